@@ -1,0 +1,105 @@
+//! The order of user keys, which a user may plug in.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// A total order of user keys. Called from the threads of the caller and from background threads, at once.
+///
+/// Keys may be equal without being the same bytes. The order must never change for a database once written: its name is
+/// stored, and opening with another name is refused.
+pub trait Comparator: Send + Sync {
+    /// The order of two user keys.
+    fn compare(&self, a: &[u8], b: &[u8]) -> Ordering;
+
+    /// The name that is stored with the database, bytes as they are.
+    fn name(&self) -> Vec<u8>;
+
+    /// May replace `start` by a shorter key in `[start, limit)`. Leaving it alone is always right.
+    fn find_shortest_separator(&self, start: &mut Vec<u8>, limit: &[u8]) {
+        let _ = (start, limit);
+    }
+
+    /// May replace `key` by a shorter key `>= key`. Leaving it alone is always right.
+    fn find_short_successor(&self, key: &mut Vec<u8>) {
+        let _ = key;
+    }
+
+    /// Is this the bytewise order, in which equal keys are equal bytes? Then hot paths compare without a virtual call.
+    fn is_bytewise(&self) -> bool {
+        false
+    }
+}
+
+/// The default: unsigned bytes, shorter first. Its name is `leveldb.BytewiseComparator`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BytewiseComparator;
+
+impl Comparator for BytewiseComparator {
+    fn compare(&self, a: &[u8], b: &[u8]) -> Ordering {
+        a.cmp(b)
+    }
+
+    fn name(&self) -> Vec<u8> {
+        b"leveldb.BytewiseComparator".to_vec()
+    }
+
+    fn find_shortest_separator(&self, start: &mut Vec<u8>, limit: &[u8]) {
+        let common = start.iter().zip(limit).take_while(|(a, b)| a == b).count();
+        if common >= start.len() || common >= limit.len() {
+            return; // one is a prefix of the other
+        }
+        let byte = start[common];
+        if byte < 0xff && byte + 1 < limit[common] {
+            start[common] += 1;
+            start.truncate(common + 1);
+        }
+    }
+
+    fn find_short_successor(&self, key: &mut Vec<u8>) {
+        if let Some(index) = key.iter().position(|&byte| byte != 0xff) {
+            key[index] += 1;
+            key.truncate(index + 1);
+        }
+    }
+
+    fn is_bytewise(&self) -> bool {
+        true
+    }
+}
+
+/// The default comparator, shared.
+pub fn bytewise() -> Arc<dyn Comparator> {
+    Arc::new(BytewiseComparator)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn separator(start: &[u8], limit: &[u8]) -> Vec<u8> {
+        let mut key = start.to_vec();
+        BytewiseComparator.find_shortest_separator(&mut key, limit);
+        key
+    }
+
+    #[test]
+    fn separators_are_short_and_between() {
+        assert_eq!(separator(b"abcdef", b"abzz"), b"abd");
+        assert_eq!(separator(b"abc", b"abd"), b"abc");
+        assert_eq!(separator(b"abc", b"abcd"), b"abc");
+        assert_eq!(separator(b"abc", b"ab"), b"abc");
+        assert_eq!(separator(b"a\xffb", b"b"), b"a\xffb");
+    }
+
+    #[test]
+    fn successors_are_short_and_not_smaller() {
+        let successor = |key: &[u8]| {
+            let mut key = key.to_vec();
+            BytewiseComparator.find_short_successor(&mut key);
+            key
+        };
+        assert_eq!(successor(b"abc"), b"b");
+        assert_eq!(successor(b"\xff\xffa"), b"\xff\xffb");
+        assert_eq!(successor(b"\xff\xff"), b"\xff\xff");
+    }
+}

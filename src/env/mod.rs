@@ -1,0 +1,146 @@
+//! All contact with files, clocks and threads, so that a crash test sees every byte.
+//!
+//! Everything above this floor reaches the system through an [`Env`]. `posix` is the real one; `mem` keeps files in memory
+//! and knows what was synced; `fault` wraps another and fails, delays and counts operations.
+//!
+//! Paths are byte-exact. Every error names its file. All methods may be called from any thread at once.
+
+pub mod fault;
+pub mod info_log;
+pub mod mem;
+pub mod posix;
+pub mod rate_limiter;
+
+use crate::error::Result;
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How `Env::create_writable` treats a file of that name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CreateMode {
+    /// It must not exist (O_EXCL). Logs, tables and MANIFESTs are created so: a number is never used twice.
+    New,
+    /// It is emptied, or created.
+    Truncate,
+    /// It is appended to, or created.
+    Append,
+}
+
+/// How `Env::open_random_access` reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReadMode {
+    /// Through a mapping where the system can (a failing disk is then SIGBUS), else by `pread`.
+    Mapped,
+    /// By `pread` only.
+    Positioned,
+}
+
+/// How a log file is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LogFileOptions {
+    /// Append through a mapping of preallocated space where the file system is known to be safe for it.
+    pub mapped: bool,
+    /// How long the log is expected to become, in bytes; a hint for preallocation.
+    pub expected_size: u64,
+}
+
+/// The system, as the engine sees it.
+pub trait Env: Send + Sync + 'static {
+    /// Opens a file that is read from its beginning to its end.
+    fn open_sequential(&self, path: &Path) -> Result<Box<dyn SequentialFile>>;
+    /// Opens a file that is read anywhere, from many threads.
+    fn open_random_access(&self, path: &Path, mode: ReadMode) -> Result<Arc<dyn RandomAccessFile>>;
+    /// Opens a file for appending, buffered: bytes reach the system at `flush`, `sync`, `close`, or when the buffer is full.
+    fn create_writable(&self, path: &Path, mode: CreateMode) -> Result<Box<dyn WritableFile>>;
+    /// Creates a log file (which must not exist) whose `append_record` reaches the system (survives `kill -9`) by itself.
+    fn create_log(&self, path: &Path, options: LogFileOptions) -> Result<Box<dyn WritableFile>>;
+    /// Is there a file or directory of that name?
+    fn exists(&self, path: &Path) -> bool;
+    /// The names (not paths) in a directory, `.` and `..` left out.
+    fn children(&self, dir: &Path) -> Result<Vec<OsString>>;
+    /// Unlinks a file.
+    fn remove_file(&self, path: &Path) -> Result<()>;
+    /// Creates one directory; its parent must exist. It is fine if it exists as a directory already.
+    fn create_dir(&self, path: &Path) -> Result<()>;
+    /// Removes an empty directory.
+    fn remove_dir(&self, path: &Path) -> Result<()>;
+    /// The length of a file in bytes.
+    fn file_size(&self, path: &Path) -> Result<u64>;
+    /// Renames, replacing what has the new name.
+    fn rename(&self, from: &Path, to: &Path) -> Result<()>;
+    /// Makes the names in a directory durable (fsync of the directory).
+    fn sync_dir(&self, dir: &Path) -> Result<()>;
+    /// Takes the lock file, without waiting; it is released when the returned object is dropped. Refused with
+    /// `IO error: lock <path>: already held by process` while this process holds it (by device and inode, checked
+    /// before the file is opened), and with the system's error while another does.
+    fn lock_file(&self, path: &Path) -> Result<Box<dyn FileLock>>;
+    /// Microseconds since some fixed point in time (the Unix epoch, for the real one).
+    fn now_micros(&self) -> u64;
+    /// Sleeps.
+    fn sleep_micros(&self, micros: u64);
+    /// Starts a thread. Fails, rather than panics, where the system refuses.
+    fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> Result<std::thread::JoinHandle<()>>;
+}
+
+/// A file read from beginning to end, by one thread.
+pub trait SequentialFile: Send {
+    /// Reads up to `buffer.len()` bytes; fewer only at the end of the file; 0 at the end.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize>;
+    /// Skips bytes; past the end is fine.
+    fn skip(&mut self, bytes: u64) -> Result<()>;
+}
+
+/// A file read anywhere, from many threads at once.
+pub trait RandomAccessFile: Send + Sync {
+    /// Fills `buffer` from `offset`; returns how many bytes there were (fewer only at the end of the file).
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize>;
+    /// The whole file, where it is mapped. The slice lives as long as the file object.
+    fn mapping(&self) -> Option<&[u8]> {
+        None
+    }
+    /// A hint that `[offset, offset + length)` will be read soon.
+    fn will_need(&self, offset: u64, length: u64) {
+        let _ = (offset, length);
+    }
+}
+
+/// A file appended to by one thread at a time. After a failed operation the file is poisoned: every later operation fails
+/// with the first error.
+pub trait WritableFile: Send {
+    /// Appends to the buffer, and to the file when the buffer is full.
+    fn append(&mut self, data: &[u8]) -> Result<()>;
+    /// Appends one framed record of a log and hands it to the system before returning. Whoever sees the header sees the
+    /// payload too.
+    fn append_record(&mut self, header: &[u8; 7], payload: &[u8]) -> Result<()> {
+        self.append(header)?;
+        self.append(payload)?;
+        self.flush()
+    }
+    /// Hands buffered bytes to the system.
+    fn flush(&mut self) -> Result<()>;
+    /// `flush`, then makes content and size durable (fdatasync). The file's name is made durable by `Env::sync_dir`.
+    fn sync(&mut self) -> Result<()>;
+    /// `flush`, cuts preallocated space off, closes. Dropping without closing does the same and ignores errors.
+    fn close(&mut self) -> Result<()>;
+}
+
+/// A held lock file; dropping it releases the lock.
+pub trait FileLock: Send + Sync {}
+
+/// Reads a whole file, refusing (Corruption) one longer than `limit` bytes.
+pub fn read_file(env: &dyn Env, path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let mut file = env.open_sequential(path)?;
+    let mut contents = Vec::new();
+    let mut chunk = [0u8; 8192];
+    loop {
+        let read = file.read(&mut chunk)?;
+        if read == 0 {
+            return Ok(contents);
+        }
+        contents.extend_from_slice(&chunk[..read]);
+        if contents.len() as u64 > limit {
+            return Err(crate::error::Error::corruption_in(path, format_args!("longer than {limit} bytes")));
+        }
+    }
+}

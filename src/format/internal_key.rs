@@ -1,0 +1,316 @@
+//! Internal keys: a user key, then `sequence << 8 | type` as 8 little-endian bytes.
+//!
+//! ```text
+//! | user key (n bytes) | type u8 | sequence u56 |
+//! ```
+//! Order: user key ascending by the user's comparator, then sequence descending, then type descending: the newest version
+//! of a key comes first. A look-up at sequence `s` seeks to `(user key, s, SEEK_TYPE)`, the first entry not newer than `s`.
+
+use crate::comparator::Comparator;
+use crate::error::{Error, Result};
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// A position in the database's history; 56 bits.
+pub type SequenceNumber = u64;
+
+/// The highest sequence number that fits an internal key.
+pub const MAX_SEQUENCE: SequenceNumber = (1 << 56) - 1;
+
+/// Bytes that follow the user key.
+pub const TRAILER_SIZE: usize = 8;
+
+/// What an entry says of its key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+#[repr(u8)]
+pub enum ValueType {
+    /// The key is gone.
+    Deletion = 0,
+    /// The key has a value.
+    Value = 1,
+}
+
+impl ValueType {
+    /// The type of this number, or `None` where the language of the directory has none.
+    #[inline]
+    pub fn from_u8(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(ValueType::Deletion),
+            1 => Some(ValueType::Value),
+            _ => None,
+        }
+    }
+}
+
+/// The type number in the key of a look-up: the highest there is, so that a seek stands before every entry of its sequence.
+pub const SEEK_TYPE: u8 = 0xff;
+
+/// `sequence << 8 | type`.
+#[inline]
+pub fn pack_trailer(sequence: SequenceNumber, type_number: u8) -> u64 {
+    debug_assert!(sequence <= MAX_SEQUENCE);
+    sequence << 8 | u64::from(type_number)
+}
+
+/// The user key of an internal key. An internal key shorter than 8 bytes has the empty user key (readers of files refuse
+/// such keys before they get here).
+#[inline]
+pub fn user_key(internal_key: &[u8]) -> &[u8] {
+    &internal_key[..internal_key.len().saturating_sub(TRAILER_SIZE)]
+}
+
+/// The packed sequence and type of an internal key; 0 where it is shorter than 8 bytes.
+#[inline]
+pub fn trailer(internal_key: &[u8]) -> u64 {
+    match internal_key.last_chunk::<TRAILER_SIZE>() {
+        Some(bytes) => u64::from_le_bytes(*bytes),
+        None => 0,
+    }
+}
+
+/// The sequence number of an internal key.
+#[inline]
+pub fn sequence(internal_key: &[u8]) -> SequenceNumber {
+    trailer(internal_key) >> 8
+}
+
+/// An internal key taken apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ParsedInternalKey<'a> {
+    /// What the user called the entry.
+    pub user_key: &'a [u8],
+    /// When it was written.
+    pub sequence: SequenceNumber,
+    /// What it says.
+    pub value_type: ValueType,
+}
+
+impl<'a> ParsedInternalKey<'a> {
+    /// Takes `internal_key` apart; `None` where it is shorter than 8 bytes or of an unknown type.
+    #[inline]
+    pub fn parse(internal_key: &'a [u8]) -> Option<Self> {
+        let (user_key, trailer) = internal_key.split_last_chunk::<TRAILER_SIZE>()?;
+        let trailer = u64::from_le_bytes(*trailer);
+        let value_type = ValueType::from_u8(trailer as u8)?;
+        Some(ParsedInternalKey { user_key, sequence: trailer >> 8, value_type })
+    }
+}
+
+/// Appends the internal key of these parts to `dst`.
+#[inline]
+pub fn append_internal_key(dst: &mut Vec<u8>, user_key: &[u8], sequence: SequenceNumber, type_number: u8) {
+    dst.extend_from_slice(user_key);
+    dst.extend_from_slice(&pack_trailer(sequence, type_number).to_le_bytes());
+}
+
+/// An internal key that owns its bytes; at least 8 of them.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct InternalKey(Box<[u8]>);
+
+impl InternalKey {
+    /// The key of these parts.
+    pub fn new(user_key: &[u8], sequence: SequenceNumber, value_type: ValueType) -> Self {
+        let mut bytes = Vec::with_capacity(user_key.len() + TRAILER_SIZE);
+        append_internal_key(&mut bytes, user_key, sequence, value_type as u8);
+        InternalKey(bytes.into())
+    }
+
+    /// The key with these bytes; Corruption where they are fewer than 8.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        if bytes.len() < TRAILER_SIZE {
+            return Err(Error::corruption("internal key is shorter than 8 bytes"));
+        }
+        Ok(InternalKey(bytes.into()))
+    }
+
+    /// The key as it is stored.
+    #[inline]
+    pub fn encoded(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The part the user gave.
+    #[inline]
+    pub fn user_key(&self) -> &[u8] {
+        user_key(&self.0)
+    }
+
+    /// When it was written.
+    #[inline]
+    pub fn sequence(&self) -> SequenceNumber {
+        sequence(&self.0)
+    }
+}
+
+impl std::fmt::Debug for InternalKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "'{}' @ {} : {}", self.user_key().escape_ascii(), self.sequence(), trailer(&self.0) as u8)
+    }
+}
+
+/// The order of internal keys over a user's comparator. Cheap to clone. With the bytewise comparator (the usual case) it
+/// compares bytes without a virtual call.
+#[derive(Clone)]
+pub struct InternalKeyComparator {
+    user: Arc<dyn Comparator>,
+    bytewise: bool,
+}
+
+impl InternalKeyComparator {
+    /// The internal order over `user`.
+    pub fn new(user: Arc<dyn Comparator>) -> Self {
+        let bytewise = user.is_bytewise();
+        InternalKeyComparator { user, bytewise }
+    }
+
+    /// The comparator of user keys.
+    pub fn user_comparator(&self) -> &Arc<dyn Comparator> {
+        &self.user
+    }
+
+    /// Is the user's order the bytewise one, in which equal keys are equal bytes?
+    #[inline]
+    pub fn is_bytewise(&self) -> bool {
+        self.bytewise
+    }
+
+    /// The order of two user keys.
+    #[inline]
+    pub fn compare_user_keys(&self, a: &[u8], b: &[u8]) -> Ordering {
+        if self.bytewise { a.cmp(b) } else { self.user.compare(a, b) }
+    }
+
+    /// The order of two internal keys.
+    #[inline]
+    pub fn compare(&self, a: &[u8], b: &[u8]) -> Ordering {
+        self.compare_user_keys(user_key(a), user_key(b)).then_with(|| trailer(b).cmp(&trailer(a)))
+    }
+
+    /// May replace the internal key `start` by a shorter one in `[start, limit)`.
+    pub fn find_shortest_separator(&self, start: &mut Vec<u8>, limit: &[u8]) {
+        let mut shortened = user_key(start).to_vec();
+        self.user.find_shortest_separator(&mut shortened, user_key(limit));
+        self.replace_if_shorter(start, shortened);
+    }
+
+    /// May replace the internal key by a shorter one `>= key`.
+    pub fn find_short_successor(&self, key: &mut Vec<u8>) {
+        let mut shortened = user_key(key).to_vec();
+        self.user.find_short_successor(&mut shortened);
+        self.replace_if_shorter(key, shortened);
+    }
+
+    /// A user key that became physically shorter and logically larger gets the earliest possible trailer.
+    fn replace_if_shorter(&self, key: &mut Vec<u8>, shortened: Vec<u8>) {
+        let original = user_key(key);
+        if shortened.len() < original.len() && self.compare_user_keys(original, &shortened).is_lt() {
+            key.clear();
+            append_internal_key(key, &shortened, MAX_SEQUENCE, ValueType::Value as u8);
+        }
+    }
+}
+
+/// The key of a look-up: `(user key, sequence, SEEK_TYPE)`, on the stack where it is short.
+pub struct LookupKey {
+    short: [u8; LookupKey::SHORT],
+    long: Vec<u8>,
+    length: usize,
+}
+
+impl LookupKey {
+    const SHORT: usize = 120;
+
+    /// The place before every version of `user_key` that is not newer than `sequence`.
+    #[inline]
+    pub fn new(user_key: &[u8], sequence: SequenceNumber) -> Self {
+        let length = user_key.len() + TRAILER_SIZE;
+        let mut key = LookupKey { short: [0; Self::SHORT], long: Vec::new(), length };
+        let trailer = pack_trailer(sequence, SEEK_TYPE).to_le_bytes();
+        if length <= Self::SHORT {
+            key.short[..user_key.len()].copy_from_slice(user_key);
+            key.short[user_key.len()..length].copy_from_slice(&trailer);
+        } else {
+            key.long.reserve_exact(length);
+            key.long.extend_from_slice(user_key);
+            key.long.extend_from_slice(&trailer);
+        }
+        key
+    }
+
+    /// The internal key to seek to.
+    #[inline]
+    pub fn internal_key(&self) -> &[u8] {
+        if self.length <= Self::SHORT { &self.short[..self.length] } else { &self.long }
+    }
+
+    /// The key that was asked for.
+    #[inline]
+    pub fn user_key(&self) -> &[u8] {
+        user_key(self.internal_key())
+    }
+
+    /// The sequence number the look-up reads at.
+    #[inline]
+    pub fn sequence(&self) -> SequenceNumber {
+        sequence(self.internal_key())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::comparator::bytewise;
+
+    #[test]
+    fn order_is_user_key_then_newest_first() {
+        let order = InternalKeyComparator::new(bytewise());
+        let key = |user: &str, sequence, value_type| InternalKey::new(user.as_bytes(), sequence, value_type);
+        let sorted = [
+            key("", 5, ValueType::Value),
+            key("a", 9, ValueType::Value),
+            key("a", 9, ValueType::Deletion),
+            key("a", 3, ValueType::Value),
+            key("ab", 1, ValueType::Value),
+            key("b", 7, ValueType::Value),
+        ];
+        for (i, a) in sorted.iter().enumerate() {
+            for (j, b) in sorted.iter().enumerate() {
+                assert_eq!(order.compare(a.encoded(), b.encoded()), i.cmp(&j));
+            }
+        }
+        let seek = LookupKey::new(b"a", 9);
+        assert!(order.compare(seek.internal_key(), sorted[1].encoded()).is_lt());
+        assert!(order.compare(seek.internal_key(), sorted[0].encoded()).is_gt());
+    }
+
+    #[test]
+    fn keys_shorter_than_a_trailer_are_refused() {
+        assert!(InternalKey::decode(b"1234567").is_err());
+        assert_eq!(ParsedInternalKey::parse(b"1234567"), None);
+        assert_eq!(ParsedInternalKey::parse(b"k\x02\0\0\0\0\0\0\0"), None);
+    }
+
+    #[test]
+    fn long_look_up_keys_are_the_same_as_short_ones() {
+        for length in [0, 1, 111, 112, 113, 120, 5000] {
+            let user = vec![b'x'; length];
+            let key = LookupKey::new(&user, 77);
+            assert_eq!(key.user_key(), user);
+            assert_eq!(key.sequence(), 77);
+            assert_eq!(key.internal_key().len(), length + 8);
+        }
+    }
+
+    #[test]
+    fn separators_lie_between_and_get_the_earliest_trailer() {
+        let order = InternalKeyComparator::new(bytewise());
+        let mut start = InternalKey::new(b"foo", 100, ValueType::Value).encoded().to_vec();
+        order
+            .find_shortest_separator(&mut start, InternalKey::new(b"hello", 200, ValueType::Value).encoded());
+        assert_eq!(start, InternalKey::new(b"g", MAX_SEQUENCE, ValueType::Value).encoded());
+        let same = InternalKey::new(b"foo", 100, ValueType::Value).encoded().to_vec();
+        let mut start = same.clone();
+        order.find_shortest_separator(&mut start, InternalKey::new(b"foo", 99, ValueType::Value).encoded());
+        assert_eq!(start, same);
+    }
+}

@@ -1,0 +1,8 @@
+//! The words that every upper floor speaks: internal keys, file names, column family ids.
+
+pub mod column_family_id;
+pub mod file_name;
+pub mod internal_key;
+
+/// Levels of the tree, 0 to 6.
+pub const NUM_LEVELS: usize = 7;

@@ -1,0 +1,137 @@
+//! Options: the reason, unit and default of each.
+
+use crate::comparator::{Comparator, bytewise};
+use crate::compression::Compression;
+use crate::env::Env;
+use crate::env::info_log::Logger;
+use crate::env::posix::PosixEnv;
+use crate::filter_policy::FilterPolicy;
+use crate::util::cache::BlockCache;
+use std::sync::Arc;
+
+/// How a database is opened. Copied at open: changing it later changes nothing.
+#[derive(Clone)]
+pub struct Options {
+    /// The order of user keys; its name is stored, and opening with another is refused. Default: bytewise.
+    pub comparator: Arc<dyn Comparator>,
+    /// Create the database if it is missing. Default: no.
+    pub create_if_missing: bool,
+    /// Refuse to open a database that exists. Default: no.
+    pub error_if_exists: bool,
+    /// Stop at the first damaged record or block instead of reading round it. Default: no.
+    pub paranoid_checks: bool,
+    /// The system underneath. Default: the real one.
+    pub env: Arc<dyn Env>,
+    /// Where progress and errors are logged. Default: the file `LOG` in the database directory.
+    pub info_log: Option<Arc<dyn Logger>>,
+    /// Bytes a memtable may take before it is flushed to a table; clipped to 64 KiB..1 GiB. Default: 4 MiB.
+    pub write_buffer_size: usize,
+    /// Files the database may keep open; clipped to 74..50000. Default: 1000.
+    pub max_open_files: usize,
+    /// The cache of uncompressed blocks, which databases may share. Default: one of 8 MiB for this database.
+    pub block_cache: Option<Arc<BlockCache>>,
+    /// Bytes of user data in a block, before compression; clipped to 1 KiB..4 MiB. Default: 4 KiB.
+    pub block_size: usize,
+    /// Entries between two restart points of a block. Default: 16.
+    pub block_restart_interval: usize,
+    /// Bytes after which a compaction starts another table; clipped to 1 MiB..1 GiB. Default: 2 MiB.
+    pub max_file_size: usize,
+    /// How blocks are compressed. Default: snappy.
+    pub compression: Compression,
+    /// Filters that spare table reads. Default: none.
+    pub filter_policy: Option<Arc<dyn FilterPolicy>>,
+    /// Append to the last MANIFEST and log of a cleanly closed database instead of starting new ones. Default: no.
+    pub reuse_logs: bool,
+    /// Compact tables that many reads had to look into in vain, as LevelDB does. Default: no; on modern disks it rewrites
+    /// databases under read load.
+    pub seek_compaction: bool,
+    /// Memtables, the active one included, before a writer waits for a flush; at least 2. Default: 2, as in LevelDB.
+    pub max_write_buffer_number: usize,
+    /// Level-0 files at which a compaction starts. Default: 4.
+    pub level0_file_num_compaction_trigger: usize,
+    /// Level-0 files at which each write is delayed by 1 ms. Default: 8.
+    pub level0_slowdown_writes_trigger: usize,
+    /// Level-0 files at which writes wait. Default: 12.
+    pub level0_stop_writes_trigger: usize,
+    /// Bytes of level 1 above which it is compacted; each deeper level holds ten times more. Default: 10 MiB.
+    pub max_bytes_for_level_base: u64,
+    /// Threads that compact. Default: 1.
+    pub max_background_compactions: usize,
+    /// Read tables through mappings (a failing disk is then a SIGBUS, as in LevelDB). Default: yes.
+    pub mmap_reads: bool,
+    /// Append to the log through a mapping, where the file system is known to be safe for it. Default: yes.
+    pub mmap_wal: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            comparator: bytewise(),
+            create_if_missing: false,
+            error_if_exists: false,
+            paranoid_checks: false,
+            env: PosixEnv::shared(),
+            info_log: None,
+            write_buffer_size: 4 << 20,
+            max_open_files: 1000,
+            block_cache: None,
+            block_size: 4 << 10,
+            block_restart_interval: 16,
+            max_file_size: 2 << 20,
+            compression: Compression::Snappy,
+            filter_policy: None,
+            reuse_logs: false,
+            seek_compaction: false,
+            max_write_buffer_number: 2,
+            level0_file_num_compaction_trigger: 4,
+            level0_slowdown_writes_trigger: 8,
+            level0_stop_writes_trigger: 12,
+            max_bytes_for_level_base: 10 << 20,
+            max_background_compactions: 1,
+            mmap_reads: true,
+            mmap_wal: true,
+        }
+    }
+}
+
+impl Options {
+    /// These options with every value brought into its range.
+    pub fn sanitized(&self) -> Self {
+        let mut options = self.clone();
+        options.max_open_files = options.max_open_files.clamp(74, 50_000);
+        options.write_buffer_size = options.write_buffer_size.clamp(64 << 10, 1 << 30);
+        options.max_file_size = options.max_file_size.clamp(1 << 20, 1 << 30);
+        options.block_size = options.block_size.clamp(1 << 10, 4 << 20);
+        options.block_restart_interval = options.block_restart_interval.max(1);
+        options.max_write_buffer_number = options.max_write_buffer_number.max(2);
+        options.level0_file_num_compaction_trigger = options.level0_file_num_compaction_trigger.max(1);
+        options.level0_stop_writes_trigger =
+            options.level0_stop_writes_trigger.max(options.level0_file_num_compaction_trigger);
+        options.max_background_compactions = options.max_background_compactions.clamp(1, 64);
+        options
+    }
+}
+
+/// How one read reads.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadOptions {
+    /// Verify the checksum of every block read, even of one already verified. Default: no.
+    pub verify_checksums: bool,
+    /// Keep the blocks read in the block cache. Bulk scans turn it off. Default: yes.
+    pub fill_cache: bool,
+    /// Read the state at this sequence number, which a live snapshot of the database holds. Default: the latest.
+    pub snapshot: Option<u64>,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        ReadOptions { verify_checksums: false, fill_cache: true, snapshot: None }
+    }
+}
+
+/// How one write writes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WriteOptions {
+    /// Return only when this write, and every write before it, would survive a power loss. Default: no.
+    pub sync: bool,
+}

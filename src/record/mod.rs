@@ -1,0 +1,3 @@
+//! The record format that the WAL and the MANIFEST share: 32 KiB blocks.
+pub mod reader;
+pub mod writer;

@@ -1,0 +1,60 @@
+//! One immutable sorted file, testable without a database.
+pub mod block;
+pub mod block_builder;
+pub mod builder;
+pub mod cache;
+pub mod filter_block;
+pub mod footer;
+pub mod iterator;
+pub mod properties;
+pub mod reader;
+
+use crate::compression::Compression;
+use crate::filter_policy::FilterPolicy;
+use crate::format::internal_key::InternalKeyComparator;
+use crate::options::Options;
+use crate::util::cache::BlockCache;
+use std::sync::Arc;
+
+/// What the tables of one family have in common.
+#[derive(Clone)]
+pub struct TableOptions {
+    /// The order of entries.
+    pub comparator: InternalKeyComparator,
+    /// The user's filter policy (it sees user keys).
+    pub filter_policy: Option<Arc<dyn FilterPolicy>>,
+    /// Of uncompressed blocks.
+    pub block_cache: Option<Arc<BlockCache>>,
+    /// Bytes.
+    pub block_size: usize,
+    /// Entries.
+    pub block_restart_interval: usize,
+    /// Of new blocks.
+    pub compression: Compression,
+    /// Verify the checksum of the index and the metaindex and fail at the first damaged block.
+    pub paranoid_checks: bool,
+}
+
+impl TableOptions {
+    /// From the options of a database.
+    pub fn new(options: &Options) -> Self {
+        TableOptions {
+            comparator: InternalKeyComparator::new(options.comparator.clone()),
+            filter_policy: options.filter_policy.clone(),
+            block_cache: options.block_cache.clone(),
+            block_size: options.block_size,
+            block_restart_interval: options.block_restart_interval,
+            compression: options.compression,
+            paranoid_checks: options.paranoid_checks,
+        }
+    }
+}
+
+/// How a table is read.
+#[derive(Clone, Copy, Debug)]
+pub struct TableReadOptions {
+    /// Verify every block's checksum, also of one verified before.
+    pub verify_checksums: bool,
+    /// Keep blocks in the block cache.
+    pub fill_cache: bool,
+}

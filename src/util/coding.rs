@@ -1,0 +1,149 @@
+//! Little-endian fixed and varint (base 128) integers, and byte strings with a varint32 length before them.
+//!
+//! Readers take a slice by mutable reference and move it past what they read; `None` means the slice ends too early or
+//! holds an over-long integer, and then the slice is left where it was. Nothing here panics on any input.
+
+/// Appends `value` as 4 little-endian bytes.
+#[inline]
+pub fn put_fixed32(dst: &mut Vec<u8>, value: u32) {
+    dst.extend_from_slice(&value.to_le_bytes());
+}
+
+/// Appends `value` as 8 little-endian bytes.
+#[inline]
+pub fn put_fixed64(dst: &mut Vec<u8>, value: u64) {
+    dst.extend_from_slice(&value.to_le_bytes());
+}
+
+/// Appends `value` in 1 to 5 bytes, 7 bits a byte, low bits first.
+#[inline]
+pub fn put_varint32(dst: &mut Vec<u8>, value: u32) {
+    put_varint64(dst, u64::from(value));
+}
+
+/// Appends `value` in 1 to 10 bytes, 7 bits a byte, low bits first.
+#[inline]
+pub fn put_varint64(dst: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        dst.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    dst.push(value as u8);
+}
+
+/// Appends the length of `bytes` as a varint32, then `bytes`. The caller has made sure the length fits 32 bits.
+#[inline]
+pub fn put_bytes(dst: &mut Vec<u8>, bytes: &[u8]) {
+    debug_assert!(bytes.len() <= u32::MAX as usize);
+    put_varint32(dst, bytes.len() as u32);
+    dst.extend_from_slice(bytes);
+}
+
+/// How many bytes `put_varint64` appends.
+#[inline]
+pub fn varint_length(value: u64) -> usize {
+    (70 - (value | 1).leading_zeros() as usize) / 7
+}
+
+/// The u32 at `offset`, or `None` past the end.
+#[inline]
+pub fn fixed32_at(src: &[u8], offset: usize) -> Option<u32> {
+    let bytes = src.get(offset..offset.checked_add(4)?)?;
+    Some(u32::from_le_bytes(bytes.try_into().ok()?))
+}
+
+/// The u64 at `offset`, or `None` past the end.
+#[inline]
+pub fn fixed64_at(src: &[u8], offset: usize) -> Option<u64> {
+    let bytes = src.get(offset..offset.checked_add(8)?)?;
+    Some(u64::from_le_bytes(bytes.try_into().ok()?))
+}
+
+/// Reads a varint32; a fifth byte with bits above the 32nd is refused.
+#[inline]
+pub fn get_varint32(src: &mut &[u8]) -> Option<u32> {
+    if let Some((&first, rest)) = src.split_first() {
+        if first < 0x80 {
+            *src = rest;
+            return Some(u32::from(first));
+        }
+    }
+    let mut probe = *src;
+    let value = u32::try_from(get_varint64(&mut probe)?).ok()?;
+    *src = probe;
+    Some(value)
+}
+
+/// Reads a varint64 of at most 10 bytes.
+#[inline]
+pub fn get_varint64(src: &mut &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for (index, &byte) in src.iter().take(10).enumerate() {
+        let bits = u64::from(byte & 0x7f);
+        if index == 9 && bits > 1 {
+            return None;
+        }
+        value |= bits << (7 * index);
+        if byte < 0x80 {
+            *src = &src[index + 1..];
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// Reads a varint32 length and that many bytes.
+#[inline]
+pub fn get_bytes<'a>(src: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let mut probe = *src;
+    let length = get_varint32(&mut probe)? as usize;
+    if length > probe.len() {
+        return None;
+    }
+    let (bytes, rest) = probe.split_at(length);
+    *src = rest;
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn varints_round_trip_at_every_width() {
+        for shift in 0..64 {
+            for value in [1u64 << shift, (1u64 << shift) - 1, (1u64 << shift) | 1] {
+                let mut bytes = Vec::new();
+                put_varint64(&mut bytes, value);
+                assert_eq!(bytes.len(), varint_length(value));
+                let mut rest = bytes.as_slice();
+                assert_eq!(get_varint64(&mut rest), Some(value));
+                assert!(rest.is_empty());
+                let mut rest = bytes.as_slice();
+                assert_eq!(get_varint32(&mut rest), u32::try_from(value).ok());
+                for cut in 0..bytes.len() {
+                    assert_eq!(get_varint64(&mut &bytes[..cut]), None);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn overlong_varints_are_refused_and_leave_the_input() {
+        let bytes = [0xff; 11];
+        let mut rest = &bytes[..];
+        assert_eq!(get_varint64(&mut rest), None);
+        assert_eq!(get_varint32(&mut rest), None);
+        assert_eq!(rest.len(), 11);
+        assert_eq!(get_varint32(&mut &[0xff, 0xff, 0xff, 0xff, 0x1f][..]), None);
+    }
+
+    #[test]
+    fn byte_strings_never_reach_past_the_end() {
+        let mut bytes = Vec::new();
+        put_bytes(&mut bytes, b"hello");
+        assert_eq!(get_bytes(&mut bytes.as_slice()), Some(&b"hello"[..]));
+        assert_eq!(get_bytes(&mut &bytes[..4]), None);
+        assert_eq!(get_bytes(&mut &[0xff, 0xff, 0xff, 0xff, 0x0f, 1][..]), None);
+    }
+}

@@ -1,0 +1,10 @@
+//! What knows nothing about databases: integers, checksums, hashes, memory, caches.
+
+pub mod arena;
+pub mod cache;
+pub mod coding;
+pub mod crc32c;
+pub mod hash;
+pub mod histogram;
+pub mod random;
+pub mod sync;
