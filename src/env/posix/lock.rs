@@ -11,6 +11,7 @@ use super::{create_options, sys};
 use crate::env::FileLock;
 use crate::error::{Error, Result};
 use parking_lot::Mutex;
+use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -35,6 +36,13 @@ fn refuse_held(held: &[Identity], identity: Identity, path: &Path) -> Result<()>
     Ok(())
 }
 
+/// LevelDB's message, `lock <path>: <why>`: its "file name" is the two words.
+fn not_locked(path: &Path, error: &io::Error) -> Error {
+    let mut name = OsString::from("lock ");
+    name.push(path);
+    Error::from_os(Path::new(&name), error)
+}
+
 /// Takes the lock, creating the file if it is missing. Never waits.
 pub fn lock(path: &Path) -> Result<Box<dyn FileLock>> {
     let with_path = |error: io::Error| Error::from_os(path, &error);
@@ -50,7 +58,7 @@ pub fn lock(path: &Path) -> Result<Box<dyn FileLock>> {
             options.read(true).write(true).create(true).truncate(false).open(path).map_err(with_path)?;
         let file_identity = identity(&file.metadata().map_err(with_path)?);
         refuse_held(&held, file_identity, path)?;
-        sys::lock_exclusive(&file).map_err(|error| with_path(error).context("lock"))?;
+        sys::lock_exclusive(&file).map_err(|error| not_locked(path, &error))?;
         // A lock on a file that has lost its name excludes nobody.
         if std::fs::metadata(path).is_ok_and(|metadata| identity(&metadata) == file_identity) {
             held.push(file_identity);
@@ -59,7 +67,7 @@ pub fn lock(path: &Path) -> Result<Box<dyn FileLock>> {
         }
         sys::unlock(&file);
     }
-    Err(Error::from_errno(path, libc::EAGAIN).context("lock"))
+    Err(not_locked(path, &io::Error::from_raw_os_error(libc::EAGAIN)))
 }
 
 struct PosixLock {

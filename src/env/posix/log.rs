@@ -343,3 +343,37 @@ impl Drop for LogFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_space_for_the_next_step_is_an_error_before_anything_is_stored_and_stays_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("1.log");
+        let file = create_options().read(true).write(true).create_new(true).open(&path).unwrap();
+        let Some(region) = Region::new(&file, 0) else { return };
+        let step = region.step as usize;
+        let mut log = LogFile {
+            // A descriptor that may not write is refused by fallocate, as a full disk is.
+            file: Some(File::open(&path).unwrap()),
+            path: path.clone(),
+            position: 0,
+            region: Some(region),
+            staged: Vec::new(),
+            poison: Poison::default(),
+            process: std::process::id(),
+        };
+        log.append_record(&[1; 7], &[2; 2000]).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let error = log.append_record(&[1; 7], &vec![3; step]).unwrap_err();
+        assert!(error.to_string().contains("1.log"));
+        assert_eq!(log.append_record(&[1; 7], &[4]).unwrap_err().to_string(), error.to_string());
+        assert_eq!(log.append(&[4]).unwrap_err().to_string(), error.to_string());
+        assert_eq!(log.sync().unwrap_err().to_string(), error.to_string());
+        assert_eq!(log.position, 2007);
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        assert_eq!(log.close().unwrap_err().to_string(), error.to_string());
+    }
+}

@@ -15,8 +15,11 @@ use std::sync::Arc;
 /// Reads at `offset` until `buffer` is full or the file ends; returns how many bytes there were.
 fn read_fully_at(file: &File, mut offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
-    // No file reaches past the largest off_t, so there is nothing to read there.
-    while filled < buffer.len() && i64::try_from(offset).is_ok() {
+    if offset.checked_add(buffer.len() as u64).is_none_or(|end| i64::try_from(end).is_err()) {
+        // EINVAL to the system; but no file reaches that far, so there is nothing to read.
+        return Ok(0);
+    }
+    while filled < buffer.len() {
         match sys::retry(|| file.read_at(&mut buffer[filled..], offset))? {
             0 => break,
             count => {
@@ -61,10 +64,10 @@ pub fn open_random_access(path: &Path, mode: ReadMode) -> Result<Arc<dyn RandomA
     let file = File::open(path).map_err(with_path)?;
     if mode == ReadMode::Mapped {
         let metadata = file.metadata().map_err(with_path)?;
-        if metadata.is_file() {
-            if let Ok(mapping) = ReadMapping::new(&file, metadata.len()) {
-                return Ok(Arc::new(MappedFile(mapping)));
-            }
+        if metadata.is_file()
+            && let Ok(mapping) = ReadMapping::new(&file, metadata.len())
+        {
+            return Ok(Arc::new(MappedFile(mapping)));
         }
     }
     Ok(Arc::new(PositionedFile { file, path: path.to_path_buf() }))
