@@ -13,6 +13,7 @@ use crate::iterator::merging::MergingIterator;
 use crate::memtable::memtable::{Memtable, MemtableGet, MemtableIterator};
 use crate::table::TableReadOptions;
 use crate::table::iterator::TableIterator;
+use crate::version::file_metadata::FileMetaData;
 use crate::version::get::SeekCharge;
 use crate::version::level_iterator::LevelIterator;
 use crate::version::version::Version;
@@ -65,7 +66,7 @@ impl SuperVersion {
         for level in 0..self.version.levels.len() {
             let files = &self.version.levels[level];
             if level == 0 {
-                children.extend(files.iter().map(|file| self.single_file(comparator, file, read)));
+                children.extend(files.iter().map(|file| self.level0_iterator(comparator, file, read)));
             } else if !files.is_empty() {
                 children.push(ReadIterator::Level(LevelIterator::new(
                     comparator.clone(),
@@ -76,6 +77,27 @@ impl SuperVersion {
             }
         }
         MergingIterator::new(comparator.clone(), children)
+    }
+}
+
+impl SuperVersion {
+    /// A file of level 0. One that can't be opened becomes an iterator that shows the error when it is positioned.
+    fn level0_iterator(
+        &self,
+        comparator: &InternalKeyComparator,
+        file: &Arc<FileMetaData>,
+        read: TableReadOptions,
+    ) -> ReadIterator {
+        let cache = &self.version.table_cache;
+        match file.table(cache) {
+            Ok(table) => ReadIterator::Table(table.iter(read)),
+            Err(_) => ReadIterator::Level(LevelIterator::new(
+                comparator.clone(),
+                vec![file.clone()],
+                cache.clone(),
+                read,
+            )),
+        }
     }
 }
 

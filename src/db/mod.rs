@@ -22,6 +22,9 @@ mod write;
 mod write_group;
 mod write_stall;
 
+#[cfg(test)]
+mod tests;
+
 
 pub use background_error::{BackgroundError, Severity};
 pub use destroy::destroy;
