@@ -14,6 +14,9 @@ pub enum Severity {
     Retrying,
     /// The MANIFEST could not be written: writes are refused until a new one is, which is tried ever less often.
     Manifest,
+    /// The log could not be extended (the disk is full): writes are refused until what it holds is in a table and the MANIFEST
+    /// names a new log, which is tried ever less often.
+    ReplaceLog,
     /// The log failed, or the engine itself did: writes are refused until the database is opened again.
     UntilReopened,
 }
@@ -45,7 +48,7 @@ impl BackgroundError {
     /// What a refused write is told.
     pub fn to_error(&self) -> Error {
         match self.severity {
-            Severity::Retrying | Severity::Manifest => self.error.clone(),
+            Severity::Retrying | Severity::Manifest | Severity::ReplaceLog => self.error.clone(),
             Severity::UntilReopened => self.error.context("writes are refused until the database is reopened"),
         }
     }
@@ -60,6 +63,7 @@ impl DbInner {
     /// Notes a failure. Called with the state mutex held; wakes all who wait.
     pub fn record_background_error(&self, state: &mut DbState, severity: Severity, error: &Error) {
         self.info_log.log(format_args!("{severity:?} error: {error}"));
+        state.failures += 1;
         match &mut state.background_error {
             Some(kept) if kept.severity >= severity => kept.retries = kept.retries.saturating_add(1),
             slot => {

@@ -2,7 +2,7 @@
 //!
 //! `state` says what a database is made of and in which order its locks are taken. Writes: `write`, `write_group`,
 //! `write_stall`. Reads: `get`, `iterator`, `snapshot`. Background: `schedule`, `install`, `background_error`,
-//! `manual_compaction`, `obsolete_files`. Life: `open`, `recovery`, `destroy`, `repair`, and `close` here.
+//! `resume`, `manual_compaction`, `obsolete_files`. Life: `open`, `recovery`, `destroy`, `repair`, and `close` here.
 
 mod background_error;
 mod destroy;
@@ -15,6 +15,7 @@ mod open;
 mod properties;
 mod recovery;
 mod repair;
+mod resume;
 mod schedule;
 mod snapshot;
 mod state;

@@ -219,6 +219,7 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
             manual: Default::default(),
             seek_candidate: None,
             background_error: None,
+            failures: 0,
             stats: Default::default(),
             threads: Vec::new(),
             lock: None,

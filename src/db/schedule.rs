@@ -22,14 +22,22 @@ impl DbInner {
     pub(super) fn flush_step(&self) -> Next {
         self.guarded(|| {
             self.remove_obsolete_tables();
-            let state = self.state.lock();
+            let mut state = self.state.lock();
             if self.is_closed() {
                 return Next::Stop;
             }
-            if state.memtables.immutables.is_empty() {
-                return Next::Wait;
+            match state.background_error.as_ref().map(|kept| kept.severity) {
+                Some(Severity::UntilReopened) => return Next::Wait,
+                Some(Severity::ReplaceLog) => {
+                    drop(state);
+                    if self.replace_poisoned_log().is_err() {
+                        return self.retry_later();
+                    }
+                    state = self.state.lock();
+                }
+                _ => {}
             }
-            if state.background_error.as_ref().is_some_and(|error| !error.is_retried()) {
+            if state.memtables.immutables.is_empty() {
                 return Next::Wait;
             }
             match self.flush_immutables(state) {
@@ -143,7 +151,10 @@ impl DbInner {
         });
         match result {
             Ok((replaced, unneeded_logs)) => {
-                self.clear_background_error(&mut state, Severity::Retrying);
+                // With no memtable left behind, the MANIFEST names the log that is written to.
+                let cured =
+                    if state.memtables.immutables.is_empty() { Severity::ReplaceLog } else { Severity::Retrying };
+                self.clear_background_error(&mut state, cured);
                 self.state_changed.notify_all();
                 drop(state);
                 drop((memtables, replaced));

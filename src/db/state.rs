@@ -128,6 +128,8 @@ pub struct DbState {
     pub seek_candidate: Option<(usize, Arc<FileMetaData>)>,
     /// Why background work or writes have stopped.
     pub background_error: Option<BackgroundError>,
+    /// Failures noted so far.
+    pub failures: u64,
     /// By level.
     pub stats: [LevelStats; NUM_LEVELS],
     /// Joined at close.

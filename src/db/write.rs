@@ -171,25 +171,25 @@ impl DbInner {
         }
         write_batch::set_header(record, first, count);
         let Some(wal) = &mut writer.wal else { return Err(self.closed_error()) };
-        let mut result = wal.add_record(record);
-        if sync && result.is_ok() {
+        if let Err(error) = wal.add_record(record) {
+            let severity = if error.is_no_space() { Severity::ReplaceLog } else { Severity::UntilReopened };
+            return Err(self.log_failed(severity, error));
+        }
+        if sync {
             wal.release_older(self.min_log_number.load(Ordering::Acquire));
-            result = wal.sync();
-        }
-        match result {
-            Ok(()) => {
-                writer.last_sequence += u64::from(count);
-                Ok(first)
+            if let Err(error) = wal.sync() {
+                return Err(self.log_failed(Severity::UntilReopened, error));
             }
-            Err(error) => Err(self.log_failed(&error)),
         }
+        writer.last_sequence += u64::from(count);
+        Ok(first)
     }
 
     #[cold]
-    fn log_failed(&self, error: &Error) -> Error {
-        let mut state = self.state.lock();
-        self.record_background_error(&mut state, Severity::UntilReopened, error);
-        error.clone()
+    fn log_failed(&self, severity: Severity, error: Error) -> Error {
+        self.record_background_error(&mut self.state.lock(), severity, &error);
+        self.flush_waker.wake();
+        error
     }
 }
 
