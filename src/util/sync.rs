@@ -343,42 +343,41 @@ mod tests {
 
     fn read_and_publish(slots: usize) {
         const READERS: usize = 8;
-        const VALUES: usize = if cfg!(miri) { 50 } else { 20_000 };
+        const READS: usize = if cfg!(miri) { 50 } else { 100_000 };
         let alive = Arc::new(AtomicUsize::new(0));
         let newest = AtomicUsize::new(0);
-        let stop = AtomicBool::new(false);
         let published = Published::with_slots(Tracked::new(0, &alive), slots);
-        thread::scope(|scope| {
-            for reader in 0..READERS {
-                let (published, newest, stop) = (&published, &newest, &stop);
-                scope.spawn(move || {
-                    let mut kept = None;
-                    while !stop.load(Ordering::Relaxed) {
-                        let at_least = newest.load(Ordering::SeqCst);
-                        let guard = published.with();
-                        assert!(guard.number >= at_least, "{} after {at_least}", guard.number);
-                        assert!(guard.intact.load(Ordering::Relaxed), "used after its drop");
-                        if reader % 2 == 0 {
-                            // Nested, and dropped in the other order.
-                            let nested = published.with();
-                            assert!(nested.number >= guard.number);
-                            drop(guard);
-                            assert!(nested.intact.load(Ordering::Relaxed));
-                        } else if reader % 3 == 0 {
-                            kept = Some(guard.to_arc());
-                        }
-                    }
-                    drop(kept);
-                });
+        let read = |reader: usize| {
+            let mut kept = None;
+            for _ in 0..READS {
+                let at_least = newest.load(Ordering::SeqCst);
+                let guard = published.with();
+                assert!(guard.number >= at_least, "{} after {at_least}", guard.number);
+                assert!(guard.intact.load(Ordering::Relaxed), "used after its drop");
+                if reader % 2 == 0 {
+                    // Nested, and dropped in the other order.
+                    let nested = published.with();
+                    assert!(nested.number >= guard.number);
+                    drop(guard);
+                    assert!(nested.intact.load(Ordering::Relaxed), "used after its drop");
+                } else if reader % 3 == 0 {
+                    kept = Some(guard.to_arc());
+                }
             }
-            for number in 1..=VALUES {
+            drop(kept);
+        };
+        thread::scope(|scope| {
+            let read = &read;
+            let readers: Vec<_> = (0..READERS).map(|reader| scope.spawn(move || read(reader))).collect();
+            let mut number = 0;
+            while readers.iter().any(|reader| !reader.is_finished()) {
+                number += 1;
                 let previous = published.publish(Tracked::new(number, &alive));
                 newest.store(number, Ordering::SeqCst);
                 assert_eq!(previous.number, number - 1);
             }
-            stop.store(true, Ordering::Relaxed);
         });
-        assert_eq!(published.load().number, VALUES);
+        assert_eq!(published.load().number, newest.load(Ordering::SeqCst));
         assert_eq!(alive.load(Ordering::SeqCst), 1, "only the current value is alive");
         drop(published);
         assert_eq!(alive.load(Ordering::SeqCst), 0);
