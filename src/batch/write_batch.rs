@@ -213,7 +213,10 @@ impl WriteBatch {
     /// Entries.
     #[inline]
     pub fn count(&self) -> u32 {
-        u32::from_le_bytes([self.rep[8], self.rep[9], self.rep[10], self.rep[11]])
+        match self.rep.first_chunk::<HEADER_SIZE>() {
+            Some(&[.., a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
+            None => 0, // never: the header is always there
+        }
     }
 
     #[inline]

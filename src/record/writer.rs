@@ -179,12 +179,11 @@ mod tests {
     #[test]
     fn bytes_are_leveldbs() {
         let env = FakeEnv::default();
-        writer(&env).add_record(b"foo").unwrap();
-        // crc32c("\x01foo") masked, as LevelDB 1.23 writes it
-        let masked = crc32c::mask(crc32c::value(b"\x01foo")).to_le_bytes();
-        let mut expected = masked.to_vec();
-        expected.extend_from_slice(&[3, 0, 1, b'f', b'o', b'o']);
-        assert_eq!(env.contents("/db/log"), expected);
+        let payload = b"\x01\x1aleveldb.BytewiseComparator"; // the first record of a MANIFEST of LevelDB 1.23
+        writer(&env).add_record(payload).unwrap();
+        let contents = env.contents("/db/log");
+        assert_eq!(contents[..HEADER_SIZE], [0x56, 0xf9, 0xb8, 0xf8, 28, 0, 1]);
+        assert_eq!(contents[HEADER_SIZE..], *payload);
     }
 
     #[test]

@@ -117,20 +117,14 @@ impl Replay<'_> {
         loop {
             let error = match self.reader.read_record(&mut record)? {
                 ReadOutcome::Record => match self.check(&record) {
-                    Ok((sequence, count)) => {
-                        if let Some(loss) = self.loss.take()
-                            && self.next_sequence != Some(sequence)
-                        {
-                            return self.stop(loss);
+                    Ok((sequence, count)) => match self.loss.take() {
+                        Some(loss) if self.next_sequence != Some(sequence) => return self.stop(loss),
+                        _ => {
+                            apply(&record)?;
+                            self.applied(sequence, count);
+                            continue;
                         }
-                        apply(&record)?;
-                        self.summary.batches += 1;
-                        self.next_sequence = Some(sequence + u64::from(count));
-                        if count > 0 {
-                            self.summary.last_sequence = sequence + u64::from(count) - 1;
-                        }
-                        continue;
-                    }
+                    },
                     Err(error) => error,
                 },
                 ReadOutcome::Damage(damage) => damage.error,
@@ -147,6 +141,15 @@ impl Replay<'_> {
                 Some(loss @ Loss::Hole(_)) => return self.stop(loss),
                 _ => self.note(error)?,
             }
+        }
+    }
+
+    fn applied(&mut self, sequence: SequenceNumber, count: u32) {
+        let next = sequence + u64::from(count); // a valid batch: at most 2^56 - 1
+        self.next_sequence = Some(next);
+        self.summary.batches += 1;
+        if count > 0 {
+            self.summary.last_sequence = next - 1;
         }
     }
 
