@@ -14,6 +14,7 @@ use super::version_edit::VersionEdit;
 use crate::error::{Error, Result};
 use crate::format::NUM_LEVELS;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 /// A version and edits make the next version.
@@ -62,10 +63,10 @@ impl VersionBuilder {
     fn delete(&mut self, level: usize, number: u64) -> Result<Arc<FileMetaData>> {
         check_level(level, number)?;
         self.changed[level] = true;
-        if self.added.get(&number).is_some_and(|(at, _)| *at == level) {
-            if let Some((_, file)) = self.added.remove(&number) {
-                return Ok(file);
-            }
+        if let Entry::Occupied(added) = self.added.entry(number)
+            && added.get().0 == level
+        {
+            return Ok(added.remove().1);
         }
         let files = &self.base.levels[level];
         match files.position(number) {

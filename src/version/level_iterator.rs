@@ -52,3 +52,7 @@ impl LevelIterator {
         TwoLevelIterator::over(Tables { comparator, files: files.into(), cache, read })
     }
 }
+
+#[cfg(test)]
+#[path = "level_iterator_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@ use super::file_metadata::FileMetaData;
 use super::version::Version;
 use crate::compression::Compression;
 use crate::env::posix::PosixEnv;
-use crate::env::{CreateMode, Env, ReadMode};
+use crate::env::{CreateMode, ReadMode};
 use crate::format::internal_key::{InternalKey, InternalKeyComparator, ValueType, append_internal_key};
 use crate::format::{NUM_LEVELS, file_name};
 use crate::iterator::testing::TestRandom;

@@ -123,7 +123,7 @@ impl Version {
                 end = end.map(|key| if self.is_below(key, largest) { largest } else { key });
             }
         }
-        files.iter().zip(taken).filter_map(|(file, taken)| taken.then(|| file.clone())).collect()
+        files.iter().zip(taken).filter(|&(_, taken)| taken).map(|(file, _)| file.clone()).collect()
     }
 
     /// The files of a level >= 1 that overlap the user keys [begin, end]: they are neighbours.
