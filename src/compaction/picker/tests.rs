@@ -499,7 +499,7 @@ impl Tree {
     }
 
     fn add(&mut self, level: usize, smallest: &str, largest: &str) {
-        let deletions = if self.next_number % 7 == 0 { 9_000 } else { 0 };
+        let deletions = if self.next_number.is_multiple_of(7) { 9_000 } else { 0 };
         let file = file_with_deletions(self.next_number, smallest, largest, deletions, 900);
         self.next_number += 1;
         let files = &mut self.levels[level];
