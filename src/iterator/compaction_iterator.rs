@@ -179,7 +179,7 @@ where
     /// Is the entry that the input stands on needed?
     #[inline]
     fn judge(&mut self) -> Result<Verdict> {
-        if self.entries_read % ENTRIES_BETWEEN_CHECKS == 0 {
+        if self.entries_read.is_multiple_of(ENTRIES_BETWEEN_CHECKS) {
             self.check_shutdown()?;
         }
         let key = self.input.key();
