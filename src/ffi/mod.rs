@@ -1,1 +1,60 @@
-//! stub
+//! The C interface of an embedded, ordered key-value store, as LevelDB 1.23 defines it: same functions, same types,
+//! same ownership. What LevelDB does not have is in `terrace.h`, on the same handles, under names that start with
+//! `terrace_`.
+//!
+//! Conventions that hold for every function:
+//!
+//! (1) Handles are pointers to types whose contents are private. The caller destroys what it created, each with the
+//!     function made for it, once. Destroying NULL does nothing. Handles given to a `set_` function stay the caller's.
+//!
+//! (2) Keys, values and ranges are a pointer and a length in bytes; any byte may occur in them, and none follows them.
+//!     They are copied before a call returns. A NULL pointer with length 0 is an empty string. Keys and values are
+//!     shorter than 4 GiB; a longer one is refused without being read.
+//!
+//! (3) A function that can fail has `errptr` as its last parameter. `*errptr` is NULL or a malloc()ed message when it is
+//!     called. Success leaves `*errptr` as it was, so a message stays until somebody frees it. Failure frees the old
+//!     message and puts a new malloc()ed one in its place. `errptr` may be NULL: the failure is then only told by
+//!     `terrace_last_error_code()`. A message starts with its kind: `NotFound: `, `Corruption: `,
+//!     `Not implemented: `, `Invalid argument: ` or `IO error: `.
+//!
+//! (4) What is returned as malloc()ed is the caller's, who frees it with `leveldb_free()` or `free()`.
+//!
+//! (5) Booleans are `uint8_t`: 0 is false, anything else is true.
+//!
+//! (6) A NULL handle is refused, never read: functions with `errptr` fail with `Invalid argument`, others do nothing
+//!     and return 0 or NULL. NULL options are the default options.
+//!
+//! (7) A database, a snapshot, a cache, an environment, a comparator and a filter policy may be used from any thread at
+//!     once. An iterator, a write batch and an options handle may be handed from thread to thread, but only calls that
+//!     take them as `const` may run at the same time.
+//!
+//! (8) Callbacks (comparators, filter policies, loggers) are called on the caller's threads and on background threads,
+//!     also at once. They return normally: no exception, no longjmp().
+
+// How this folder is built: every function is written out by hand, because the headers are generated from the source
+// and the generator does not see into macros. A function guards, borrows, and calls the core; it holds no logic of its
+// own, so that the tests of the core are tests of every binding. `handle` is the only file that turns boxes into
+// pointers and back, `boundary` the only one that catches panics, `bytes` the only one that makes slices of pointers.
+
+mod boundary;
+mod bytes;
+mod handle;
+mod option_head;
+mod revocable;
+
+pub mod cache;
+pub mod comparator;
+pub mod db;
+pub mod env;
+pub mod filter_policy;
+pub mod iterator;
+pub mod last_error;
+pub mod logger;
+pub mod options;
+pub mod read_options;
+pub mod snapshot;
+pub mod terrace_options;
+pub mod version;
+pub mod write_batch;
+pub mod write_options;
+

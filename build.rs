@@ -1,0 +1,117 @@
+//! Generates the C headers from `src/ffi` into OUT_DIR, and gives the shared library its name.
+//!
+//! The committed headers in `include/` are copies: a test compares them, `make headers` updates them, and a build never
+//! writes into the source tree. Functions are sorted into headers by their prefix.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The files of `src/ffi` that declare something, in the order in which the headers do.
+const SOURCES: [&str; 15] = [
+    "db",
+    "iterator",
+    "snapshot",
+    "write_batch",
+    "options",
+    "terrace_options",
+    "comparator",
+    "filter_policy",
+    "read_options",
+    "write_options",
+    "cache",
+    "env",
+    "logger",
+    "last_error",
+    "version",
+];
+
+fn main() {
+    let root = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    for input in ["build.rs", "cbindgen-leveldb.toml", "cbindgen-terrace.toml", "src/ffi"] {
+        println!("cargo:rerun-if-changed={input}");
+    }
+    let include = out.join("include");
+    fs::create_dir_all(include.join("leveldb")).expect("a directory for the headers");
+    let conventions = comment(&module_doc(&root.join("src/ffi/mod.rs")));
+    generate(&root, "cbindgen-leveldb.toml", Some(conventions), "leveldb_", &include.join("leveldb/c.h"));
+    generate(&root, "cbindgen-terrace.toml", None, "terrace_", &include.join("terrace.h"));
+    link_arguments();
+}
+
+/// The shared library: a name that carries the version of the interface; loaded for good, since crates keep thread-locals
+/// on the host's threads; its own functions are its own, whatever else the process has loaded.
+fn link_arguments() {
+    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {
+        return;
+    }
+    let version = std::env::var("CARGO_PKG_VERSION_MAJOR").expect("cargo sets the version");
+    for argument in [
+        &*format!("-Wl,-soname,libterrace.so.{version}"),
+        "-Wl,-z,nodelete",
+        "-Wl,-Bsymbolic-functions",
+        "-Wl,-z,relro,-z,now",
+    ] {
+        println!("cargo:rustc-cdylib-link-arg={argument}");
+    }
+}
+
+/// Writes the header of all items of `src/ffi` whose names start with `prefix`.
+fn generate(root: &Path, config: &str, header: Option<String>, prefix: &str, output: &Path) {
+    let sources = SOURCES.map(|name| root.join("src/ffi").join(name).with_extension("rs"));
+    let mut config = cbindgen::Config::from_file(root.join(config)).expect("a configuration of cbindgen");
+    config.language = cbindgen::Language::C;
+    config.cpp_compat = true;
+    config.no_includes = true;
+    config.style = cbindgen::Style::Type;
+    config.usize_is_size_t = true;
+    config.documentation_style = cbindgen::DocumentationStyle::Doxy;
+    config.line_length = 100;
+    config.tab_width = 4;
+    config.header = header.or(config.header);
+    config.export.exclude.extend(sources.iter().flat_map(|source| names_without(prefix, source)));
+    let mut builder = cbindgen::Builder::new().with_config(config);
+    for source in sources {
+        builder = builder.with_src(source);
+    }
+    let mut bytes = Vec::new();
+    builder.generate().expect("headers of src/ffi").write(&mut bytes);
+    let text = String::from_utf8(bytes).expect("UTF-8 headers");
+    fs::write(output, as_c(text)).expect("a header in OUT_DIR");
+}
+
+/// What Rust calls the safety of a function is what C calls its requirements; and older compilers know neither line
+/// comments nor a comma at the end of an enum.
+fn as_c(header: String) -> String {
+    let header = header.replace(" * # Safety\n * ", " * Requires: ").replace("/**\n", "/*\n");
+    let header = header.replace(",\n} ", "\n} ");
+    header.replace("// __cplusplus", "/* __cplusplus */").replace("// extern \"C\"", "/* extern \"C\" */")
+}
+
+/// The functions and types of a source file that belong into another header.
+fn names_without(prefix: &str, source: &Path) -> Vec<String> {
+    let text = read(source);
+    let declared = text.lines().filter_map(|line| {
+        let line = line.strip_prefix("pub ")?;
+        let (_, name) = ["extern \"C\" fn ", "struct ", "enum "].iter().find_map(|word| line.split_once(word))?;
+        Some(name.split(|c: char| !c.is_alphanumeric() && c != '_').next()?.to_owned())
+    });
+    declared.filter(|name| !name.starts_with(prefix)).collect()
+}
+
+/// The `//!` comment at the top of a file.
+fn module_doc(source: &Path) -> String {
+    let text = read(source);
+    let lines = text.lines().map_while(|line| line.strip_prefix("//!"));
+    lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// A text as a C comment.
+fn comment(text: &str) -> String {
+    let lines = text.lines().map(|line| format!(" * {line}").trim_end().to_owned());
+    format!("/*\n{}\n */", lines.collect::<Vec<_>>().join("\n"))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}

@@ -1,0 +1,227 @@
+/*
+ * Terrace beyond LevelDB: what leveldb/c.h does not have, on the same handles. The conventions at the top of leveldb/c.h
+ * hold here too. A program that uses only leveldb_ functions runs with either library.
+ */
+
+#ifndef TERRACE_H_
+#define TERRACE_H_
+
+#include <stddef.h>
+#include <stdint.h>
+#include "leveldb/c.h"
+
+/*
+ * What `terrace_last_error_code()` returns. The numbers never change; those up to 5 are the codes of LevelDB's status.
+ */
+typedef enum {
+    /*
+     * The last call with an errptr succeeded, and nothing failed since.
+     */
+    TERRACE_OK = 0,
+    /*
+     * A file or directory that should be there is not. (A key that is not there is no error.)
+     */
+    TERRACE_NOT_FOUND = 1,
+    /*
+     * Stored bytes contradict the format or their checksum.
+     */
+    TERRACE_CORRUPTION = 2,
+    /*
+     * The operation is not offered.
+     */
+    TERRACE_NOT_SUPPORTED = 3,
+    /*
+     * An argument that can never work.
+     */
+    TERRACE_INVALID_ARGUMENT = 4,
+    /*
+     * The system refused an operation, or the database can no longer do it.
+     */
+    TERRACE_IO_ERROR = 5,
+    /*
+     * A defect of the library, caught. The database it happened in takes no writes until it is opened again.
+     */
+    TERRACE_INTERNAL_ERROR = 6
+} terrace_error_t;
+
+#ifdef __cplusplus
+extern "C" {
+#endif /* __cplusplus */
+
+/*
+ * As leveldb_close(), and reports what fails. The database is closed and its handle gone in any case. NULL is fine.
+ *
+ * Requires: `db` is NULL or an open database that no other call uses now or later; `errptr` as in (3).
+ */
+void terrace_close(leveldb_t *db,
+                   char **errptr);
+
+/*
+ * As leveldb_compact_range(), and reports what fails.
+ *
+ * Requires: `db` is NULL or open; the keys have their lengths; `errptr` as in (3).
+ */
+void terrace_compact_range(leveldb_t *db,
+                           const char *start_key,
+                           size_t start_key_len,
+                           const char *limit_key,
+                           size_t limit_key_len,
+                           char **errptr);
+
+/*
+ * Flushes what is in memory to table files, and returns when that is done.
+ *
+ * Requires: `db` is NULL or open; `errptr` as in (3).
+ */
+void terrace_flush(leveldb_t *db, char **errptr);
+
+/*
+ * Append to the last log and MANIFEST of a cleanly closed database instead of starting new ones. Default: no.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_reuse_logs(leveldb_options_t *options,
+                                    uint8_t reuse_logs);
+
+/*
+ * Compact tables that many reads had to look into in vain, as LevelDB does; it makes reads rewrite a database. Default:
+ * no.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_seek_compaction(leveldb_options_t *options,
+                                         uint8_t seek_compaction);
+
+/*
+ * Memtables, the one that is written to included, before a writer waits for a flush; at least 2. Default: 2.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_max_write_buffer_number(leveldb_options_t *options,
+                                                 int max_write_buffer_number);
+
+/*
+ * Level-0 files at which a compaction starts. Default: 4.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_level0_file_num_compaction_trigger(leveldb_options_t *options, int files);
+
+/*
+ * Level-0 files at which each write is delayed by a millisecond. Default: 8.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_level0_slowdown_writes_trigger(leveldb_options_t *options, int files);
+
+/*
+ * Level-0 files at which writes wait for a compaction. Default: 12.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_level0_stop_writes_trigger(leveldb_options_t *options, int files);
+
+/*
+ * Bytes of level 1 above which it is compacted; each deeper level holds ten times more. Default: 10 MiB.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_max_bytes_for_level_base(leveldb_options_t *options,
+                                                  uint64_t bytes);
+
+/*
+ * Threads that compact; from 1 to 64. Default: 1.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_max_background_compactions(leveldb_options_t *options, int threads);
+
+/*
+ * Read tables through memory mappings, as LevelDB does. It is faster, but a disk that fails under a mapping raises
+ * SIGBUS instead of an error. Default: yes.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_mmap_reads(leveldb_options_t *options,
+                                    uint8_t mmap_reads);
+
+/*
+ * Append to the log through a memory mapping, on file systems that are known to be safe for it. Default: yes.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_mmap_wal(leveldb_options_t *options,
+                                  uint8_t mmap_wal);
+
+/*
+ * About how many bytes the blocks in a cache take; 0 for NULL.
+ *
+ * Requires: `cache` is NULL or a cache that is not destroyed.
+ */
+size_t terrace_cache_usage(const leveldb_cache_t *cache);
+
+/*
+ * Creates a logger for leveldb_options_set_info_log(). `log` is called with `state` and each line, which has no line feed
+ * and is not NUL-terminated, on any thread, also at once. `destructor` is called once, by terrace_logger_destroy(); it
+ * may be NULL. A NULL `log` drops every line.
+ *
+ * Requires: The callbacks are NULL or callable as above, until terrace_logger_destroy() returns; they return normally.
+ */
+leveldb_logger_t *terrace_logger_create(void *state,
+                                        void (*destructor)(void *state),
+                                        void (*log)(void *state, const char *line, size_t length));
+
+/*
+ * Destroys a logger. Its callback does not run afterwards, and the destructor has run. Databases that still use it log
+ * nothing from then on. Not to be called from its callback.
+ *
+ * Requires: `logger` is NULL or a logger whose handle is not used afterwards.
+ */
+void terrace_logger_destroy(leveldb_logger_t *logger);
+
+/*
+ * What the last call of this thread came to: a value of `terrace_error_t`.
+ *
+ * Every call that fails sets it, also one without errptr. A call with an errptr that succeeds sets it back to
+ * TERRACE_OK; a call without one that succeeds leaves it alone. It never fails.
+ */
+int terrace_last_error_code(void);
+
+/*
+ * The system's error number (`errno`) behind the last error of this thread; 0 if there is none.
+ */
+int terrace_last_error_errno(void);
+
+/*
+ * May the same call succeed later without anything being changed in the program? True after a full disk, too many open
+ * files, no memory, and a busy system.
+ */
+uint8_t terrace_last_error_retryable(void);
+
+/*
+ * The message of the last error of this thread, malloc()ed and NUL-terminated, as `*errptr` has it; NULL if there is no
+ * error.
+ */
+char *terrace_last_error_message(void);
+
+/*
+ * The file or directory the last error of this thread is about, malloc()ed and NUL-terminated; NULL if there is no error,
+ * or it is not about a file.
+ */
+char *terrace_last_error_path(void);
+
+/*
+ * The version of this library, `"0.1.0"`; not to be freed.
+ */
+const char *terrace_version(void);
+
+/*
+ * The version of this library as a number: major * 10000 + minor * 100 + patch.
+ */
+int terrace_version_number(void);
+
+#ifdef __cplusplus
+}  /* extern "C" */
+#endif  /* __cplusplus */
+
+#endif  /* TERRACE_H_ */

@@ -1,0 +1,114 @@
+//! The boundary: no panic leaves it, and a failure becomes a message in `*errptr` and the thread's last error.
+//!
+//! Thread rule: none; everything here belongs to the call.
+#![allow(unsafe_code)]
+
+use super::bytes;
+use super::last_error::{self, terrace_error_t};
+use crate::error::{Error, Result};
+use std::any::Any;
+use std::ffi::c_char;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A failure on its way to C.
+pub(super) struct Failure {
+    /// What the program reads.
+    pub(super) code: terrace_error_t,
+    /// What the person reads.
+    pub(super) error: Error,
+}
+
+impl Failure {
+    /// A failure the core reported.
+    #[cold]
+    pub(super) fn new(error: Error) -> Self {
+        Failure { code: terrace_error_t::from(error.kind()), error }
+    }
+
+    /// A panic that was caught. Its payload is consumed without being dropped: a foreign payload's `drop` may panic.
+    #[cold]
+    pub(super) fn from_panic(payload: Box<dyn Any + Send>) -> Self {
+        let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+            (Some(text), _) => (*text).to_owned(),
+            (_, Some(text)) => text.clone(),
+            _ => "a panic without a message".to_owned(),
+        };
+        std::mem::forget(payload);
+        Failure {
+            code: terrace_error_t::TERRACE_INTERNAL_ERROR,
+            error: Error::io(format!("internal error (a defect of the library, please report it): {message}")),
+        }
+    }
+}
+
+/// Runs the body of a function; a panic becomes a failure like any other.
+#[inline(always)]
+pub(super) fn catch<R>(body: impl FnOnce() -> Result<R>) -> std::result::Result<R, Failure> {
+    // Unwind safety is asserted: what a panic may leave half done is the core's (whose database then takes no writes,
+    // see `leveldb_t`), an iterator's or a batch's (which then stay failed), or dropped here.
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Failure::new(error)),
+        Err(payload) => Err(Failure::from_panic(payload)),
+    }
+}
+
+/// Runs the body of a function that reports through `errptr`; returns `otherwise` on failure.
+///
+/// # Safety
+/// `errptr` is NULL, or `*errptr` is NULL or a malloc()ed string that nobody else frees.
+#[inline(always)]
+pub(super) unsafe fn guard<R>(
+    errptr: *mut *mut c_char,
+    otherwise: R,
+    body: impl FnOnce() -> Result<R>,
+) -> R {
+    match catch(body) {
+        Ok(value) => {
+            last_error::clear();
+            value
+        }
+        Err(failure) => {
+            // SAFETY: the caller's promise about `errptr` is the one `report` wants.
+            unsafe { report(errptr, failure) };
+            otherwise
+        }
+    }
+}
+
+/// Runs the body of a function that has no `errptr` and can fail: the failure is kept as the thread's last error, and
+/// success leaves the last error alone.
+#[inline(always)]
+pub(super) fn guard_quietly<R>(otherwise: R, body: impl FnOnce() -> Result<R>) -> R {
+    catch(body).unwrap_or_else(|failure| {
+        last_error::set(failure);
+        otherwise
+    })
+}
+
+/// Runs the body of a function that cannot fail; only a defect is caught.
+#[inline(always)]
+pub(super) fn contain<R>(otherwise: R, body: impl FnOnce() -> R) -> R {
+    guard_quietly(otherwise, || Ok(body()))
+}
+
+/// Keeps a failure as the thread's last error, and its message in `*errptr`. The old message is freed only when there is
+/// memory for the new one: a failure never looks like success because memory ran out, unless there was no message.
+///
+/// # Safety
+/// As [`guard`].
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn report(errptr: *mut *mut c_char, failure: Failure) {
+    if !errptr.is_null() {
+        let message = bytes::malloc_string(failure.error.to_string().as_bytes());
+        if !message.is_null() {
+            // SAFETY: not NULL, so it points to a message pointer of the caller, which is NULL or malloc()ed.
+            unsafe {
+                libc::free((*errptr).cast());
+                *errptr = message;
+            }
+        }
+    }
+    last_error::set(failure);
+}

@@ -1,0 +1,134 @@
+//! `leveldb_comparator_t`: an order of keys that lives in C.
+//!
+//! Lifetime: databases, and iterators that outlive them, own a reference; options own none. The destructor runs when the
+//! handle and the last of them are gone: inside `leveldb_comparator_destroy` where no database uses the comparator, which
+//! is what callers rely on, else at the last close. A database cannot do without its order, so this is the one callback
+//! that may be called after its destroy function.
+#![allow(unsafe_code)]
+
+use super::boundary::contain;
+use super::{bytes, handle};
+use crate::comparator::Comparator;
+use crate::error::{Error, Result};
+use std::cmp::Ordering;
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::sync::{Arc, Weak};
+
+/// An order of keys; see leveldb_comparator_create().
+#[allow(non_camel_case_types)]
+pub struct leveldb_comparator_t {
+    comparator: Arc<ForeignComparator>,
+}
+
+type Destructor = unsafe extern "C" fn(*mut c_void);
+type Compare = unsafe extern "C" fn(*mut c_void, *const c_char, usize, *const c_char, usize) -> c_int;
+type Name = unsafe extern "C" fn(*mut c_void) -> *const c_char;
+
+/// The callbacks of a comparator. Dropping it runs the destructor.
+pub(super) struct ForeignComparator {
+    state: *mut c_void,
+    destructor: Option<Destructor>,
+    compare: Option<Compare>,
+    name: Option<Name>,
+}
+
+// SAFETY: convention (8) has the caller make the callbacks callable from any thread; `state` is only handed to them.
+unsafe impl Send for ForeignComparator {}
+// SAFETY: as above, and at once.
+unsafe impl Sync for ForeignComparator {}
+
+impl Drop for ForeignComparator {
+    fn drop(&mut self) {
+        if let Some(destructor) = self.destructor {
+            // SAFETY: the caller's callback with its state, once.
+            unsafe { destructor(self.state) };
+        }
+    }
+}
+
+impl Comparator for ForeignComparator {
+    fn compare(&self, a: &[u8], b: &[u8]) -> Ordering {
+        let Some(compare) = self.compare else { return a.cmp(b) };
+        let (left, right) = (bytes::pointer_to(a), bytes::pointer_to(b));
+        // SAFETY: the caller's callback with its state, and bytes that live during the call. Only the sign counts.
+        unsafe { compare(self.state, left, a.len(), right, b.len()) }.cmp(&0)
+    }
+
+    fn name(&self) -> Vec<u8> {
+        let Some(name) = self.name else { return Vec::new() };
+        // SAFETY: the caller's callback with its state; what it returns is NULL or NUL-terminated, and is copied at
+        // once because it need not live long.
+        unsafe {
+            let name = name(self.state);
+            if name.is_null() { Vec::new() } else { CStr::from_ptr(name).to_bytes().to_vec() }
+        }
+    }
+}
+
+impl leveldb_comparator_t {
+    /// What options keep of a comparator: enough to use it while it is not destroyed.
+    pub(super) fn reference(&self) -> ComparatorReference {
+        ComparatorReference(Arc::downgrade(&self.comparator))
+    }
+}
+
+/// A comparator that may be destroyed before it is used.
+pub(super) struct ComparatorReference(Weak<ForeignComparator>);
+
+impl ComparatorReference {
+    /// The comparator, if a database can use it.
+    pub(super) fn resolve(&self) -> Result<Arc<dyn Comparator>> {
+        let comparator = self.0.upgrade().ok_or_else(|| {
+            Error::invalid_argument("the comparator of the options was destroyed before they were used")
+        })?;
+        if comparator.compare.is_none() || comparator.name.is_none() {
+            return Err(Error::invalid_argument("the comparator of the options lacks compare or name"));
+        }
+        Ok(comparator)
+    }
+}
+
+/// Creates an order of keys from callbacks, each of which gets `state`.
+///
+/// `compare` returns a negative number, 0, or a positive one; only the sign counts. The order must be total and never
+/// change for a database. Opening, reading and writing compare on the caller's thread, compactions on background threads,
+/// also at the same time. Keys are compared whole, and never shortened.
+///
+/// `name` is stored with a database, and opening it with a comparator of another name is refused. It is called when a
+/// database is opened, and what it returns is copied at once.
+///
+/// `destructor` is called once, when the comparator is destroyed and nothing uses it any more: inside
+/// leveldb_comparator_destroy() if no database uses it, else when the last database that does is closed (and the last of
+/// its iterators destroyed). It may be NULL.
+///
+/// # Safety
+/// The callbacks are NULL (without `compare` or `name` no database opens) or as in (8), as long as databases use the
+/// comparator; what `name` returns is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_comparator_create(
+    state: *mut c_void,
+    destructor: Option<unsafe extern "C" fn(state: *mut c_void)>,
+    compare: Option<
+        unsafe extern "C" fn(
+            state: *mut c_void,
+            a: *const c_char,
+            alen: usize,
+            b: *const c_char,
+            blen: usize,
+        ) -> c_int,
+    >,
+    name: Option<unsafe extern "C" fn(state: *mut c_void) -> *const c_char>,
+) -> *mut leveldb_comparator_t {
+    let comparator = Arc::new(ForeignComparator { state, destructor, compare, name });
+    handle::give(leveldb_comparator_t { comparator })
+}
+
+/// Destroys a comparator, best after the databases that use it are closed: they go on using it until then.
+///
+/// # Safety
+/// `comparator` is NULL or a comparator whose handle is not used afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_comparator_destroy(comparator: *mut leveldb_comparator_t) {
+    // SAFETY: the caller gives up a handle that came from leveldb_comparator_create.
+    contain((), || drop(unsafe { handle::take_back(comparator) }));
+}

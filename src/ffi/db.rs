@@ -1,0 +1,414 @@
+//! `leveldb_t`: an open database.
+//!
+//! Invariant: once a panic has come out of the core, the handle refuses writes: what the panic interrupted may be half
+//! done in memory, while what is on disk is whole. Reads go on.
+#![allow(unsafe_code)]
+
+use super::boundary::{guard, guard_quietly};
+use super::option_head::{read_options, write_options};
+use super::options::{core_options, leveldb_options_t};
+use super::read_options::leveldb_readoptions_t;
+use super::write_batch::leveldb_writebatch_t;
+use super::write_options::leveldb_writeoptions_t;
+use super::{bytes, handle};
+use crate::db::Db;
+use crate::error::{Error, Result};
+use std::ffi::{c_char, c_int};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// An open database; see leveldb_open().
+#[allow(non_camel_case_types)]
+pub struct leveldb_t {
+    db: Db,
+    /// A panic came out of the core.
+    defect: AtomicBool,
+}
+
+/// Sets a flag unless it is forgotten: in place of a check for a panic after each call.
+struct Fuse<'a>(&'a AtomicBool);
+
+impl Drop for Fuse<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl leveldb_t {
+    /// Calls the core.
+    #[inline(always)]
+    pub(super) fn run<R>(&self, body: impl FnOnce(&Db) -> Result<R>) -> Result<R> {
+        let fuse = Fuse(&self.defect);
+        let result = body(&self.db);
+        std::mem::forget(fuse);
+        result
+    }
+
+    /// Calls the core to change something.
+    #[inline(always)]
+    fn change<R>(&self, body: impl FnOnce(&Db) -> Result<R>) -> Result<R> {
+        if self.defect.load(Ordering::Relaxed) {
+            return Err(read_only());
+        }
+        self.run(body)
+    }
+}
+
+#[cold]
+fn read_only() -> Error {
+    Error::io("the database takes no writes after an internal error; close it and open it again")
+}
+
+/// Opens the database in the directory `name`, which LevelDB may have written and may open afterwards. The options are
+/// copied, so they may be destroyed right away.
+///
+/// Returns NULL on failure. One process opens a database at a time, once: another open, also of the same process, fails
+/// with an IO error that names the lock file. Only the last directory of `name` is created. Close with leveldb_close().
+///
+/// # Safety
+/// `options` is NULL or not destroyed, and what was set in it is not destroyed; `name` is NULL or NUL-terminated;
+/// `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_open(
+    options: *const leveldb_options_t,
+    name: *const c_char,
+    errptr: *mut *mut c_char,
+) -> *mut leveldb_t {
+    // SAFETY: as the caller promises.
+    unsafe {
+        guard(errptr, ptr::null_mut(), || {
+            let path = bytes::path(name, "name")?;
+            let db = Db::open(&core_options(options)?, path)?;
+            Ok(handle::give(leveldb_t { db, defect: AtomicBool::new(false) }))
+        })
+    }
+}
+
+/// Closes a database: waits for background work, ends its threads, releases the lock.
+///
+/// Iterators and snapshots may outlive it: they are destroyed as usual, and an iterator that is moved afterwards becomes
+/// invalid, with an error. A failure is told by `terrace_last_error_code()`; terrace_close() has an errptr.
+///
+/// # Safety
+/// `db` is NULL or an open database that no other call uses now or later.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_close(db: *mut leveldb_t) {
+    // SAFETY: the caller gives up a handle that came from leveldb_open.
+    guard_quietly((), || match unsafe { handle::take_back(db) } {
+        Some(handle) => handle.db.close(),
+        None => Ok(()),
+    });
+}
+
+/// As leveldb_close(), and reports what fails. The database is closed and its handle gone in any case. NULL is fine.
+///
+/// # Safety
+/// `db` is NULL or an open database that no other call uses now or later; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_close(db: *mut leveldb_t, errptr: *mut *mut c_char) {
+    // SAFETY: the caller gives up a handle that came from leveldb_open; `errptr` as it promises.
+    unsafe {
+        guard(errptr, (), || match handle::take_back(db) {
+            Some(handle) => handle.db.close(),
+            None => Ok(()),
+        });
+    }
+}
+
+/// Sets a key to a value.
+///
+/// # Safety
+/// `db` is NULL or open; `options` is NULL or not destroyed; `key` and `val` have their lengths; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_put(
+    db: *mut leveldb_t,
+    options: *const leveldb_writeoptions_t,
+    key: *const c_char,
+    keylen: usize,
+    val: *const c_char,
+    vallen: usize,
+    errptr: *mut *mut c_char,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        guard(errptr, (), || {
+            let handle = handle::required(db, "db")?;
+            let key = bytes::input(key, keylen, "key")?;
+            let value = bytes::input(val, vallen, "value")?;
+            handle.change(|db| db.put(&write_options(options), key, value))
+        });
+    }
+}
+
+/// Deletes a key. That it is not there is no error.
+///
+/// # Safety
+/// `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_delete(
+    db: *mut leveldb_t,
+    options: *const leveldb_writeoptions_t,
+    key: *const c_char,
+    keylen: usize,
+    errptr: *mut *mut c_char,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        guard(errptr, (), || {
+            let handle = handle::required(db, "db")?;
+            let key = bytes::input(key, keylen, "key")?;
+            handle.change(|db| db.delete(&write_options(options), key))
+        });
+    }
+}
+
+/// Writes a batch: all of it or nothing. The batch stays as it is and may be written again. What leveldb_writebatch_put()
+/// could not take is reported here, and nothing is written.
+///
+/// A NULL batch starts a new memtable and a new log, and flushes the old memtable in the background.
+///
+/// # Safety
+/// `db` is NULL or open; `options` is NULL or not destroyed; `batch` is NULL or not destroyed, and nobody changes it now;
+/// `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_write(
+    db: *mut leveldb_t,
+    options: *const leveldb_writeoptions_t,
+    batch: *mut leveldb_writebatch_t,
+    errptr: *mut *mut c_char,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        guard(errptr, (), || {
+            let handle = handle::required(db, "db")?;
+            match handle::lend(batch) {
+                Some(batch) => handle.change(|db| db.write(&write_options(options), batch.core())),
+                None => handle.change(Db::rotate_memtable),
+            }
+        });
+    }
+}
+
+/// Returns the value of a key, malloc()ed and not NUL-terminated, and puts its length in `*vallen`. An empty value is not
+/// NULL. A key that is not there is no error: NULL is returned, `*vallen` is 0, and `*errptr` is left as it was.
+///
+/// # Safety
+/// `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `vallen` is NULL or writable; `errptr`
+/// as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_get(
+    db: *mut leveldb_t,
+    options: *const leveldb_readoptions_t,
+    key: *const c_char,
+    keylen: usize,
+    vallen: *mut usize,
+    errptr: *mut *mut c_char,
+) -> *mut c_char {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let (value, length) = guard(errptr, (ptr::null_mut(), 0), || {
+            let handle = handle::required(db, "db")?;
+            let key = bytes::input(key, keylen, "key")?;
+            let copy = |value: &[u8]| (bytes::malloc_copy(value), value.len());
+            match handle.run(|db| db.get_with(&read_options(options), key, copy))? {
+                Some((value, length)) => Ok((bytes::checked(value)?, length)),
+                None => Ok((ptr::null_mut(), 0)),
+            }
+        });
+        if !vallen.is_null() {
+            *vallen = length;
+        }
+        value
+    }
+}
+
+/// Returns a property of the database, malloc()ed and NUL-terminated, or NULL if there is none of that name:
+///
+/// `leveldb.num-files-at-level<N>`: the number of table files at level N, from 0 to 6
+///
+/// `leveldb.stats`: a table of the levels and their compactions
+///
+/// `leveldb.sstables`: the table files of each level, with their ranges
+///
+/// `leveldb.approximate-memory-usage`: bytes of memory in use
+///
+/// # Safety
+/// `db` is NULL or open; `propname` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_property_value(db: *mut leveldb_t, propname: *const c_char) -> *mut c_char {
+    guard_quietly(ptr::null_mut(), || {
+        // SAFETY: as the caller promises.
+        let (handle, name) =
+            unsafe { (handle::required(db, "db")?, bytes::c_string(propname, "propname")?) };
+        match handle.run(|db| Ok(db.property(name)))? {
+            Some(value) => bytes::checked(bytes::malloc_string(value.as_bytes())),
+            None => Ok(ptr::null_mut()),
+        }
+    })
+}
+
+/// Puts into `sizes[i]` about how many bytes of table files the keys from `range_start_key[i]` up to, but without,
+/// `range_limit_key[i]` take. What is still in memory does not count. All sizes are 0 on failure.
+///
+/// # Safety
+/// `db` is NULL or open; each array is NULL or has `num_ranges` elements; the keys have their lengths.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_approximate_sizes(
+    db: *mut leveldb_t,
+    num_ranges: c_int,
+    range_start_key: *const *const c_char,
+    range_start_key_len: *const usize,
+    range_limit_key: *const *const c_char,
+    range_limit_key_len: *const usize,
+    sizes: *mut u64,
+) {
+    let count = usize::try_from(num_ranges).unwrap_or(0);
+    if count == 0 || sizes.is_null() {
+        return;
+    }
+    guard_quietly((), || {
+        // SAFETY: not NULL, so an array of `count` elements, as the caller promises.
+        unsafe { ptr::write_bytes(sizes, 0, count) };
+        // SAFETY: as the caller promises.
+        let starts = unsafe { keys(range_start_key, range_start_key_len, count) }?;
+        // SAFETY: as the caller promises.
+        let limits = unsafe { keys(range_limit_key, range_limit_key_len, count) }?;
+        // SAFETY: as the caller promises.
+        let handle = unsafe { handle::required(db, "db") }?;
+        let ranges: Vec<_> = starts.into_iter().zip(limits).collect();
+        let found = handle.run(|db| Ok(db.approximate_sizes(&ranges)))?;
+        // SAFETY: an array of `count` elements, of which at most as many are written as there are ranges.
+        unsafe { ptr::copy_nonoverlapping(found.as_ptr(), sizes, found.len().min(count)) };
+        Ok(())
+    });
+}
+
+/// The keys of an array of pointers and an array of lengths.
+///
+/// # Safety
+/// Each array is NULL or has `count` elements; the keys have their lengths.
+unsafe fn keys<'a>(
+    pointers: *const *const c_char,
+    lengths: *const usize,
+    count: usize,
+) -> Result<Vec<&'a [u8]>> {
+    if pointers.is_null() || lengths.is_null() {
+        return Err(handle::is_null("an array of keys or lengths"));
+    }
+    let mut keys = Vec::new();
+    keys.try_reserve_exact(count).map_err(|_| Error::io("cannot allocate memory for the ranges"))?;
+    for index in 0..count {
+        // SAFETY: the arrays have `count` elements; the key has its length, as the caller promises.
+        keys.push(unsafe { bytes::input(*pointers.add(index), *lengths.add(index), "key") }?);
+    }
+    Ok(keys)
+}
+
+/// Compacts the keys from `start_key` to `limit_key`, both included: throws away what was deleted or overwritten, and
+/// moves the rest to the deepest level it can. Returns when that is done. A NULL key is no bound (a key of length 0 that
+/// is not NULL is the empty key); start after limit is an empty range. A failure is told by
+/// `terrace_last_error_code()`; terrace_compact_range() has an errptr.
+///
+/// # Safety
+/// `db` is NULL or open; the keys have their lengths.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_compact_range(
+    db: *mut leveldb_t,
+    start_key: *const c_char,
+    start_key_len: usize,
+    limit_key: *const c_char,
+    limit_key_len: usize,
+) {
+    guard_quietly((), || {
+        // SAFETY: as the caller promises.
+        unsafe { compact(db, (start_key, start_key_len), (limit_key, limit_key_len)) }
+    });
+}
+
+/// As leveldb_compact_range(), and reports what fails.
+///
+/// # Safety
+/// `db` is NULL or open; the keys have their lengths; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_compact_range(
+    db: *mut leveldb_t,
+    start_key: *const c_char,
+    start_key_len: usize,
+    limit_key: *const c_char,
+    limit_key_len: usize,
+    errptr: *mut *mut c_char,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        guard(errptr, (), || compact(db, (start_key, start_key_len), (limit_key, limit_key_len)));
+    }
+}
+
+/// # Safety
+/// As [`leveldb_compact_range`].
+unsafe fn compact(
+    db: *mut leveldb_t,
+    start: (*const c_char, usize),
+    limit: (*const c_char, usize),
+) -> Result<()> {
+    // SAFETY: as the caller promises.
+    let (handle, start, limit) = unsafe {
+        (
+            handle::required(db, "db")?,
+            bytes::bound(start.0, start.1, "start key")?,
+            bytes::bound(limit.0, limit.1, "limit key")?,
+        )
+    };
+    handle.change(|db| db.compact_range(start, limit))
+}
+
+/// Flushes what is in memory to table files, and returns when that is done.
+///
+/// # Safety
+/// `db` is NULL or open; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_flush(db: *mut leveldb_t, errptr: *mut *mut c_char) {
+    // SAFETY: as the caller promises.
+    unsafe { guard(errptr, (), || handle::required(db, "db")?.change(Db::flush)) };
+}
+
+/// Removes the database in the directory `name`: the files that are named as a database's, then the directory, if nothing
+/// else is in it. A missing directory is fine. An open database is refused. Of the options, only the environment counts.
+///
+/// # Safety
+/// `options` is NULL or not destroyed; `name` is NULL or NUL-terminated; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_destroy_db(
+    options: *const leveldb_options_t,
+    name: *const c_char,
+    errptr: *mut *mut c_char,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        guard(errptr, (), || {
+            let path = bytes::path(name, "name")?;
+            crate::db::destroy(&core_options(options)?, path)
+        });
+    }
+}
+
+/// Makes a database that does not open any more openable, saving what can be read; some of the data may be lost, and
+/// deleted keys may be back. A missing directory is fine.
+///
+/// # Safety
+/// `options` is NULL or not destroyed, and what was set in it is not destroyed; `name` is NULL or NUL-terminated;
+/// `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_repair_db(
+    options: *const leveldb_options_t,
+    name: *const c_char,
+    errptr: *mut *mut c_char,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        guard(errptr, (), || {
+            let path = bytes::path(name, "name")?;
+            crate::db::repair(&core_options(options)?, path)
+        });
+    }
+}

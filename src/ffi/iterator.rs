@@ -1,0 +1,261 @@
+//! `leveldb_iterator_t`: a position in the user's view of the database.
+//!
+//! Invariant: an iterator whose move panicked is never called again, only dropped; it stays invalid and keeps the error.
+#![allow(unsafe_code)]
+
+use super::boundary::{self, Failure, contain, guard, guard_quietly};
+use super::db::leveldb_t;
+use super::option_head::read_options;
+use super::read_options::leveldb_readoptions_t;
+use super::{bytes, handle, last_error};
+use crate::db::DbIterator;
+use crate::error::{Error, Result};
+use std::ffi::c_char;
+use std::ptr;
+
+/// A position in the database; see leveldb_create_iterator().
+#[allow(non_camel_case_types)]
+pub struct leveldb_iterator_t {
+    iterator: DbIterator,
+    trouble: Option<Trouble>,
+}
+
+/// What the core's iterator does not know of.
+enum Trouble {
+    /// A target that was refused: until the next seek.
+    Refused(Error),
+    /// A panic: for ever.
+    Broken(Error),
+}
+
+impl leveldb_iterator_t {
+    #[inline(always)]
+    fn valid(&self) -> bool {
+        self.trouble.is_none() && self.iterator.valid()
+    }
+
+    fn status(&self) -> Result<()> {
+        match &self.trouble {
+            Some(Trouble::Refused(error) | Trouble::Broken(error)) => Err(error.clone()),
+            None => self.iterator.status(),
+        }
+    }
+
+    /// Notes that a move came to nothing.
+    #[cold]
+    fn fail(&mut self, failure: Failure) {
+        self.trouble = Some(match failure.code {
+            last_error::terrace_error_t::TERRACE_INTERNAL_ERROR => Trouble::Broken(failure.error.clone()),
+            _ => Trouble::Refused(failure.error.clone()),
+        });
+        last_error::set(failure);
+    }
+}
+
+/// Moves to a place that does not depend on where the iterator stands.
+///
+/// # Safety
+/// `iter` is NULL or an iterator that no other call uses now.
+#[inline(always)]
+unsafe fn seek(iter: *mut leveldb_iterator_t, step: impl FnOnce(&mut DbIterator) -> Result<()>) {
+    // SAFETY: as the caller promises.
+    let Some(handle) = (unsafe { handle::lend_mut(iter) }) else { return };
+    if matches!(handle.trouble, Some(Trouble::Broken(_))) {
+        return;
+    }
+    handle.trouble = None;
+    if let Err(failure) = boundary::catch(|| step(&mut handle.iterator)) {
+        handle.fail(failure);
+    }
+}
+
+/// Moves from where the iterator stands, if it does.
+///
+/// # Safety
+/// As [`seek`].
+#[inline(always)]
+unsafe fn advance(iter: *mut leveldb_iterator_t, step: impl FnOnce(&mut DbIterator)) {
+    // SAFETY: as the caller promises.
+    let Some(handle) = (unsafe { handle::lend_mut(iter) }) else { return };
+    if handle.trouble.is_some() {
+        return;
+    }
+    let moved = boundary::catch(|| {
+        if handle.iterator.valid() {
+            step(&mut handle.iterator);
+        }
+        Ok(())
+    });
+    if let Err(failure) = moved {
+        handle.fail(failure);
+    }
+}
+
+/// Lends a part of the entry the iterator stands on; NULL and length 0 if it stands on none.
+///
+/// # Safety
+/// `iter` is NULL or an iterator that nobody moves now; `length` is NULL or writable.
+#[inline(always)]
+unsafe fn part(
+    iter: *const leveldb_iterator_t,
+    length: *mut usize,
+    of: impl FnOnce(&DbIterator) -> &[u8],
+) -> *const c_char {
+    let (pointer, size) = contain((ptr::null(), 0), || {
+        // SAFETY: as the caller promises.
+        match unsafe { handle::lend(iter) } {
+            Some(handle) if handle.valid() => {
+                let part = of(&handle.iterator);
+                (bytes::pointer_to(part), part.len())
+            }
+            _ => (ptr::null(), 0),
+        }
+    });
+    if !length.is_null() {
+        // SAFETY: not NULL, so writable as the caller promises.
+        unsafe { *length = size };
+    }
+    pointer
+}
+
+/// Creates an iterator over the database as it is now, or at the snapshot of the options. What is written later does not
+/// change what it sees. It is invalid until it is positioned. The options are copied.
+///
+/// Destroy it with leveldb_iter_destroy(), best before the database is closed. Returns NULL only if `db` is NULL or an
+/// internal error occurs.
+///
+/// # Safety
+/// `db` is NULL or open; `options` is NULL or not destroyed, its snapshot not released.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_create_iterator(
+    db: *mut leveldb_t,
+    options: *const leveldb_readoptions_t,
+) -> *mut leveldb_iterator_t {
+    guard_quietly(ptr::null_mut(), || {
+        // SAFETY: as the caller promises.
+        let (handle, options) = unsafe { (handle::required(db, "db")?, read_options(options)) };
+        let iterator = handle.run(|db| Ok(db.iter(&options)))?;
+        Ok(handle::give(leveldb_iterator_t { iterator, trouble: None }))
+    })
+}
+
+/// Destroys an iterator, also one of a database that was closed.
+///
+/// # Safety
+/// `iter` is NULL or an iterator that is not used afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_iter_destroy(iter: *mut leveldb_iterator_t) {
+    // SAFETY: the caller gives up a handle that came from leveldb_create_iterator.
+    contain((), || drop(unsafe { handle::take_back(iter) }));
+}
+
+/// Does the iterator stand on an entry? If not, it has passed the end, or failed: see leveldb_iter_get_error().
+///
+/// # Safety
+/// `iter` is NULL or an iterator that no other call moves now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_iter_valid(iter: *const leveldb_iterator_t) -> u8 {
+    // SAFETY: as the caller promises.
+    contain(0, || unsafe { handle::lend(iter) }.map_or(0, |handle| u8::from(handle.valid())))
+}
+
+/// Moves to the first key.
+///
+/// # Safety
+/// `iter` is NULL or an iterator that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_iter_seek_to_first(iter: *mut leveldb_iterator_t) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        seek(iter, |iterator| {
+            iterator.seek_to_first();
+            Ok(())
+        });
+    }
+}
+
+/// Moves to the last key.
+///
+/// # Safety
+/// `iter` is NULL or an iterator that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_iter_seek_to_last(iter: *mut leveldb_iterator_t) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        seek(iter, |iterator| {
+            iterator.seek_to_last();
+            Ok(())
+        });
+    }
+}
+
+/// Moves to the first key at or after `k`.
+///
+/// # Safety
+/// `iter` is NULL or an iterator that no other call uses now; `k` has its length.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_iter_seek(iter: *mut leveldb_iterator_t, k: *const c_char, klen: usize) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        seek(iter, |iterator| {
+            iterator.seek(bytes::input(k, klen, "key")?);
+            Ok(())
+        });
+    }
+}
+
+/// Moves to the next key; past the last one the iterator is invalid. An invalid iterator stays where it is.
+///
+/// # Safety
+/// `iter` is NULL or an iterator that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_iter_next(iter: *mut leveldb_iterator_t) {
+    // SAFETY: as the caller promises.
+    unsafe { advance(iter, DbIterator::next) };
+}
+
+/// Moves to the key before; before the first one the iterator is invalid. An invalid iterator stays where it is.
+///
+/// # Safety
+/// `iter` is NULL or an iterator that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_iter_prev(iter: *mut leveldb_iterator_t) {
+    // SAFETY: as the caller promises.
+    unsafe { advance(iter, DbIterator::prev) };
+}
+
+/// Returns the key the iterator stands on, and puts its length in `*klen`. It is the iterator's, holds until the iterator
+/// is moved or destroyed, and is never NULL while the iterator is valid; NULL and 0 otherwise.
+///
+/// # Safety
+/// `iter` is NULL or an iterator that no other call moves now; `klen` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_iter_key(iter: *const leveldb_iterator_t, klen: *mut usize) -> *const c_char {
+    // SAFETY: as the caller promises.
+    unsafe { part(iter, klen, DbIterator::key) }
+}
+
+/// Returns the value the iterator stands on, and puts its length in `*vlen`. It is the iterator's, holds until the
+/// iterator is moved or destroyed, and is never NULL while the iterator is valid; NULL and 0 otherwise.
+///
+/// # Safety
+/// `iter` is NULL or an iterator that no other call moves now; `vlen` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_iter_value(
+    iter: *const leveldb_iterator_t,
+    vlen: *mut usize,
+) -> *const c_char {
+    // SAFETY: as the caller promises.
+    unsafe { part(iter, vlen, DbIterator::value) }
+}
+
+/// Reports the first error since the last seek, if there is one. Ask when an iterator has become invalid: that is how a
+/// scan that was cut short differs from one that came to the end.
+///
+/// # Safety
+/// `iter` is NULL or an iterator that no other call moves now; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_iter_get_error(iter: *const leveldb_iterator_t, errptr: *mut *mut c_char) {
+    // SAFETY: as the caller promises.
+    unsafe { guard(errptr, (), || handle::required(iter, "iterator")?.status()) };
+}

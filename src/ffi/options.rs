@@ -1,0 +1,319 @@
+//! `leveldb_options_t`: how a database is opened. A head of `option_head` with the core's options behind it.
+//!
+//! What lives in C (comparator, filter policy, logger) is only referred to: it is taken hold of when a database is opened,
+//! so that options that are destroyed late delay no destructor.
+#![allow(unsafe_code)]
+
+use super::boundary::contain;
+use super::cache::leveldb_cache_t;
+use super::comparator::{ComparatorReference, leveldb_comparator_t};
+use super::env::leveldb_env_t;
+use super::filter_policy::{PolicyReference, leveldb_filterpolicy_t};
+use super::handle;
+use super::logger::{LoggerReference, leveldb_logger_t};
+use super::option_head::{OptionHead, OptionKind};
+use crate::compression::Compression;
+use crate::env::posix::PosixEnv;
+use crate::error::{Error, Result};
+use crate::options::Options;
+use std::ffi::c_int;
+use std::ptr;
+
+/// How a database is opened; see leveldb_options_create().
+#[allow(non_camel_case_types)]
+pub struct leveldb_options_t {
+    _private: [u8; 0],
+}
+
+/// The value of `leveldb_snappy_compression` (every other value is none).
+const SNAPPY: c_int = 1;
+
+/// What is behind the head of options.
+pub(super) struct OptionsBehind {
+    options: Options,
+    comparator: Option<ComparatorReference>,
+    filter_policy: Option<PolicyReference>,
+    logger: Option<LoggerReference>,
+}
+
+impl OptionsBehind {
+    /// The core's options, holding everything they need.
+    fn resolve(&self) -> Result<Options> {
+        let mut options = self.options.clone();
+        if let Some(comparator) = &self.comparator {
+            options.comparator = comparator.resolve()?;
+        }
+        options.filter_policy = self.filter_policy.as_ref().and_then(PolicyReference::resolve);
+        options.info_log = self.logger.as_ref().and_then(LoggerReference::resolve);
+        Ok(options)
+    }
+}
+
+/// The core's options of a handle, the default ones for NULL.
+///
+/// # Safety
+/// `options` is NULL or an options handle of any kind that nobody changes now.
+pub(super) unsafe fn core_options(options: *const leveldb_options_t) -> Result<Options> {
+    // SAFETY: as the caller promises.
+    let Some(head) = (unsafe { OptionHead::of(options) }) else { return Ok(Options::default()) };
+    match head.behind() {
+        Some(behind) => behind.resolve(),
+        None => Err(Error::invalid_argument("options is a handle of read options or write options")),
+    }
+}
+
+/// Changes the core's options of a handle. NULL, and handles of another kind, are left alone.
+///
+/// # Safety
+/// `options` is NULL or an options handle that no other call uses now.
+pub(super) unsafe fn set(options: *mut leveldb_options_t, body: impl FnOnce(&mut Options)) {
+    // SAFETY: as the caller promises.
+    unsafe { set_behind(options, |behind| body(&mut behind.options)) };
+}
+
+/// # Safety
+/// As [`set`].
+unsafe fn set_behind(options: *mut leveldb_options_t, body: impl FnOnce(&mut OptionsBehind)) {
+    contain((), || {
+        // SAFETY: as the caller promises.
+        if let Some(behind) = unsafe { OptionHead::of_mut(options) }.and_then(OptionHead::behind_mut) {
+            body(behind);
+        }
+    });
+}
+
+/// A number of C in place of a count: negative ones become 0, which the core brings into range.
+pub(super) fn count(number: c_int) -> usize {
+    usize::try_from(number).unwrap_or(0)
+}
+
+/// Creates options with LevelDB's defaults. Destroy them with leveldb_options_destroy(). Opening a database copies them.
+/// Values out of range are brought into range when a database is opened.
+#[unsafe(no_mangle)]
+pub extern "C" fn leveldb_options_create() -> *mut leveldb_options_t {
+    contain(ptr::null_mut(), || {
+        let behind = OptionsBehind {
+            options: Options::default(),
+            comparator: None,
+            filter_policy: None,
+            logger: None,
+        };
+        let behind = handle::give(behind);
+        let options: *mut leveldb_options_t = OptionHead::create(OptionKind::Options, behind);
+        if options.is_null() {
+            // SAFETY: it came from `give` and went nowhere.
+            drop(unsafe { handle::take_back(behind) });
+        }
+        options
+    })
+}
+
+/// Destroys options.
+///
+/// # Safety
+/// `options` is NULL or options that nobody uses any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_options_destroy(options: *mut leveldb_options_t) {
+    // SAFETY: the caller gives up a handle that came from `create`.
+    contain((), || unsafe { OptionHead::destroy(options) });
+}
+
+/// The order of keys. NULL, the default, is the order of their bytes. The comparator must not be destroyed before the
+/// options are used.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now; `comparator` is NULL or not destroyed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_options_set_comparator(
+    options: *mut leveldb_options_t,
+    comparator: *mut leveldb_comparator_t,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        set_behind(options, |behind| {
+            behind.comparator = handle::lend(comparator).map(leveldb_comparator_t::reference);
+        });
+    }
+}
+
+/// Filters that spare table reads. NULL, the default, is none.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now; `policy` is NULL or not destroyed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_options_set_filter_policy(
+    options: *mut leveldb_options_t,
+    policy: *mut leveldb_filterpolicy_t,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        set_behind(options, |behind| {
+            behind.filter_policy = handle::lend(policy).map(leveldb_filterpolicy_t::reference);
+        });
+    }
+}
+
+/// Create the database if it is missing. Default: no.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_options_set_create_if_missing(
+    options: *mut leveldb_options_t,
+    create_if_missing: u8,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.create_if_missing = create_if_missing != 0) };
+}
+
+/// Refuse to open a database that exists. Default: no.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_options_set_error_if_exists(
+    options: *mut leveldb_options_t,
+    error_if_exists: u8,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.error_if_exists = error_if_exists != 0) };
+}
+
+/// Stop at the first damaged record or block instead of reading around it. Default: no.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_options_set_paranoid_checks(
+    options: *mut leveldb_options_t,
+    paranoid_checks: u8,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.paranoid_checks = paranoid_checks != 0) };
+}
+
+/// The system underneath. NULL is the default environment.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now; `env` is NULL or not destroyed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_options_set_env(options: *mut leveldb_options_t, env: *mut leveldb_env_t) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        set(options, |options| {
+            options.env = handle::lend(env).map_or_else(PosixEnv::shared, leveldb_env_t::share);
+        });
+    }
+}
+
+/// Where the database tells what it does. NULL, the default, is the file LOG in the directory of the database. The
+/// interface of LevelDB has no way to make a logger; terrace_logger_create() does.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now; `logger` is NULL or not destroyed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_options_set_info_log(
+    options: *mut leveldb_options_t,
+    logger: *mut leveldb_logger_t,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        set_behind(options, |behind| {
+            behind.logger = handle::lend(logger).map(leveldb_logger_t::reference);
+        });
+    }
+}
+
+/// Bytes kept in memory before they are flushed to a table; from 64 KiB to 1 GiB. Default: 4 MiB.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_options_set_write_buffer_size(
+    options: *mut leveldb_options_t,
+    write_buffer_size: usize,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.write_buffer_size = write_buffer_size) };
+}
+
+/// Files the database may keep open; from 74 to 50000. Default: 1000.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_options_set_max_open_files(
+    options: *mut leveldb_options_t,
+    max_open_files: c_int,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.max_open_files = count(max_open_files)) };
+}
+
+/// The cache of uncompressed blocks, which databases may share. NULL, the default, is one of 8 MiB for the database alone.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now; `cache` is NULL or not destroyed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_options_set_cache(
+    options: *mut leveldb_options_t,
+    cache: *mut leveldb_cache_t,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        set(options, |options| {
+            options.block_cache = handle::lend(cache).map(leveldb_cache_t::share);
+        });
+    }
+}
+
+/// Bytes of keys and values in a block, before compression; from 1 KiB to 4 MiB. Default: 4 KiB.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_options_set_block_size(options: *mut leveldb_options_t, block_size: usize) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.block_size = block_size) };
+}
+
+/// Keys from one key that a block stores whole to the next; at least 1. Default: 16.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_options_set_block_restart_interval(
+    options: *mut leveldb_options_t,
+    block_restart_interval: c_int,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.block_restart_interval = count(block_restart_interval)) };
+}
+
+/// Bytes after which a compaction starts another table; from 1 MiB to 1 GiB. Default: 2 MiB.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_options_set_max_file_size(
+    options: *mut leveldb_options_t,
+    max_file_size: usize,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.max_file_size = max_file_size) };
+}
+
+/// How blocks are compressed: leveldb_snappy_compression, which is the default, or none (any other value). Blocks are read
+/// as they were written, whatever is set here.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_options_set_compression(
+    options: *mut leveldb_options_t,
+    compression: c_int,
+) {
+    let compression = if compression == SNAPPY { Compression::Snappy } else { Compression::None };
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.compression = compression) };
+}

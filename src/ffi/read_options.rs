@@ -1,0 +1,77 @@
+//! `leveldb_readoptions_t`: how one read reads. A head of `option_head`.
+#![allow(unsafe_code)]
+
+use super::handle;
+use super::option_head::{NOTHING, OptionHead, OptionKind};
+use super::snapshot::leveldb_snapshot_t;
+
+/// How one read reads; see leveldb_readoptions_create().
+#[allow(non_camel_case_types)]
+pub struct leveldb_readoptions_t {
+    _private: [u8; 0],
+}
+
+/// Creates read options: no verification, blocks are cached, the latest state is read. Destroy them with
+/// leveldb_readoptions_destroy(). They are copied by the calls they are passed to, so they may be destroyed at any time.
+#[unsafe(no_mangle)]
+pub extern "C" fn leveldb_readoptions_create() -> *mut leveldb_readoptions_t {
+    OptionHead::create(OptionKind::ReadOptions, NOTHING)
+}
+
+/// Destroys read options.
+///
+/// # Safety
+/// `options` is NULL or options that nobody uses any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_readoptions_destroy(options: *mut leveldb_readoptions_t) {
+    // SAFETY: the caller gives up a handle that came from `create`.
+    unsafe { OptionHead::destroy(options) };
+}
+
+/// Verify the checksum of every block read, also of one verified before. Default: no.
+///
+/// # Safety
+/// `options` is NULL or read options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_readoptions_set_verify_checksums(
+    options: *mut leveldb_readoptions_t,
+    verify_checksums: u8,
+) {
+    // SAFETY: as the caller promises.
+    if let Some(head) = unsafe { OptionHead::of_mut(options) } {
+        head.set_flag(verify_checksums);
+    }
+}
+
+/// Keep the blocks read in the block cache. Scans over much data turn it off. Default: yes.
+///
+/// # Safety
+/// `options` is NULL or read options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_readoptions_set_fill_cache(
+    options: *mut leveldb_readoptions_t,
+    fill_cache: u8,
+) {
+    // SAFETY: as the caller promises.
+    if let Some(head) = unsafe { OptionHead::of_mut(options) } {
+        head.set_fill_cache(fill_cache);
+    }
+}
+
+/// Read the state of `snapshot`, which must belong to the database that is read, and not be released while it is; NULL
+/// reads the latest state, which is the default.
+///
+/// # Safety
+/// `options` is NULL or read options that no other call uses now; `snapshot` is NULL or not released.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_readoptions_set_snapshot(
+    options: *mut leveldb_readoptions_t,
+    snapshot: *const leveldb_snapshot_t,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if let Some(head) = OptionHead::of_mut(options) {
+            head.set_snapshot(handle::lend(snapshot).map(leveldb_snapshot_t::sequence));
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What `leveldb_options_t` can hold beyond LevelDB.
+#![allow(unsafe_code)]
+
+use super::options::{count, leveldb_options_t, set};
+use std::ffi::c_int;
+
+/// Append to the last log and MANIFEST of a cleanly closed database instead of starting new ones. Default: no.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_reuse_logs(options: *mut leveldb_options_t, reuse_logs: u8) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.reuse_logs = reuse_logs != 0) };
+}
+
+/// Compact tables that many reads had to look into in vain, as LevelDB does; it makes reads rewrite a database. Default:
+/// no.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_seek_compaction(
+    options: *mut leveldb_options_t,
+    seek_compaction: u8,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.seek_compaction = seek_compaction != 0) };
+}
+
+/// Memtables, the one that is written to included, before a writer waits for a flush; at least 2. Default: 2.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_max_write_buffer_number(
+    options: *mut leveldb_options_t,
+    max_write_buffer_number: c_int,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.max_write_buffer_number = count(max_write_buffer_number)) };
+}
+
+/// Level-0 files at which a compaction starts. Default: 4.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_level0_file_num_compaction_trigger(
+    options: *mut leveldb_options_t,
+    files: c_int,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.level0_file_num_compaction_trigger = count(files)) };
+}
+
+/// Level-0 files at which each write is delayed by a millisecond. Default: 8.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_level0_slowdown_writes_trigger(
+    options: *mut leveldb_options_t,
+    files: c_int,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.level0_slowdown_writes_trigger = count(files)) };
+}
+
+/// Level-0 files at which writes wait for a compaction. Default: 12.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_level0_stop_writes_trigger(
+    options: *mut leveldb_options_t,
+    files: c_int,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.level0_stop_writes_trigger = count(files)) };
+}
+
+/// Bytes of level 1 above which it is compacted; each deeper level holds ten times more. Default: 10 MiB.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_max_bytes_for_level_base(
+    options: *mut leveldb_options_t,
+    bytes: u64,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.max_bytes_for_level_base = bytes) };
+}
+
+/// Threads that compact; from 1 to 64. Default: 1.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_max_background_compactions(
+    options: *mut leveldb_options_t,
+    threads: c_int,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.max_background_compactions = count(threads)) };
+}
+
+/// Read tables through memory mappings, as LevelDB does. It is faster, but a disk that fails under a mapping raises
+/// SIGBUS instead of an error. Default: yes.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_mmap_reads(options: *mut leveldb_options_t, mmap_reads: u8) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.mmap_reads = mmap_reads != 0) };
+}
+
+/// Append to the log through a memory mapping, on file systems that are known to be safe for it. Default: yes.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_mmap_wal(options: *mut leveldb_options_t, mmap_wal: u8) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.mmap_wal = mmap_wal != 0) };
+}

@@ -1,0 +1,173 @@
+//! `leveldb_writebatch_t`: puts and deletes that are written all or none.
+#![allow(unsafe_code)]
+
+use super::boundary::{self, contain, guard_quietly};
+use super::{bytes, handle, last_error};
+use crate::batch::decode::BatchEntry;
+use crate::batch::write_batch::WriteBatch;
+use crate::error::Result;
+use std::ffi::{c_char, c_void};
+use std::ptr;
+
+/// Puts and deletes that are written all or none; see leveldb_writebatch_create().
+#[allow(non_camel_case_types)]
+pub struct leveldb_writebatch_t {
+    batch: WriteBatch,
+}
+
+impl leveldb_writebatch_t {
+    /// What is written.
+    pub(super) fn core(&self) -> &WriteBatch {
+        &self.batch
+    }
+}
+
+/// Changes a batch. The functions below have no errptr: what goes wrong is remembered by the batch, and the write of it
+/// fails.
+///
+/// # Safety
+/// `batch` is NULL or a batch that no other call uses now.
+#[inline(always)]
+unsafe fn change(batch: *mut leveldb_writebatch_t, body: impl FnOnce(&mut WriteBatch) -> Result<()>) {
+    // SAFETY: as the caller promises.
+    let Some(handle) = (unsafe { handle::lend_mut(batch) }) else { return };
+    if let Err(failure) = boundary::catch(|| body(&mut handle.batch)) {
+        handle.batch.poison(failure.error.clone());
+        last_error::set(failure);
+    }
+}
+
+/// Creates an empty batch. Destroy it with leveldb_writebatch_destroy().
+#[unsafe(no_mangle)]
+pub extern "C" fn leveldb_writebatch_create() -> *mut leveldb_writebatch_t {
+    contain(ptr::null_mut(), || handle::give(leveldb_writebatch_t { batch: WriteBatch::new() }))
+}
+
+/// Destroys a batch.
+///
+/// # Safety
+/// `batch` is NULL or a batch that is not used afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_writebatch_destroy(batch: *mut leveldb_writebatch_t) {
+    // SAFETY: the caller gives up a handle that came from leveldb_writebatch_create.
+    contain((), || drop(unsafe { handle::take_back(batch) }));
+}
+
+/// Empties a batch, which can then be filled again.
+///
+/// # Safety
+/// `batch` is NULL or a batch that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_writebatch_clear(batch: *mut leveldb_writebatch_t) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        change(batch, |batch| {
+            batch.clear();
+            Ok(())
+        });
+    }
+}
+
+/// Adds the setting of a key to a value. What cannot be taken (a key or value of 4 GiB or more, NULL with a length) is
+/// remembered, and leveldb_write() reports it.
+///
+/// # Safety
+/// `batch` is NULL or a batch that no other call uses now; `key` and `val` have their lengths.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_writebatch_put(
+    batch: *mut leveldb_writebatch_t,
+    key: *const c_char,
+    klen: usize,
+    val: *const c_char,
+    vlen: usize,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        change(batch, |batch| {
+            batch.put(bytes::input(key, klen, "key")?, bytes::input(val, vlen, "value")?);
+            Ok(())
+        });
+    }
+}
+
+/// Adds the deletion of a key. What cannot be taken is remembered, and leveldb_write() reports it.
+///
+/// # Safety
+/// `batch` is NULL or a batch that no other call uses now; `key` has its length.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_writebatch_delete(
+    batch: *mut leveldb_writebatch_t,
+    key: *const c_char,
+    klen: usize,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        change(batch, |batch| {
+            batch.delete(bytes::input(key, klen, "key")?);
+            Ok(())
+        });
+    }
+}
+
+/// Calls `put` or `deleted` with `state` for each entry of a batch, in order. The keys and values are the batch's and hold
+/// during the callback, which must not change the batch. A NULL callback is left out.
+///
+/// # Safety
+/// `batch` is NULL or a batch that nobody changes now; the callbacks are NULL or as in (8).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_writebatch_iterate(
+    batch: *const leveldb_writebatch_t,
+    state: *mut c_void,
+    put: Option<
+        unsafe extern "C" fn(
+            state: *mut c_void,
+            k: *const c_char,
+            klen: usize,
+            v: *const c_char,
+            vlen: usize,
+        ),
+    >,
+    deleted: Option<unsafe extern "C" fn(state: *mut c_void, k: *const c_char, klen: usize)>,
+) {
+    guard_quietly((), || {
+        // SAFETY: as the caller promises.
+        let batch = unsafe { handle::required(batch, "batch") }?;
+        for entry in batch.batch.iter() {
+            match (entry?, put, deleted) {
+                (BatchEntry::Put(key, value), Some(put), _) => {
+                    let (k, v) = (bytes::pointer_to(key), bytes::pointer_to(value));
+                    // SAFETY: a callback of the caller, with bytes that live as long as the borrowed batch.
+                    unsafe { put(state, k, key.len(), v, value.len()) };
+                }
+                (BatchEntry::Delete(key), _, Some(deleted)) => {
+                    // SAFETY: as above.
+                    unsafe { deleted(state, bytes::pointer_to(key), key.len()) };
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Adds the entries of `source` behind those of `destination`. They may be the same batch.
+///
+/// # Safety
+/// `destination` is NULL or a batch that no other call uses now; `source` is NULL or a batch that nobody changes now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_writebatch_append(
+    destination: *mut leveldb_writebatch_t,
+    source: *const leveldb_writebatch_t,
+) {
+    // SAFETY: as the caller promises; the two are borrowed at once only if they are two.
+    unsafe {
+        change(destination, |batch| {
+            if ptr::eq(destination.cast_const(), source) {
+                batch.append_self();
+            } else if let Some(source) = handle::lend(source) {
+                batch.append(&source.batch);
+            }
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,39 @@
+//! `leveldb_writeoptions_t`: how one write writes. A head of `option_head`.
+#![allow(unsafe_code)]
+
+use super::option_head::{NOTHING, OptionHead, OptionKind};
+
+/// How one write writes; see leveldb_writeoptions_create().
+#[allow(non_camel_case_types)]
+pub struct leveldb_writeoptions_t {
+    _private: [u8; 0],
+}
+
+/// Creates write options: not synced. Destroy them with leveldb_writeoptions_destroy().
+#[unsafe(no_mangle)]
+pub extern "C" fn leveldb_writeoptions_create() -> *mut leveldb_writeoptions_t {
+    OptionHead::create(OptionKind::WriteOptions, NOTHING)
+}
+
+/// Destroys write options.
+///
+/// # Safety
+/// `options` is NULL or options that nobody uses any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_writeoptions_destroy(options: *mut leveldb_writeoptions_t) {
+    // SAFETY: the caller gives up a handle that came from `create`.
+    unsafe { OptionHead::destroy(options) };
+}
+
+/// Return from a write only when it, and every write before it, would survive a power loss. Without it a write that
+/// returned survives the death of the process, but not of the machine. Default: no.
+///
+/// # Safety
+/// `options` is NULL or write options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn leveldb_writeoptions_set_sync(options: *mut leveldb_writeoptions_t, sync: u8) {
+    // SAFETY: as the caller promises.
+    if let Some(head) = unsafe { OptionHead::of_mut(options) } {
+        head.set_flag(sync);
+    }
+}

@@ -1,0 +1,551 @@
+/*
+ * What LevelDB leaves undefined and programs in the wild do all the same: NULL handles, nonsense lengths, handles of another
+ * kind, objects destroyed in every order. Terrace promises that none of it crashes, leaks, or loses what was written.
+ */
+#include "check.h"
+
+#include <stdatomic.h>
+
+#define MISUSE "Invalid argument: "
+
+/* An address nothing may be read from. */
+static const char *const nowhere = (const char *)16;
+
+static void test_null_handles(void) {
+    char *value;
+    size_t length = 7;
+    uint64_t size = 7;
+    const char *key = "k";
+    const size_t key_length = 1;
+
+    CHECK(leveldb_open(NULL, NULL, &err) == NULL);
+    CHECK_ERROR(MISUSE "name is NULL");
+    leveldb_put(NULL, NULL, "k", 1, "v", 1, &err);
+    CHECK_ERROR(MISUSE "db is NULL");
+    leveldb_delete(NULL, NULL, "k", 1, &err);
+    CHECK_ERROR(MISUSE "db is NULL");
+    leveldb_write(NULL, NULL, NULL, &err);
+    CHECK_ERROR(MISUSE "db is NULL");
+    value = leveldb_get(NULL, NULL, "k", 1, &length, &err);
+    CHECK(value == NULL && length == 0);
+    CHECK_ERROR(MISUSE "db is NULL");
+    leveldb_destroy_db(NULL, NULL, &err);
+    CHECK_ERROR(MISUSE "name is NULL");
+    leveldb_repair_db(NULL, NULL, &err);
+    CHECK_ERROR(MISUSE "name is NULL");
+    leveldb_iter_get_error(NULL, &err);
+    CHECK_ERROR(MISUSE "iterator is NULL");
+    /* errptr, too. */
+    leveldb_put(NULL, NULL, "k", 1, "v", 1, NULL);
+    CHECK(leveldb_open(NULL, NULL, NULL) == NULL);
+
+    leveldb_close(NULL);
+    CHECK(leveldb_create_iterator(NULL, NULL) == NULL);
+    CHECK(leveldb_create_snapshot(NULL) == NULL);
+    leveldb_release_snapshot(NULL, NULL);
+    CHECK(leveldb_property_value(NULL, "leveldb.stats") == NULL);
+    leveldb_approximate_sizes(NULL, 1, &key, &key_length, &key, &key_length, &size);
+    CHECK(size == 0);
+    leveldb_compact_range(NULL, NULL, 0, NULL, 0);
+    leveldb_iter_destroy(NULL);
+    CHECK(!leveldb_iter_valid(NULL));
+    leveldb_iter_seek_to_first(NULL);
+    leveldb_iter_seek_to_last(NULL);
+    leveldb_iter_seek(NULL, "k", 1);
+    leveldb_iter_next(NULL);
+    leveldb_iter_prev(NULL);
+    CHECK(leveldb_iter_key(NULL, &length) == NULL && length == 0);
+    length = 7;
+    CHECK(leveldb_iter_value(NULL, &length) == NULL && length == 0);
+    CHECK(leveldb_iter_key(NULL, NULL) == NULL);
+    leveldb_writebatch_destroy(NULL);
+    leveldb_writebatch_clear(NULL);
+    leveldb_writebatch_put(NULL, "k", 1, "v", 1);
+    leveldb_writebatch_delete(NULL, "k", 1);
+    leveldb_writebatch_iterate(NULL, NULL, NULL, NULL);
+    leveldb_writebatch_append(NULL, NULL);
+    leveldb_options_set_comparator(NULL, NULL);
+    leveldb_options_set_filter_policy(NULL, NULL);
+    leveldb_options_set_create_if_missing(NULL, 1);
+    leveldb_options_set_error_if_exists(NULL, 1);
+    leveldb_options_set_paranoid_checks(NULL, 1);
+    leveldb_options_set_env(NULL, NULL);
+    leveldb_options_set_info_log(NULL, NULL);
+    leveldb_options_set_write_buffer_size(NULL, 1);
+    leveldb_options_set_max_open_files(NULL, 1);
+    leveldb_options_set_cache(NULL, NULL);
+    leveldb_options_set_block_size(NULL, 1);
+    leveldb_options_set_block_restart_interval(NULL, 1);
+    leveldb_options_set_max_file_size(NULL, 1);
+    leveldb_options_set_compression(NULL, 1);
+    leveldb_readoptions_set_verify_checksums(NULL, 1);
+    leveldb_readoptions_set_fill_cache(NULL, 1);
+    leveldb_readoptions_set_snapshot(NULL, NULL);
+    leveldb_writeoptions_set_sync(NULL, 1);
+    leveldb_cache_destroy(NULL);
+    leveldb_env_destroy(NULL);
+    value = leveldb_env_get_test_directory(NULL);
+    CHECK(value != NULL);
+    leveldb_free(value);
+}
+
+static void test_null_options_are_the_default_ones(void) {
+    const char *path = scratch("null-options");
+    leveldb_t *db = open_fresh(path);
+    leveldb_iterator_t *iter;
+    leveldb_writebatch_t *batch = leveldb_writebatch_create();
+    size_t length;
+    char *value;
+
+    CHECK(leveldb_open(NULL, scratch("null-options-absent"), &err) == NULL);
+    CHECK_ERROR(MISUSE);
+    leveldb_put(db, NULL, "k", 1, "v", 1, &err);
+    leveldb_writebatch_put(batch, "l", 1, "w", 1);
+    leveldb_write(db, NULL, batch, &err);
+    value = leveldb_get(db, NULL, "k", 1, &length, &err);
+    CHECK_NO_ERROR();
+    CHECK(value != NULL && length == 1);
+    leveldb_free(value);
+    value = leveldb_get(db, NULL, "l", 1, NULL, &err); /* nobody wants the length */
+    CHECK(value != NULL);
+    leveldb_free(value);
+    iter = leveldb_create_iterator(db, NULL);
+    leveldb_iter_seek_to_first(iter);
+    check_entry(iter, "k", "v");
+    CHECK(leveldb_iter_key(iter, NULL) != NULL);
+    leveldb_iter_destroy(iter);
+    leveldb_writebatch_destroy(batch);
+    leveldb_close(db);
+    leveldb_destroy_db(NULL, path, &err);
+    CHECK_NO_ERROR();
+}
+
+static int count_entries;
+static void count_put(void *state, const char *k, size_t klen, const char *v, size_t vlen) {
+    (void)state, (void)k, (void)klen, (void)v, (void)vlen;
+    count_entries++;
+}
+
+/* A length is judged before a byte is read; nothing at the addresses could be read. */
+static void test_nonsense_lengths(void) {
+    const char *path = scratch("lengths");
+    leveldb_t *db = open_fresh(path);
+    leveldb_writebatch_t *batch = leveldb_writebatch_create();
+    leveldb_writebatch_t *copy = leveldb_writebatch_create();
+    leveldb_iterator_t *iter;
+    const size_t huge[3] = {(size_t)1 << 32, SIZE_MAX / 2 + 1, SIZE_MAX};
+    uint64_t size = 7;
+    size_t length;
+    int i;
+
+    put(db, "a", "1");
+    iter = leveldb_create_iterator(db, NULL);
+    for (i = 0; i < 3; i++) {
+        leveldb_put(db, NULL, nowhere, huge[i], "v", 1, &err);
+        CHECK_ERROR(MISUSE "key of ");
+        leveldb_put(db, NULL, "k", 1, nowhere, huge[i], &err);
+        CHECK_ERROR(MISUSE "value of ");
+        leveldb_delete(db, NULL, nowhere, huge[i], &err);
+        CHECK_ERROR(MISUSE "key of ");
+        CHECK(leveldb_get(db, NULL, nowhere, huge[i], &length, &err) == NULL);
+        CHECK_ERROR(MISUSE "key of ");
+
+        leveldb_iter_seek_to_first(iter);
+        check_entry(iter, "a", "1");
+        leveldb_iter_seek(iter, nowhere, huge[i]);
+        CHECK(!leveldb_iter_valid(iter));
+        CHECK(leveldb_iter_key(iter, &length) == NULL && length == 0);
+        leveldb_iter_next(iter);
+        leveldb_iter_get_error(iter, &err);
+        CHECK_ERROR(MISUSE "key of ");
+        leveldb_iter_seek(iter, "a", 1);
+        check_entry(iter, "a", "1");
+        leveldb_iter_get_error(iter, &err);
+        CHECK_NO_ERROR();
+
+        leveldb_approximate_sizes(db, 1, &nowhere, &huge[i], &nowhere, &huge[i], &size);
+        CHECK(size == 0);
+        leveldb_compact_range(db, nowhere, huge[i], nowhere, huge[i]);
+
+        /* A batch remembers what it could not take; so does a batch it is appended to. */
+        leveldb_writebatch_clear(batch);
+        leveldb_writebatch_put(batch, "b", 1, "2", 1);
+        leveldb_writebatch_put(batch, i == 0 ? "k" : nowhere, i == 0 ? 1 : huge[i], nowhere, huge[i]);
+        leveldb_write(db, NULL, batch, &err);
+        CHECK_ERROR(MISUSE);
+        check_get(db, NULL, "b", NULL);
+        leveldb_writebatch_clear(copy);
+        leveldb_writebatch_append(copy, batch);
+        leveldb_write(db, NULL, copy, &err);
+        CHECK_ERROR(MISUSE);
+        leveldb_writebatch_clear(batch);
+        leveldb_writebatch_delete(batch, nowhere, huge[i]);
+        leveldb_write(db, NULL, batch, &err);
+        CHECK_ERROR(MISUSE);
+    }
+    /* NULL with a length. */
+    leveldb_put(db, NULL, NULL, 5, "v", 1, &err);
+    CHECK_ERROR(MISUSE "key is NULL, but its length is 5");
+    leveldb_put(db, NULL, "k", 1, NULL, 5, &err);
+    CHECK_ERROR(MISUSE "value is NULL, but its length is 5");
+    leveldb_writebatch_clear(batch);
+    leveldb_writebatch_put(batch, "k", 1, NULL, 5);
+    leveldb_write(db, NULL, batch, &err);
+    CHECK_ERROR(MISUSE "value is NULL");
+    leveldb_approximate_sizes(db, 1, NULL, NULL, NULL, NULL, &size);
+    CHECK(size == 0);
+    size = 7;
+    leveldb_approximate_sizes(db, -1, NULL, NULL, NULL, NULL, &size);
+    leveldb_approximate_sizes(db, 0, NULL, NULL, NULL, NULL, NULL);
+    CHECK(size == 7);
+    /* Emptying heals. */
+    leveldb_writebatch_clear(batch);
+    leveldb_writebatch_put(batch, "k", 1, "v", 1);
+    leveldb_write(db, NULL, batch, &err);
+    CHECK_NO_ERROR();
+    check_get(db, NULL, "k", "v");
+    leveldb_writebatch_delete(batch, "k", 1);
+    leveldb_writebatch_iterate(batch, NULL, NULL, NULL);
+    leveldb_writebatch_iterate(batch, NULL, count_put, NULL);
+    CHECK(count_entries == 1);
+
+    leveldb_iter_destroy(iter);
+    leveldb_writebatch_destroy(batch);
+    leveldb_writebatch_destroy(copy);
+    close_and_destroy(db, path);
+}
+
+/* Bindings pass read options where write options belong, and destroy all of them with one function. */
+static void test_handles_of_another_kind(void) {
+    const char *path = scratch("kinds");
+    leveldb_t *db = open_fresh(path);
+    leveldb_readoptions_t *read_options = leveldb_readoptions_create();
+    leveldb_writeoptions_t *write_options = leveldb_writeoptions_create();
+    leveldb_options_t *options = leveldb_options_create();
+    leveldb_comparator_t *comparator = NULL;
+    size_t length;
+    char *value;
+
+    leveldb_readoptions_set_verify_checksums(read_options, 1); /* sync, to a put */
+    leveldb_put(db, (leveldb_writeoptions_t *)read_options, "a", 1, "1", 1, &err);
+    leveldb_put(db, (leveldb_writeoptions_t *)options, "b", 1, "2", 1, &err);
+    leveldb_writeoptions_set_sync(write_options, 1);
+    value = leveldb_get(db, (leveldb_readoptions_t *)write_options, "a", 1, &length, &err);
+    CHECK(value != NULL && length == 1);
+    leveldb_free(value);
+    value = leveldb_get(db, (leveldb_readoptions_t *)options, "b", 1, &length, &err);
+    CHECK_NO_ERROR();
+    CHECK(value != NULL && length == 1);
+    leveldb_free(value);
+    CHECK(leveldb_open((leveldb_options_t *)read_options, path, &err) == NULL);
+    CHECK_ERROR(MISUSE "options is a handle of read options");
+    leveldb_options_set_create_if_missing((leveldb_options_t *)write_options, 1);
+    leveldb_options_set_comparator((leveldb_options_t *)write_options, comparator);
+    leveldb_readoptions_set_snapshot((leveldb_readoptions_t *)options, NULL);
+    leveldb_writeoptions_set_sync((leveldb_writeoptions_t *)options, 1);
+
+    leveldb_options_destroy((leveldb_options_t *)read_options);
+    leveldb_options_destroy((leveldb_options_t *)write_options);
+    leveldb_readoptions_destroy((leveldb_readoptions_t *)leveldb_writeoptions_create());
+    leveldb_writeoptions_destroy((leveldb_writeoptions_t *)leveldb_readoptions_create());
+    leveldb_writeoptions_destroy((leveldb_writeoptions_t *)options);
+    leveldb_readoptions_destroy((leveldb_readoptions_t *)leveldb_options_create());
+    close_and_destroy(db, path);
+}
+
+/* R, C# and Ruby close a database while iterators and snapshots live. */
+static void test_iterators_and_snapshots_outlive_the_database(void) {
+    const char *path = scratch("outlive");
+    leveldb_t *db = open_fresh(path), *closed;
+    leveldb_iterator_t *positioned, *fresh, *in_table;
+    const leveldb_snapshot_t *snapshot;
+    leveldb_readoptions_t *read_options = leveldb_readoptions_create();
+
+    put(db, "a", "1");
+    leveldb_compact_range(db, NULL, 0, NULL, 0);
+    in_table = leveldb_create_iterator(db, NULL);
+    leveldb_iter_seek_to_first(in_table);
+    put(db, "b", "2");
+    snapshot = leveldb_create_snapshot(db);
+    leveldb_readoptions_set_snapshot(read_options, snapshot);
+    positioned = leveldb_create_iterator(db, read_options);
+    leveldb_iter_seek_to_first(positioned);
+    check_entry(positioned, "a", "1");
+    fresh = leveldb_create_iterator(db, NULL);
+    closed = db;
+    leveldb_close(db);
+
+    leveldb_iter_next(positioned);
+    CHECK(!leveldb_iter_valid(positioned));
+    leveldb_iter_get_error(positioned, &err);
+    CHECK(err != NULL);
+    leveldb_free(err);
+    err = NULL;
+    leveldb_iter_seek(positioned, "a", 1);
+    CHECK(!leveldb_iter_valid(positioned));
+    CHECK(!leveldb_iter_valid(fresh));
+    leveldb_iter_seek_to_first(fresh);
+    CHECK(!leveldb_iter_valid(fresh));
+    leveldb_iter_seek_to_last(fresh);
+    leveldb_iter_prev(fresh);
+    CHECK(!leveldb_iter_valid(fresh));
+    leveldb_iter_get_error(fresh, &err);
+    CHECK(err != NULL);
+    leveldb_free(err);
+    err = NULL;
+
+    /* The same directory again, while what came from the first database still lives. */
+    db = leveldb_open(NULL, path, &err);
+    CHECK_NO_ERROR();
+    check_get(db, NULL, "b", "2");
+    leveldb_iter_destroy(positioned);
+    leveldb_iter_destroy(in_table);
+    leveldb_release_snapshot(closed, snapshot);
+    check_get(db, NULL, "a", "1");
+    close_and_destroy(db, path);
+    leveldb_iter_destroy(fresh);
+    leveldb_readoptions_destroy(read_options);
+}
+
+static atomic_int destroyed, called;
+
+static void on_destroy(void *state) {
+    CHECK(state == &destroyed);
+    destroyed++;
+}
+
+static int compare(void *state, const char *a, size_t alen, const char *b, size_t blen) {
+    size_t shorter = alen < blen ? alen : blen;
+    int order = memcmp(a, b, shorter);
+    (void)state;
+    called++;
+    return order != 0 ? order : (alen > blen) - (alen < blen);
+}
+
+/* The name dies with the next call. */
+static const char *short_lived_name(void *state) {
+    static char names[2][16];
+    static unsigned turn;
+    (void)state;
+    memset(names[turn++ % 2], '#', 15);
+    strcpy(names[turn % 2], "test.ShortLived");
+    return names[turn % 2];
+}
+
+static leveldb_comparator_t *make_comparator(void) {
+    destroyed = 0;
+    return leveldb_comparator_create(&destroyed, on_destroy, compare, short_lived_name);
+}
+
+/* A database cannot do without its order: it goes on using it, and the destructor runs when the last user is gone. */
+static void test_comparator_destroyed_early(void) {
+    const char *path = scratch("comparator");
+    leveldb_options_t *options = create_options();
+    leveldb_comparator_t *comparator = make_comparator();
+    leveldb_iterator_t *iter;
+    leveldb_t *db;
+
+    leveldb_options_set_comparator(options, comparator);
+    db = leveldb_open(options, path, &err);
+    CHECK_NO_ERROR();
+    put(db, "a", "1");
+    leveldb_comparator_destroy(comparator);
+    CHECK(destroyed == 0);
+    put(db, "b", "2");
+    leveldb_compact_range(db, NULL, 0, NULL, 0);
+    check_get(db, NULL, "b", "2");
+    leveldb_close(db);
+    CHECK(destroyed == 1);
+
+    /* Options that name it open nothing any more, and do not destroy it again. */
+    CHECK(leveldb_open(options, path, &err) == NULL);
+    CHECK_ERROR(MISUSE "the comparator of the options was destroyed");
+    leveldb_options_set_comparator(options, NULL);
+    CHECK(leveldb_open(options, path, &err) == NULL);
+    CHECK_ERROR(MISUSE "test.ShortLived does not match existing comparator : leveldb.Bytewise");
+
+    /* A live iterator keeps it. */
+    comparator = make_comparator();
+    leveldb_options_set_comparator(options, comparator);
+    db = leveldb_open(options, path, &err);
+    CHECK_NO_ERROR();
+    iter = leveldb_create_iterator(db, NULL);
+    leveldb_close(db);
+    leveldb_comparator_destroy(comparator);
+    leveldb_iter_destroy(iter);
+    CHECK(destroyed == 1);
+
+    /* One that is never used, and one without callbacks. */
+    comparator = make_comparator();
+    leveldb_options_set_comparator(options, comparator);
+    leveldb_comparator_destroy(comparator);
+    CHECK(destroyed == 1);
+    comparator = leveldb_comparator_create(NULL, NULL, NULL, NULL);
+    leveldb_options_set_comparator(options, comparator);
+    CHECK(leveldb_open(options, path, &err) == NULL);
+    CHECK_ERROR(MISUSE "the comparator of the options lacks compare or name");
+    leveldb_comparator_destroy(comparator);
+    leveldb_destroy_db(NULL, path, &err);
+    CHECK_NO_ERROR();
+    leveldb_options_destroy(options);
+    CHECK(destroyed == 1);
+}
+
+/* A filter that knows its keys by their first bytes: it has no false negatives unless it is empty. */
+static char *first_bytes(void *state, const char *const *keys, const size_t *lengths, int count,
+                         size_t *filter_length) {
+    char *filter = calloc(1, 256);
+    int i;
+    CHECK(state == &destroyed && destroyed == 0);
+    called++;
+    for (i = 0; i < count; i++) {
+        filter[lengths[i] ? (unsigned char)keys[i][0] : 0] = 1;
+    }
+    *filter_length = 256;
+    return filter;
+}
+
+static uint8_t has_first_byte(void *state, const char *key, size_t length, const char *filter,
+                              size_t filter_length) {
+    CHECK(state == &destroyed && destroyed == 0);
+    called++;
+    return filter_length == 256 && filter[length ? (unsigned char)key[0] : 0];
+}
+
+static leveldb_filterpolicy_t *make_policy(void) {
+    destroyed = 0;
+    return leveldb_filterpolicy_create(&destroyed, on_destroy, first_bytes, has_first_byte, short_lived_name);
+}
+
+/* A filter policy ends with its destroy function: no callback afterwards, and no key is lost for want of a filter. */
+static void test_filter_policy_destroyed_early(void) {
+    const char *path = scratch("filter");
+    leveldb_options_t *options = create_options();
+    leveldb_filterpolicy_t *policy = make_policy();
+    leveldb_t *db;
+    int calls;
+
+    leveldb_options_set_filter_policy(options, policy);
+    db = leveldb_open(options, path, &err);
+    CHECK_NO_ERROR();
+    put(db, "apple", "1");
+    called = 0;
+    leveldb_compact_range(db, NULL, 0, NULL, 0);
+    check_get(db, NULL, "apple", "1");
+    CHECK(called > 1);
+    calls = called;
+    leveldb_filterpolicy_destroy(policy);
+    CHECK(destroyed == 1);
+    check_get(db, NULL, "apple", "1");
+    check_get(db, NULL, "absent", NULL);
+    put(db, "banana", "2");
+    leveldb_compact_range(db, NULL, 0, NULL, 0);
+    check_get(db, NULL, "banana", "2");
+    check_get(db, NULL, "apple", "1");
+    CHECK(called == calls);
+    leveldb_close(db);
+    CHECK(called == calls && destroyed == 1);
+
+    /* The options still name it: they open without it. */
+    db = leveldb_open(options, path, &err);
+    CHECK_NO_ERROR();
+    check_get(db, NULL, "banana", "2");
+    leveldb_close(db);
+    CHECK(called == calls);
+    /* A policy of the same name must not take a table without filters for one that has none of its keys. */
+    policy = make_policy();
+    leveldb_options_set_filter_policy(options, policy);
+    db = leveldb_open(options, path, &err);
+    CHECK_NO_ERROR();
+    check_get(db, NULL, "apple", "1");
+    check_get(db, NULL, "banana", "2");
+    leveldb_compact_range(db, NULL, 0, NULL, 0);
+    check_get(db, NULL, "banana", "2");
+    leveldb_options_destroy(options);
+    close_and_destroy(db, path);
+    leveldb_filterpolicy_destroy(policy);
+    CHECK(destroyed == 1);
+
+    /* The bloom filter, which has no callbacks, simply goes on. */
+    options = create_options();
+    policy = leveldb_filterpolicy_create_bloom(-1);
+    leveldb_options_set_filter_policy(options, policy);
+    leveldb_filterpolicy_destroy(policy);
+    db = leveldb_open(options, path, &err);
+    CHECK_NO_ERROR();
+    put(db, "a", "1");
+    leveldb_compact_range(db, NULL, 0, NULL, 0);
+    check_get(db, NULL, "a", "1");
+    leveldb_close(db);
+    /* A policy without callbacks makes no filters. */
+    policy = leveldb_filterpolicy_create(NULL, NULL, NULL, NULL, NULL);
+    leveldb_options_set_filter_policy(options, policy);
+    db = leveldb_open(options, path, &err);
+    CHECK_NO_ERROR();
+    put(db, "b", "2");
+    leveldb_compact_range(db, NULL, 0, NULL, 0);
+    check_get(db, NULL, "a", "1");
+    check_get(db, NULL, "b", "2");
+    close_and_destroy(db, path);
+    leveldb_filterpolicy_destroy(policy);
+    leveldb_options_destroy(options);
+}
+
+static void test_other_objects_destroyed_early(void) {
+    const char *path = scratch("early");
+    leveldb_options_t *options = create_options();
+    leveldb_cache_t *cache = leveldb_cache_create_lru(1 << 20);
+    leveldb_env_t *env = leveldb_create_default_env();
+    leveldb_t *db;
+
+    leveldb_options_set_cache(options, cache);
+    leveldb_options_set_env(options, env);
+    leveldb_options_set_compression(options, 77); /* unknown: none */
+    leveldb_env_destroy(env);
+    db = leveldb_open(options, path, &err);
+    CHECK_NO_ERROR();
+    leveldb_cache_destroy(cache);
+    put(db, "a", "1");
+    leveldb_compact_range(db, NULL, 0, NULL, 0);
+    check_get(db, NULL, "a", "1");
+    leveldb_close(db);
+    /* NULL is the default. */
+    leveldb_options_set_cache(options, NULL);
+    leveldb_options_set_env(options, NULL);
+    leveldb_options_set_filter_policy(options, NULL);
+    db = leveldb_open(options, path, &err);
+    CHECK_NO_ERROR();
+    check_get(db, NULL, "a", "1");
+    leveldb_options_destroy(options);
+    close_and_destroy(db, path);
+}
+
+/* Empty keys and values are lent at an address that hosts with a moving stack take for a pointer. */
+static void test_empty_is_a_real_address(void) {
+    const char *path = scratch("empty");
+    leveldb_t *db = open_fresh(path);
+    leveldb_iterator_t *iter;
+    size_t length = 7;
+
+    leveldb_put(db, NULL, NULL, 0, NULL, 0, &err);
+    CHECK_NO_ERROR();
+    iter = leveldb_create_iterator(db, NULL);
+    leveldb_iter_seek_to_last(iter);
+    CHECK((uintptr_t)leveldb_iter_key(iter, &length) > 4096 && length == 0);
+    CHECK((uintptr_t)leveldb_iter_value(iter, &length) > 4096 && length == 0);
+    leveldb_iter_destroy(iter);
+    close_and_destroy(db, path);
+}
+
+int main(void) {
+    test_null_handles();
+    test_null_options_are_the_default_ones();
+    test_nonsense_lengths();
+    test_handles_of_another_kind();
+    test_iterators_and_snapshots_outlive_the_database();
+    test_comparator_destroyed_early();
+    test_filter_policy_destroyed_early();
+    test_other_objects_destroyed_early();
+    test_empty_is_a_real_address();
+    return passed();
+}
