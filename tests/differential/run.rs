@@ -115,7 +115,7 @@ impl<'h> State<'h> {
     }
 
     fn reopen(
-        mut self,
+        self,
         options: &OpenOptions,
         directories: &mut [PathBuf; 2],
         swap: bool,
