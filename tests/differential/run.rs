@@ -5,7 +5,7 @@ use super::model::{Cursor, Model, View};
 use crate::support::leveldb_c::{Db, Entry, Iterator, Library, OpenOptions, Snapshot, WriteBatch};
 use crate::support::{google, scratch, terrace};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where a history went wrong, and how.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ struct Side {
 }
 
 impl Side {
-    fn open(library: &'static Library, path: &PathBuf, options: &OpenOptions) -> Result<Side, String> {
+    fn open(library: &'static Library, path: &Path, options: &OpenOptions) -> Result<Side, String> {
         let db = Db::open(library, path, options).map_err(|error| format!("{library:?}: open: {error}"))?;
         Ok(Side { library, db, snapshots: Vec::new(), iterators: Default::default() })
     }
