@@ -8,7 +8,7 @@
 //! A key sets `probes` bits: `h mod bits`, then `h += delta` for the next, where `h` is LevelDB's hash of the key and
 //! `delta` is `h` rotated right by 17.
 
-use crate::util::hash::hash;
+use crate::util::hash::hash32 as hash;
 
 /// Makes, and asks, small summaries of sets of user keys. Called from many threads at once.
 pub trait FilterPolicy: Send + Sync {

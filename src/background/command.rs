@@ -27,7 +27,9 @@ impl Reply {
 impl Ticket {
     /// Waits for the answer.
     pub fn wait(self) -> Result<()> {
-        self.0.recv().unwrap_or_else(|_| Err(Error::io("the database was closed while the operation was waiting")))
+        self.0
+            .recv()
+            .unwrap_or_else(|_| Err(Error::io("the database was closed while the operation was waiting")))
     }
 }
 

@@ -56,7 +56,11 @@ impl SuperVersion {
 
     /// Everything of the family, merged. An empty memtable is left out: what is written to it later is newer than the
     /// iterator's sequence number, which the caller took after this super version.
-    pub fn iter(&self, comparator: &InternalKeyComparator, read: TableReadOptions) -> MergingIterator<ReadIterator> {
+    pub fn iter(
+        &self,
+        comparator: &InternalKeyComparator,
+        read: TableReadOptions,
+    ) -> MergingIterator<ReadIterator> {
         let mut children = Vec::with_capacity(self.immutables.len() + 2 + self.version.levels[0].len());
         for memtable in std::iter::once(&self.memtable).chain(&self.immutables) {
             if !memtable.is_empty() {

@@ -49,7 +49,9 @@ impl BackgroundError {
     pub fn to_error(&self) -> Error {
         match self.severity {
             Severity::Retrying | Severity::Manifest | Severity::ReplaceLog => self.error.clone(),
-            Severity::UntilReopened => self.error.context("writes are refused until the database is reopened"),
+            Severity::UntilReopened => {
+                self.error.context("writes are refused until the database is reopened")
+            }
         }
     }
 
@@ -81,7 +83,8 @@ impl DbInner {
 
     /// A retried job succeeded: its error is over.
     pub fn clear_background_error(&self, state: &mut DbState, severity: Severity) {
-        if state.background_error.as_ref().is_some_and(|kept| kept.severity <= severity && kept.is_retried()) {
+        if state.background_error.as_ref().is_some_and(|kept| kept.severity <= severity && kept.is_retried())
+        {
             self.info_log.log(format_args!("background work has recovered"));
             state.background_error = None;
             self.update_attention(state);

@@ -25,14 +25,24 @@ impl Db {
     /// Hands the value of `key` to `found`, uncopied, and returns what that returned; `None` where it has none. `found` may call
     /// the database.
     #[inline]
-    pub fn get_with<R>(&self, options: &ReadOptions, key: &[u8], found: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+    pub fn get_with<R>(
+        &self,
+        options: &ReadOptions,
+        key: &[u8],
+        found: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>> {
         self.inner.get_with(options, key, found)
     }
 }
 
 impl DbInner {
     #[inline]
-    fn get_with<R>(&self, options: &ReadOptions, key: &[u8], found: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+    fn get_with<R>(
+        &self,
+        options: &ReadOptions,
+        key: &[u8],
+        found: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>> {
         let view = self.family.super_version.with();
         let sequence = options.snapshot.unwrap_or_else(|| self.last_sequence.load(Ordering::Acquire));
         let key = LookupKey::new(key, sequence);

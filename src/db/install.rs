@@ -45,7 +45,9 @@ impl DbInner {
                 let before = state.versions.commit(&prepared);
                 for (level, number) in &prepared.edit.deleted_files {
                     let moved = prepared.edit.new_files.iter().any(|(_, file)| file.number == *number);
-                    if let (false, Some(file)) = (moved, before.levels[*level].iter().find(|f| f.number == *number)) {
+                    if let (false, Some(file)) =
+                        (moved, before.levels[*level].iter().find(|f| f.number == *number))
+                    {
                         file.mark_deleted(&self.obsolete);
                     }
                 }

@@ -272,11 +272,11 @@ impl Drop for DbIterator {
     fn drop(&mut self) {
         // Files that only this iterator kept are removed by the flush worker, not by the caller's thread.
         drop(self.view.take());
-        let input = std::mem::replace(&mut self.input, MergingIterator::new(self.comparator.clone(), Vec::new()));
+        let input =
+            std::mem::replace(&mut self.input, MergingIterator::new(self.comparator.clone(), Vec::new()));
         drop(input);
         if !self.db.obsolete.is_empty() && !self.db.is_closed() {
             self.db.flush_waker.wake();
         }
     }
 }
-

@@ -26,7 +26,6 @@ mod write_stall;
 #[cfg(test)]
 mod tests;
 
-
 pub use background_error::{BackgroundError, Severity};
 pub use destroy::destroy;
 pub use iterator::DbIterator;

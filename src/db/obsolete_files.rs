@@ -54,7 +54,8 @@ impl DbInner {
     /// Lists the directory and removes what the current state does not need. Only while nothing else runs: at open.
     pub(super) fn remove_leftovers(&self, state: &DbState, manifest_number: u64) {
         let Ok(children) = self.env.children(&self.path) else { return };
-        let live: HashSet<u64> = state.versions.current().levels.iter().flatten().map(|file| file.number).collect();
+        let live: HashSet<u64> =
+            state.versions.current().levels.iter().flatten().map(|file| file.number).collect();
         for name in children {
             let keep = match file_name::parse(&name) {
                 Some(FileType::Log(number)) => number >= state.versions.log_number,

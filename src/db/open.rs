@@ -10,6 +10,7 @@ use super::state::{DbInner, DbState};
 use super::write_group::{Pending, WriterState};
 use crate::background::worker::{self, wake_channel};
 use crate::column_family::column_family::{ColumnFamily, FamilyMemtables};
+use crate::compaction::running::RunningCompactions;
 use crate::env::info_log::{self, Logger};
 use crate::env::{LogFileOptions, ReadMode};
 use crate::error::{Error, Result};
@@ -126,8 +127,8 @@ fn refuse_to_create_over(options: &Options, path: &Path) -> Result<()> {
     for name in env.children(path)? {
         let stray = match file_name::parse(&name) {
             Some(FileType::Log(_) | FileType::Table(_)) => true,
-            Some(FileType::Manifest(_)) => {
-                !matches!(manifest::read(env, &path.join(&name)), Ok(manifest)
+            Some(FileType::Manifest(number)) => {
+                !matches!(manifest::read(env, &path.join(&name), number), Ok(manifest)
                     if manifest.edits.iter().all(|edit| edit.new_files.is_empty()))
             }
             _ => false,
@@ -149,7 +150,8 @@ fn refuse_to_create_over(options: &Options, path: &Path) -> Result<()> {
 fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbInner>> {
     let Opening { options, comparator, table_cache, info_log } = opening;
     let env = options.env.clone();
-    let Recovered { mut versions, next_file_number, last_sequence, new_files, reused_log, manifest, .. } = recovered;
+    let Recovered { mut versions, next_file_number, last_sequence, new_files, reused_log, manifest, .. } =
+        recovered;
     let mut next_file_number = next_file_number;
     let mut take_number = || {
         next_file_number += 1;
@@ -178,11 +180,10 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
     let log_options =
         LogFileOptions { mapped: options.mmap_wal, expected_size: options.write_buffer_size as u64 };
     let (wal, memtable) = match reused_log {
-        Some(log) => (WalWriter::reopen(&env, path, log.number, log.size)?, log.memtable),
-        None => (
-            WalWriter::create(&env, path, log_number, log_options)?,
-            Memtable::new(comparator.clone()).1,
-        ),
+        Some(log) => (WalWriter::reopen(&env, path, log.number, log.size, log_options)?, log.memtable),
+        None => {
+            (WalWriter::create(&env, path, log_number, log_options)?, Memtable::new(comparator.clone()).1)
+        }
     };
     let memtables = FamilyMemtables::new(memtable.memtable().clone(), log_number);
     let super_version = Published::new(memtables.super_version(versions.current().clone()));
@@ -214,8 +215,7 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
             manifest: Some(manifest),
             manifest_busy: false,
             logs: vec![log_number],
-            running: Vec::new(),
-            next_compaction_id: 0,
+            running: RunningCompactions::new(),
             manual: Default::default(),
             seek_candidate: None,
             background_error: None,
@@ -250,7 +250,8 @@ impl DbInner {
         for _ in 0..self.options.max_background_compactions {
             let inner = self.clone();
             let wakeup = self.wakeups.1.clone();
-            let thread = worker::start(&*self.env, "terrace-compact", wakeup, move || inner.compaction_step())?;
+            let thread =
+                worker::start(&*self.env, "terrace-compact", wakeup, move || inner.compaction_step())?;
             self.state.lock().threads.push(thread);
         }
         Ok(())

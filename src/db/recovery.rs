@@ -86,15 +86,22 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
     let options = &opening.options;
     let recovered = manifest::recover(&options.env, path)?;
     let name = opening.comparator.user_comparator().name();
-    let (versions, counters) = VersionSet::recover(name, empty(opening), &recovered.edits)
-        .map_err(|error| if error.is_corruption() { error.context(file_name::manifest(path, recovered.number).display()) } else { error })?;
+    let (versions, counters) =
+        VersionSet::recover(name, empty(opening), &recovered.edits).map_err(|error| {
+            if error.is_corruption() {
+                error.context(file_name::manifest(path, recovered.number).display())
+            } else {
+                error
+            }
+        })?;
     let (above_all, files) = list_files(opening, path)?;
     check_tables(path, &versions, &files)?;
     let mut logs: Vec<u64> = files
         .iter()
         .filter_map(|file| match file {
             FileType::Log(number)
-                if *number >= counters.log_number || (*number == counters.prev_log_number && *number != 0) =>
+                if *number >= counters.log_number
+                    || (*number == counters.prev_log_number && *number != 0) =>
             {
                 Some(*number)
             }
@@ -119,7 +126,8 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
         }
     };
     // A MANIFEST is appended to only if the last life ended cleanly and there is nothing odd about its end.
-    let may_append = options.reuse_logs && recovered.clean_end && recovered.file_size < MAX_REUSED_MANIFEST_BYTES;
+    let may_append =
+        options.reuse_logs && recovered.clean_end && recovered.file_size < MAX_REUSED_MANIFEST_BYTES;
     let manifest = match may_append {
         true => ManifestWriter::reopen(&options.env, path, recovered.number, recovered.file_size).ok(),
         false => None,

@@ -51,7 +51,7 @@ impl DbInner {
     /// MANIFEST name the new log, and ends the error.
     pub(super) fn replace_poisoned_log(&self) -> Result<()> {
         let mut writer = self.writer.lock();
-        if writer.wal.as_ref().is_none_or(|wal| !wal.is_poisoned()) {
+        if writer.wal.as_ref().is_none_or(|wal| wal.poisoned().is_none()) {
             return Ok(());
         }
         let number = self.new_file_number();

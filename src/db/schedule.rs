@@ -5,11 +5,11 @@
 //! database readable and refusing writes; nobody waits for ever.
 
 use super::background_error::Severity;
-use super::state::{DbInner, DbState, RunningCompaction};
+use super::state::{DbInner, DbState};
 use crate::background::worker::Next;
 use crate::compaction::compaction::Compaction;
-use crate::compaction::picker::{self, ManualPick};
 use crate::compaction::job as compaction_job;
+use crate::compaction::picker::{self, ManualPick};
 use crate::error::{Error, Result};
 use crate::flush::job::{self as flush_job, JobContext};
 use crate::version::version_edit::VersionEdit;
@@ -84,7 +84,7 @@ impl DbInner {
             let error = Error::io(format!("internal error in a background thread: {what}"));
             self.record_background_error(&mut state, Severity::UntilReopened, &error);
             state.manifest_busy = false;
-                state.manual.clear();
+            state.manual.clear();
             self.state_changed.notify_all();
             Next::Wait
         })
@@ -116,7 +116,8 @@ impl DbInner {
     /// Writes all immutable memtables to one table and installs it.
     fn flush_immutables(&self, mut state: MutexGuard<'_, DbState>) -> Result<()> {
         let started = self.env.now_micros();
-        let memtables = state.memtables.immutables.memtables();
+        let memtables =
+            state.memtables.immutables.oldest_first().map(|i| i.memtable.clone()).collect::<Vec<_>>();
         let flushed = memtables.len();
         let context = self.job_context();
         let number = self.new_file_number();
@@ -133,7 +134,8 @@ impl DbInner {
                         ..VersionEdit::default()
                     };
                     if let Some(file) = file {
-                        level = self.level_for_flush(state, file.smallest.user_key(), file.largest.user_key());
+                        level =
+                            self.level_for_flush(state, file.smallest.user_key(), file.largest.user_key());
                         edit.new_files.push((level, file));
                     }
                     edit
@@ -152,8 +154,11 @@ impl DbInner {
         match result {
             Ok((replaced, unneeded_logs)) => {
                 // With no memtable left behind, the MANIFEST names the log that is written to.
-                let cured =
-                    if state.memtables.immutables.is_empty() { Severity::ReplaceLog } else { Severity::Retrying };
+                let cured = if state.memtables.immutables.is_empty() {
+                    Severity::ReplaceLog
+                } else {
+                    Severity::Retrying
+                };
                 self.clear_background_error(&mut state, cured);
                 self.state_changed.notify_all();
                 drop(state);
@@ -174,26 +179,27 @@ impl DbInner {
 
     /// Where a flushed table goes: below level 0 only where nothing overlaps it, not even what a compaction is writing.
     fn level_for_flush(&self, state: &DbState, smallest: &[u8], largest: &[u8]) -> usize {
-        let order = &self.family.comparator;
-        let is_busy = state.running.iter().any(|running| {
-            order.compare_user_keys(&running.smallest, largest).is_le()
-                && order.compare_user_keys(smallest, &running.largest).is_le()
-        });
-        if is_busy {
-            return 0;
-        }
-        state.versions.current().level_for_flush(smallest, largest, self.options.max_file_size as u64)
+        let max_file_size = self.options.max_file_size as u64;
+        let level = state.versions.current().level_for_flush(smallest, largest, max_file_size);
+        state.running.level_for_flush(&self.family.comparator, level, smallest, largest)
     }
 
     /// The compaction to run now, marked as running: manual before size before seek.
     fn pick(&self, state: &mut DbState) -> Option<(Compaction, bool)> {
-        let options = self.picker_options();
-        let version = state.versions.current().clone();
-        while let Some(manual) = state.manual.front_mut() {
+        let DbState { running, versions, manual: requests, seek_candidate, .. } = state;
+        let options = self.picker_options(running);
+        let version = versions.current().clone();
+        while let Some(manual) = requests.front_mut() {
             if manual.is_running {
                 break;
             }
-            match picker::pick_manual(&version, &options, manual.level, manual.begin.as_ref(), manual.end.as_deref()) {
+            match picker::pick_manual(
+                &version,
+                &options,
+                manual.level,
+                manual.begin.as_ref(),
+                manual.end.as_deref(),
+            ) {
                 ManualPick::Run { compaction, next_begin } => {
                     manual.is_running = true;
                     match next_begin {
@@ -205,16 +211,16 @@ impl DbInner {
                 }
                 ManualPick::Busy => break,
                 ManualPick::Done => {
-                    if let Some(manual) = state.manual.pop_front() {
+                    if let Some(manual) = requests.pop_front() {
                         manual.reply.send(Ok(()));
                     }
                 }
             }
         }
-        if let Some(compaction) = picker::pick_size(&version, &options, &state.versions.compact_pointers) {
+        if let Some(compaction) = picker::pick_size(&version, &options, &versions.compact_pointers) {
             return Some((compaction, false));
         }
-        let (level, file) = state.seek_candidate.take()?;
+        let (level, file) = seek_candidate.take()?;
         Some((picker::pick_seek(&version, &options, level, &file)?, false))
     }
 
@@ -224,16 +230,12 @@ impl DbInner {
         compaction: Compaction,
         is_manual: bool,
     ) -> Result<()> {
-        let id = state.next_compaction_id;
-        state.next_compaction_id += 1;
-        let (smallest, largest) = compaction.output_range(&self.family.comparator);
-        state.running.push(RunningCompaction { id, smallest, largest });
-        compaction.mark_inputs(true);
-        let marks = Marks(&compaction);
+        state.running.add(&compaction);
         let context = self.job_context();
-        let more_work = picker::needs_compaction(state.versions.current(), &self.picker_options());
+        let more_work =
+            picker::needs_compaction(state.versions.current(), &self.picker_options(&state.running));
         let outcome = if compaction.is_trivial_move() {
-            Ok(compaction.move_edit())
+            Ok(move_edit(&compaction))
         } else {
             MutexGuard::unlocked(&mut state, || {
                 if more_work {
@@ -250,8 +252,7 @@ impl DbInner {
         };
         let is_job_error = outcome.is_err();
         let result = outcome.and_then(|edit| self.install(&mut state, |_| edit, |_| {}));
-        drop(marks);
-        state.running.retain(|running| running.id != id);
+        state.running.remove(&compaction);
         if is_manual {
             self.end_manual_piece(&mut state, &result.as_ref().map(|_| ()).map_err(Clone::clone));
         }
@@ -290,11 +291,16 @@ impl DbInner {
     }
 }
 
-/// Takes the marks off a compaction's inputs, also when its job panics.
-struct Marks<'a>(&'a Compaction);
-
-impl Drop for Marks<'_> {
-    fn drop(&mut self) {
-        self.0.mark_inputs(false);
+/// The edit of a compaction that needs no job: its one file, the same metadata, one level down.
+fn move_edit(compaction: &Compaction) -> VersionEdit {
+    VersionEdit {
+        deleted_files: compaction.inputs[0].iter().map(|file| (compaction.level, file.number)).collect(),
+        new_files: compaction.inputs[0].iter().map(|file| (compaction.output_level, file.clone())).collect(),
+        compact_pointers: compaction
+            .compact_pointer
+            .iter()
+            .map(|key| (compaction.level, key.clone()))
+            .collect(),
+        ..VersionEdit::default()
     }
 }

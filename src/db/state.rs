@@ -17,6 +17,7 @@ use super::write_group::{Pending, WriterState};
 use crate::background::worker::{Waker, Wakeup};
 use crate::column_family::column_family::{ColumnFamily, FamilyMemtables};
 use crate::compaction::picker::PickerOptions;
+use crate::compaction::running::RunningCompactions;
 use crate::env::info_log::Logger;
 use crate::env::{Env, FileLock};
 use crate::error::{Error, Result};
@@ -85,16 +86,6 @@ pub mod attention {
     pub const REFUSED: u32 = 2;
 }
 
-/// User keys that a running compaction writes to.
-pub struct RunningCompaction {
-    /// A ticket to find it by.
-    pub id: u64,
-    /// First user key.
-    pub smallest: Vec<u8>,
-    /// Last user key.
-    pub largest: Vec<u8>,
-}
-
 /// What one level's compactions have done since the database was opened.
 #[derive(Clone, Copy, Default)]
 pub struct LevelStats {
@@ -119,9 +110,7 @@ pub struct DbState {
     /// Logs that exist, oldest first; the last is the one written to.
     pub logs: Vec<u64>,
     /// Compactions under way.
-    pub running: Vec<RunningCompaction>,
-    /// Of the next compaction.
-    pub next_compaction_id: u64,
+    pub running: RunningCompactions,
     /// Ranges users asked to be compacted, first come first served.
     pub manual: std::collections::VecDeque<ManualCompaction>,
     /// A file that reads went into in vain too often.
@@ -157,12 +146,17 @@ impl DbInner {
     }
 
     /// What the picker goes by. Deletions that a snapshot may still need don't count.
-    pub fn picker_options(&self) -> PickerOptions {
+    pub fn picker_options<'a>(&self, running: &'a RunningCompactions) -> PickerOptions<'a> {
         PickerOptions {
             level0_file_num_compaction_trigger: self.options.level0_file_num_compaction_trigger,
             max_bytes_for_level_base: self.options.max_bytes_for_level_base,
             max_file_size: self.options.max_file_size as u64,
-            oldest_snapshot: self.snapshots.lock().oldest().unwrap_or(self.last_sequence.load(Ordering::Acquire)),
+            oldest_snapshot: self
+                .snapshots
+                .lock()
+                .oldest()
+                .unwrap_or(self.last_sequence.load(Ordering::Acquire)),
+            running,
         }
     }
 
@@ -180,12 +174,11 @@ impl DbInner {
     /// Publishes the super version of the current memtables and version, and tells writers what they must heed. The old super
     /// version is returned, to be dropped outside of the mutex.
     #[must_use]
-    pub fn publish(
-        &self,
-        state: &mut DbState,
-    ) -> Arc<crate::column_family::super_version::SuperVersion> {
-        let old =
-            self.family.super_version.publish(state.memtables.super_version(state.versions.current().clone()));
+    pub fn publish(&self, state: &mut DbState) -> Arc<crate::column_family::super_version::SuperVersion> {
+        let old = self
+            .family
+            .super_version
+            .publish(state.memtables.super_version(state.versions.current().clone()));
         self.update_attention(state);
         old
     }

@@ -53,14 +53,14 @@ impl Db {
     /// Sets `key` to `value`. InvalidArgument for a key or value of 4 GiB or more.
     #[inline]
     pub fn put(&self, options: &WriteOptions, key: &[u8], value: &[u8]) -> Result<()> {
-        write_batch::check_sizes(key, value)?;
+        write_batch::check_sizes(key.len(), value.len())?;
         self.inner.write(options, Payload::Put(key, value))
     }
 
     /// Deletes `key`, which need not exist.
     #[inline]
     pub fn delete(&self, options: &WriteOptions, key: &[u8]) -> Result<()> {
-        write_batch::check_sizes(key, &[])?;
+        write_batch::check_sizes(key.len(), 0)?;
         self.inner.write(options, Payload::Delete(key))
     }
 
@@ -167,7 +167,9 @@ impl DbInner {
     fn log_record(&self, writer: &mut WriterState, record: &mut [u8], count: u32, sync: bool) -> Result<u64> {
         let first = writer.last_sequence + 1;
         if writer.last_sequence + u64::from(count) > MAX_SEQUENCE {
-            return Err(Error::not_supported("the database has used up its sequence numbers; copy it into a new one"));
+            return Err(Error::not_supported(
+                "the database has used up its sequence numbers; copy it into a new one",
+            ));
         }
         write_batch::set_header(record, first, count);
         let Some(wal) = &mut writer.wal else { return Err(self.closed_error()) };

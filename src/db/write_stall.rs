@@ -64,9 +64,13 @@ impl DbInner {
         let Some(wal) = &mut writer.wal else { return Err(self.closed_error()) };
         wal.release_older(self.min_log_number.load(Ordering::Acquire));
         if let Err(error) = wal.rotate(number) {
-            if wal.is_poisoned() {
+            if wal.poisoned().is_some() {
                 let mut state = self.state.lock();
-                self.record_background_error(&mut state, super::background_error::Severity::UntilReopened, &error);
+                self.record_background_error(
+                    &mut state,
+                    super::background_error::Severity::UntilReopened,
+                    &error,
+                );
             }
             return Err(error);
         }

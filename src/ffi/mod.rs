@@ -57,4 +57,3 @@ pub mod terrace_options;
 pub mod version;
 pub mod write_batch;
 pub mod write_options;
-

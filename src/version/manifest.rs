@@ -56,19 +56,43 @@ pub fn recover_with(
     apply: &mut dyn FnMut(VersionEdit) -> Result<()>,
 ) -> Result<RecoveredManifest> {
     let (path, number) = read_current(env, db)?;
-    let file = match env.open_sequential(&path) {
-        Err(error) if error.is_not_found() => {
-            let what = format!("CURRENT points to a non-existent file: {}", error.message());
-            return Err(Error::corruption(what));
-        }
-        result => result?,
-    };
-    let file_size = env.file_size(&path)?;
+    let mut recovered = read_with(env, &path, number, apply).map_err(|error| match error.is_not_found() {
+        true => Error::corruption(format!("CURRENT points to a non-existent file: {}", error.message())),
+        false => error,
+    })?;
+    // A MANIFEST under a name that we would not give it is read, but never appended to.
+    recovered.clean_end &= path == file_name::manifest(db, number);
+    Ok(recovered)
+}
+
+/// Reads every edit of the MANIFEST at `path`, whether CURRENT names it or not.
+pub fn read(env: &Arc<dyn Env>, path: &Path, number: u64) -> Result<RecoveredManifest> {
+    let mut edits = Vec::new();
+    let recovered = read_with(env, path, number, &mut |edit| {
+        edits.push(edit);
+        Ok(())
+    })?;
+    Ok(RecoveredManifest { edits, ..recovered })
+}
+
+/// The number of the MANIFEST that CURRENT names.
+pub fn current_number(env: &Arc<dyn Env>, db: &Path) -> Result<u64> {
+    Ok(read_current(env, db)?.1)
+}
+
+fn read_with(
+    env: &Arc<dyn Env>,
+    path: &Path,
+    number: u64,
+    apply: &mut dyn FnMut(VersionEdit) -> Result<()>,
+) -> Result<RecoveredManifest> {
+    let file = env.open_sequential(path)?;
+    let file_size = env.file_size(path)?;
     if file_size > MAX_MANIFEST_SIZE {
         let what = format_args!("{file_size} bytes are too many for a MANIFEST");
-        return Err(Error::corruption_in(&path, what));
+        return Err(Error::corruption_in(path, what));
     }
-    let mut reader = RecordReader::new(file, path.clone());
+    let mut reader = RecordReader::new(file, path.to_path_buf());
     let mut record = Vec::new();
     loop {
         match reader.read_record(&mut record)? {
@@ -79,17 +103,16 @@ pub fn recover_with(
             // was synced once.
             ReadOutcome::Hole(offset) => {
                 let what = format_args!("zeroed space at offset {offset}, with records behind it");
-                return Err(Error::corruption_in(&path, what));
+                return Err(Error::corruption_in(path, what));
             }
         }
         let edit = VersionEdit::decode(&record).map_err(|error| {
             let offset = reader.record_offset();
-            Error::corruption_in(&path, format_args!("{} in the record at offset {offset}", error.message()))
+            Error::corruption_in(path, format_args!("{} in the record at offset {offset}", error.message()))
         })?;
         apply(edit)?;
     }
-    // A MANIFEST under a name that we would not give it is read, but never appended to.
-    let clean_end = reader.end_of_last_record() == file_size && path == file_name::manifest(db, number);
+    let clean_end = reader.end_of_last_record() == file_size;
     Ok(RecoveredManifest { number, edits: Vec::new(), file_size, clean_end })
 }
 

@@ -78,7 +78,9 @@ impl VersionSet {
             }
         }
         let required = |value: Option<u64>, name| {
-            value.ok_or_else(|| Error::corruption(format!("no {name} entry in the MANIFEST; repair the database")))
+            value.ok_or_else(|| {
+                Error::corruption(format!("no {name} entry in the MANIFEST; repair the database"))
+            })
         };
         let counters = RecoveredCounters {
             log_number: required(counters[0], "log number")?,
@@ -93,7 +95,9 @@ impl VersionSet {
             )));
         }
         if counters.last_sequence > crate::format::internal_key::MAX_SEQUENCE {
-            return Err(Error::corruption("last sequence number of the MANIFEST is out of range; repair the database"));
+            return Err(Error::corruption(
+                "last sequence number of the MANIFEST is out of range; repair the database",
+            ));
         }
         let current = Arc::new(builder.finish()?);
         let log_number = counters.log_number;
@@ -106,7 +110,12 @@ impl VersionSet {
     }
 
     /// Fills in what every edit carries and builds the version it leads to.
-    pub fn prepare(&self, mut edit: VersionEdit, next_file_number: u64, last_sequence: u64) -> Result<PreparedEdit> {
+    pub fn prepare(
+        &self,
+        mut edit: VersionEdit,
+        next_file_number: u64,
+        last_sequence: u64,
+    ) -> Result<PreparedEdit> {
         edit.log_number = Some(edit.log_number.unwrap_or(self.log_number));
         edit.prev_log_number = Some(0);
         edit.next_file_number = Some(next_file_number);

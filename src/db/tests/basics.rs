@@ -81,7 +81,8 @@ fn a_model_and_the_database_agree_over_flushes_compactions_and_reopenings() {
                 held.push((snapshot, model.clone()));
                 if held.len() > 3 {
                     let (snapshot, then) = held.remove(random.uniform(held.len() as u64) as usize);
-                    let options = ReadOptions { snapshot: Some(snapshot.sequence()), ..ReadOptions::default() };
+                    let options =
+                        ReadOptions { snapshot: Some(snapshot.sequence()), ..ReadOptions::default() };
                     let seen = collect_forward(&mut test.db().iter(&options));
                     assert!(seen.into_iter().eq(then), "snapshot at step {step}");
                 }
