@@ -17,8 +17,8 @@
 //! stores its address in the links before it with release order; readers load links with acquire order, so that they see
 //! all of a node whose address they see. A reader sees a node at level 0 no later than at the levels above.
 //!
-//! The writer remembers the trail of its last insertion, and walks from the lowest level at which the new key still belongs there:
-//! keys that come in order cost a constant time each.
+//! The writer remembers the trail of its last insertion: a key that belongs right behind the last one is not searched for, so
+//! that keys in order cost a constant time each.
 //!
 //! A comparator that contradicts itself makes searches miss keys, but nothing worse: at every level the links form a chain
 //! that ends.
@@ -287,6 +287,11 @@ impl SkipList {
         loop {
             // SAFETY: `before` is the head or was reached by a link of this level or one above it, so it has this level.
             let after = unsafe { next(before, level) };
+            if level > 0 {
+                // Where the search goes on should it go down here: that node comes while this one is compared.
+                // SAFETY: as above.
+                prefetch(unsafe { link(before, level - 1) }.load(Ordering::Relaxed));
+            }
             // SAFETY: a node that a link leads to is one of this list, and never the head.
             if after.is_null() || after == known_after || !unsafe { self.is_before(after, target) } {
                 return (before, after);
@@ -430,26 +435,22 @@ fn follow(list: &SkipList, trail: &mut Trail, target: &Target<'_>) {
         }
     }
     trail.is_whole = false;
-    // The lowest level at which the target lies between the two nodes of the trail; then it does at all levels above.
-    let mut level = 0;
-    while level < height && !encloses(list, trail, level, target) {
-        level += 1;
-    }
-    let (mut before, mut after) =
-        if level < height { (trail.before[level], trail.after[level]) } else { (list.head, ptr::null_mut()) };
-    while level > 0 {
-        level -= 1;
-        (before, after) = list.walk(before, after, level, target);
-        trail.before[level] = before;
-        trail.after[level] = after;
+    // Keys that come in order belong right behind the last one; others are searched from the top.
+    if !encloses(list, trail, target) {
+        let (mut before, mut after) = (list.head, ptr::null_mut());
+        for level in (0..height).rev() {
+            (before, after) = list.walk(before, after, level, target);
+            trail.before[level] = before;
+            trail.after[level] = after;
+        }
     }
     trail.is_whole = true;
 }
 
-/// Does `target` lie between the nodes of the trail at `level`?
+/// Does `target` lie between the nodes of the trail at level 0? Then it does at every level.
 #[inline]
-fn encloses(list: &SkipList, trail: &Trail, level: usize, target: &Target<'_>) -> bool {
-    let (before, after) = (trail.before[level], trail.after[level]);
+fn encloses(list: &SkipList, trail: &Trail, target: &Target<'_>) -> bool {
+    let (before, after) = (trail.before[0], trail.after[0]);
     // SAFETY: the nodes of a trail are of this list, and `is_before` is not asked about the head or null.
     unsafe {
         (before == list.head || list.is_before(before, target))
