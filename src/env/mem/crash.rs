@@ -1,0 +1,425 @@
+//! What a crash leaves of a disk.
+//!
+//! The model. A change is durable once it was synced: writes and sizes by a sync of the file, names (create, rename, remove)
+//! by a sync of their directory, a rename between directories by a sync of the one it leads to. Of all other changes any
+//! subset survives, in any order:
+//! - A file's contents survive in blocks of 512 bytes. A block is found as it was at the last sync or after any later
+//!   write to it; never as a mixture, since a disk writes the whole of it. So a write that "was dropped" is missing with
+//!   whatever else later writes put into the same block.
+//! - The size survives by itself: longer than the contents (then there are zeros, or garbage where a file system does not
+//!   order data before sizes), or shorter.
+//! - A name survives whatever became of the contents. A rename survives whole or not at all.
+//!
+//! `Everything` is also what is left when the process is killed and the system goes on.
+//!
+//! Thread rule: a [`CrashPoint`] belongs to one thread; the disk it looks at may go on changing.
+
+use super::file::write_at;
+use super::journal::{Change, Image, Operation};
+use super::tree::{NodeId, ROOT};
+use super::{MemEnv, MemOptions};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// The unit in which contents survive, in bytes.
+const BLOCK: u64 = 512;
+
+/// Which of the changes that were not synced survive. Changes are named by their index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CrashChoice {
+    /// None.
+    OnlySynced,
+    /// All: the process was killed, the system was not.
+    Everything,
+    /// Some, each block, size and name for itself.
+    Random {
+        /// The same seed at the same point gives the same disk.
+        seed: u64,
+        /// Blocks of data that did not survive, though a size that covers them did, may hold garbage rather than zeros.
+        garbage: bool,
+    },
+    /// All but this one. Of a write, the size survives.
+    DropOne(usize),
+    /// All before the first, and the second; nothing else.
+    DropEarlierKeepLater(usize, usize),
+}
+
+/// A moment in the life of a disk with a journal.
+pub struct CrashPoint {
+    env: MemEnv,
+    base: Arc<Image>,
+    operations: usize,
+    next: NodeId,
+    names: Vec<NameChange>,
+    files: HashMap<NodeId, History>,
+}
+
+struct NameChange {
+    index: usize,
+    operation: Arc<Operation>,
+    durable: bool,
+}
+
+/// What is durable of a file, and what came after.
+#[derive(Default)]
+struct History {
+    durable: Arc<Vec<u8>>,
+    pending: Vec<Pending>,
+    /// Some space was allocated ahead of writing, and reads as zeros until then.
+    allocated: bool,
+}
+
+struct Pending {
+    index: usize,
+    operation: Arc<Operation>,
+    /// A sync failed since: the next one does not write this.
+    lost: bool,
+    /// A later sync wrote the other blocks (and the size) of a lost change after all.
+    only: Option<BTreeSet<u64>>,
+}
+
+impl CrashPoint {
+    pub(super) fn new(env: &MemEnv, operations: usize) -> Self {
+        let base = match &env.shared.journal {
+            Some(journal) => journal.base().clone(),
+            None => Arc::new(env.shared.tree.lock().image()),
+        };
+        let next = base.next;
+        let mut point = CrashPoint {
+            env: env.clone(),
+            base,
+            operations: 0,
+            next,
+            names: Vec::new(),
+            files: HashMap::new(),
+        };
+        point.advance_to(operations);
+        point
+    }
+
+    /// How many changes had happened.
+    pub fn operations(&self) -> usize {
+        self.operations
+    }
+
+    /// Goes on to the moment after the first `operations` changes, which costs only what lies between. Never goes back.
+    pub fn advance_to(&mut self, operations: usize) {
+        let Some(journal) = &self.env.shared.journal else { return };
+        for operation in journal.range(self.operations, operations) {
+            self.apply(self.operations, operation);
+            self.operations += 1;
+        }
+    }
+
+    /// The changes that a crash now might lose, in order.
+    pub fn unsynced(&self) -> Vec<usize> {
+        let names = self.names.iter().filter(|change| !change.durable).map(|change| change.index);
+        let contents = self.files.values().flat_map(|file| file.pending.iter().map(|pending| pending.index));
+        let indexes: BTreeSet<usize> = names.chain(contents).collect();
+        indexes.into_iter().collect()
+    }
+
+    /// The disk after a crash now: durable as it is, with a journal of its own and the clock of the one that crashed.
+    pub fn disk(&self, choice: CrashChoice) -> MemEnv {
+        let mut image = self.surviving_names(choice);
+        let mut reached = BTreeSet::from([ROOT]);
+        let mut directories = vec![ROOT];
+        while let Some(directory) = directories.pop() {
+            for &node in image.directories.get(&directory).into_iter().flat_map(|entries| entries.values()) {
+                if reached.insert(node) && image.directories.contains_key(&node) {
+                    directories.push(node);
+                }
+            }
+        }
+        image.directories.retain(|node, _| reached.contains(node));
+        image.files.retain(|node, _| reached.contains(node));
+        for (node, contents) in &mut image.files {
+            if let Some(history) = self.files.get(node) {
+                *contents = history.surviving(choice, *node);
+            }
+        }
+        let now = self.env.shared.options.manual_clock.map(|_| crate::env::Env::now_micros(&self.env));
+        MemEnv::from_image(
+            MemOptions { journal: true, manual_clock: now, ..self.env.shared.options },
+            Arc::new(image),
+        )
+    }
+
+    fn apply(&mut self, index: usize, operation: Arc<Operation>) {
+        match operation.change {
+            Change::Link { node, .. } => {
+                self.next = self.next.max(node + 1);
+                self.names.push(NameChange { index, operation, durable: false });
+            }
+            Change::Unlink { .. } | Change::Rename { .. } => {
+                self.names.push(NameChange { index, operation, durable: false });
+            }
+            Change::Write { node, .. } => {
+                self.history(node).pending.push(Pending { index, operation, lost: false, only: None });
+            }
+            Change::SetSize { node, old, new } => {
+                let history = self.history(node);
+                history.allocated |= new > old;
+                history.pending.push(Pending { index, operation, lost: false, only: None });
+            }
+            Change::Forget { node } => {
+                self.history(node).pending.iter_mut().for_each(|pending| pending.lost = true);
+            }
+            Change::SyncFile { node } => self.history(node).sync(),
+            Change::SyncDirectory { node } => {
+                for change in &mut self.names {
+                    change.durable |= match &change.operation.change {
+                        Change::Link { dir, .. } | Change::Unlink { dir, .. } => *dir == node,
+                        Change::Rename { to, .. } => to.0 == node,
+                        _ => false,
+                    };
+                }
+            }
+        }
+    }
+
+    fn history(&mut self, node: NodeId) -> &mut History {
+        let base = &self.base;
+        self.files.entry(node).or_insert_with(|| History {
+            durable: base.files.get(&node).cloned().unwrap_or_default(),
+            ..History::default()
+        })
+    }
+
+    /// The base image with the names that survive. New files are empty.
+    fn surviving_names(&self, choice: CrashChoice) -> Image {
+        let mut image = Image {
+            files: self.base.files.clone(),
+            directories: self.base.directories.clone(),
+            next: self.next,
+        };
+        let mut random = Random::of(choice, u64::MAX);
+        let density = random.density();
+        for change in &self.names {
+            let survives = match choice {
+                CrashChoice::OnlySynced => false,
+                CrashChoice::Everything => true,
+                CrashChoice::Random { .. } => random.chance(density),
+                CrashChoice::DropOne(dropped) => change.index != dropped,
+                CrashChoice::DropEarlierKeepLater(earlier, later) => {
+                    change.index < earlier || change.index == later
+                }
+            };
+            if change.durable || survives {
+                image.apply(&change.operation.change);
+            }
+        }
+        image
+    }
+}
+
+impl Image {
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Link { dir, name, node, directory } => {
+                if *directory {
+                    self.directories.entry(*node).or_default();
+                } else {
+                    self.files.entry(*node).or_default();
+                }
+                self.directories.entry(*dir).or_default().insert(name.clone(), *node);
+            }
+            Change::Unlink { dir, name } => {
+                self.directories.entry(*dir).or_default().remove(name);
+            }
+            Change::Rename { from, to, node } => {
+                self.directories.entry(from.0).or_default().remove(&from.1);
+                self.directories.entry(to.0).or_default().insert(to.1.clone(), *node);
+                if !self.directories.contains_key(node) {
+                    self.files.entry(*node).or_default();
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Pending {
+    /// The bytes that the change gives other values: those written, or those cut off (to zeros).
+    fn range(&self) -> (u64, u64) {
+        match self.operation.change {
+            Change::Write { offset, ref data, .. } => (offset, offset + data.len() as u64),
+            Change::SetSize { old, new, .. } => (new, old.max(new)),
+            _ => (0, 0),
+        }
+    }
+
+    /// The blocks of `range` that are still pending.
+    fn blocks(&self) -> impl Iterator<Item = u64> + '_ {
+        let (from, to) = self.range();
+        let end = if from < to { to.div_ceil(BLOCK) } else { from / BLOCK };
+        (from / BLOCK..end).filter(|block| self.only.as_ref().is_none_or(|only| only.contains(block)))
+    }
+
+    /// Makes the part of the change that lies in `block`.
+    fn apply_to(&self, block: u64, contents: &mut Vec<u8>) {
+        let (from, to) = self.range();
+        let (start, end) = (from.max(block * BLOCK), to.min((block + 1) * BLOCK));
+        match &self.operation.change {
+            Change::Write { data, .. } => {
+                write_at(contents, start, &data[(start - from) as usize..(end - from) as usize]);
+            }
+            _ => {
+                let length = contents.len();
+                contents[length.min(start as usize)..length.min(end as usize)].fill(0);
+            }
+        }
+    }
+
+    /// The size of a file of `size` bytes after the change.
+    fn size_after(&self, size: u64) -> u64 {
+        match self.operation.change {
+            _ if self.only.is_some() => size,
+            Change::Write { .. } => size.max(self.range().1),
+            Change::SetSize { new, .. } => new,
+            _ => size,
+        }
+    }
+}
+
+impl History {
+    /// Makes pending changes durable, but for the blocks in which all of them were lost.
+    fn sync(&mut self) {
+        let mut pending = std::mem::take(&mut self.pending);
+        let mut synced = BTreeMap::new();
+        for (position, change) in pending.iter().enumerate().filter(|(_, change)| !change.lost) {
+            synced.extend(change.blocks().map(|block| (block, position)));
+        }
+        let contents = Arc::make_mut(&mut self.durable);
+        let mut size = contents.len() as u64;
+        for (position, change) in pending.iter_mut().enumerate() {
+            let (made, left): (Vec<u64>, Vec<u64>) =
+                change.blocks().partition(|block| synced.get(block).is_some_and(|last| *last >= position));
+            made.into_iter().for_each(|block| change.apply_to(block, contents));
+            size = change.size_after(size);
+            change.only = Some(left.into_iter().collect());
+        }
+        contents.resize(size as usize, 0);
+        pending.retain(|change| change.only.as_ref().is_some_and(|only| !only.is_empty()));
+        self.pending = pending;
+    }
+
+    /// The contents that a crash leaves.
+    fn surviving(&self, choice: CrashChoice, node: NodeId) -> Arc<Vec<u8>> {
+        if self.pending.is_empty() || choice == CrashChoice::OnlySynced {
+            return self.durable.clone();
+        }
+        let mut random = Random::of(choice, node);
+        let density = random.density();
+        // How many of the changes to each block are found in it.
+        let mut versions: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        for change in &self.pending {
+            change.blocks().for_each(|block| versions.entry(block).or_default().push(change.index));
+        }
+        let versions: BTreeMap<u64, usize> = versions
+            .into_iter()
+            .map(|(block, changes)| {
+                let count = match choice {
+                    CrashChoice::OnlySynced => 0,
+                    CrashChoice::Everything => changes.len(),
+                    CrashChoice::Random { .. } if random.chance(density) => changes.len(),
+                    CrashChoice::Random { .. } => random.below(changes.len() as u64 + 1) as usize,
+                    CrashChoice::DropOne(dropped) => {
+                        changes.iter().position(|index| *index == dropped).unwrap_or(changes.len())
+                    }
+                    CrashChoice::DropEarlierKeepLater(earlier, later) => changes
+                        .iter()
+                        .rposition(|index| *index < earlier || *index == later)
+                        .map_or(0, |last| last + 1),
+                };
+                (block, count)
+            })
+            .collect();
+        let mut contents = self.durable.to_vec();
+        let mut seen: HashMap<u64, usize> = HashMap::new();
+        for change in &self.pending {
+            for block in change.blocks() {
+                let seen = seen.entry(block).or_default();
+                if *seen < versions[&block] {
+                    change.apply_to(block, &mut contents);
+                }
+                *seen += 1;
+            }
+        }
+        let size = self.surviving_size(choice, &mut random) as usize;
+        contents.resize(size, 0);
+        if matches!(choice, CrashChoice::Random { garbage: true, .. }) && !self.allocated {
+            self.fill_with_garbage(&versions, &mut contents, &mut random);
+        }
+        Arc::new(contents)
+    }
+
+    fn surviving_size(&self, choice: CrashChoice, random: &mut Random) -> u64 {
+        let durable = self.durable.len() as u64;
+        let survives = |change: &&Pending| match choice {
+            // A write that is dropped leaves its size behind: contents lost, length kept.
+            CrashChoice::DropOne(dropped) => {
+                change.index != dropped || matches!(change.operation.change, Change::Write { .. })
+            }
+            CrashChoice::DropEarlierKeepLater(earlier, later) => {
+                change.index < earlier || change.index == later
+            }
+            _ => true,
+        };
+        let mut sizes = vec![durable];
+        for change in self.pending.iter().filter(survives) {
+            sizes.push(change.size_after(sizes[sizes.len() - 1]));
+        }
+        match choice {
+            CrashChoice::Random { .. } if random.chance(128) => {
+                sizes[random.below(sizes.len() as u64) as usize]
+            }
+            _ => sizes[sizes.len() - 1],
+        }
+    }
+
+    /// Garbage in some of the blocks that nothing was ever synced or written back to.
+    fn fill_with_garbage(&self, versions: &BTreeMap<u64, usize>, contents: &mut [u8], random: &mut Random) {
+        for (&block, &count) in versions {
+            let (start, end) = ((block * BLOCK) as usize, ((block + 1) * BLOCK) as usize);
+            if count == 0 && start >= self.durable.len() && start < contents.len() && random.chance(64) {
+                let end = end.min(contents.len());
+                contents[start..end].fill_with(|| random.next() as u8);
+            }
+        }
+    }
+}
+
+/// splitmix64.
+struct Random(u64);
+
+impl Random {
+    /// A stream for one purpose of one choice.
+    fn of(choice: CrashChoice, purpose: u64) -> Self {
+        let seed = if let CrashChoice::Random { seed, .. } = choice { seed } else { 0 };
+        let mut random = Random(seed);
+        Random(random.next() ^ purpose.wrapping_mul(0xd6e8_feb8_6659_fd93))
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+
+    /// True in `of_256` cases of 256.
+    fn chance(&mut self, of_256: u64) -> bool {
+        self.below(256) < of_256
+    }
+
+    /// How much survives of one thing: nothing, little, half, most, all.
+    fn density(&mut self) -> u64 {
+        [0, 32, 128, 224, 256][self.below(5) as usize]
+    }
+}

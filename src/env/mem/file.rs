@@ -1,0 +1,266 @@
+//! The contents of files in memory, and the ways to read and write them.
+//!
+//! Contents are shared pointers, copied when they are written to while someone else holds them: a mapping, the image of a
+//! crashed disk. Thread rule: readers and a writer of one file may run at once; each open file for writing has one writer.
+
+use super::MemEnv;
+use super::journal::Change;
+use super::tree::NodeId;
+use crate::env::{RandomAccessFile, SequentialFile, WritableFile};
+use crate::error::{Error, Result};
+use parking_lot::RwLock;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// As the real environment's.
+const BUFFER_SIZE: usize = 64 << 10;
+/// How much space a mapped log gets at once: less than a real one, so that a journal stays small and steps happen often.
+const LOG_STEP: u64 = 8 << 10;
+
+/// The contents of a file.
+#[derive(Default)]
+pub struct FileNode(RwLock<Arc<Vec<u8>>>);
+
+impl FileNode {
+    /// A file with these contents.
+    pub fn with_contents(contents: Arc<Vec<u8>>) -> Self {
+        FileNode(RwLock::new(contents))
+    }
+
+    /// The contents as they are.
+    pub fn snapshot(&self) -> Arc<Vec<u8>> {
+        self.0.read().clone()
+    }
+
+    /// The length in bytes.
+    pub fn length(&self) -> u64 {
+        self.0.read().len() as u64
+    }
+}
+
+/// Changes contents as `write` at `offset` does; a gap before it is zeros.
+pub fn write_at(contents: &mut Vec<u8>, offset: u64, data: &[u8]) {
+    let start = offset as usize;
+    let end = start + data.len();
+    if start == contents.len() {
+        contents.extend_from_slice(data);
+        return;
+    }
+    if contents.len() < end {
+        contents.resize(end, 0);
+    }
+    contents[start..end].copy_from_slice(data);
+}
+
+fn read_at(contents: &[u8], offset: u64, buffer: &mut [u8]) -> usize {
+    let start = usize::try_from(offset).unwrap_or(usize::MAX).min(contents.len());
+    let count = buffer.len().min(contents.len() - start);
+    buffer[..count].copy_from_slice(&contents[start..start + count]);
+    count
+}
+
+impl RandomAccessFile for FileNode {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        Ok(read_at(&self.0.read(), offset, buffer))
+    }
+}
+
+/// A file as it was when it was opened.
+pub struct MemMapping(Arc<Vec<u8>>);
+
+impl MemMapping {
+    /// The contents of `file` now.
+    pub fn new(file: &FileNode) -> Self {
+        MemMapping(file.snapshot())
+    }
+}
+
+impl RandomAccessFile for MemMapping {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        Ok(read_at(&self.0, offset, buffer))
+    }
+
+    fn mapping(&self) -> Option<&[u8]> {
+        Some(&self.0)
+    }
+}
+
+/// A file read from its beginning on.
+pub struct MemSequentialFile {
+    file: Arc<FileNode>,
+    offset: u64,
+}
+
+impl MemSequentialFile {
+    /// Starts at the first byte.
+    pub fn new(file: Arc<FileNode>) -> Self {
+        MemSequentialFile { file, offset: 0 }
+    }
+}
+
+impl SequentialFile for MemSequentialFile {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let count = self.file.read_at(self.offset, buffer)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+
+    fn skip(&mut self, bytes: u64) -> Result<()> {
+        self.offset = self.offset.saturating_add(bytes);
+        Ok(())
+    }
+}
+
+/// An open file, whose changes go to the journal.
+pub struct MemFile {
+    env: MemEnv,
+    path: PathBuf,
+    node: NodeId,
+    file: Arc<FileNode>,
+}
+
+impl MemFile {
+    /// The file `node` of `env`, opened as `path`.
+    pub fn new(env: MemEnv, path: &Path, node: NodeId, file: Arc<FileNode>) -> Self {
+        MemFile { env, path: path.to_path_buf(), node, file }
+    }
+
+    /// Its number.
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// Its length in bytes.
+    pub fn length(&self) -> u64 {
+        self.file.length()
+    }
+
+    /// Cuts it, or grows it by zeros.
+    pub fn set_size(&self, size: u64) {
+        self.change(Change::SetSize { node: self.node, old: self.length(), new: size }, |contents| {
+            contents.resize(size as usize, 0);
+        });
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) {
+        let copy = if self.env.shared.journal.is_some() { data.to_vec() } else { Vec::new() };
+        self.change(Change::Write { node: self.node, offset, data: copy }, |contents| {
+            write_at(contents, offset, data);
+        });
+    }
+
+    fn sync(&self) {
+        self.env.record(&self.path, || Change::SyncFile { node: self.node });
+    }
+
+    /// Journal and contents change together, so that the order of the journal is the order of the changes.
+    fn change(&self, change: Change, apply: impl FnOnce(&mut Vec<u8>)) {
+        let apply = || apply(Arc::make_mut(&mut *self.file.0.write()));
+        match &self.env.shared.journal {
+            Some(journal) => journal.push_with(&self.path, change, apply),
+            None => apply(),
+        }
+    }
+}
+
+/// A file written through a buffer, or a log.
+pub struct MemWritableFile {
+    file: MemFile,
+    buffer: Vec<u8>,
+    position: u64,
+    /// The end of the space that a mapped log has; 0 for other files.
+    allocated: u64,
+    mapped: bool,
+    closed: bool,
+}
+
+impl MemWritableFile {
+    /// Appends to `file` through a buffer.
+    pub fn buffered(file: MemFile) -> Self {
+        Self::log(file, false)
+    }
+
+    /// Writes a log: `mapped` gets space ahead of its records.
+    pub fn log(file: MemFile, mapped: bool) -> Self {
+        let position = file.length();
+        MemWritableFile { file, buffer: Vec::new(), position, allocated: 0, mapped, closed: false }
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.closed {
+            return Err(Error::io(format!("{}: the file is closed", self.file.path.display())));
+        }
+        Ok(())
+    }
+
+    fn make_room(&mut self, bytes: u64) {
+        let end = self.position + bytes;
+        if self.mapped && end > self.allocated {
+            self.allocated = end.div_ceil(LOG_STEP) * LOG_STEP;
+            self.file.set_size(self.allocated);
+        }
+    }
+}
+
+impl WritableFile for MemWritableFile {
+    fn append(&mut self, data: &[u8]) -> Result<()> {
+        self.check_open()?;
+        if self.buffer.len() + data.len() > BUFFER_SIZE {
+            self.flush()?;
+        }
+        self.buffer.extend_from_slice(data);
+        if self.mapped || self.buffer.len() >= BUFFER_SIZE { self.flush() } else { Ok(()) }
+    }
+
+    fn append_record(&mut self, header: &[u8; 7], payload: &[u8]) -> Result<()> {
+        self.check_open()?;
+        if self.mapped {
+            self.make_room(7 + payload.len() as u64);
+            if !payload.is_empty() {
+                self.file.write(self.position + 7, payload);
+            }
+            self.file.write(self.position, header);
+            self.position += 7 + payload.len() as u64;
+            return Ok(());
+        }
+        self.buffer.extend_from_slice(header);
+        self.buffer.extend_from_slice(payload);
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.check_open()?;
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        self.make_room(self.buffer.len() as u64);
+        self.file.write(self.position, &self.buffer);
+        self.position += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.flush()?;
+        self.file.sync();
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        self.flush()?;
+        if self.mapped && self.allocated > self.position {
+            self.file.set_size(self.position);
+        }
+        self.closed = true;
+        Ok(())
+    }
+}
+
+impl Drop for MemWritableFile {
+    fn drop(&mut self) {
+        let _ = self.close();
+    }
+}

@@ -1,0 +1,360 @@
+//! Files in memory: an environment without a disk, and for tests a disk that can crash.
+//!
+//! Plain, [`MemEnv::new`] is a small file system of files and directories with the error numbers of the real one.
+//!
+//! With a journal, [`MemEnv::with_journal`] also writes down every change (write, change of size, create, rename, unlink,
+//! sync of a file, sync of a directory) in the order in which it happened. From the journal the disk that a crash would have
+//! left behind after any number of changes can be built, again and again, as a new `MemEnv`; see [`crash`] for what may
+//! survive. A workload so runs once, however many crashes are tried:
+//!
+//! ```
+//! use std::path::Path;
+//! use terrace::env::mem::{CrashChoice, MemEnv};
+//! use terrace::env::{CreateMode, Env, read_file};
+//!
+//! let env = MemEnv::with_journal();
+//! let path = Path::new("/file");
+//! let mut file = env.create_writable(path, CreateMode::New)?;
+//! file.append(b"kept")?;
+//! file.sync()?;
+//! env.sync_dir(Path::new("/"))?;
+//! let acknowledged = env.operation_count();
+//! file.append(b", lost")?;
+//! file.flush()?;
+//!
+//! let mut point = env.crash_point(0);
+//! for operations in 0..=env.operation_count() {
+//!     point.advance_to(operations);
+//!     let mut choices = vec![CrashChoice::OnlySynced, CrashChoice::Everything];
+//!     choices.extend((0..8).map(|seed| CrashChoice::Random { seed, garbage: true }));
+//!     choices.extend(point.unsynced().into_iter().map(CrashChoice::DropOne));
+//!     for choice in choices {
+//!         let disk = point.disk(choice); // A MemEnv, with a journal of its own: crashes within recovery.
+//!         if operations >= acknowledged {
+//!             assert!(read_file(&disk, path, 100)?.starts_with(b"kept"), "{choice:?} after {operations}");
+//!         }
+//!     }
+//! }
+//! # Ok::<(), terrace::Error>(())
+//! ```
+//!
+//! A `MemEnv` is a handle: clones are the same disk. Thread rule: everything may be called from any thread; the locks are
+//! taken in the order tree, journal, contents of a file.
+
+pub mod crash;
+mod file;
+mod journal;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+pub use crash::{CrashChoice, CrashPoint};
+
+use super::posix::PosixEnv;
+use super::{
+    CreateMode, Env, FileLock, LogFileOptions, RandomAccessFile, ReadMode, SequentialFile, WritableFile,
+};
+use crate::error::{Error, Result};
+use file::{FileNode, MemFile, MemWritableFile};
+use journal::{Change, Image, Journal};
+use parking_lot::Mutex;
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tree::{Node, NodeId, Tree};
+
+/// What a `MemEnv` is like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MemOptions {
+    /// Write down every change, so that crashes can be tried. Default: no.
+    pub journal: bool,
+    /// A clock that starts at this many microseconds and moves only by `sleep_micros` and [`MemEnv::advance_micros`].
+    /// Default: the real clock.
+    pub manual_clock: Option<u64>,
+    /// Give files opened with [`ReadMode::Mapped`] a mapping: their contents at that moment. Default: no.
+    pub mappings: bool,
+}
+
+/// Files in memory. A handle: clones are the same disk.
+#[derive(Clone)]
+pub struct MemEnv {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: MemOptions,
+    clock: AtomicU64,
+    tree: Mutex<Tree>,
+    journal: Option<Journal>,
+    locks: Arc<Mutex<HashSet<NodeId>>>,
+}
+
+impl Default for MemEnv {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemEnv {
+    /// An empty disk (there is `/`), without a journal, with the real clock.
+    pub fn new() -> Self {
+        Self::with_options(MemOptions::default())
+    }
+
+    /// An empty disk with a journal, whose clock stands still unless it is moved.
+    pub fn with_journal() -> Self {
+        Self::with_options(MemOptions { journal: true, manual_clock: Some(1), ..MemOptions::default() })
+    }
+
+    /// An empty disk.
+    pub fn with_options(options: MemOptions) -> Self {
+        Self::from_image(options, Arc::new(Image::empty()))
+    }
+
+    /// A disk on which all of `image` is durable.
+    fn from_image(options: MemOptions, image: Arc<Image>) -> Self {
+        MemEnv {
+            shared: Arc::new(Shared {
+                options,
+                clock: AtomicU64::new(options.manual_clock.unwrap_or(0)),
+                tree: Mutex::new(image.tree()),
+                journal: options.journal.then(|| Journal::new(image)),
+                locks: Arc::default(),
+            }),
+        }
+    }
+
+    /// This disk as an `Env`.
+    pub fn shared(&self) -> Arc<dyn Env> {
+        Arc::new(self.clone())
+    }
+
+    /// Changes so far; 0 without a journal. A crash "after n" keeps of the first n what its choice says, and none after.
+    pub fn operation_count(&self) -> usize {
+        self.shared.journal.as_ref().map_or(0, Journal::count)
+    }
+
+    /// The change with this index, for messages: `17: write /db/000003.log [0, 128)`.
+    pub fn describe_operation(&self, index: usize) -> String {
+        self.shared.journal.as_ref().and_then(|journal| journal.get(index)).map_or_else(
+            || format!("{index}: no such operation"),
+            |operation| format!("{index}: {operation}"),
+        )
+    }
+
+    /// The moment after the first `operations` changes (or all, where there are fewer), from which crashes can be tried.
+    /// Without a journal all that is on the disk is taken as durable.
+    pub fn crash_point(&self, operations: usize) -> CrashPoint {
+        CrashPoint::new(self, operations)
+    }
+
+    /// The disk after a crash after the first `operations` changes.
+    pub fn disk_at(&self, operations: usize, choice: CrashChoice) -> MemEnv {
+        self.crash_point(operations).disk(choice)
+    }
+
+    /// The disk after a crash now.
+    pub fn crash_clone(&self, choice: CrashChoice) -> MemEnv {
+        self.disk_at(self.operation_count(), choice)
+    }
+
+    /// What a failed fsync does to a file: what was written to it and not synced reads as it did, but no later sync makes it
+    /// durable. (For the hook of a fault rule.)
+    pub fn forget_unsynced(&self, path: &Path) {
+        let tree = self.shared.tree.lock();
+        if let (Some(journal), Ok((node, _))) = (&self.shared.journal, tree.file(path)) {
+            journal.push(path, Change::Forget { node });
+        }
+    }
+
+    /// Every file with its contents, sorted by path: to see that something changed nothing.
+    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let tree = self.shared.tree.lock();
+        tree.files().into_iter().map(|(path, file)| (path, file.snapshot().to_vec())).collect()
+    }
+
+    /// Moves a manual clock on.
+    pub fn advance_micros(&self, micros: u64) {
+        self.shared.clock.fetch_add(micros, Ordering::SeqCst);
+    }
+
+    fn record(&self, path: &Path, change: impl FnOnce() -> Change) {
+        if let Some(journal) = &self.shared.journal {
+            journal.push(path, change());
+        }
+    }
+
+    /// The file that a name stands for after `mode` was heeded, its node and its length.
+    fn open_for_writing(&self, path: &Path, mode: CreateMode) -> Result<MemFile> {
+        let mut tree = self.shared.tree.lock();
+        let (dir, name) = tree.parent(path)?;
+        let existing = tree.entry(dir, &name);
+        match (existing, mode) {
+            (Some(_), CreateMode::New) => return Err(Error::from_errno(path, libc::EEXIST)),
+            (Some(node), _) => {
+                let file = match tree.node(node) {
+                    Some(Node::File(file)) => file.clone(),
+                    _ => return Err(Error::from_errno(path, libc::EISDIR)),
+                };
+                let file = MemFile::new(self.clone(), path, node, file);
+                if mode == CreateMode::Truncate && file.length() > 0 {
+                    file.set_size(0);
+                }
+                Ok(file)
+            }
+            (None, _) => {
+                let file = Arc::new(FileNode::default());
+                let node = tree.insert(dir, name.clone(), Node::File(file.clone()));
+                self.record(path, || Change::Link { dir, name, node, directory: false });
+                Ok(MemFile::new(self.clone(), path, node, file))
+            }
+        }
+    }
+}
+
+impl Env for MemEnv {
+    fn open_sequential(&self, path: &Path) -> Result<Box<dyn SequentialFile>> {
+        let (_, file) = self.shared.tree.lock().file(path)?;
+        Ok(Box::new(file::MemSequentialFile::new(file)))
+    }
+
+    fn open_random_access(&self, path: &Path, mode: ReadMode) -> Result<Arc<dyn RandomAccessFile>> {
+        let (_, file) = self.shared.tree.lock().file(path)?;
+        if mode == ReadMode::Mapped && self.shared.options.mappings {
+            return Ok(Arc::new(file::MemMapping::new(&file)));
+        }
+        Ok(file)
+    }
+
+    fn create_writable(&self, path: &Path, mode: CreateMode) -> Result<Box<dyn WritableFile>> {
+        Ok(Box::new(MemWritableFile::buffered(self.open_for_writing(path, mode)?)))
+    }
+
+    /// A mapped log gets space ahead of its records here too, and its header after its payload, so that crash tests see what
+    /// a mapped log leaves behind.
+    fn create_log(&self, path: &Path, options: LogFileOptions) -> Result<Box<dyn WritableFile>> {
+        let file = self.open_for_writing(path, CreateMode::New)?;
+        Ok(Box::new(MemWritableFile::log(file, options.mapped && self.shared.options.journal)))
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.shared.tree.lock().lookup(path).is_ok()
+    }
+
+    fn children(&self, dir: &Path) -> Result<Vec<OsString>> {
+        let tree = self.shared.tree.lock();
+        let node = tree.directory(dir)?;
+        Ok(tree.entries(node).map(|entries| entries.keys().cloned().collect()).unwrap_or_default())
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<()> {
+        let mut tree = self.shared.tree.lock();
+        if matches!(tree.node(tree.lookup(path)?), Some(Node::Directory(_))) {
+            return Err(Error::from_errno(path, libc::EISDIR));
+        }
+        let (dir, name) = tree.parent(path)?;
+        tree.remove(dir, &name);
+        self.record(path, || Change::Unlink { dir, name });
+        Ok(())
+    }
+
+    fn create_dir(&self, path: &Path) -> Result<()> {
+        let mut tree = self.shared.tree.lock();
+        if let Ok(node) = tree.lookup(path) {
+            return match tree.node(node) {
+                Some(Node::Directory(_)) => Ok(()),
+                _ => Err(Error::from_errno(path, libc::EEXIST)),
+            };
+        }
+        let (dir, name) = tree.parent(path)?;
+        let node = tree.insert(dir, name.clone(), Node::Directory(Default::default()));
+        self.record(path, || Change::Link { dir, name, node, directory: true });
+        Ok(())
+    }
+
+    fn remove_dir(&self, path: &Path) -> Result<()> {
+        let mut tree = self.shared.tree.lock();
+        let node = tree.directory(path)?;
+        if tree.entries(node).is_some_and(|entries| !entries.is_empty()) {
+            return Err(Error::from_errno(path, libc::ENOTEMPTY));
+        }
+        let (dir, name) = tree.parent(path)?;
+        tree.remove(dir, &name);
+        self.record(path, || Change::Unlink { dir, name });
+        Ok(())
+    }
+
+    fn file_size(&self, path: &Path) -> Result<u64> {
+        let tree = self.shared.tree.lock();
+        match tree.node(tree.lookup(path)?) {
+            Some(Node::File(file)) => Ok(file.length()),
+            _ => Ok(0),
+        }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        let mut tree = self.shared.tree.lock();
+        let node = tree.lookup(from)?;
+        let (from_dir, from_name) = tree.parent(from)?;
+        let (to_dir, to_name) = tree.parent(to)?;
+        if (from_dir, &from_name) == (to_dir, &to_name) {
+            return Ok(());
+        }
+        tree.check_replaceable(node, tree.entry(to_dir, &to_name), to)?;
+        tree.rename((from_dir, &from_name), (to_dir, to_name.clone()));
+        self.record(from, || Change::Rename { from: (from_dir, from_name), to: (to_dir, to_name), node });
+        Ok(())
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<()> {
+        let tree = self.shared.tree.lock();
+        let node = tree.directory(dir)?;
+        self.record(dir, || Change::SyncDirectory { node });
+        Ok(())
+    }
+
+    fn lock_file(&self, path: &Path) -> Result<Box<dyn FileLock>> {
+        let file = self.open_for_writing(path, CreateMode::Append)?;
+        if !self.shared.locks.lock().insert(file.node()) {
+            return Err(Error::io(format!("lock {}: already held by process", path.display())));
+        }
+        Ok(Box::new(MemLock { locks: self.shared.locks.clone(), node: file.node() }))
+    }
+
+    fn now_micros(&self) -> u64 {
+        match self.shared.options.manual_clock {
+            Some(_) => self.shared.clock.load(Ordering::SeqCst),
+            None => PosixEnv.now_micros(),
+        }
+    }
+
+    /// With a manual clock: returns at once, at the later time. Sleeps of several threads overlap, as real ones do.
+    fn sleep_micros(&self, micros: u64) {
+        match self.shared.options.manual_clock {
+            Some(_) => {
+                let wake = self.now_micros().saturating_add(micros);
+                self.shared.clock.fetch_max(wake, Ordering::SeqCst);
+            }
+            None => PosixEnv.sleep_micros(micros),
+        }
+    }
+
+    fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> Result<std::thread::JoinHandle<()>> {
+        PosixEnv.spawn(name, body)
+    }
+}
+
+struct MemLock {
+    locks: Arc<Mutex<HashSet<NodeId>>>,
+    node: NodeId,
+}
+
+impl FileLock for MemLock {}
+
+impl Drop for MemLock {
+    fn drop(&mut self) {
+        self.locks.lock().remove(&self.node);
+    }
+}
