@@ -7,7 +7,7 @@ use super::job::JobContext;
 use crate::env::CreateMode;
 use crate::error::Result;
 use crate::format::file_name;
-use crate::format::internal_key::{InternalKey, ValueType};
+use crate::format::internal_key::InternalKey;
 use crate::table::builder::TableBuilder;
 use crate::version::file_metadata::FileMetaData;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl TableOutput {
     #[inline]
     pub fn add(&mut self, internal_key: &[u8], value: &[u8]) -> Result<()> {
         if self.smallest.is_none() {
-            self.smallest = Some(bound(internal_key));
+            self.smallest = Some(InternalKey::decode(internal_key)?);
         }
         self.largest.clear();
         self.largest.extend_from_slice(internal_key);
@@ -93,17 +93,11 @@ impl TableOutput {
     /// version. At least one entry was added.
     pub fn finish(self, context: &JobContext<'_>) -> Result<Arc<FileMetaData>> {
         let built = self.builder.finish()?;
-        let largest = bound(&self.largest);
+        let largest = InternalKey::decode(&self.largest)?;
         let smallest = self.smallest.unwrap_or_else(|| largest.clone());
         let file =
             FileMetaData::with_properties(self.number, built.file_size, smallest, largest, built.properties);
         file.table(context.table_cache)?;
         Ok(Arc::new(file))
     }
-}
-
-/// The key as the bound of a file. A damaged key that is shorter than 8 bytes has the order of the oldest entry of the empty user key,
-/// and can be named only so.
-fn bound(internal_key: &[u8]) -> InternalKey {
-    InternalKey::decode(internal_key).unwrap_or_else(|_| InternalKey::new(b"", 0, ValueType::Deletion))
 }

@@ -4,7 +4,10 @@ use super::job::JobContext;
 use super::output::PendingTables;
 use crate::env::info_log::Logger;
 use crate::env::posix::PosixEnv;
-use crate::env::{Env, ReadMode};
+use crate::env::{
+    CreateMode, Env, FileLock, LogFileOptions, RandomAccessFile, ReadMode, SequentialFile, WritableFile,
+};
+use crate::error::{Error, Result};
 use crate::format::file_name;
 use crate::format::internal_key::{InternalKey, ParsedInternalKey, ValueType};
 use crate::iterator::InternalIterator;
@@ -13,11 +16,12 @@ use crate::table::cache::TableCache;
 use crate::table::{TableOptions, TableReadOptions};
 use crate::version::file_metadata::FileMetaData;
 use parking_lot::Mutex;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
 
 /// User key, sequence, value (`None`: a deletion).
 pub(crate) type Entry = (&'static str, u64, Option<&'static str>);
@@ -35,9 +39,78 @@ impl Logger for Lines {
     }
 }
 
+/// The real system, with a disk that fills up and a directory that can't be synced, when asked for.
+pub(crate) struct FailingEnv {
+    inner: Arc<dyn Env>,
+    /// Tables that may still be created.
+    pub creations_left: AtomicU64,
+    pub fails_to_sync_directory: AtomicBool,
+    pub directory_syncs: AtomicU64,
+}
+
+impl Env for FailingEnv {
+    fn create_writable(&self, path: &Path, mode: CreateMode) -> Result<Box<dyn WritableFile>> {
+        const ENOSPC: i32 = 28;
+        let left = self.creations_left.load(Ordering::Relaxed);
+        self.creations_left.store(left.saturating_sub(1), Ordering::Relaxed);
+        if left == 0 { Err(Error::from_errno(path, ENOSPC)) } else { self.inner.create_writable(path, mode) }
+    }
+    fn sync_dir(&self, dir: &Path) -> Result<()> {
+        const EIO: i32 = 5;
+        self.directory_syncs.fetch_add(1, Ordering::Relaxed);
+        if self.fails_to_sync_directory.load(Ordering::Relaxed) {
+            return Err(Error::from_errno(dir, EIO));
+        }
+        self.inner.sync_dir(dir)
+    }
+    fn open_sequential(&self, path: &Path) -> Result<Box<dyn SequentialFile>> {
+        self.inner.open_sequential(path)
+    }
+    fn open_random_access(&self, path: &Path, mode: ReadMode) -> Result<Arc<dyn RandomAccessFile>> {
+        self.inner.open_random_access(path, mode)
+    }
+    fn create_log(&self, path: &Path, options: LogFileOptions) -> Result<Box<dyn WritableFile>> {
+        self.inner.create_log(path, options)
+    }
+    fn exists(&self, path: &Path) -> bool {
+        self.inner.exists(path)
+    }
+    fn children(&self, dir: &Path) -> Result<Vec<OsString>> {
+        self.inner.children(dir)
+    }
+    fn remove_file(&self, path: &Path) -> Result<()> {
+        self.inner.remove_file(path)
+    }
+    fn create_dir(&self, path: &Path) -> Result<()> {
+        self.inner.create_dir(path)
+    }
+    fn remove_dir(&self, path: &Path) -> Result<()> {
+        self.inner.remove_dir(path)
+    }
+    fn file_size(&self, path: &Path) -> Result<u64> {
+        self.inner.file_size(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.inner.rename(from, to)
+    }
+    fn lock_file(&self, path: &Path) -> Result<Box<dyn FileLock>> {
+        self.inner.lock_file(path)
+    }
+    fn now_micros(&self) -> u64 {
+        self.inner.now_micros()
+    }
+    fn sleep_micros(&self, micros: u64) {
+        self.inner.sleep_micros(micros);
+    }
+    fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> Result<JoinHandle<()>> {
+        self.inner.spawn(name, body)
+    }
+}
+
 /// A directory of real files, and what a database lends to its jobs.
 pub(crate) struct JobFixture {
     directory: tempfile::TempDir,
+    pub failing_env: Arc<FailingEnv>,
     env: Arc<dyn Env>,
     pub table_cache: Arc<TableCache>,
     pub next_file_number: AtomicU64,
@@ -51,7 +124,13 @@ impl JobFixture {
     /// An empty directory; the next file number is 100.
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let env = PosixEnv::shared();
+        let failing_env = Arc::new(FailingEnv {
+            inner: PosixEnv::shared(),
+            creations_left: AtomicU64::new(u64::MAX),
+            fails_to_sync_directory: AtomicBool::new(false),
+            directory_syncs: AtomicU64::new(0),
+        });
+        let env: Arc<dyn Env> = failing_env.clone();
         let table_cache = TableCache::new(
             env.clone(),
             directory.path().to_path_buf(),
@@ -62,6 +141,7 @@ impl JobFixture {
         let lines = Arc::new(Lines::default());
         JobFixture {
             directory,
+            failing_env,
             env,
             table_cache,
             next_file_number: AtomicU64::new(100),

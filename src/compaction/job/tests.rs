@@ -28,7 +28,7 @@ fn compaction(
         oldest_snapshot: u64::MAX,
         running: &NONE_RUNNING,
     };
-    let seeds = version.levels[level].clone();
+    let seeds = version.levels[level].to_vec();
     inputs::complete(&version, &options, CompactionReason::Size, level, &seeds).unwrap()
 }
 
@@ -55,8 +55,8 @@ fn bulk(first: u64, count: u64, sequence: u64) -> Vec<OwnedEntry> {
 #[test]
 fn the_inputs_become_one_sorted_run_of_what_is_still_seen() {
     let fixture = JobFixture::new();
-    let newer = fixture.table(&[("a", 9, Some("newest")), ("c", 8, None)]);
     let older = fixture.table(&[("a", 7, Some("newer")), ("b", 6, Some("b")), ("c", 5, Some("x"))]);
+    let newer = fixture.table(&[("a", 9, Some("newest")), ("c", 8, None)]);
     let below = fixture.table(&[("a", 3, Some("old")), ("c", 2, Some("y")), ("d", 1, Some("d"))]);
     let inputs = [newer.number, older.number, below.number];
     let files = [(0, vec![newer, older]), (1, vec![below])];
@@ -227,6 +227,36 @@ fn a_damaged_input_fails_the_job_and_leaves_no_output() {
     assert!(fixture.next_file_number.load(Ordering::Relaxed) > number + 2, "outputs were begun");
     assert_eq!(fixture.tables_on_disk(), [number]);
     assert!(fixture.log_lines()[1].ends_with(&format!("(inputs: #{number})")));
+}
+
+#[test]
+fn a_full_disk_fails_the_job_and_gets_its_outputs_back() {
+    let fixture = JobFixture::new();
+    let file = fixture.table_of(&bulk(0, 4_000, 1));
+    let compaction = compaction(&fixture, 1, &[(1, vec![file])], 50 << 10);
+    fixture.failing_env.creations_left.store(2, Ordering::Relaxed);
+    let error = run(&compaction, &fixture.context(&[9])).err().unwrap();
+    assert!(error.is_no_space(), "{error}");
+    assert_eq!(fixture.tables_on_disk(), numbers(&compaction.inputs[0]));
+    // With space again, the same compaction goes through.
+    fixture.failing_env.creations_left.store(u64::MAX, Ordering::Relaxed);
+    assert_eq!(
+        all_entries(&fixture, &outputs(&run(&compaction, &fixture.context(&[9])).unwrap())).len(),
+        4_000
+    );
+}
+
+#[test]
+fn the_directory_is_synced_once_and_without_that_there_are_no_outputs() {
+    let fixture = JobFixture::new();
+    let file = fixture.table_of(&bulk(0, 4_000, 1));
+    let compaction = compaction(&fixture, 1, &[(1, vec![file])], 50 << 10);
+    fixture.failing_env.fails_to_sync_directory.store(true, Ordering::Relaxed);
+    assert!(run(&compaction, &fixture.context(&[9])).is_err());
+    assert_eq!(fixture.tables_on_disk(), numbers(&compaction.inputs[0]));
+    fixture.failing_env.fails_to_sync_directory.store(false, Ordering::Relaxed);
+    assert!(outputs(&run(&compaction, &fixture.context(&[9])).unwrap()).len() > 2);
+    assert_eq!(fixture.failing_env.directory_syncs.load(Ordering::Relaxed), 2);
 }
 
 #[test]

@@ -17,7 +17,8 @@ fn pick(version: &Arc<Version>) -> Option<Compaction> {
 }
 
 fn mark(version: &Version, number: u64) {
-    let file = version.levels.iter().flatten().find(|file| file.number == number).unwrap();
+    let mut files = version.levels.iter().flat_map(|files| files.iter());
+    let file = files.find(|file| file.number == number).unwrap();
     file.set_being_compacted(true);
 }
 
@@ -211,7 +212,7 @@ fn grandparents_are_what_the_inputs_overlap_two_levels_down() {
     let version = version(&[
         (1, vec![file(1, "d", "e")]),
         (2, vec![file(2, "c", "h")]),
-        (3, vec![file(3, "a", "b"), file(4, "b", "c"), file(5, "f", "g"), file(6, "i", "j")]),
+        (3, vec![file(3, "a", "b"), file(4, "bb", "c"), file(5, "f", "g"), file(6, "i", "j")]),
     ]);
     let compaction = compaction_of(&version, 1, &[1]);
     assert_eq!(numbers(&compaction.grandparents), [4, 5]);
@@ -235,7 +236,7 @@ fn nothing_is_picked_that_would_write_into_the_range_of_a_running_compaction() {
     let mut running = RunningCompactions::new();
     let first = compaction_of(&before, 1, &[1, 2]);
     running.add(&first);
-    let mut files = before.levels[1].clone();
+    let mut files = before.levels[1].to_vec();
     files.insert(1, sized_file(3, "d", "e", 20 * MB));
     let now = version(&[(1, files)]);
 

@@ -81,6 +81,17 @@ fn a_flush_that_is_cut_short_leaves_no_file() {
 }
 
 #[test]
+fn a_table_whose_name_is_not_durable_is_removed() {
+    let fixture = JobFixture::new();
+    let memtables = [memtable(&[("a", 1, Some("v"))])];
+    run(&memtables, 7, &fixture.context(&[1])).unwrap();
+    assert_eq!(fixture.failing_env.directory_syncs.load(Ordering::Relaxed), 1);
+    fixture.failing_env.fails_to_sync_directory.store(true, Ordering::Relaxed);
+    assert!(run(&memtables, 8, &fixture.context(&[1])).is_err());
+    assert_eq!(fixture.tables_on_disk(), [7]);
+}
+
+#[test]
 fn pending_tables_are_removed_unless_kept() {
     let fixture = JobFixture::new();
     let context = fixture.context(&[]);
@@ -103,14 +114,13 @@ fn pending_tables_are_removed_unless_kept() {
 }
 
 #[test]
-fn a_damaged_key_too_short_for_a_bound_gets_one_of_its_order() {
+fn a_damaged_key_that_no_table_can_hold_is_refused() {
     let fixture = JobFixture::new();
     let context = fixture.context(&[]);
     let mut pending = PendingTables::new(&context);
     let mut output = pending.create(1).unwrap();
-    output.add(b"short", b"").unwrap();
-    output.add(InternalKey::new(b"k", 1, ValueType::Value).encoded(), b"v").unwrap();
-    let file = output.finish(&context).unwrap();
-    assert_eq!(file.smallest, InternalKey::new(b"", 0, ValueType::Deletion));
-    assert_eq!(file.largest.user_key(), b"k");
+    assert!(output.add(b"short", b"").unwrap_err().is_corruption());
+    drop(output);
+    drop(pending);
+    assert!(fixture.tables_on_disk().is_empty());
 }
