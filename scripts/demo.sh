@@ -3,11 +3,12 @@
 # would, and indexes a directory tree with it: DEMO_DIR, /usr by default.
 set -eu
 cd "$(dirname "$0")/.."
+target=${CARGO_TARGET_DIR:-$PWD/target}
 sh scripts/deps.sh
 
 tree=${DEMO_DIR:-/usr}
-prefix=$PWD/target/demo-prefix
-work=$PWD/target/demo
+prefix=$target/demo-prefix
+work=$target/demo
 rm -rf "$work" "$prefix"
 mkdir -p "$work"
 

@@ -3,23 +3,32 @@
 # of tests/main.rs alike (`scripts/test.sh exchange` runs what has that in its name).
 set -eu
 cd "$(dirname "$0")/.."
+target=${CARGO_TARGET_DIR:-$PWD/target}
+log=$target/test.log
 sh scripts/deps.sh
 
 # The suite loads the library that is installed and shipped: the release build, by way of TERRACE_LIB.
-cargo build --release
-TERRACE_LIB=${TERRACE_LIB:-$PWD/target/release/libterrace.so}
+cargo build --release --lib
+TERRACE_LIB=${TERRACE_LIB:-$target/release/libterrace.so}
 export TERRACE_LIB
 
 # The tests themselves are optimised, and keep assertions and overflow checks.
 export CARGO_PROFILE_TEST_OPT_LEVEL=2 CARGO_PROFILE_TEST_DEBUG=line-tables-only
 
-log=target/test.log
-status=0
-{ cargo test --no-fail-fast -- "$@" 2>&1 && echo passed >target/test.status || echo failed >target/test.status; } | tee "$log"
-read -r outcome <target/test.status
-[ "$outcome" = passed ] || status=1
+run_tests() {
+    cargo test --no-fail-fast -- "$@" || return 1
+    [ $# -gt 0 ] || CARGO_TARGET_DIR=$target/bench cargo test --locked --manifest-path tests/bench/Cargo.toml
+}
+
+# A pipe has the status of its last command, so that of the tests goes through a file.
+{
+    status=0
+    run_tests "$@" 2>&1 || status=1
+    echo $status >"$target/test.status"
+} | tee "$log"
+read -r status <"$target/test.status"
 
 echo
 echo "what the runners said at their ends (all of it: $log):"
 grep -E '^ +Running |^ +Doc-tests |^test result:|^test .* FAILED$|^error' "$log" || true
-exit $status
+exit "$status"

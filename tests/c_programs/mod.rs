@@ -1,4 +1,4 @@
-//! The C programs of `tests/c` and `examples/c`, compiled against Terrace as a user would, and run: bare and under valgrind.
+//! The C and C++ programs of `tests/c` and `examples/c`, compiled against Terrace as a user would, and run: bare and under valgrind.
 //!
 //! A program of `tests/c` takes no arguments, keeps its databases under `$TEST_TMPDIR`, and ends with 0 when all is well.
 //! One that mentions `GOOGLE` also compiles against Google's LevelDB with `-DGOOGLE`, and must pass there too: so it is
@@ -19,7 +19,12 @@ enum Against {
 
 /// Compiles `source` to `program`, warnings being errors.
 fn compile(source: &Path, program: &Path, against: Against) {
-    let compiler = c_compiler().args(["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread"]);
+    let compiler = if source.extension().is_some_and(|ending| ending == "cc") {
+        Tool::new("c++", "g++").args(["-std=c++17"])
+    } else {
+        c_compiler().args(["-std=gnu11"])
+    };
+    let compiler = compiler.args(["-g", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread"]);
     let compiler = match against {
         Against::Terrace => compiler.args(["-I".as_ref(), repository().join("include").as_os_str()]),
         Against::Google => compiler.args(["-DGOOGLE"]),

@@ -57,6 +57,11 @@ fn repository() -> PathBuf {
     here.ancestors().nth(2).expect("the package lies in tests/bench").to_owned()
 }
 
+/// Where cargo builds the repository.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
+}
+
 impl Args {
     /// The engines to compare.
     pub fn engines(&self) -> Result<Vec<EnginePath>, String> {
@@ -73,7 +78,7 @@ impl Args {
 
     /// Where the databases go.
     pub fn directory(&self) -> Result<PathBuf, String> {
-        let directory = self.dir.clone().unwrap_or_else(|| repository().join("target/bench-data"));
+        let directory = self.dir.clone().unwrap_or_else(|| target().join("bench-data"));
         let made = std::fs::create_dir_all(&directory).and_then(|()| directory.canonicalize());
         made.map_err(|error| format!("{}: {error}", directory.display()))
     }
@@ -112,9 +117,9 @@ fn names(profiles: &[Profile]) -> String {
 }
 
 fn default_engines() -> Result<Vec<EnginePath>, String> {
-    let root = repository();
+    let target = target();
     let mut engines = Vec::new();
-    let terrace = root.join("target/release/libterrace.so");
+    let terrace = target.join("release/libterrace.so");
     if terrace.exists() {
         engines.push(EnginePath::new("terrace", &terrace)?);
     } else {
@@ -126,7 +131,7 @@ fn default_engines() -> Result<Vec<EnginePath>, String> {
     }
     let release = std::env::var_os("LEVELDB_RELEASE_LIB")
         .map(PathBuf::from)
-        .unwrap_or_else(|| root.join("target/peers/libleveldb-release.so"));
+        .unwrap_or_else(|| target.join("peers/libleveldb-release.so"));
     if release.exists() {
         engines.push(EnginePath::new("leveldb-release", &release)?);
     }
