@@ -93,7 +93,8 @@ fn names_without(prefix: &str, source: &Path) -> Vec<String> {
     let text = read(source);
     let declared = text.lines().filter_map(|line| {
         let line = line.strip_prefix("pub ")?;
-        let (_, name) = ["extern \"C\" fn ", "struct ", "enum "].iter().find_map(|word| line.split_once(word))?;
+        let (_, name) =
+            ["extern \"C\" fn ", "struct ", "enum "].iter().find_map(|word| line.split_once(word))?;
         Some(name.split(|c: char| !c.is_alphanumeric() && c != '_').next()?.to_owned())
     });
     declared.filter(|name| !name.starts_with(prefix)).collect()

@@ -36,7 +36,9 @@ impl Failure {
         std::mem::forget(payload);
         Failure {
             code: terrace_error_t::TERRACE_INTERNAL_ERROR,
-            error: Error::io(format!("internal error (a defect of the library, please report it): {message}")),
+            error: Error::io(format!(
+                "internal error (a defect of the library, please report it): {message}"
+            )),
         }
     }
 }
@@ -58,11 +60,7 @@ pub(super) fn catch<R>(body: impl FnOnce() -> Result<R>) -> std::result::Result<
 /// # Safety
 /// `errptr` is NULL, or `*errptr` is NULL or a malloc()ed string that nobody else frees.
 #[inline(always)]
-pub(super) unsafe fn guard<R>(
-    errptr: *mut *mut c_char,
-    otherwise: R,
-    body: impl FnOnce() -> Result<R>,
-) -> R {
+pub(super) unsafe fn guard<R>(errptr: *mut *mut c_char, otherwise: R, body: impl FnOnce() -> Result<R>) -> R {
     match catch(body) {
         Ok(value) => {
             last_error::clear();

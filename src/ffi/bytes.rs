@@ -12,8 +12,7 @@ use std::path::Path;
 use std::ptr;
 
 /// The longest key or value: lengths are 32 bits wide in logs and tables, and no slice is longer than `isize::MAX`.
-pub(super) const MAX_LENGTH: usize =
-    if usize::BITS > 32 { u32::MAX as usize } else { isize::MAX as usize };
+pub(super) const MAX_LENGTH: usize = if usize::BITS > 32 { u32::MAX as usize } else { isize::MAX as usize };
 
 /// Where an empty string points: not NULL, and not a small integer either, as an empty slice's address may be. Hosts
 /// with a moving stack check pointers they hold (Go takes an address below 4096 for a damaged pointer).

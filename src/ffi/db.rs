@@ -238,8 +238,7 @@ pub unsafe extern "C" fn leveldb_get(
 pub unsafe extern "C" fn leveldb_property_value(db: *mut leveldb_t, propname: *const c_char) -> *mut c_char {
     guard_quietly(ptr::null_mut(), || {
         // SAFETY: as the caller promises.
-        let (handle, name) =
-            unsafe { (handle::required(db, "db")?, bytes::c_string(propname, "propname")?) };
+        let (handle, name) = unsafe { (handle::required(db, "db")?, bytes::c_string(propname, "propname")?) };
         match handle.run(|db| Ok(db.property(name)))? {
             Some(value) => bytes::checked(bytes::malloc_string(value.as_bytes())),
             None => Ok(ptr::null_mut()),

@@ -230,7 +230,10 @@ pub unsafe extern "C" fn leveldb_iter_prev(iter: *mut leveldb_iterator_t) {
 /// # Safety
 /// `iter` is NULL or an iterator that no other call moves now; `klen` is NULL or writable.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn leveldb_iter_key(iter: *const leveldb_iterator_t, klen: *mut usize) -> *const c_char {
+pub unsafe extern "C" fn leveldb_iter_key(
+    iter: *const leveldb_iterator_t,
+    klen: *mut usize,
+) -> *const c_char {
     // SAFETY: as the caller promises.
     unsafe { part(iter, klen, DbIterator::key) }
 }

@@ -58,3 +58,5 @@ pub mod version;
 pub mod write_batch;
 pub mod write_options;
 
+#[cfg(test)]
+mod tests;
