@@ -1,4 +1,14 @@
 //! Filters that spare a table read for a key that is not there; a user may plug one in.
+//!
+//! LevelDB's bloom filter, `leveldb.BuiltinBloomFilter2`, as it is stored:
+//!
+//! ```text
+//! | bits, low bit of a byte first, whole bytes, at least 64 bits | probes u8 |
+//! ```
+//! A key sets `probes` bits: `h mod bits`, then `h += delta` for the next, where `h` is LevelDB's hash of the key and
+//! `delta` is `h` rotated right by 17.
+
+use crate::util::hash::hash;
 
 /// Makes, and asks, small summaries of sets of user keys. Called from many threads at once.
 pub trait FilterPolicy: Send + Sync {
@@ -14,11 +24,131 @@ pub trait FilterPolicy: Send + Sync {
 #[derive(Clone, Debug)]
 pub struct BloomFilterPolicy {
     bits_per_key: usize,
+    probes: u8,
 }
 
 impl BloomFilterPolicy {
+    /// More probes than this mean an encoding of the future; such a filter matches every key.
+    const MAX_PROBES: u8 = 30;
+    const MIN_BITS: usize = 64;
+    const SEED: u32 = 0xbc9f_1d34;
+
     /// About `bits_per_key` bits a key; 10 gives 1% of false positives.
     pub fn new(bits_per_key: usize) -> Self {
-        BloomFilterPolicy { bits_per_key }
+        // ln 2 = 0.69 probes for each bit give the fewest false positives.
+        let probes = (bits_per_key as f64 * 0.69) as usize;
+        BloomFilterPolicy { bits_per_key, probes: probes.clamp(1, usize::from(Self::MAX_PROBES)) as u8 }
     }
+
+    #[inline]
+    fn hash_and_delta(key: &[u8]) -> (u32, u32) {
+        let h = hash(key, Self::SEED);
+        (h, h.rotate_right(17))
+    }
+}
+
+impl FilterPolicy for BloomFilterPolicy {
+    fn name(&self) -> Vec<u8> {
+        b"leveldb.BuiltinBloomFilter2".to_vec()
+    }
+
+    fn create_filter(&self, keys: &[&[u8]], dst: &mut Vec<u8>) {
+        let bytes = keys.len().saturating_mul(self.bits_per_key).max(Self::MIN_BITS).div_ceil(8);
+        // Bit positions are 32-bit numbers; a longer filter could not be filled.
+        let bytes = bytes.min(u32::MAX as usize / 8);
+        let bits = (bytes * 8) as u32;
+        let start = dst.len();
+        dst.resize(start + bytes, 0);
+        let filter = &mut dst[start..];
+        for key in keys {
+            let (mut h, delta) = Self::hash_and_delta(key);
+            for _ in 0..self.probes {
+                let bit = h % bits;
+                filter[(bit / 8) as usize] |= 1 << (bit % 8);
+                h = h.wrapping_add(delta);
+            }
+        }
+        dst.push(self.probes);
+    }
+
+    #[inline]
+    fn key_may_match(&self, key: &[u8], filter: &[u8]) -> bool {
+        let Some((&probes, filter)) = filter.split_last() else { return true };
+        if filter.is_empty() || probes > Self::MAX_PROBES || filter.len() > u32::MAX as usize / 8 {
+            return true;
+        }
+        let bits = (filter.len() * 8) as u32;
+        let (mut h, delta) = Self::hash_and_delta(key);
+        (0..probes).all(|_| {
+            let bit = h % bits;
+            h = h.wrapping_add(delta);
+            filter[(bit / 8) as usize] & (1 << (bit % 8)) != 0
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter_of(policy: &BloomFilterPolicy, numbers: std::ops::Range<u32>) -> Vec<u8> {
+        let keys: Vec<[u8; 4]> = numbers.map(u32::to_le_bytes).collect();
+        let keys: Vec<&[u8]> = keys.iter().map(|key| key.as_slice()).collect();
+        let mut filter = b"before".to_vec();
+        policy.create_filter(&keys, &mut filter);
+        filter.split_off(6)
+    }
+
+    #[test]
+    fn no_key_is_ever_missed_and_few_others_match() {
+        let policy = BloomFilterPolicy::new(10);
+        let (mut good, mut mediocre) = (0, 0);
+        for count in (1..10).chain((10..100).step_by(10)).chain((100..=10_000).step_by(900)) {
+            let filter = filter_of(&policy, 0..count);
+            assert!(filter.len() <= count as usize * 10 / 8 + 40);
+            for key in 0..count {
+                assert!(policy.key_may_match(&key.to_le_bytes(), &filter), "{key} of {count}");
+            }
+            let matches =
+                (0..10_000u32).filter(|i| policy.key_may_match(&(i + 1_000_000_000).to_le_bytes(), &filter));
+            let rate = matches.count();
+            assert!(rate <= 200, "{rate} false positives of 10000 with {count} keys");
+            if rate > 125 {
+                mediocre += 1;
+            } else {
+                good += 1;
+            }
+        }
+        assert!(mediocre <= good / 5);
+    }
+
+    #[test]
+    fn small_filters_have_64_bits_and_the_number_of_probes() {
+        assert_eq!(filter_of(&BloomFilterPolicy::new(10), 0..0), [0, 0, 0, 0, 0, 0, 0, 0, 6]);
+        assert_eq!(filter_of(&BloomFilterPolicy::new(0), 0..1).len(), 9);
+        assert_eq!(*filter_of(&BloomFilterPolicy::new(0), 0..1).last().unwrap(), 1);
+        assert_eq!(*filter_of(&BloomFilterPolicy::new(1000), 0..1).last().unwrap(), 30);
+        let policy = BloomFilterPolicy::new(10);
+        assert!(!policy.key_may_match(b"hello", &filter_of(&policy, 0..0)));
+    }
+
+    #[test]
+    fn damaged_filters_match_everything() {
+        let policy = BloomFilterPolicy::new(10);
+        for filter in [&b""[..], b"\x06", b"\0\0\0\0\0\0\0\0\x1f", b"\0\0\0\0\0\0\0\0\xff"] {
+            assert!(policy.key_may_match(b"hello", filter));
+        }
+        assert!(!policy.key_may_match(b"hello", b"\0\0\0\0\0\0\0\0\x1e"));
+    }
+
+    #[test]
+    fn bits_are_leveldbs() {
+        let policy = BloomFilterPolicy::new(10);
+        let mut filter = Vec::new();
+        policy.create_filter(&[b"hello", b"world"], &mut filter);
+        // As Google's library writes it.
+        assert_eq!(filter, BITS_OF_HELLO_WORLD);
+    }
+
+    const BITS_OF_HELLO_WORLD: [u8; 9] = [0x11, 0x40, 0x00, 0x41, 0x44, 0x10, 0x40, 0x10, 0x06];
 }

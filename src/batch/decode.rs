@@ -1,6 +1,9 @@
-//! stub
-use crate::error::Result;
-use crate::format::internal_key::SequenceNumber;
+//! Reads what a batch says, trusting nothing.
+
+use super::HEADER_SIZE;
+use crate::error::{Error, Result};
+use crate::format::internal_key::{MAX_SEQUENCE, SequenceNumber, ValueType};
+use crate::util::coding::{fixed32_at, fixed64_at, get_bytes};
 
 /// One entry of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,27 +15,92 @@ pub enum BatchEntry<'a> {
 }
 
 /// The entries of a batch, in order; ends after the first error.
+#[derive(Clone, Debug)]
 pub struct BatchIter<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> BatchIter<'a> {
     /// The entries behind the header.
+    #[inline]
     pub fn new(entries: &'a [u8]) -> Self {
-        todo!()
+        BatchIter { rest: entries }
+    }
+
+    #[cold]
+    fn fail(&mut self, message: &str) -> Option<Result<BatchEntry<'a>>> {
+        self.rest = &[];
+        Some(Err(Error::corruption(message)))
     }
 }
 
 impl<'a> Iterator for BatchIter<'a> {
     type Item = Result<BatchEntry<'a>>;
+
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        todo!()
+        const VALUE: u8 = ValueType::Value as u8;
+        const DELETION: u8 = ValueType::Deletion as u8;
+        let (&tag, mut rest) = self.rest.split_first()?;
+        match tag {
+            VALUE => {
+                let Some(key) = take_bytes(&mut rest) else { return self.fail("bad WriteBatch Put") };
+                let Some(value) = take_bytes(&mut rest) else { return self.fail("bad WriteBatch Put") };
+                self.rest = rest;
+                Some(Ok(BatchEntry::Put(key, value)))
+            }
+            DELETION => {
+                let Some(key) = take_bytes(&mut rest) else { return self.fail("bad WriteBatch Delete") };
+                self.rest = rest;
+                Some(Ok(BatchEntry::Delete(key)))
+            }
+            _ => self.fail("unknown WriteBatch tag"),
+        }
     }
 }
 
-/// Checks a whole representation: header there, entries whole, their number equal to count, sequence + count within 2^56 - 1.
-/// Returns (sequence, count).
+/// A varint32 length and that many bytes; lengths below 128 without a call.
+#[inline]
+fn take_bytes<'a>(src: &mut &'a [u8]) -> Option<&'a [u8]> {
+    if let Some((&length, rest)) = src.split_first()
+        && length < 0x80
+    {
+        let (bytes, rest) = rest.split_at_checked(usize::from(length))?;
+        *src = rest;
+        return Some(bytes);
+    }
+    take_long_bytes(src)
+}
+
+#[inline(never)]
+fn take_long_bytes<'a>(src: &mut &'a [u8]) -> Option<&'a [u8]> {
+    get_bytes(src)
+}
+
+/// The sequence number of the first entry and the number of entries, as the header has them; Corruption where
+/// there is no whole header.
+#[inline]
+pub fn header(rep: &[u8]) -> Result<(SequenceNumber, u32)> {
+    match (fixed64_at(rep, 0), fixed32_at(rep, 8)) {
+        (Some(sequence), Some(count)) => Ok((sequence, count)),
+        _ => Err(Error::corruption("malformed WriteBatch (too small)")),
+    }
+}
+
+/// Checks a whole representation: header there, entries whole, their number equal to count, sequence + count
+/// within 2^56 - 1. Returns (sequence, count).
 pub fn validate(rep: &[u8]) -> Result<(SequenceNumber, u32)> {
-    todo!()
+    let (sequence, count) = header(rep)?;
+    if sequence.checked_add(u64::from(count)).is_none_or(|end| end > MAX_SEQUENCE) {
+        return Err(Error::corruption("WriteBatch has a sequence number of more than 56 bits"));
+    }
+    let mut found = 0u64;
+    for entry in BatchIter::new(&rep[HEADER_SIZE..]) {
+        entry?;
+        found += 1;
+    }
+    if found != u64::from(count) {
+        return Err(Error::corruption("WriteBatch has wrong count"));
+    }
+    Ok((sequence, count))
 }

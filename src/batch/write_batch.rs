@@ -1,72 +1,295 @@
-//! stub
-use crate::error::Result;
-use crate::format::internal_key::SequenceNumber;
+//! What a caller collects to be written all or none, in the form in which the WAL has it.
+//!
+//! The functions on bare byte vectors are for the write path, which frames a single put, or a group of
+//! batches, in a buffer of its own.
 
-/// Bytes before the entries: sequence u64, count u32.
-pub const HEADER_SIZE: usize = 12;
+use super::decode::{BatchIter, validate};
+use crate::error::{Error, Result};
+use crate::format::internal_key::{SequenceNumber, ValueType};
+use std::fmt;
+
+pub use super::HEADER_SIZE;
+
+/// The longest key, value or batch: their lengths have 32 bits.
+pub const MAX_SIZE: usize = u32::MAX as usize;
+
+/// The most that an entry has beside key and value: its type and two lengths.
+const MAX_ENTRY_OVERHEAD: usize = 1 + 5 + 5;
+
+/// InvalidArgument where a key or a value of that many bytes can't be written. (Lengths, not slices: whoever
+/// is handed a pointer and a length checks the length first.)
+#[inline]
+pub fn check_sizes(key_length: usize, value_length: usize) -> Result<()> {
+    if key_length.max(value_length) <= MAX_SIZE { Ok(()) } else { Err(too_long(key_length, value_length)) }
+}
+
+#[cold]
+fn too_long(key_length: usize, value_length: usize) -> Error {
+    let (what, length) = if key_length > MAX_SIZE { ("key", key_length) } else { ("value", value_length) };
+    Error::invalid_argument(format!("{what} of {length} bytes is too long: it must be shorter than 4 GiB"))
+}
+
+/// Makes room for an entry with a key and a value of these lengths (which `check_sizes` let pass), so that
+/// encoding it does not allocate. Fails, rather than aborts, where there is no memory.
+#[inline]
+pub fn reserve_entry(dst: &mut Vec<u8>, key_length: usize, value_length: usize) -> Result<()> {
+    reserve(dst, MAX_ENTRY_OVERHEAD + key_length + value_length)
+}
+
+#[inline]
+fn reserve(dst: &mut Vec<u8>, bytes: usize) -> Result<()> {
+    match dst.try_reserve(bytes) {
+        Ok(()) => Ok(()),
+        Err(_) => Err(no_memory(bytes)),
+    }
+}
+
+#[cold]
+fn no_memory(bytes: usize) -> Error {
+    Error::io(format!("no memory for {bytes} bytes more of a write batch"))
+}
+
+/// Appends the entry of a put. The lengths were checked.
+#[inline]
+pub fn encode_put(dst: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    encode_head(dst, ValueType::Value, key.len());
+    dst.extend_from_slice(key);
+    if value.len() < 0x80 {
+        dst.push(value.len() as u8);
+    } else {
+        put_long_length(dst, value.len());
+    }
+    dst.extend_from_slice(value);
+}
+
+/// Appends the entry of a delete. The length was checked.
+#[inline]
+pub fn encode_delete(dst: &mut Vec<u8>, key: &[u8]) {
+    encode_head(dst, ValueType::Deletion, key.len());
+    dst.extend_from_slice(key);
+}
+
+#[inline]
+fn encode_head(dst: &mut Vec<u8>, value_type: ValueType, key_length: usize) {
+    if key_length < 0x80 {
+        dst.extend_from_slice(&[value_type as u8, key_length as u8]);
+    } else {
+        dst.push(value_type as u8);
+        put_long_length(dst, key_length);
+    }
+}
+
+/// A varint32 of two bytes or more, appended at once.
+#[inline]
+fn put_long_length(dst: &mut Vec<u8>, length: usize) {
+    debug_assert!((0x80..=MAX_SIZE).contains(&length));
+    if length < 0x4000 {
+        dst.extend_from_slice(&[length as u8 | 0x80, (length >> 7) as u8]);
+    } else {
+        crate::util::coding::put_varint32(dst, length as u32);
+    }
+}
+
+/// Writes the header of a representation that has room for one: at least `HEADER_SIZE` bytes.
+#[inline]
+pub fn set_header(rep: &mut [u8], sequence: SequenceNumber, count: u32) {
+    rep[..8].copy_from_slice(&sequence.to_le_bytes());
+    rep[8..HEADER_SIZE].copy_from_slice(&count.to_le_bytes());
+}
 
 /// Puts and deletes that are written all or none.
 #[derive(Clone)]
 pub struct WriteBatch {
+    /// At least the header.
     rep: Vec<u8>,
+    /// The first failure; such a batch is never written.
+    failure: Option<Error>,
+}
+
+impl Default for WriteBatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for WriteBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteBatch")
+            .field("sequence", &self.sequence())
+            .field("count", &self.count())
+            .field("bytes", &self.rep.len())
+            .field("failure", &self.failure)
+            .finish()
+    }
 }
 
 impl WriteBatch {
     /// An empty batch.
     pub fn new() -> Self {
-        todo!()
+        WriteBatch { rep: vec![0; HEADER_SIZE], failure: None }
     }
-    /// Forgets all entries, keeping the memory.
+
+    /// Forgets all entries and failures, keeping the memory.
     pub fn clear(&mut self) {
-        todo!()
+        self.rep.truncate(HEADER_SIZE);
+        self.rep.fill(0);
+        self.failure = None;
     }
-    /// Adds a put. A key or value of 4 GiB or more, or a batch that would pass 4 GiB or 2^32 - 1 entries, is remembered, and
-    /// `status` (and a write of the batch) returns InvalidArgument.
+
+    /// Adds a put. A key or value of 4 GiB or more, or a batch that would pass 4 GiB or 2^32 - 1 entries, is
+    /// remembered, and `status` (and a write of the batch) returns InvalidArgument.
+    #[inline]
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
-        todo!()
+        if self.make_room(key.len(), value.len()) {
+            encode_put(&mut self.rep, key, value);
+        }
     }
+
     /// Adds a delete.
+    #[inline]
     pub fn delete(&mut self, key: &[u8]) {
-        todo!()
+        if self.make_room(key.len(), 0) {
+            encode_delete(&mut self.rep, key);
+        }
     }
-    /// Adds the entries of `other` behind its own.
+
+    /// Counts one more entry and reserves what it takes; false, with the reason remembered, where that is not
+    /// possible.
+    #[inline]
+    fn make_room(&mut self, key_length: usize, value_length: usize) -> bool {
+        let size = self.rep.len().saturating_add(key_length).saturating_add(value_length);
+        let count = self.count();
+        if size > MAX_SIZE - MAX_ENTRY_OVERHEAD || count == u32::MAX {
+            self.refuse(key_length, value_length);
+            return false;
+        }
+        if let Err(error) = reserve_entry(&mut self.rep, key_length, value_length) {
+            self.poison(error);
+            return false;
+        }
+        self.set_count(count + 1);
+        true
+    }
+
+    #[cold]
+    fn refuse(&mut self, key_length: usize, value_length: usize) {
+        let full =
+            || Error::invalid_argument("write batch is full: it holds at most 4 GiB and 2^32 - 1 entries");
+        self.poison(check_sizes(key_length, value_length).err().unwrap_or_else(full));
+    }
+
+    /// Adds the entries of `other` behind its own; a failure of `other` becomes its own.
     pub fn append(&mut self, other: &WriteBatch) {
-        todo!()
+        if let Some(error) = &other.failure {
+            self.poison(error.clone());
+        }
+        if self.make_room_for_entries(other.entries().len(), other.count()) {
+            self.rep.extend_from_slice(other.entries());
+        }
     }
+
     /// Adds its own entries once more: what `append(b, b)` means.
     pub fn append_self(&mut self) {
-        todo!()
+        let end = self.rep.len();
+        if self.make_room_for_entries(end - HEADER_SIZE, self.count()) {
+            self.rep.extend_from_within(HEADER_SIZE..end);
+        }
     }
+
+    fn make_room_for_entries(&mut self, bytes: usize, entries: u32) -> bool {
+        let count = self.count().checked_add(entries);
+        let (Some(count), true) = (count, bytes <= MAX_SIZE.saturating_sub(self.rep.len())) else {
+            self.refuse(0, 0);
+            return false;
+        };
+        if let Err(error) = reserve(&mut self.rep, bytes) {
+            self.poison(error);
+            return false;
+        }
+        self.set_count(count);
+        true
+    }
+
     /// Entries.
+    #[inline]
     pub fn count(&self) -> u32 {
-        todo!()
+        match self.rep.first_chunk::<HEADER_SIZE>() {
+            Some(&[.., a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
+            None => 0, // never: the header is always there
+        }
     }
+
+    #[inline]
+    fn set_count(&mut self, count: u32) {
+        self.rep[8..HEADER_SIZE].copy_from_slice(&count.to_le_bytes());
+    }
+
+    /// The sequence number of the first entry: 0 until it is written.
+    pub fn sequence(&self) -> SequenceNumber {
+        crate::util::coding::fixed64_at(&self.rep, 0).unwrap_or(0)
+    }
+
     /// Bytes of the representation, header included.
+    #[inline]
     pub fn approximate_size(&self) -> usize {
-        todo!()
+        self.rep.len()
     }
+
     /// What a put or delete could not take.
+    #[inline]
     pub fn status(&self) -> Result<()> {
-        todo!()
+        match &self.failure {
+            None => Ok(()),
+            Some(error) => Err(error.clone()),
+        }
     }
+
     /// Remembers the first error that a put could not report.
-    pub fn poison(&mut self, error: crate::error::Error) {
-        todo!()
+    #[cold]
+    pub fn poison(&mut self, error: Error) {
+        self.failure.get_or_insert(error);
     }
+
     /// The whole representation.
+    #[inline]
     pub fn rep(&self) -> &[u8] {
-        todo!()
+        &self.rep
     }
+
+    /// What follows the header.
+    #[inline]
+    pub fn entries(&self) -> &[u8] {
+        &self.rep[HEADER_SIZE..]
+    }
+
     /// A batch from a representation, fully validated (Corruption otherwise).
     pub fn from_rep(rep: Vec<u8>) -> Result<Self> {
-        todo!()
+        validate(&rep)?;
+        Ok(WriteBatch { rep, failure: None })
     }
+
     /// Sets the sequence number of the first entry.
+    #[inline]
     pub fn set_sequence(&mut self, sequence: SequenceNumber) {
-        todo!()
+        self.rep[..8].copy_from_slice(&sequence.to_le_bytes());
     }
+
     /// The entries in order.
-    pub fn iter(&self) -> super::decode::BatchIter<'_> {
-        todo!()
+    #[inline]
+    pub fn iter(&self) -> BatchIter<'_> {
+        BatchIter::new(self.entries())
     }
 }
+
+impl<'a> IntoIterator for &'a WriteBatch {
+    type Item = Result<super::decode::BatchEntry<'a>>;
+    type IntoIter = BatchIter<'a>;
+
+    fn into_iter(self) -> BatchIter<'a> {
+        self.iter()
+    }
+}
+
+#[cfg(test)]
+#[path = "write_batch_tests.rs"]
+mod tests;

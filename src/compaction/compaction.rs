@@ -1,4 +1,16 @@
-//! stub
+//! A compaction that was chosen and not yet run: which files, where to, and how its outputs are cut.
+//!
+//! What the picker guarantees, and the job relies on:
+//! - Both sides hold whole user keys: no file beside the inputs, at either level, has a user key of theirs. Else a dropped deletion
+//!   would bring back an older entry of its key that stayed behind (LevelDB's issue 320; existing directories contain keys
+//!   split over files).
+//! - Level-0 inputs hold every level-0 file that overlaps them.
+//! - `inputs[1]` holds every file of the output level that overlaps `inputs[0]`.
+//! - The range from the first to the last user key of all inputs overlaps no other running compaction's at the output level.
+//!
+//! Immutable; shared freely between threads.
+
+use super::inputs;
 use crate::format::internal_key::InternalKey;
 use crate::version::file_metadata::FileMetaData;
 use crate::version::version::Version;
@@ -16,14 +28,15 @@ pub enum CompactionReason {
 }
 
 /// Files of one level and the next that are to be merged into the next.
+#[derive(Clone)]
 pub struct Compaction {
     /// Why.
     pub reason: CompactionReason,
     /// The level compacted.
     pub level: usize,
-    /// Where the outputs go: `level + 1` (a manual compaction of the last level that has data may rewrite it in place).
+    /// Where the outputs go: `level + 1`, or `level` where files of the last level are rewritten in place.
     pub output_level: usize,
-    /// Files of `level` and of `output_level`.
+    /// Files of `level` (level 0: newest first) and of `output_level`.
     pub inputs: [Vec<Arc<FileMetaData>>; 2],
     /// Files of the level behind, that the inputs overlap.
     pub grandparents: Vec<Arc<FileMetaData>>,
@@ -35,25 +48,44 @@ pub struct Compaction {
     pub version: Arc<Version>,
     /// Where the level's next size compaction starts (goes into the edit).
     pub compact_pointer: Option<InternalKey>,
+    /// A file of `inputs[0]` is mostly deletions that no snapshot holds any more: rewriting gives their space back.
+    pub drops_deletions: bool,
 }
 
 impl Compaction {
-    /// One file, nothing to merge it with, few grandparents: it is moved by an edit alone. Never for a file whose boundary user keys its
-    /// neighbours share, and never for one chosen for its deletions.
+    /// One file, nothing to merge it with, few grandparents: it is moved by an edit alone. (Its neighbours share no user key
+    /// with it: they would be inputs too.) Never where the user asked for work to be done, nor for a file full of deletions.
     pub fn is_trivial_move(&self) -> bool {
-        todo!()
+        self.reason != CompactionReason::Manual
+            && self.level != self.output_level
+            && self.inputs[0].len() == 1
+            && self.inputs[1].is_empty()
+            && !self.drops_deletions
+            && inputs::total_bytes(&self.grandparents) <= self.max_grandparent_overlap
     }
-    /// Marks the inputs as being compacted, or no longer.
+
+    /// Marks the inputs as being compacted, or no longer. (`RunningCompactions` does it for what it keeps.)
     pub fn mark_inputs(&self, being_compacted: bool) {
-        todo!()
+        for file in self.inputs.iter().flatten() {
+            debug_assert_ne!(file.is_being_compacted(), being_compacted, "file {}", file.number);
+            file.set_being_compacted(being_compacted);
+        }
     }
-    /// No level behind the output level can hold this user key. Called with ascending keys.
-    /// (the job keeps the per-level cursors that make it cheap)
+
+    /// The inputs of both levels.
     pub fn num_input_files(&self) -> usize {
         self.inputs[0].len() + self.inputs[1].len()
     }
+
     /// Bytes of the inputs.
     pub fn input_bytes(&self) -> u64 {
-        todo!()
+        inputs::total_bytes(self.inputs.iter().flatten())
+    }
+
+    /// The user keys, first and last, between which the outputs will lie at `output_level`. An output may span a gap
+    /// between two inputs, so nothing else may be placed anywhere in the range.
+    pub fn output_range(&self) -> (&[u8], &[u8]) {
+        let files = self.inputs.iter().flatten();
+        inputs::user_key_range(&self.version.comparator, files).unwrap_or((&[], &[]))
     }
 }

@@ -1,12 +1,30 @@
-//! stub
+//! Running a compaction: merge the inputs, keep what someone can still see, write new tables.
+//!
+//! No state is changed: the outcome is an edit. Every output is synced and closed, and after the last one the directory is synced, so
+//! that the edit may name them. Runs without the state mutex; `merge_part` works on one key range and shares nothing that
+//! changes but the next file number, so that the ranges of one compaction can be merged by several threads.
+
 use super::compaction::Compaction;
+use super::cursor::{BaseLevelCursor, GrandparentCursor};
 use crate::error::Result;
 use crate::flush::job::JobContext;
+use crate::flush::output::{PendingTables, TableOutput};
+use crate::format::internal_key;
+use crate::iterator::InternalIterator;
+use crate::iterator::compaction_iterator::CompactionIterator;
+use crate::iterator::merging::MergingIterator;
+use crate::table::TableReadOptions;
+use crate::table::iterator::TableIterator;
+use crate::version::file_metadata::FileMetaData;
+use crate::version::level_iterator::LevelIterator;
 use crate::version::version_edit::VersionEdit;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What a compaction did.
 pub struct CompactionOutcome {
-    /// Deletes the inputs, adds the outputs, sets the compact pointer.
+    /// Deletes the inputs, adds the outputs, sets the compact pointer. The installer names the column family.
     pub edit: VersionEdit,
     /// Bytes read.
     pub bytes_read: u64,
@@ -19,5 +37,243 @@ pub struct CompactionOutcome {
 /// Merges the inputs into new files. The outputs are synced and the directory is synced; nothing is installed. On an error every
 /// output is removed.
 pub fn run(compaction: &Compaction, context: &JobContext<'_>) -> Result<CompactionOutcome> {
-    todo!()
+    let start = context.env.now_micros();
+    context.info_log.log(format_args!("Compacting {}", InputSummary(compaction)));
+    let outputs = merge_and_sync(compaction, context).map_err(|error| {
+        let error = error.context(format_args!("compaction of level {}", compaction.level));
+        context.info_log.log(format_args!("{error} (inputs: {})", InputNumbers(compaction)));
+        error
+    })?;
+    let bytes_written = outputs.iter().map(|file| file.file_size).sum();
+    context.info_log.log(format_args!("Compacted {} => {bytes_written} bytes", InputSummary(compaction)));
+    Ok(CompactionOutcome {
+        edit: edit(compaction, outputs),
+        bytes_read: compaction.input_bytes(),
+        bytes_written,
+        micros: context.env.now_micros().saturating_sub(start),
+    })
 }
+
+fn merge_and_sync(compaction: &Compaction, context: &JobContext<'_>) -> Result<Vec<Arc<FileMetaData>>> {
+    let outputs = merge_part(compaction, context, KeyRange { begin: None, end: None })?;
+    if !outputs.files.is_empty() {
+        context.env.sync_dir(context.db)?;
+    }
+    outputs.pending.keep();
+    Ok(outputs.files)
+}
+
+/// The edit that replaces the inputs by `outputs`.
+fn edit(compaction: &Compaction, outputs: Vec<Arc<FileMetaData>>) -> VersionEdit {
+    let (level, output_level) = (compaction.level, compaction.output_level);
+    let deleted = |level, files: &[Arc<FileMetaData>]| -> Vec<(usize, u64)> {
+        files.iter().map(|file| (level, file.number)).collect()
+    };
+    let mut deleted_files = deleted(level, &compaction.inputs[0]);
+    deleted_files.extend(deleted(output_level, &compaction.inputs[1]));
+    VersionEdit {
+        compact_pointers: compaction.compact_pointer.iter().map(|key| (level, key.clone())).collect(),
+        deleted_files,
+        new_files: outputs.into_iter().map(|file| (output_level, file)).collect(),
+        ..VersionEdit::default()
+    }
+}
+
+/// The user keys [begin, end) of a part of a compaction (None = unbounded).
+#[derive(Clone, Copy)]
+struct KeyRange<'a> {
+    begin: Option<&'a [u8]>,
+    end: Option<&'a [u8]>,
+}
+
+/// Merges the entries of one key range into tables of its own. They are removed unless `pending` is told to keep them.
+fn merge_part<'a>(
+    compaction: &'a Compaction,
+    context: &'a JobContext<'a>,
+    part: KeyRange<'_>,
+) -> Result<FinishedOutputs<'a>> {
+    let comparator = &compaction.version.comparator;
+    let mut base_level = BaseLevelCursor::new(compaction);
+    let mut entries = CompactionIterator::new(
+        context.compaction_iterator_options(),
+        MergingIterator::new(comparator.clone(), open_inputs(compaction, context)?),
+        |user_key: &[u8]| base_level.is_base_level_for_key(user_key),
+    );
+    if let Some(begin) = part.begin {
+        entries = entries.starting_at(begin);
+    }
+    let mut outputs = Outputs::new(compaction, context);
+    while entries.advance() {
+        let is_first_of_user_key = entries.is_first_of_user_key();
+        if let Some(end) = part.end
+            && is_first_of_user_key
+            && comparator.compare_user_keys(entries.user_key(), end).is_ge()
+        {
+            break;
+        }
+        outputs.add(entries.key(), entries.value(), is_first_of_user_key)?;
+    }
+    entries.status()?;
+    outputs.finish()
+}
+
+/// The inputs, newer before older. Blocks read once are not worth a place in the block cache.
+fn open_inputs(compaction: &Compaction, context: &JobContext<'_>) -> Result<Vec<Input>> {
+    let read = TableReadOptions { verify_checksums: context.paranoid_checks, fill_cache: false };
+    let comparator = &compaction.version.comparator;
+    let level_iterator = |files: &Vec<Arc<FileMetaData>>| {
+        LevelIterator::new(comparator.clone(), files.clone(), context.table_cache.clone(), read)
+    };
+    let [first_side, second_side] = &compaction.inputs;
+    let mut inputs = Vec::new();
+    if compaction.level == 0 {
+        for file in first_side {
+            inputs.push(Input::Table(file.table(context.table_cache)?.iter(read)));
+        }
+    } else {
+        inputs.push(Input::Level(level_iterator(first_side)));
+    }
+    if !second_side.is_empty() {
+        inputs.push(Input::Level(level_iterator(second_side)));
+    }
+    Ok(inputs)
+}
+
+/// The tables that a part of a compaction writes.
+struct Outputs<'a> {
+    compaction: &'a Compaction,
+    context: &'a JobContext<'a>,
+    grandparents: GrandparentCursor<'a>,
+    // The fields below are dropped in this order: an open file, then what removes it.
+    current: Option<TableOutput>,
+    files: Vec<Arc<FileMetaData>>,
+    pending: PendingTables<'a>,
+}
+
+/// Finished tables, in order, and the guard that removes them.
+struct FinishedOutputs<'a> {
+    files: Vec<Arc<FileMetaData>>,
+    pending: PendingTables<'a>,
+}
+
+impl<'a> Outputs<'a> {
+    fn new(compaction: &'a Compaction, context: &'a JobContext<'a>) -> Self {
+        Outputs {
+            compaction,
+            context,
+            grandparents: GrandparentCursor::new(compaction),
+            current: None,
+            files: Vec::new(),
+            pending: PendingTables::new(context),
+        }
+    }
+
+    /// Adds an entry; where another user key begins, another table may.
+    #[inline]
+    fn add(&mut self, key: &[u8], value: &[u8], is_first_of_user_key: bool) -> Result<()> {
+        if is_first_of_user_key {
+            let overlaps_enough = self.grandparents.is_overlap_exceeded_at(internal_key::user_key(key));
+            if let Some(output) = &self.current
+                && (overlaps_enough || output.estimated_file_size() >= self.compaction.max_output_file_size)
+            {
+                self.finish_current()?;
+            }
+        }
+        let output = match &mut self.current {
+            Some(output) => output,
+            None => {
+                let number = self.context.next_file_number.fetch_add(1, Ordering::Relaxed);
+                self.grandparents.begin_output();
+                self.current.insert(self.pending.create(number)?)
+            }
+        };
+        output.add(key, value)
+    }
+
+    fn finish_current(&mut self) -> Result<()> {
+        if let Some(output) = self.current.take() {
+            self.files.push(output.finish(self.context)?);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<FinishedOutputs<'a>> {
+        self.finish_current()?;
+        Ok(FinishedOutputs { files: self.files, pending: self.pending })
+    }
+}
+
+/// An input of the merge: one table of level 0, or one side's files of a deeper level.
+enum Input {
+    Table(TableIterator),
+    Level(LevelIterator),
+}
+
+/// Calls the same method of whichever iterator it is.
+macro_rules! either {
+    ($input:expr, $iterator:ident => $call:expr) => {
+        match $input {
+            Input::Table($iterator) => $call,
+            Input::Level($iterator) => $call,
+        }
+    };
+}
+
+impl InternalIterator for Input {
+    #[inline]
+    fn valid(&self) -> bool {
+        either!(self, iterator => iterator.valid())
+    }
+    fn seek_to_first(&mut self) {
+        either!(self, iterator => iterator.seek_to_first())
+    }
+    fn seek_to_last(&mut self) {
+        either!(self, iterator => iterator.seek_to_last())
+    }
+    fn seek(&mut self, target: &[u8]) {
+        either!(self, iterator => iterator.seek(target))
+    }
+    #[inline]
+    fn next(&mut self) {
+        either!(self, iterator => iterator.next())
+    }
+    fn prev(&mut self) {
+        either!(self, iterator => iterator.prev())
+    }
+    #[inline]
+    fn key(&self) -> &[u8] {
+        either!(self, iterator => iterator.key())
+    }
+    #[inline]
+    fn value(&self) -> &[u8] {
+        either!(self, iterator => iterator.value())
+    }
+    fn status(&self) -> Result<()> {
+        either!(self, iterator => iterator.status())
+    }
+}
+
+/// `4@0 + 1@1 files`, as LevelDB logs it.
+struct InputSummary<'a>(&'a Compaction);
+
+impl fmt::Display for InputSummary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Compaction { level, output_level, inputs, .. } = self.0;
+        write!(f, "{}@{level} + {}@{output_level} files", inputs[0].len(), inputs[1].len())
+    }
+}
+
+/// `#12 #15 #9`, to find the file that an error is about.
+struct InputNumbers<'a>(&'a Compaction);
+
+impl fmt::Display for InputNumbers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, file) in self.0.inputs.iter().flatten().enumerate() {
+            write!(f, "{}#{}", if index == 0 { "" } else { " " }, file.number)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,49 +1,154 @@
-//! stub
-use super::compaction::Compaction;
+//! Which compaction to run next. Pure: reads a version and the marks on its files, changes nothing.
+//!
+//! Order of urgency (the caller's): manual, then size (the highest score first), then seek. Called under the state mutex, since
+//! the marks change under it; what is picked is handed to `RunningCompactions::add` before the mutex is let go.
+
+use super::compaction::{Compaction, CompactionReason};
+use super::inputs;
+use super::running::RunningCompactions;
 use crate::format::NUM_LEVELS;
-use crate::format::internal_key::InternalKey;
+use crate::format::internal_key::{InternalKey, SequenceNumber};
 use crate::version::file_metadata::FileMetaData;
 use crate::version::version::Version;
 use std::sync::Arc;
 
 /// What the choice depends on.
-#[derive(Clone, Debug)]
-pub struct PickerOptions {
-    /// Level-0 files.
+#[derive(Clone, Copy, Debug)]
+pub struct PickerOptions<'a> {
+    /// Level-0 files at which level 0 is due.
     pub level0_file_num_compaction_trigger: usize,
-    /// Bytes of level 1.
+    /// Bytes of level 1 at which it is due; each deeper level holds ten times more.
     pub max_bytes_for_level_base: u64,
     /// Bytes of an output.
     pub max_file_size: u64,
+    /// The sequence of the oldest live snapshot, or the last sequence: deletions up to it can be dropped. A job begun
+    /// later must not see an older one.
+    pub oldest_snapshot: SequenceNumber,
+    /// Where compactions of the family write already.
+    pub running: &'a RunningCompactions,
 }
+
+/// How many times more bytes each level holds than the one above it.
+const LEVEL_MULTIPLIER: f64 = 10.0;
 
 /// How much a level needs compaction: >= 1 is due. Files being compacted don't count.
-pub fn score(version: &Version, level: usize, options: &PickerOptions) -> f64 {
-    todo!()
+///
+/// Level 0: its files over the trigger, for every read looks into all of them; 0 while it is being compacted. Levels 1 to 5:
+/// their bytes over their share. The last level has no limit. A file full of droppable deletions makes its level due, any
+/// level, since the space it and what it hides take is given back by no other trigger.
+pub fn score(version: &Version, level: usize, options: &PickerOptions<'_>) -> f64 {
+    let size_score = size_score(version, level, options);
+    if size_score < 1.0 && free_files_full_of_deletions(version, level, options).next().is_some() {
+        return 1.0;
+    }
+    size_score
 }
 
-/// Is a size compaction due? (Cheap: called after every install.)
-pub fn needs_compaction(version: &Version, options: &PickerOptions) -> bool {
-    todo!()
+/// Is a size compaction due? (Cheap: called after every install.) While others run, `pick_size` may find none nonetheless.
+pub fn needs_compaction(version: &Version, options: &PickerOptions<'_>) -> bool {
+    (0..NUM_LEVELS).any(|level| score(version, level, options) >= 1.0)
 }
 
-/// The size compaction to run now: of the highest score whose files are free; round robin by `compact_pointers`.
+/// `score` without deletions.
+fn size_score(version: &Version, level: usize, options: &PickerOptions<'_>) -> f64 {
+    let files = &version.levels[level];
+    if level == 0 {
+        if files.iter().any(|file| file.is_being_compacted()) {
+            return 0.0;
+        }
+        return files.len() as f64 / options.level0_file_num_compaction_trigger.max(1) as f64;
+    }
+    if level == NUM_LEVELS - 1 {
+        return 0.0;
+    }
+    let free_bytes = inputs::total_bytes(files.iter().filter(|file| !file.is_being_compacted()));
+    let max_bytes = options.max_bytes_for_level_base.max(1) as f64 * LEVEL_MULTIPLIER.powi(level as i32 - 1);
+    free_bytes as f64 / max_bytes
+}
+
+/// Files whose deletions are worth a compaction, and can be taken now as far as they themselves are concerned.
+fn free_files_full_of_deletions<'v>(
+    version: &'v Version,
+    level: usize,
+    options: &PickerOptions<'_>,
+) -> impl Iterator<Item = &'v Arc<FileMetaData>> {
+    let oldest_snapshot = options.oldest_snapshot;
+    let files = &version.levels[level][..];
+    let is_waiting = level == 0 && files.iter().any(|file| file.is_being_compacted());
+    let files = if is_waiting { &[] } else { files };
+    files
+        .iter()
+        .filter(move |file| inputs::is_full_of_deletions(file, oldest_snapshot) && !file.is_being_compacted())
+}
+
+/// The size compaction to run now: of the highest score whose files are free. In a level, a file full of deletions first,
+/// then round robin by `compact_pointers`, so that the whole key range gets its turn.
 pub fn pick_size(
     version: &Arc<Version>,
-    options: &PickerOptions,
+    options: &PickerOptions<'_>,
     compact_pointers: &[Option<InternalKey>; NUM_LEVELS],
 ) -> Option<Compaction> {
-    todo!()
+    let mut due: Vec<(f64, usize)> = (0..NUM_LEVELS)
+        .map(|level| (score(version, level, options), level))
+        .filter(|(score, _)| *score >= 1.0)
+        .collect();
+    due.sort_by(|(a, _), (b, _)| b.total_cmp(a)); // stable: of equal scores the upper level
+    due.into_iter().find_map(|(_, level)| {
+        pick_for_deletions(version, options, level)
+            .or_else(|| pick_round_robin(version, options, level, compact_pointers[level].as_ref()))
+    })
 }
 
-/// The compaction of a file that was read in vain too often; None if it is no longer part of the version or is busy.
+fn pick_for_deletions(
+    version: &Arc<Version>,
+    options: &PickerOptions<'_>,
+    level: usize,
+) -> Option<Compaction> {
+    free_files_full_of_deletions(version, level, options).find_map(|file| {
+        let seeds = std::slice::from_ref(file);
+        let compaction = inputs::complete(version, options, CompactionReason::Size, level, seeds)?;
+        // It was not this file's turn: the next round goes on where the last one ended.
+        Some(Compaction { compact_pointer: None, ..compaction })
+    })
+}
+
+/// The first file behind `pointer` that can be compacted, else one before it; only where the level's size asks for it.
+fn pick_round_robin(
+    version: &Arc<Version>,
+    options: &PickerOptions<'_>,
+    level: usize,
+    pointer: Option<&InternalKey>,
+) -> Option<Compaction> {
+    if size_score(version, level, options) < 1.0 {
+        return None;
+    }
+    let comparator = &version.comparator;
+    let mut files: Vec<&Arc<FileMetaData>> = version.levels[level].iter().collect();
+    if level == 0 {
+        files.sort_by(|a, b| comparator.compare(a.largest.encoded(), b.largest.encoded()));
+    }
+    let is_before = |file: &&Arc<FileMetaData>| {
+        pointer.is_some_and(|pointer| comparator.compare(file.largest.encoded(), pointer.encoded()).is_le())
+    };
+    let (before, behind) = files.split_at(files.partition_point(is_before));
+    behind.iter().chain(before).filter(|file| !file.is_being_compacted()).find_map(|&file| {
+        let seeds = std::slice::from_ref(file);
+        inputs::complete(version, options, CompactionReason::Size, level, seeds)
+    })
+}
+
+/// The compaction of a file that was read in vain too often; None if it is no longer part of the version, is busy, or has no
+/// level below it.
 pub fn pick_seek(
     version: &Arc<Version>,
-    options: &PickerOptions,
+    options: &PickerOptions<'_>,
     level: usize,
     file: &Arc<FileMetaData>,
 ) -> Option<Compaction> {
-    todo!()
+    if level + 1 >= NUM_LEVELS || !version.levels[level].iter().any(|other| other.number == file.number) {
+        return None;
+    }
+    inputs::complete(version, options, CompactionReason::Seek, level, std::slice::from_ref(file))
 }
 
 /// What a manual compaction of a range at one level does next.
@@ -52,22 +157,81 @@ pub enum ManualPick {
     Done,
     /// Files are busy: ask again when the running compaction is installed.
     Busy,
-    /// Run this; if `next_begin` is set, go on from that user key afterwards.
+    /// Run this; if `next_begin` is set, go on from that key afterwards.
     Run {
         /// What to run.
         compaction: Box<Compaction>,
-        /// Where the rest of the range begins (exclusive of the files taken).
+        /// The last key of the files taken; the rest of the range begins behind it.
         next_begin: Option<InternalKey>,
     },
 }
 
-/// A piece of the manual compaction of user keys [begin, end] at `level` (None = unbounded; `begin` as an internal key, since a piece may end inside).
+/// A piece of the manual compaction of user keys [begin, end] at `level` (None = unbounded): files whose last key is behind `begin`,
+/// which is `InternalKey::new(user key, MAX_SEQUENCE, Value)` at first and then `next_begin`. Level 0 is one piece; deeper, a
+/// piece is limited in bytes, so that others get their turn. The last level is rewritten in place.
 pub fn pick_manual(
     version: &Arc<Version>,
-    options: &PickerOptions,
+    options: &PickerOptions<'_>,
     level: usize,
     begin: Option<&InternalKey>,
     end: Option<&[u8]>,
 ) -> ManualPick {
-    todo!()
+    let comparator = &version.comparator;
+    let files = &version.levels[level];
+    let seeds = if level == 0 {
+        version.overlapping_files(0, begin.map(InternalKey::user_key), end)
+    } else {
+        let start = files.partition_point(|file| {
+            begin.is_some_and(|begin| comparator.compare(file.largest.encoded(), begin.encoded()).is_le())
+        });
+        let stop = files.partition_point(|file| {
+            end.is_none_or(|end| comparator.compare_user_keys(file.smallest.user_key(), end).is_le())
+        });
+        files[start.min(stop)..stop].to_vec()
+    };
+    let Some(last_in_range) = seeds.last() else { return ManualPick::Done };
+    let piece = if level == 0 { &seeds[..] } else { &seeds[..piece_length(version, options, level, &seeds)] };
+    let Some(compaction) = inputs::complete(version, options, CompactionReason::Manual, level, piece) else {
+        return ManualPick::Busy;
+    };
+    // Inputs may have grown beyond the piece.
+    let last_taken = compaction.inputs[0].last().filter(|taken| {
+        level > 0 && comparator.compare(taken.largest.encoded(), last_in_range.largest.encoded()).is_lt()
+    });
+    let next_begin = last_taken.map(|file| file.largest.clone());
+    ManualPick::Run { compaction: Box::new(compaction), next_begin }
 }
+
+/// How many of `files` (consecutive ones of `level` >= 1) make a piece: at least one, and as many as stay within the limit
+/// together with what they overlap at the next level.
+fn piece_length(
+    version: &Version,
+    options: &PickerOptions<'_>,
+    level: usize,
+    files: &[Arc<FileMetaData>],
+) -> usize {
+    let comparator = &version.comparator;
+    let below = version.levels.get(level + 1).map_or(&[][..], |files| &files[..]);
+    let first = files[0].smallest.user_key();
+    let mut below = below
+        [inputs::overlapping(comparator, below, first, files[files.len() - 1].largest.user_key())]
+    .iter()
+    .peekable();
+    let mut bytes: u64 = 0;
+    for (count, file) in files.iter().enumerate() {
+        bytes = file.file_size.saturating_add(bytes);
+        let largest = file.largest.user_key();
+        while let Some(next) =
+            below.next_if(|next| comparator.compare_user_keys(next.smallest.user_key(), largest).is_le())
+        {
+            bytes = next.file_size.saturating_add(bytes);
+        }
+        if count > 0 && bytes > inputs::max_expanded_bytes(options) {
+            return count;
+        }
+    }
+    files.len()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,134 +1,147 @@
-//! stub: the public interface of a database
-use crate::batch::write_batch::WriteBatch;
+//! The only place where the floors meet, and where the one state mutex lives.
+//!
+//! `state` says what a database is made of and in which order its locks are taken. Writes: `write`, `write_group`,
+//! `write_stall`. Reads: `get`, `iterator`, `snapshot`. Background: `schedule`, `install`, `background_error`,
+//! `resume`, `manual_compaction`, `obsolete_files`. Life: `open`, `recovery`, `destroy`, `repair`, and `close` here.
+
+mod background_error;
+mod destroy;
+mod get;
+mod install;
+mod iterator;
+mod manual_compaction;
+mod obsolete_files;
+mod open;
+mod properties;
+mod recovery;
+mod repair;
+mod resume;
+mod schedule;
+mod snapshot;
+mod state;
+mod write;
+mod write_group;
+mod write_stall;
+
+#[cfg(test)]
+mod tests;
+
+
+pub use background_error::{BackgroundError, Severity};
+pub use destroy::destroy;
+pub use iterator::DbIterator;
+pub use repair::repair;
+pub use snapshot::Snapshot;
+
 use crate::error::Result;
-use crate::options::{Options, ReadOptions, WriteOptions};
+use crate::options::ReadOptions;
+use state::DbInner;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// An open database. All methods may be called from any thread at once. Dropping it closes it.
-pub struct Db {}
-
-/// A state of the database that stays readable; may outlive the database. Dropping it releases it.
-pub struct Snapshot {}
-
-/// A position in the user's view of the database: consistent for life, may outlive the database (every move then ends with an error).
-pub struct DbIterator {}
+pub struct Db {
+    inner: Arc<DbInner>,
+}
 
 impl Db {
-    /// Opens the database in the directory `path`.
-    pub fn open(options: &Options, path: &Path) -> Result<Db> {
-        todo!()
-    }
-    /// Sets a key.
-    pub fn put(&self, options: &WriteOptions, key: &[u8], value: &[u8]) -> Result<()> {
-        todo!()
-    }
-    /// Deletes a key, which need not exist.
-    pub fn delete(&self, options: &WriteOptions, key: &[u8]) -> Result<()> {
-        todo!()
-    }
-    /// Writes a batch: all or nothing.
-    pub fn write(&self, options: &WriteOptions, batch: &WriteBatch) -> Result<()> {
-        todo!()
-    }
-    /// Starts a new memtable and log, flushing the old one in the background: what LevelDB does on a write of NULL.
-    pub fn rotate_memtable(&self) -> Result<()> {
-        todo!()
-    }
-    /// The value of a key.
-    pub fn get(&self, options: &ReadOptions, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.get_with(options, key, |value| value.to_vec())
-    }
-    /// Hands the value of a key to `found`, uncopied.
-    pub fn get_with<R>(
-        &self,
-        options: &ReadOptions,
-        key: &[u8],
-        found: impl FnOnce(&[u8]) -> R,
-    ) -> Result<Option<R>> {
-        todo!()
-    }
-    /// An iterator over the state now, or at `options.snapshot`.
+    /// An iterator over the state now, or at `options.snapshot`; not valid until positioned.
     pub fn iter(&self, options: &ReadOptions) -> DbIterator {
-        todo!()
+        DbIterator::new(&self.inner, options)
     }
-    /// The state now.
+
+    /// The state now, to be read later.
     pub fn snapshot(&self) -> Snapshot {
-        todo!()
+        Snapshot::new(&self.inner)
     }
-    /// A property by LevelDB's name (`leveldb.stats`); `None` for an unknown one.
-    pub fn property(&self, name: &[u8]) -> Option<String> {
-        todo!()
+
+    /// The directory, as it was given to `open`.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
     }
-    /// About how many bytes of table files each range [start, limit) takes.
-    pub fn approximate_sizes(&self, ranges: &[(&[u8], &[u8])]) -> Vec<u64> {
-        todo!()
+
+    /// Why background work or writes have stopped, if they have.
+    pub fn background_error(&self) -> Option<BackgroundError> {
+        self.inner.state.lock().background_error.clone()
     }
-    /// Flushes, then compacts the user keys [begin, end] (None = unbounded), level by level; returns when that is done.
-    pub fn compact_range(&self, begin: Option<&[u8]>, end: Option<&[u8]>) -> Result<()> {
-        todo!()
+
+    /// Starts a new memtable and a new log; the old memtable is flushed in the background. What LevelDB does on a write of NULL.
+    pub fn rotate_memtable(&self) -> Result<()> {
+        self.inner.make_room(&mut self.inner.writer.lock(), true)
     }
-    /// Flushes the memtable and waits for it.
+
+    /// Writes all that is in memory to tables and waits for it. Nothing in memory: returns at once.
     pub fn flush(&self) -> Result<()> {
-        todo!()
+        let inner = &self.inner;
+        {
+            let mut writer = inner.writer.lock();
+            if !writer.memtable.memtable().is_empty() {
+                inner.make_room(&mut writer, true)?;
+            }
+        }
+        let mut state = inner.state.lock();
+        let target = state.memtables.active_log_number;
+        while !state.memtables.immutables.is_empty() && state.versions.log_number < target {
+            if let Some(error) = &state.background_error {
+                return Err(error.to_error());
+            }
+            inner.refusal(&state)?;
+            inner.flush_waker.wake();
+            inner.state_changed.wait(&mut state);
+        }
+        Ok(())
     }
-    /// Closes: waits for background work, joins the threads, releases the lock. Dropping does the same without telling errors.
+
+    /// Closes: refuses new operations, stops background work, joins the threads, closes the log, releases the lock. What is in
+    /// the log is read back at the next open. Iterators and snapshots may be dropped later.
+    ///
+    /// Returns the first error of closing the log; the database is closed all the same.
     pub fn close(self) -> Result<()> {
-        todo!()
+        self.inner.close()
     }
 }
 
-impl Snapshot {
-    /// For `ReadOptions::snapshot`.
-    pub fn sequence(&self) -> u64 {
-        todo!()
+impl Drop for Db {
+    fn drop(&mut self) {
+        let _ = self.inner.close();
     }
 }
 
-impl DbIterator {
-    /// Does it stand on an entry?
-    pub fn valid(&self) -> bool {
-        todo!()
-    }
-    /// Moves to the first key.
-    pub fn seek_to_first(&mut self) {
-        todo!()
-    }
-    /// Moves to the last key.
-    pub fn seek_to_last(&mut self) {
-        todo!()
-    }
-    /// Moves to the first key at or after `target`.
-    pub fn seek(&mut self, target: &[u8]) {
-        todo!()
-    }
-    /// Moves on (only while valid).
-    pub fn next(&mut self) {
-        todo!()
-    }
-    /// Moves back (only while valid).
-    pub fn prev(&mut self) {
-        todo!()
-    }
-    /// The user key (only while valid; holds until the next move).
-    pub fn key(&self) -> &[u8] {
-        todo!()
-    }
-    /// The value (only while valid; holds until the next move).
-    pub fn value(&self) -> &[u8] {
-        todo!()
-    }
-    /// The first error since the last seek.
-    pub fn status(&self) -> Result<()> {
-        todo!()
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Db({})", self.inner.path.display())
     }
 }
 
-/// Removes a database: its files, then the directory if nothing else is in it. A missing directory is fine.
-pub fn destroy(options: &Options, path: &Path) -> Result<()> {
-    todo!()
-}
-
-/// Makes a database that won't open openable again, saving what can be read.
-pub fn repair(options: &Options, path: &Path) -> Result<()> {
-    todo!()
+impl DbInner {
+    fn close(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let threads = {
+            let mut state = self.state.lock();
+            self.update_attention(&state);
+            state.manual.clear();
+            self.state_changed.notify_all();
+            std::mem::take(&mut state.threads)
+        };
+        for thread in threads {
+            // A worker that takes a wake-up may not be the one that still sleeps: wake until each has ended.
+            while !thread.is_finished() {
+                self.flush_waker.wake();
+                self.compaction_waker.wake();
+                self.state_changed.notify_all();
+                self.env.sleep_micros(50);
+            }
+            let _ = thread.join();
+        }
+        let wal = self.writer.lock().wal.take();
+        let result = wal.map_or(Ok(()), |mut wal| wal.close());
+        let mut state = self.state.lock();
+        state.manifest = None;
+        self.info_log.log(format_args!("closed"));
+        drop(state.lock.take());
+        result
+    }
 }

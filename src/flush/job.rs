@@ -1,7 +1,15 @@
-//! stub
+//! Memtables to a table: one pass over their merged entries, without the state mutex.
+//!
+//! Entries that newer ones hide from every snapshot are left out; deletions stay, since what they hide lies deeper. The caller
+//! decides which memtables, takes the file number in their order, chooses the level when it installs the result, and frees the
+//! log afterwards.
+
+use super::output::{PendingTables, TableOutput};
 use crate::env::Env;
 use crate::env::info_log::Logger;
 use crate::error::Result;
+use crate::iterator::compaction_iterator::{CompactionIterator, CompactionIteratorOptions};
+use crate::iterator::merging::MergingIterator;
 use crate::memtable::memtable::Memtable;
 use crate::table::cache::TableCache;
 use crate::version::file_metadata::FileMetaData;
@@ -22,12 +30,24 @@ pub struct JobContext<'a> {
     pub next_file_number: &'a AtomicU64,
     /// Live snapshots, ascending, then the last sequence number when the job began.
     pub snapshots: Vec<u64>,
-    /// Set when the database closes: the job stops at the next entry with an IO error "database is closing".
+    /// Set when the database closes: the job soon stops with an IO error "database is closing".
     pub shutting_down: &'a AtomicBool,
     /// Fail on damaged entries instead of passing them on.
     pub paranoid_checks: bool,
     /// Log.
     pub info_log: &'a Arc<dyn Logger>,
+}
+
+impl JobContext<'_> {
+    /// What the job keeps of its input.
+    pub fn compaction_iterator_options(&self) -> CompactionIteratorOptions<'_> {
+        CompactionIteratorOptions {
+            comparator: self.table_cache.options().comparator.clone(),
+            snapshots: &self.snapshots,
+            paranoid: self.paranoid_checks,
+            shutting_down: Some(self.shutting_down),
+        }
+    }
 }
 
 /// Writes the entries of `memtables` (oldest first) that anyone can still see into one new table with number `number`: written, synced, the
@@ -38,5 +58,44 @@ pub fn run(
     number: u64,
     context: &JobContext<'_>,
 ) -> Result<Option<Arc<FileMetaData>>> {
-    todo!()
+    context.info_log.log(format_args!("Level-0 table #{number}: started"));
+    let result = build(memtables, number, context);
+    match &result {
+        Ok(file) => {
+            let bytes = file.as_ref().map_or(0, |file| file.file_size);
+            context.info_log.log(format_args!("Level-0 table #{number}: {bytes} bytes OK"));
+        }
+        Err(error) => context.info_log.log(format_args!("Level-0 table #{number}: {error}")),
+    }
+    result.map_err(|error| error.context(format_args!("flush to table #{number}")))
 }
+
+fn build(
+    memtables: &[Arc<Memtable>],
+    number: u64,
+    context: &JobContext<'_>,
+) -> Result<Option<Arc<FileMetaData>>> {
+    let options = context.compaction_iterator_options();
+    let newest_first = memtables.iter().rev().map(|memtable| memtable.iter()).collect();
+    let merged = MergingIterator::new(options.comparator.clone(), newest_first);
+    let mut entries = CompactionIterator::new(options, merged, |_| false);
+
+    let mut pending = PendingTables::new(context);
+    let mut output: Option<TableOutput> = None;
+    while entries.advance() {
+        let output = match &mut output {
+            Some(output) => output,
+            None => output.insert(pending.create(number)?),
+        };
+        output.add(entries.key(), entries.value())?;
+    }
+    entries.status()?;
+    let Some(output) = output else { return Ok(None) };
+    let file = output.finish(context)?;
+    context.env.sync_dir(context.db)?;
+    pending.keep();
+    Ok(Some(file))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,346 @@
-//! stub
+//! The sorted union of several iterators.
+//!
+//! Children stand in a binary heap of slots, best first: the lowest key going forward, the highest going backward. A slot
+//! keeps the first 16 bytes of its child's user key as one integer, so that with the bytewise comparator most comparisons
+//! are of integers and touch no key. The order is total: of equal keys the earlier child's is the lower one, in both
+//! directions.
+//!
+//! Invariants while `valid()`:
+//! - the heap holds exactly the valid children, and `current` is the child of its root;
+//! - going forward, every other child stands on its first entry after the current one, or is past its end;
+//!   going backward, on its last entry before the current one, or before its beginning;
+//! - no child has failed. The first failure empties the heap, so that a damaged child ends the union with an error
+//!   instead of leaving a hole in it.
+//!
+//! A child may be a memtable that grows while it is read: a turn of direction may then come upon entries that were not
+//! there when their place was passed, and steps over them.
+//!
+//! One iterator is used by one thread at a time.
+
 use super::InternalIterator;
-use crate::error::Result;
-use crate::format::internal_key::InternalKeyComparator;
+use crate::error::{Error, Result};
+use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE};
+use std::cmp::Ordering;
+
+/// A valid child's place in the heap.
+#[derive(Clone, Copy)]
+struct Slot {
+    /// [`key_prefix`] of the child's key; 0 where the comparator is not the bytewise one. Stale while the heap has but
+    /// one slot, when nothing compares it.
+    prefix: u128,
+    /// Index into `children`.
+    child: usize,
+}
 
 /// The sorted union of its children.
 pub struct MergingIterator<I> {
+    comparator: InternalKeyComparator,
     children: Vec<I>,
+    heap: Vec<Slot>,
+    /// The child of `heap[0]`; of no meaning while the heap is empty.
+    current: usize,
+    /// Which of the root's two heap children is the better one; 0: not known. It holds as long as the root stays, and then
+    /// a move costs one comparison.
+    runner_up: usize,
+    forward: bool,
+    error: Option<Error>,
+    /// The key stood on when the direction turned.
+    turning_key: Vec<u8>,
+}
+
+/// The first 16 bytes of the user key, big-endian, zeros behind a shorter one: a different prefix decides the bytewise
+/// order; the same prefix decides nothing.
+#[inline]
+fn key_prefix(internal_key: &[u8]) -> u128 {
+    let length = internal_key.len().saturating_sub(TRAILER_SIZE);
+    // A short user key is read together with its trailer, which is then masked out.
+    match internal_key.first_chunk::<16>() {
+        Some(bytes) if length >= 16 => u128::from_be_bytes(*bytes),
+        Some(bytes) => u128::from_be_bytes(*bytes) & !(u128::MAX >> (8 * length)),
+        None => match internal_key.first_chunk::<8>() {
+            Some(bytes) => u128::from(u64::from_be_bytes(*bytes) & !(u64::MAX >> (8 * length))) << 64,
+            None => 0,
+        },
+    }
 }
 
 impl<I: InternalIterator> MergingIterator<I> {
     /// Merges `children`; where keys are equal, the earlier child comes first.
     pub fn new(comparator: InternalKeyComparator, children: Vec<I>) -> Self {
-        todo!()
+        MergingIterator {
+            comparator,
+            heap: Vec::with_capacity(children.len()),
+            children,
+            current: 0,
+            runner_up: 0,
+            forward: true,
+            error: None,
+            turning_key: Vec::new(),
+        }
+    }
+
+    #[inline]
+    fn prefix_of(&self, internal_key: &[u8]) -> u128 {
+        if self.comparator.is_bytewise() { key_prefix(internal_key) } else { 0 }
+    }
+
+    /// Does the entry under heap index `a` come before the one under `b`, in the direction of travel?
+    #[inline]
+    fn precedes(&self, a: usize, b: usize) -> bool {
+        let (a, b) = (&self.heap[a], &self.heap[b]);
+        if a.prefix != b.prefix {
+            return (a.prefix < b.prefix) == self.forward;
+        }
+        let order = self.comparator.compare(self.children[a.child].key(), self.children[b.child].key());
+        order.then(a.child.cmp(&b.child)).is_lt() == self.forward
+    }
+
+    /// The better of the one or two heap children of `parent`, if it has any.
+    #[inline]
+    fn better_child(&self, parent: usize) -> Option<usize> {
+        let left = 2 * parent + 1;
+        if left + 1 < self.heap.len() {
+            return Some(if self.precedes(left + 1, left) { left + 1 } else { left });
+        }
+        (left < self.heap.len()).then_some(left)
+    }
+
+    /// Moves the slot down to where the heap is in order again.
+    fn sift_down(&mut self, mut slot: usize) {
+        while let Some(child) = self.better_child(slot) {
+            if !self.precedes(child, slot) {
+                return;
+            }
+            self.heap.swap(child, slot);
+            slot = child;
+        }
+    }
+
+    /// Restores the heap after the root's key changed. Only the root may be out of place.
+    #[inline]
+    fn settle_root(&mut self) {
+        if self.runner_up == 0 {
+            match self.better_child(0) {
+                Some(child) => self.runner_up = child,
+                None => return,
+            }
+        }
+        if self.precedes(self.runner_up, 0) {
+            self.replace_root();
+        }
+    }
+
+    /// The runner-up takes the root's place.
+    fn replace_root(&mut self) {
+        self.heap.swap(0, self.runner_up);
+        self.sift_down(self.runner_up);
+        self.runner_up = 0;
+        self.current = self.heap[0].child;
+    }
+
+    /// The current child has moved: finds the one to stand on now.
+    #[inline]
+    fn after_move(&mut self) {
+        let child = &self.children[self.current];
+        if !child.valid() {
+            return self.drop_root();
+        }
+        if self.heap.len() > 1 {
+            self.heap[0].prefix = self.prefix_of(child.key());
+            self.settle_root();
+        }
+    }
+
+    /// The current child has come to its end, or has failed.
+    fn drop_root(&mut self) {
+        if let Err(error) = self.children[self.current].status() {
+            return self.fail(error);
+        }
+        self.heap.swap_remove(0);
+        self.runner_up = 0;
+        if let Some(root) = self.heap.first() {
+            self.current = root.child;
+            self.settle_root();
+        }
+    }
+
+    #[cold]
+    fn fail(&mut self, error: Error) {
+        self.heap.clear();
+        self.error = Some(error);
+    }
+
+    /// Builds the heap from children that have all been positioned for the direction of travel.
+    fn rebuild(&mut self) {
+        self.heap.clear();
+        self.runner_up = 0;
+        self.error = None;
+        for index in 0..self.children.len() {
+            let child = &self.children[index];
+            if child.valid() {
+                let slot = Slot { prefix: self.prefix_of(child.key()), child: index };
+                self.heap.push(slot);
+            } else if let Err(error) = child.status() {
+                return self.fail(error);
+            }
+        }
+        for slot in (0..self.heap.len() / 2).rev() {
+            self.sift_down(slot);
+        }
+        if let Some(root) = self.heap.first() {
+            self.current = root.child;
+        }
+    }
+
+    /// How the entry that child `index` stands on compares with the one that the turn began on.
+    fn compare_with_turning_point(&self, index: usize) -> Ordering {
+        let order = self.comparator.compare(self.children[index].key(), &self.turning_key);
+        order.then(index.cmp(&self.current))
+    }
+
+    /// Turns to travel forward and moves to the entry after the current one.
+    #[cold]
+    fn turn_forward(&mut self) {
+        self.remember_turning_point();
+        for index in 0..self.children.len() {
+            if index == self.current {
+                self.children[index].next();
+            } else {
+                self.move_after_turning_point(index);
+            }
+        }
+        self.forward = true;
+        self.rebuild();
+    }
+
+    /// Turns to travel backward and moves to the entry before the current one.
+    #[cold]
+    fn turn_backward(&mut self) {
+        self.remember_turning_point();
+        for index in 0..self.children.len() {
+            if index == self.current {
+                self.children[index].prev();
+            } else {
+                self.move_before_turning_point(index);
+            }
+        }
+        self.forward = false;
+        self.rebuild();
+    }
+
+    fn remember_turning_point(&mut self) {
+        self.turning_key.clear();
+        self.turning_key.extend_from_slice(self.children[self.current].key());
+    }
+
+    /// Child `index` stands on its last entry before the turning point: one step takes it past, unless entries were
+    /// inserted in between; then it seeks.
+    fn move_after_turning_point(&mut self, index: usize) {
+        if self.children[index].valid() {
+            self.children[index].next();
+        } else {
+            self.children[index].seek_to_first();
+        }
+        if self.children[index].valid() && self.compare_with_turning_point(index).is_lt() {
+            self.children[index].seek(&self.turning_key);
+            while self.children[index].valid() && self.compare_with_turning_point(index).is_lt() {
+                self.children[index].next();
+            }
+        }
+    }
+
+    /// The mirror image of [`Self::move_after_turning_point`].
+    fn move_before_turning_point(&mut self, index: usize) {
+        self.step_back(index);
+        if self.children[index].valid() && self.compare_with_turning_point(index).is_gt() {
+            self.children[index].seek(&self.turning_key);
+            while self.children[index].valid() && self.compare_with_turning_point(index).is_lt() {
+                self.children[index].next();
+            }
+            self.step_back(index);
+            while self.children[index].valid() && self.compare_with_turning_point(index).is_gt() {
+                self.children[index].prev();
+            }
+        }
+    }
+
+    /// To the entry before; from past the end, to the last one.
+    fn step_back(&mut self, index: usize) {
+        if self.children[index].valid() {
+            self.children[index].prev();
+        } else {
+            self.children[index].seek_to_last();
+        }
     }
 }
+
+impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
+    #[inline]
+    fn valid(&self) -> bool {
+        !self.heap.is_empty()
+    }
+
+    fn seek_to_first(&mut self) {
+        for child in &mut self.children {
+            child.seek_to_first();
+        }
+        self.forward = true;
+        self.rebuild();
+    }
+
+    fn seek_to_last(&mut self) {
+        for child in &mut self.children {
+            child.seek_to_last();
+        }
+        self.forward = false;
+        self.rebuild();
+    }
+
+    fn seek(&mut self, target: &[u8]) {
+        for child in &mut self.children {
+            child.seek(target);
+        }
+        self.forward = true;
+        self.rebuild();
+    }
+
+    #[inline]
+    fn next(&mut self) {
+        debug_assert!(self.valid());
+        if !self.forward {
+            return self.turn_forward();
+        }
+        self.children[self.current].next();
+        self.after_move();
+    }
+
+    #[inline]
+    fn prev(&mut self) {
+        debug_assert!(self.valid());
+        if self.forward {
+            return self.turn_backward();
+        }
+        self.children[self.current].prev();
+        self.after_move();
+    }
+
+    #[inline]
+    fn key(&self) -> &[u8] {
+        self.children[self.current].key()
+    }
+
+    #[inline]
+    fn value(&self) -> &[u8] {
+        self.children[self.current].value()
+    }
+
+    fn status(&self) -> Result<()> {
+        match &self.error {
+            Some(error) => Err(error.clone()),
+            None => self.children.iter().try_for_each(I::status),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

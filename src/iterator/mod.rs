@@ -4,8 +4,9 @@
 //! threads; one iterator is used by one thread at a time. On hot paths they are composed by generics and enums, never boxed.
 
 pub mod compaction_iterator;
-pub mod concatenating;
 pub mod merging;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod two_level;
 
 use crate::error::Result;

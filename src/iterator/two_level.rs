@@ -1,1 +1,162 @@
-//! stub
+//! A sorted run of sorted parts, each opened only when it is reached.
+//!
+//! The parts follow each other: every key of a part is below every key of the next. At most one part is open at a time,
+//! and it stays open while moves and seeks stay inside it. A part that can't be opened, or that fails, ends the iteration
+//! with its error: nothing is skipped.
+//!
+//! Invariant: `open` is `None` or holds the part `index`. One iterator is used by one thread at a time.
+
+use super::InternalIterator;
+use crate::error::{Error, Result};
+
+/// The parts of a run, in order.
+pub trait Parts {
+    /// A position in one part.
+    type Iter: InternalIterator;
+
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// The first part whose last key is at or after `target` (an internal key); `count()`, if none.
+    fn find(&self, target: &[u8]) -> usize;
+
+    /// Opens a part.
+    fn open(&self, index: usize) -> Result<Self::Iter>;
+}
+
+/// A position in a run of parts.
+pub struct TwoLevelIterator<P: Parts> {
+    parts: P,
+    index: usize,
+    open: Option<P::Iter>,
+    error: Option<Error>,
+}
+
+impl<P: Parts> TwoLevelIterator<P> {
+    /// An iterator over `parts`; opens nothing yet.
+    pub fn over(parts: P) -> Self {
+        TwoLevelIterator { parts, index: 0, open: None, error: None }
+    }
+
+    /// Opens part `index`, if it is not the open one, and positions it by `position`. Where there is no such part the
+    /// iterator is left invalid.
+    fn enter(&mut self, index: usize, position: impl FnOnce(&mut P::Iter)) {
+        if index >= self.parts.count() {
+            self.open = None;
+            return;
+        }
+        if self.open.is_none() || self.index != index {
+            self.open = None; // closed before the next is opened
+            self.index = index;
+            match self.parts.open(index) {
+                Ok(part) => self.open = Some(part),
+                Err(error) => {
+                    self.error = Some(error);
+                    return;
+                }
+            }
+        }
+        if let Some(part) = &mut self.open {
+            position(part);
+        }
+    }
+
+    /// Has the open part come to its end (and not to an error, which is kept)?
+    fn is_at_end_of_part(&mut self) -> bool {
+        let Some(part) = &self.open else { return false };
+        if part.valid() {
+            return false;
+        }
+        if let Err(error) = part.status() {
+            self.error = Some(error);
+            self.open = None;
+            return false;
+        }
+        true
+    }
+
+    /// On to the first entry of the parts that follow, while the open part is at its end.
+    fn skip_ended_parts_forward(&mut self) {
+        while self.is_at_end_of_part() {
+            self.enter(self.index + 1, P::Iter::seek_to_first);
+        }
+    }
+
+    /// Back to the last entry of the parts before, while the open part is at its beginning.
+    fn skip_ended_parts_backward(&mut self) {
+        while self.is_at_end_of_part() {
+            match self.index.checked_sub(1) {
+                Some(previous) => self.enter(previous, P::Iter::seek_to_last),
+                None => self.open = None,
+            }
+        }
+    }
+}
+
+impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
+    #[inline]
+    fn valid(&self) -> bool {
+        self.open.as_ref().is_some_and(P::Iter::valid)
+    }
+
+    fn seek_to_first(&mut self) {
+        self.error = None;
+        self.enter(0, P::Iter::seek_to_first);
+        self.skip_ended_parts_forward();
+    }
+
+    fn seek_to_last(&mut self) {
+        self.error = None;
+        self.enter(self.parts.count().saturating_sub(1), P::Iter::seek_to_last);
+        self.skip_ended_parts_backward();
+    }
+
+    fn seek(&mut self, target: &[u8]) {
+        self.error = None;
+        self.enter(self.parts.find(target), |part| part.seek(target));
+        self.skip_ended_parts_forward();
+    }
+
+    #[inline]
+    fn next(&mut self) {
+        debug_assert!(self.valid());
+        if let Some(part) = &mut self.open {
+            part.next();
+            if !part.valid() {
+                self.skip_ended_parts_forward();
+            }
+        }
+    }
+
+    #[inline]
+    fn prev(&mut self) {
+        debug_assert!(self.valid());
+        if let Some(part) = &mut self.open {
+            part.prev();
+            if !part.valid() {
+                self.skip_ended_parts_backward();
+            }
+        }
+    }
+
+    #[inline]
+    fn key(&self) -> &[u8] {
+        self.open.as_ref().map_or(&[], P::Iter::key)
+    }
+
+    #[inline]
+    fn value(&self) -> &[u8] {
+        self.open.as_ref().map_or(&[], P::Iter::value)
+    }
+
+    fn status(&self) -> Result<()> {
+        match (&self.error, &self.open) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Some(part)) => part.status(),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,11 @@
-//! stub
+//! Entries in memory, sorted by internal key: what was written and is not in a table yet.
+//!
+//! Invariant: entries are only added, each with a sequence number of its own, so that a reader at sequence `s` sees the same from
+//! the moment `s` is published until the memtable is gone. Thread rule: one [`MemtableWriter`], any number of readers, no locks.
+
+use super::skiplist::{SkipList, SkipListIterator, SkipListWriter};
 use crate::error::Result;
-use crate::format::internal_key::{InternalKeyComparator, LookupKey, SequenceNumber, ValueType};
+use crate::format::internal_key::{self, InternalKeyComparator, LookupKey, SequenceNumber, ValueType};
 use crate::iterator::InternalIterator;
 use std::sync::Arc;
 
@@ -16,81 +21,130 @@ pub enum MemtableGet<'a> {
 }
 
 /// Entries in memory, sorted; any number of readers without locks, one writer.
-pub struct Memtable {}
+pub struct Memtable {
+    list: Arc<SkipList>,
+}
 
 /// The right to insert into a memtable; there is one for each.
-pub struct MemtableWriter {}
+pub struct MemtableWriter {
+    memtable: Arc<Memtable>,
+    list: SkipListWriter,
+}
 
 impl Memtable {
     /// An empty memtable and the right to write to it.
     pub fn new(comparator: InternalKeyComparator) -> (Arc<Memtable>, MemtableWriter) {
-        todo!()
+        let (list, writer) = SkipList::new(comparator);
+        let memtable = Arc::new(Memtable { list });
+        (memtable.clone(), MemtableWriter { memtable, list: writer })
     }
+
     /// The newest entry of the key that is not newer than the look-up's sequence.
     #[inline]
     pub fn get(&self, key: &LookupKey) -> MemtableGet<'_> {
-        todo!()
+        let Some(entry) = self.list.at_or_after(key.internal_key()) else { return MemtableGet::Missing };
+        // The entry is at or after (key, sequence): it is of that key, or the key has none that old.
+        let order = self.list.order();
+        if order.compare_user_keys(internal_key::user_key(entry.key), key.user_key()).is_ne() {
+            return MemtableGet::Missing;
+        }
+        match ValueType::from_u8(internal_key::trailer(entry.key) as u8) {
+            Some(ValueType::Value) => MemtableGet::Value(entry.value),
+            Some(ValueType::Deletion) => MemtableGet::Deleted,
+            None => unreachable!("the writer takes a ValueType"),
+        }
     }
+
     /// Iterates; sees entries inserted later too.
     pub fn iter(self: &Arc<Self>) -> MemtableIterator {
-        todo!()
+        MemtableIterator { list: SkipListIterator::new(self.list.clone()) }
     }
+
     /// Bytes taken, overhead included (as LevelDB counts: what is allocated for nodes, keys and values).
     #[inline]
     pub fn approximate_memory_usage(&self) -> usize {
-        todo!()
+        self.list.memory_usage()
     }
+
     /// Has nothing been inserted?
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        todo!()
+        self.list.is_empty()
     }
+
     /// Entries inserted.
     pub fn num_entries(&self) -> u64 {
-        todo!()
+        self.list.len()
     }
 }
 
 impl MemtableWriter {
-    /// Inserts an entry. Sequence numbers only grow; readers see it at once (they filter by sequence).
+    /// Inserts an entry. Sequence numbers only grow; readers see it at once (they filter by sequence). Key and value are
+    /// shorter than 4 GiB, which a write batch makes sure of.
     #[inline]
     pub fn insert(&mut self, sequence: SequenceNumber, value_type: ValueType, key: &[u8], value: &[u8]) {
-        todo!()
+        self.list.insert(sequence, value_type, key, value);
     }
+
+    /// Makes room for `entries` insertions with keys and values of `bytes` in total, which then can't fail. To be asked before a
+    /// batch that is large (hundreds of kilobytes) goes to the log: without, a want of memory ends the process in `insert`, as
+    /// with any small allocation.
+    pub fn reserve(&mut self, entries: usize, bytes: usize) -> Result<()> {
+        self.list.reserve(entries, bytes)
+    }
+
     /// The memtable it writes to.
     #[inline]
     pub fn memtable(&self) -> &Arc<Memtable> {
-        todo!()
+        &self.memtable
     }
 }
 
-/// A position in a memtable, which it keeps alive.
-pub struct MemtableIterator {}
+/// A position in a memtable, whose entries it keeps alive.
+pub struct MemtableIterator {
+    list: SkipListIterator,
+}
 
 impl InternalIterator for MemtableIterator {
+    #[inline]
     fn valid(&self) -> bool {
-        todo!()
+        self.list.valid()
     }
+
     fn seek_to_first(&mut self) {
-        todo!()
+        self.list.seek_to_first();
     }
+
     fn seek_to_last(&mut self) {
-        todo!()
+        self.list.seek_to_last();
     }
+
+    #[inline]
     fn seek(&mut self, target: &[u8]) {
-        todo!()
+        self.list.seek(target);
     }
+
+    #[inline]
     fn next(&mut self) {
-        todo!()
+        self.list.next();
     }
+
     fn prev(&mut self) {
-        todo!()
+        self.list.prev();
     }
+
+    #[inline]
     fn key(&self) -> &[u8] {
-        todo!()
+        debug_assert!(self.valid());
+        self.list.entry().map_or(&[], |entry| entry.key)
     }
+
+    #[inline]
     fn value(&self) -> &[u8] {
-        todo!()
+        debug_assert!(self.valid());
+        self.list.entry().map_or(&[], |entry| entry.value)
     }
+
     fn status(&self) -> Result<()> {
         Ok(())
     }

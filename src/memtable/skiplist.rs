@@ -1,1 +1,534 @@
-//! stub
+//! A sorted list of internal keys and their values in an arena: one writer, any number of readers, no locks.
+//!
+//! A node is one allocation, and what a search looks at lies together:
+//!
+//! ```text
+//! | link to the next node at level h-1 | ... | level 1 | level 0 | prefix u64 | key length u32 | value length u32 | user key |
+//! | trailer (8 bytes) | value |                        ^ a node's address is that of its level-0 link
+//! ```
+//! The prefix is the first 8 bytes of the user key as a big-endian number, padded with zeros, where the comparator is
+//! bytewise: then most comparisons are one of two integers. With any other comparator all prefixes are 0, and equal prefixes
+//! mean that the keys are compared.
+//!
+//! A level-`l` list holds a quarter of the nodes of the level below it. Nodes are never removed, and never change after they
+//! are linked, except for their links. The list frees them all when it is dropped.
+//!
+//! Thread rule: the [`SkipListWriter`] is the only one to allocate and link, and there is one a list. It fills a node and then
+//! stores its address in the links before it with release order; readers load links with acquire order, so that they see
+//! all of a node whose address they see. A reader sees a node at level 0 no later than at the levels above.
+//!
+//! The writer remembers the trail of its last insertion, and walks from the lowest level at which the new key still belongs there:
+//! keys that come in order cost a constant time each.
+//!
+//! A comparator that contradicts itself makes searches miss keys, but nothing worse: at every level the links form a chain
+//! that ends.
+#![allow(unsafe_code)]
+
+use crate::error::{Error, Result};
+use crate::format::internal_key::{self, InternalKeyComparator, SequenceNumber, TRAILER_SIZE, ValueType};
+use crate::util::arena::Arena;
+use crate::util::random::Random;
+use std::alloc::Layout;
+use std::cmp::Ordering as Order;
+use std::path::Path;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+/// Levels of the highest nodes; with a branching of 4, enough for 16 million entries.
+const MAX_HEIGHT: usize = 12;
+
+/// The part of a node that every node has. Links of higher levels stand before it, key and value after it.
+#[repr(C)]
+struct Node {
+    next: AtomicPtr<Node>,
+    prefix: u64,
+    user_key_length: u32,
+    value_length: u32,
+}
+
+/// The address of a node, with the right to its whole allocation. Null past the end of the list.
+type NodePtr = *mut Node;
+
+/// The system's number for want of memory, the same everywhere.
+const ENOMEM: i32 = 12;
+const LINK_SIZE: usize = size_of::<AtomicPtr<Node>>();
+/// What a node of height 1 takes without key and value.
+const NODE_OVERHEAD: usize = size_of::<Node>() + TRAILER_SIZE;
+
+/// The link of `node` at `level`.
+///
+/// # Safety
+/// `node` is a node of a live list and higher than `level`.
+#[inline(always)]
+unsafe fn link<'a>(node: NodePtr, level: usize) -> &'a AtomicPtr<Node> {
+    // SAFETY: links stand in front of one another, the one of level 0 at the node's address; the caller says there is one.
+    unsafe { &*node.cast::<AtomicPtr<Node>>().sub(level) }
+}
+
+/// The node after `node` at `level`.
+///
+/// # Safety
+/// `node` is a node of a live list and higher than `level`.
+#[inline(always)]
+unsafe fn next(node: NodePtr, level: usize) -> NodePtr {
+    // SAFETY: as the caller promises.
+    unsafe { link(node, level) }.load(Ordering::Acquire)
+}
+
+/// The internal key of `node`.
+///
+/// # Safety
+/// `node` is a node, but not the head, of a list that outlives `'a`.
+#[inline(always)]
+unsafe fn key<'a>(node: NodePtr) -> &'a [u8] {
+    // SAFETY: every node but the head was written with a key of this length behind it, which never changes.
+    unsafe {
+        let start = node.add(1).cast::<u8>();
+        std::slice::from_raw_parts(start, (*node).user_key_length as usize + TRAILER_SIZE)
+    }
+}
+
+/// The value of `node`.
+///
+/// # Safety
+/// As for `key`.
+#[inline(always)]
+unsafe fn value<'a>(node: NodePtr) -> &'a [u8] {
+    // SAFETY: the value follows the key, in the same allocation, and never changes.
+    unsafe {
+        let start = node.add(1).cast::<u8>().add((*node).user_key_length as usize + TRAILER_SIZE);
+        std::slice::from_raw_parts(start, (*node).value_length as usize)
+    }
+}
+
+/// Asks the processor for the cache line of `node`, so that it is there when a comparison looks at it. Any address will do.
+#[inline(always)]
+fn prefetch(node: NodePtr) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch has no effect but on the cache and never faults; every x86-64 has it.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(node.cast_const().cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = node;
+}
+
+/// What is searched for, taken apart once.
+struct Target<'a> {
+    prefix: u64,
+    user_key: &'a [u8],
+    trailer: u64,
+}
+
+/// The first 8 bytes of `user_key` as a number that orders as they do; shorter keys are padded with zeros.
+#[inline]
+fn prefix_of(user_key: &[u8]) -> u64 {
+    match user_key.first_chunk::<8>() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => user_key.iter().rev().fold(0, |prefix, &byte| prefix >> 8 | u64::from(byte) << 56),
+    }
+}
+
+/// The bytewise order of two keys with the same prefix: by words, since keys are mostly short and alike in front, and a call of
+/// memcmp costs more than the few words it would compare.
+#[inline]
+fn compare_past_prefix(a: &[u8], b: &[u8]) -> Order {
+    let (a_words, a_tail) = a.as_chunks::<8>();
+    let (b_words, b_tail) = b.as_chunks::<8>();
+    for (a_word, b_word) in a_words.iter().zip(b_words).skip(1) {
+        if a_word != b_word {
+            return u64::from_be_bytes(*a_word).cmp(&u64::from_be_bytes(*b_word));
+        }
+    }
+    if a_words.len() == b_words.len() {
+        a_tail.cmp(b_tail)
+    } else {
+        let common = a_words.len().min(b_words.len()) * 8;
+        a[common..].cmp(&b[common..])
+    }
+}
+
+/// A key and its value, as they lie in the list.
+#[derive(Clone, Copy)]
+pub struct Entry<'a> {
+    /// The internal key.
+    pub key: &'a [u8],
+    /// The value.
+    pub value: &'a [u8],
+}
+
+/// The list; readers share it.
+pub struct SkipList {
+    order: InternalKeyComparator,
+    /// A node of the greatest height without key and value.
+    head: NodePtr,
+    /// The height of the highest node, at least 1. A reader that sees an old one just starts lower.
+    height: AtomicUsize,
+    entries: AtomicU64,
+    arena: Arena,
+}
+
+// SAFETY: `head` points into the arena, which moves along. What is behind it is shared by the thread rule at the top.
+unsafe impl Send for SkipList {}
+// SAFETY: by shared reference readers only load atomics and read nodes that were published to them; allocating and linking is
+// done through the one writer, by exclusive reference.
+unsafe impl Sync for SkipList {}
+
+impl SkipList {
+    /// An empty list, and the right to insert into it.
+    pub fn new(order: InternalKeyComparator) -> (Arc<SkipList>, SkipListWriter) {
+        let arena = Arena::new();
+        // SAFETY: nobody else has the arena yet.
+        let head = unsafe { new_node(&arena, MAX_HEIGHT, 0, 0) };
+        for level in 0..MAX_HEIGHT {
+            // SAFETY: the head has all levels, and each link is set before anyone reads it.
+            unsafe { head.cast::<AtomicPtr<Node>>().sub(level).write(AtomicPtr::new(ptr::null_mut())) };
+        }
+        let (height, entries) = (AtomicUsize::new(1), AtomicU64::new(0));
+        let list = Arc::new(SkipList { order, head, height, entries, arena });
+        // A fixed seed: lists of the same insertions have the same shape.
+        let writer =
+            SkipListWriter { trail: Trail::new(head), random: Random::new(0xdead_beef), list: list.clone() };
+        (list, writer)
+    }
+
+    /// The order of its keys.
+    #[inline]
+    pub fn order(&self) -> &InternalKeyComparator {
+        &self.order
+    }
+
+    /// Bytes in use, nodes included.
+    #[inline]
+    pub fn memory_usage(&self) -> usize {
+        self.arena.memory_usage()
+    }
+
+    /// How many entries were inserted.
+    #[inline]
+    pub fn len(&self) -> u64 {
+        self.entries.load(Ordering::Relaxed)
+    }
+
+    /// Was nothing inserted?
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        // SAFETY: the head has a level 0.
+        unsafe { next(self.head, 0) }.is_null()
+    }
+
+    /// The first entry at or after an internal key.
+    #[inline]
+    pub fn at_or_after(&self, internal_key: &[u8]) -> Option<Entry<'_>> {
+        let node = self.find_at_or_after(&self.target(internal_key));
+        // SAFETY: the node is one of this list, which the entry borrows.
+        (!node.is_null()).then(|| unsafe { Entry { key: key(node), value: value(node) } })
+    }
+
+    #[inline]
+    fn target<'a>(&self, internal_key: &'a [u8]) -> Target<'a> {
+        let user_key = internal_key::user_key(internal_key);
+        let prefix = if self.order.is_bytewise() { prefix_of(user_key) } else { 0 };
+        Target { prefix, user_key, trailer: internal_key::trailer(internal_key) }
+    }
+
+    /// Does `node` come before `target`?
+    ///
+    /// # Safety
+    /// `node` is a node of this list, but not the head.
+    #[inline(always)]
+    unsafe fn is_before(&self, node: NodePtr, target: &Target<'_>) -> bool {
+        // SAFETY: as the caller promises.
+        let prefix = unsafe { (*node).prefix };
+        if prefix != target.prefix {
+            return prefix < target.prefix;
+        }
+        // SAFETY: as the caller promises.
+        let node_key = unsafe { key(node) };
+        let user_key = internal_key::user_key(node_key);
+        let order = if self.order.is_bytewise() {
+            compare_past_prefix(user_key, target.user_key)
+        } else {
+            self.order.compare_user_keys(user_key, target.user_key)
+        };
+        // Newer entries, with the larger trailers, come first.
+        order.then_with(|| target.trailer.cmp(&internal_key::trailer(node_key))).is_lt()
+    }
+
+    /// The first node at or after `target`, or null.
+    #[inline]
+    fn find_at_or_after(&self, target: &Target<'_>) -> NodePtr {
+        self.find(target).1
+    }
+
+    /// The last node before `target` (the head where there is none) and the first at or after it (or null).
+    #[inline]
+    fn find(&self, target: &Target<'_>) -> (NodePtr, NodePtr) {
+        let mut before = self.head;
+        let mut after = ptr::null_mut();
+        for level in (0..self.height.load(Ordering::Relaxed)).rev() {
+            (before, after) = self.walk(before, after, level, target);
+        }
+        (before, after)
+    }
+
+    /// Walks at `level` from `before`, a node before `target`, to the last such node; returns it and the one after it. `known_after`
+    /// is a node known not to be before `target` (or null), and is not compared again.
+    #[inline(always)]
+    fn walk(
+        &self,
+        mut before: NodePtr,
+        known_after: NodePtr,
+        level: usize,
+        target: &Target<'_>,
+    ) -> (NodePtr, NodePtr) {
+        loop {
+            // SAFETY: `before` is the head or was reached by a link of this level or one above it, so it has this level.
+            let after = unsafe { next(before, level) };
+            // SAFETY: a node that a link leads to is one of this list, and never the head.
+            if after.is_null() || after == known_after || !unsafe { self.is_before(after, target) } {
+                return (before, after);
+            }
+            before = after;
+        }
+    }
+
+    /// The last node, or null.
+    fn find_last(&self) -> NodePtr {
+        let mut node = self.head;
+        for level in (0..self.height.load(Ordering::Relaxed)).rev() {
+            loop {
+                // SAFETY: as in `walk`.
+                let after = unsafe { next(node, level) };
+                if after.is_null() {
+                    break;
+                }
+                node = after;
+            }
+        }
+        self.unless_head(node)
+    }
+
+    fn unless_head(&self, node: NodePtr) -> NodePtr {
+        if node == self.head { ptr::null_mut() } else { node }
+    }
+}
+
+/// Room for a node of this height, key and value, with its lengths set, and neither links nor prefix nor bytes.
+///
+/// # Safety
+/// As for `Arena::allocate`. The lengths fit 32 bits.
+unsafe fn new_node(arena: &Arena, height: usize, user_key_length: usize, value_length: usize) -> NodePtr {
+    let links_above = (height - 1) * LINK_SIZE;
+    let size = links_above + NODE_OVERHEAD + user_key_length + value_length;
+    let layout = Layout::from_size_align(size, align_of::<Node>()).expect("a node fits the address space");
+    // SAFETY: the caller is the only one to allocate. The node's fixed part lies behind the higher links, within the allocation and
+    // aligned, since a link's size is a multiple of a node's alignment.
+    unsafe {
+        let node = arena.allocate(layout).as_ptr().add(links_above).cast::<Node>();
+        node.write(Node {
+            next: AtomicPtr::new(ptr::null_mut()),
+            prefix: 0,
+            user_key_length: user_key_length as u32,
+            value_length: value_length as u32,
+        });
+        node
+    }
+}
+
+/// The place of the last insertion: at each level the last node before it and the first behind it (or null). They are neighbours
+/// at their level, since nobody else inserts, and the pairs of higher levels enclose those of lower ones.
+struct Trail {
+    before: [NodePtr; MAX_HEIGHT],
+    after: [NodePtr; MAX_HEIGHT],
+    /// False while a search is under way: it stays so if a comparator panics.
+    is_whole: bool,
+}
+
+impl Trail {
+    fn new(head: NodePtr) -> Self {
+        Trail { before: [head; MAX_HEIGHT], after: [ptr::null_mut(); MAX_HEIGHT], is_whole: true }
+    }
+}
+
+/// The right to insert into a list.
+pub struct SkipListWriter {
+    trail: Trail,
+    random: Random,
+    list: Arc<SkipList>,
+}
+
+// SAFETY: the pointers in `trail` are to nodes of the list, which may be shared between threads and is kept alive here.
+unsafe impl Send for SkipListWriter {}
+
+impl SkipListWriter {
+    /// The list it inserts into.
+    #[inline]
+    pub fn list(&self) -> &Arc<SkipList> {
+        &self.list
+    }
+
+    /// Makes room for `entries` insertions with keys and values of `bytes` in total, which then can't fail for want of memory.
+    pub fn reserve(&mut self, entries: usize, bytes: usize) -> Result<()> {
+        // Each may be as high as can be, and be aligned.
+        const MOST: usize = NODE_OVERHEAD + MAX_HEIGHT * LINK_SIZE;
+        let size = entries.checked_mul(MOST).and_then(|overhead| overhead.checked_add(bytes));
+        // SAFETY: this is the list's only writer, borrowed exclusively.
+        match size {
+            Some(size) if unsafe { self.list.arena.try_reserve(size) } => Ok(()),
+            _ => Err(Error::from_errno(Path::new("memtable"), ENOMEM)),
+        }
+    }
+
+    /// Inserts an entry. No entry of the list has the same key, sequence and type. Key and value are shorter than 4 GiB.
+    pub fn insert(&mut self, sequence: SequenceNumber, value_type: ValueType, user_key: &[u8], value: &[u8]) {
+        assert!(user_key.len() <= u32::MAX as usize && value.len() <= u32::MAX as usize);
+        let list = &*self.list;
+        let trailer = internal_key::pack_trailer(sequence, value_type as u8);
+        let prefix = if list.order.is_bytewise() { prefix_of(user_key) } else { 0 };
+        follow(list, &mut self.trail, &Target { prefix, user_key, trailer });
+
+        let height = random_height(&mut self.random);
+        if height > list.height.load(Ordering::Relaxed) {
+            list.height.store(height, Ordering::Relaxed);
+        }
+        // SAFETY: this is the list's only writer, borrowed exclusively. The node's key and value are written within its
+        // allocation, before it is linked.
+        let node = unsafe {
+            let node = new_node(&list.arena, height, user_key.len(), value.len());
+            (*node).prefix = prefix;
+            let bytes = node.add(1).cast::<u8>();
+            bytes.copy_from_nonoverlapping(user_key.as_ptr(), user_key.len());
+            let bytes = bytes.add(user_key.len());
+            bytes.copy_from_nonoverlapping(trailer.to_le_bytes().as_ptr(), TRAILER_SIZE);
+            bytes.add(TRAILER_SIZE).copy_from_nonoverlapping(value.as_ptr(), value.len());
+            node
+        };
+        for level in 0..height {
+            // SAFETY: the node has these levels, and so has the node before it, which was found there.
+            unsafe {
+                node.cast::<AtomicPtr<Node>>().sub(level).write(AtomicPtr::new(self.trail.after[level]));
+                link(self.trail.before[level], level).store(node, Ordering::Release);
+            }
+            self.trail.before[level] = node;
+        }
+        list.entries.store(list.len() + 1, Ordering::Relaxed);
+    }
+}
+
+/// Moves `trail` to where `target` belongs.
+#[inline]
+fn follow(list: &SkipList, trail: &mut Trail, target: &Target<'_>) {
+    let height = list.height.load(Ordering::Relaxed);
+    if !trail.is_whole {
+        *trail = Trail::new(list.head);
+        for level in 0..height {
+            // SAFETY: the head has all levels.
+            trail.after[level] = unsafe { next(list.head, level) };
+        }
+    }
+    trail.is_whole = false;
+    // The lowest level at which the target lies between the two nodes of the trail; then it does at all levels above.
+    let mut level = 0;
+    while level < height && !encloses(list, trail, level, target) {
+        level += 1;
+    }
+    let (mut before, mut after) =
+        if level < height { (trail.before[level], trail.after[level]) } else { (list.head, ptr::null_mut()) };
+    while level > 0 {
+        level -= 1;
+        (before, after) = list.walk(before, after, level, target);
+        trail.before[level] = before;
+        trail.after[level] = after;
+    }
+    trail.is_whole = true;
+}
+
+/// Does `target` lie between the nodes of the trail at `level`?
+#[inline]
+fn encloses(list: &SkipList, trail: &Trail, level: usize, target: &Target<'_>) -> bool {
+    let (before, after) = (trail.before[level], trail.after[level]);
+    // SAFETY: the nodes of a trail are of this list, and `is_before` is not asked about the head or null.
+    unsafe {
+        (before == list.head || list.is_before(before, target))
+            && (after.is_null() || !list.is_before(after, target))
+    }
+}
+
+/// 1, and one more with a chance of a quarter each.
+#[inline]
+fn random_height(random: &mut Random) -> usize {
+    1 + (random.next_u64().trailing_zeros() as usize / 2).min(MAX_HEIGHT - 1)
+}
+
+/// A position in a list, which it keeps alive. Entries inserted later are seen when it gets there.
+pub struct SkipListIterator {
+    node: NodePtr,
+    list: Arc<SkipList>,
+}
+
+// SAFETY: `node` is a node of the list, which may be shared between threads and is kept alive here.
+unsafe impl Send for SkipListIterator {}
+// SAFETY: by shared reference only what never changes is read.
+unsafe impl Sync for SkipListIterator {}
+
+impl SkipListIterator {
+    /// An iterator that is not valid until positioned.
+    pub fn new(list: Arc<SkipList>) -> Self {
+        SkipListIterator { node: ptr::null_mut(), list }
+    }
+
+    /// Does it stand on an entry?
+    #[inline]
+    pub fn valid(&self) -> bool {
+        !self.node.is_null()
+    }
+
+    /// The entry it stands on; `None` where it is not valid.
+    #[inline]
+    pub fn entry(&self) -> Option<Entry<'_>> {
+        // SAFETY: the node is one of the list, which lives as long as the iterator, and not the head.
+        self.valid().then(|| unsafe { Entry { key: key(self.node), value: value(self.node) } })
+    }
+
+    /// Moves to the first entry.
+    pub fn seek_to_first(&mut self) {
+        // SAFETY: the head has a level 0.
+        self.node = unsafe { next(self.list.head, 0) };
+    }
+
+    /// Moves to the last entry.
+    pub fn seek_to_last(&mut self) {
+        self.node = self.list.find_last();
+    }
+
+    /// Moves to the first entry at or after an internal key.
+    #[inline]
+    pub fn seek(&mut self, internal_key: &[u8]) {
+        self.node = self.list.find_at_or_after(&self.list.target(internal_key));
+    }
+
+    /// Moves to the next entry; stays invalid where it is.
+    #[inline]
+    pub fn next(&mut self) {
+        if self.valid() {
+            // SAFETY: every node has a level 0.
+            self.node = unsafe { next(self.node, 0) };
+            if self.valid() {
+                // The entry after this one, while the caller is busy with this one.
+                // SAFETY: as above.
+                prefetch(unsafe { next(self.node, 0) });
+            }
+        }
+    }
+
+    /// Moves to the previous entry; stays invalid where it is. Nodes have no links back: it searches.
+    pub fn prev(&mut self) {
+        if let Some(entry) = self.entry() {
+            let before = self.list.find(&self.list.target(entry.key)).0;
+            self.node = self.list.unless_head(before);
+        }
+    }
+}

@@ -1,31 +1,253 @@
-//! stub
+//! Frames records into a file.
+//!
+//! Every fragment goes to the system as soon as it is framed. One thread at a time. After a failed operation
+//! nobody knows how much of it the file has, so the framing of anything appended later could not be trusted:
+//! the writer then refuses for good.
+
+use super::{BLOCK_SIZE, FIRST, FULL, HEADER_SIZE, LAST, MIDDLE};
 use crate::env::WritableFile;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::util::crc32c;
+
+/// The CRC-32C of a fragment's type byte, by type: what the checksum of its payload extends.
+const TYPE_CHECKSUM: [u32; 5] =
+    [checksum_of_byte(0), checksum_of_byte(1), checksum_of_byte(2), checksum_of_byte(3), checksum_of_byte(4)];
+
+/// The CRC-32C of one byte, at compile time.
+const fn checksum_of_byte(byte: u8) -> u32 {
+    const REVERSED_POLYNOMIAL: u32 = 0x82f6_3b78;
+    let mut crc = !(byte as u32);
+    let mut bit = 0;
+    while bit < 8 {
+        crc = (crc >> 1) ^ (REVERSED_POLYNOMIAL & 0u32.wrapping_sub(crc & 1));
+        bit += 1;
+    }
+    !crc
+}
+
+/// What the writer may still do.
+enum State {
+    Open,
+    Closed,
+    Poisoned(Error),
+}
 
 /// Frames records into a file.
 pub struct RecordWriter {
     file: Box<dyn WritableFile>,
+    file_size: u64,
+    state: State,
 }
 
 impl RecordWriter {
-    /// Writes to `file`, which holds `offset` bytes already.
+    /// Writes to `file`, which holds `offset` bytes already, the last of them the end of a whole record.
     pub fn new(file: Box<dyn WritableFile>, offset: u64) -> Self {
-        todo!()
+        RecordWriter { file, file_size: offset, state: State::Open }
     }
-    /// Appends one record and hands it to the system. After an error the writer is poisoned: every later call fails.
+
+    /// Appends one record and hands it to the system. After an error the writer is poisoned: every later call
+    /// fails.
+    #[inline]
     pub fn add_record(&mut self, payload: &[u8]) -> Result<()> {
-        todo!()
+        self.check()?;
+        let result = self.write_fragments(payload);
+        self.remember(result)
     }
-    /// Makes all records durable (fdatasync).
+
+    /// Makes all records durable (fdatasync). After an error the writer is poisoned: a sync is never tried
+    /// again, since the system forgets what it could not write.
     pub fn sync(&mut self) -> Result<()> {
-        todo!()
+        self.check()?;
+        let result = self.file.sync();
+        self.remember(result)
     }
-    /// Closes the file.
+
+    /// Closes the file; a second call does nothing. A poisoned writer closes it too, and returns the error it
+    /// was poisoned by.
     pub fn close(&mut self) -> Result<()> {
-        todo!()
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Open => {
+                let result = self.file.close();
+                self.remember(result)
+            }
+            State::Closed => Ok(()),
+            State::Poisoned(error) => {
+                let _ = self.file.close();
+                self.state = State::Poisoned(error.clone());
+                Err(error)
+            }
+        }
     }
-    /// Bytes of the file so far.
+
+    /// Bytes of the file so far. Meaningless once poisoned.
+    #[inline]
     pub fn file_size(&self) -> u64 {
-        todo!()
+        self.file_size
+    }
+
+    /// The error after which the writer refuses, if there was one.
+    pub fn poisoned(&self) -> Option<&Error> {
+        match &self.state {
+            State::Poisoned(error) => Some(error),
+            State::Open | State::Closed => None,
+        }
+    }
+
+    #[inline]
+    fn check(&self) -> Result<()> {
+        match &self.state {
+            State::Open => Ok(()),
+            State::Closed => Err(Error::io("write to a log or MANIFEST that was closed")),
+            State::Poisoned(error) => Err(error.clone()),
+        }
+    }
+
+    #[inline]
+    fn remember(&mut self, result: Result<()>) -> Result<()> {
+        if let Err(error) = &result {
+            self.state = State::Poisoned(error.clone());
+        }
+        result
+    }
+
+    #[inline]
+    fn write_fragments(&mut self, payload: &[u8]) -> Result<()> {
+        let mut rest = payload;
+        let mut is_first = true;
+        loop {
+            let room = self.room_in_block()?;
+            let (fragment, tail) = rest.split_at(rest.len().min(room));
+            let is_last = tail.is_empty();
+            let kind = match (is_first, is_last) {
+                (true, true) => FULL,
+                (true, false) => FIRST,
+                (false, false) => MIDDLE,
+                (false, true) => LAST,
+            };
+            self.write_fragment(kind, fragment)?;
+            if is_last {
+                return Ok(());
+            }
+            rest = tail;
+            is_first = false;
+        }
+    }
+
+    /// How long a payload the block can still take; where not even a header fits, the block is filled up with
+    /// zeros first.
+    #[inline]
+    fn room_in_block(&mut self) -> Result<usize> {
+        let left = BLOCK_SIZE - self.file_size as usize % BLOCK_SIZE;
+        if left >= HEADER_SIZE {
+            return Ok(left - HEADER_SIZE);
+        }
+        self.file.append(&[0; HEADER_SIZE][..left])?;
+        self.file_size += left as u64;
+        Ok(BLOCK_SIZE - HEADER_SIZE)
+    }
+
+    #[inline]
+    fn write_fragment(&mut self, kind: u8, payload: &[u8]) -> Result<()> {
+        debug_assert!(HEADER_SIZE + payload.len() <= BLOCK_SIZE);
+        let checksum = crc32c::mask(crc32c::extend(TYPE_CHECKSUM[kind as usize], payload)).to_le_bytes();
+        let length = (payload.len() as u16).to_le_bytes();
+        let header = [checksum[0], checksum[1], checksum[2], checksum[3], length[0], length[1], kind];
+        self.file.append_record(&header, payload)?;
+        self.file_size += (HEADER_SIZE + payload.len()) as u64;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::{CreateMode, Env};
+    use crate::record::fake_env::FakeEnv;
+    use std::path::Path;
+
+    fn writer(env: &FakeEnv) -> RecordWriter {
+        RecordWriter::new(env.create_writable(Path::new("/db/log"), CreateMode::New).unwrap(), 0)
+    }
+
+    #[test]
+    fn checksums_of_types_are_those_of_the_byte() {
+        for (kind, &checksum) in TYPE_CHECKSUM.iter().enumerate() {
+            assert_eq!(checksum, crc32c::value(&[kind as u8]));
+        }
+    }
+
+    #[test]
+    fn bytes_are_leveldbs() {
+        let env = FakeEnv::default();
+        let payload = b"\x01\x1aleveldb.BytewiseComparator"; // the first record of a MANIFEST of LevelDB 1.23
+        writer(&env).add_record(payload).unwrap();
+        let contents = env.contents("/db/log");
+        assert_eq!(contents[..HEADER_SIZE], [0x56, 0xf9, 0xb8, 0xf8, 28, 0, 1]);
+        assert_eq!(contents[HEADER_SIZE..], *payload);
+    }
+
+    #[test]
+    fn blocks_are_filled_to_the_last_byte_that_a_header_fits() {
+        for left in 0..=HEADER_SIZE + 2 {
+            let env = FakeEnv::default();
+            let mut writer = writer(&env);
+            writer.add_record(&vec![b'x'; BLOCK_SIZE - HEADER_SIZE - left]).unwrap();
+            assert_eq!(writer.file_size(), (BLOCK_SIZE - left) as u64);
+            writer.add_record(b"yy").unwrap();
+            let contents = env.contents("/db/log");
+            assert_eq!(writer.file_size(), contents.len() as u64);
+            let expected = match left {
+                0..HEADER_SIZE => BLOCK_SIZE + HEADER_SIZE + 2, // a trailer of zeros
+                7 | 8 => BLOCK_SIZE + HEADER_SIZE + (9 - left), // FIRST of 0 or 1 bytes, LAST of the others
+                _ => BLOCK_SIZE,
+            };
+            assert_eq!(contents.len(), expected, "{left} bytes left");
+            if left < HEADER_SIZE {
+                assert!(contents[BLOCK_SIZE - left..BLOCK_SIZE].iter().all(|&byte| byte == 0));
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_appended_after_a_failure() {
+        for operation in ["append", "sync"] {
+            let env = FakeEnv::default();
+            let mut writer = writer(&env);
+            writer.add_record(b"one").unwrap();
+            env.fail_once(operation, 28);
+            let failure = if operation == "sync" { writer.sync() } else { writer.add_record(b"two") };
+            let failure = failure.unwrap_err();
+            assert!(failure.is_no_space());
+            let before = env.contents("/db/log");
+            env.take_operations();
+            for result in [writer.add_record(b"three"), writer.sync()] {
+                assert_eq!(result.unwrap_err().to_string(), failure.to_string());
+            }
+            assert_eq!(writer.poisoned().unwrap().errno(), Some(28));
+            assert!(env.take_operations().is_empty());
+            assert_eq!(env.contents("/db/log"), before);
+            assert!(writer.close().is_err());
+            assert_eq!(env.take_operations(), ["close log"]);
+        }
+    }
+
+    #[test]
+    fn a_closed_writer_refuses_and_closes_once() {
+        let env = FakeEnv::default();
+        let mut writer = writer(&env);
+        writer.close().unwrap();
+        writer.close().unwrap();
+        assert_eq!(env.take_operations(), ["create log", "close log"]);
+        assert!(writer.add_record(b"x").is_err());
+        assert!(writer.poisoned().is_none());
+    }
+
+    #[test]
+    fn a_failed_close_is_remembered() {
+        let env = FakeEnv::default();
+        let mut writer = writer(&env);
+        env.fail_once("close", 5);
+        assert_eq!(writer.close().unwrap_err().errno(), Some(5));
+        assert_eq!(writer.poisoned().unwrap().errno(), Some(5));
     }
 }

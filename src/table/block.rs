@@ -1,1 +1,408 @@
-//! stub
+//! Reads a block: what is in it, where a key is. The bytes come from a file and are not trusted.
+//!
+//! ```text
+//! entry    | shared varint32 | unshared varint32 | value length varint32 | key suffix | value |
+//! block    | entry ... | restart offset u32 ... | number of restarts u32 |
+//! ```
+//!
+//! A [`Block`] is a borrowed view, made anew (three loads) for every look-up. Look-ups in the bytewise order never build
+//! the keys they pass: see [`Block::find_bytewise`]. [`BlockIterator`] moves over a block that it keeps alive.
+//!
+//! Every offset and length that comes from the bytes is checked before it is used; what does not fit is a [`BadBlock`],
+//! which the table turns into a Corruption with the file and the block's offset. Keys that are out of order give wrong
+//! answers or a `BadBlock`, and no more work than the block has entries.
+
+#![allow(unsafe_code)]
+
+mod iterator;
+
+#[cfg(test)]
+mod tests;
+
+pub use iterator::{BlockIterator, BlockOwner};
+
+use super::block_builder::common_prefix_length;
+use crate::error::{Error, Result};
+use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, ValueType, trailer, user_key};
+use crate::util::coding::{fixed32_at, get_varint32};
+use std::cmp::Ordering;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// What contradicts the format in a block, and where in the block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BadBlock {
+    what: &'static str,
+    at: usize,
+}
+
+impl fmt::Display for BadBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bad block: {} at its byte {}", self.what, self.at)
+    }
+}
+
+#[cold]
+fn bad<T>(what: &'static str, at: usize) -> std::result::Result<T, BadBlock> {
+    Err(BadBlock { what, at })
+}
+
+/// The bytes of a block: in place in a mapping, or in memory of their own that the block cache may share.
+pub enum BlockBytes<'a> {
+    /// In a mapping.
+    InPlace(&'a [u8]),
+    /// Read, and decompressed where needed.
+    Loaded(Arc<[u8]>),
+}
+
+impl Deref for BlockBytes<'_> {
+    type Target = [u8];
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            BlockBytes::InPlace(bytes) => bytes,
+            BlockBytes::Loaded(bytes) => bytes,
+        }
+    }
+}
+
+/// `length` bytes to be filled by `fill`, which gets zeros. The length comes from a file: where there is not enough memory
+/// this is an error, not an abort.
+pub fn load_bytes(length: usize, fill: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<Arc<[u8]>> {
+    const PROBE_FROM: usize = 1 << 20;
+    if length >= PROBE_FROM && Vec::<u8>::new().try_reserve_exact(length).is_err() {
+        return Err(Error::io(format!("no memory for a block of {length} bytes")));
+    }
+    let mut bytes = Arc::<[u8]>::new_uninit_slice(length);
+    if let Some(slots) = Arc::get_mut(&mut bytes) {
+        slots.fill(std::mem::MaybeUninit::new(0));
+    }
+    // SAFETY: the `Arc` is new, so `get_mut` succeeded, and every byte was set to zero.
+    let mut bytes = unsafe { bytes.assume_init() };
+    if let Some(slots) = Arc::get_mut(&mut bytes) {
+        fill(slots)?;
+    }
+    Ok(bytes)
+}
+
+/// An entry's lengths and places in its block, all within the entries' part of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    /// Where the entry begins.
+    offset: u32,
+    /// Bytes of the key that it takes from the key before it.
+    shared: u32,
+    /// Where the rest of the key is, and how long it is.
+    suffix: u32,
+    suffix_length: u32,
+    value_length: u32,
+}
+
+impl Entry {
+    #[inline]
+    fn value(&self) -> u32 {
+        self.suffix + self.suffix_length
+    }
+
+    /// Where the next entry begins.
+    #[inline]
+    fn end(&self) -> u32 {
+        self.value() + self.value_length
+    }
+}
+
+/// Where a scan ended.
+enum Scan {
+    /// At the first entry at or after the target. Its shared bytes are the target's first bytes too.
+    Found { entry: Entry, same_user_key: bool },
+    /// Behind the last entry.
+    End,
+    /// At a key that can't be told without building those before it.
+    Unclear,
+}
+
+/// A view of a block.
+#[derive(Clone, Copy)]
+pub struct Block<'a> {
+    bytes: &'a [u8],
+    /// Where the entries end and the restart offsets begin; at least 4 bytes follow.
+    limit: u32,
+    num_restarts: u32,
+}
+
+impl<'a> Block<'a> {
+    /// Looks at the restart count. A block that claims no restart point is empty.
+    #[inline]
+    pub fn parse(bytes: &'a [u8]) -> std::result::Result<Self, BadBlock> {
+        let Some((entries_and_restarts, count)) = bytes.split_last_chunk::<4>() else {
+            return bad("too short", 0);
+        };
+        if bytes.len() > u32::MAX as usize {
+            return bad("longer than 4 GiB", 0);
+        }
+        let num_restarts = u32::from_le_bytes(*count);
+        if num_restarts == 0 {
+            return Ok(Block { bytes, limit: 0, num_restarts });
+        }
+        if num_restarts as usize > entries_and_restarts.len() / 4 {
+            return bad("restart count too high", entries_and_restarts.len());
+        }
+        let limit = (entries_and_restarts.len() - num_restarts as usize * 4) as u32;
+        let block = Block { bytes, limit, num_restarts };
+        if block.restart(0) != 0 { bad("first restart point not 0", limit as usize) } else { Ok(block) }
+    }
+
+    /// The offset in restart slot `index < num_restarts`, unchecked.
+    #[inline]
+    fn restart(&self, index: u32) -> u32 {
+        fixed32_at(self.bytes, self.limit as usize + index as usize * 4).unwrap_or(u32::MAX)
+    }
+
+    #[inline]
+    fn slice(&self, start: u32, length: u32) -> &'a [u8] {
+        &self.bytes[start as usize..start as usize + length as usize]
+    }
+
+    #[inline]
+    fn suffix(&self, entry: &Entry) -> &'a [u8] {
+        self.slice(entry.suffix, entry.suffix_length)
+    }
+
+    /// The entry at `offset < limit`.
+    #[inline]
+    fn entry(&self, offset: u32) -> std::result::Result<Entry, BadBlock> {
+        debug_assert!(offset < self.limit);
+        let Some(word) = fixed32_at(self.bytes, offset as usize) else {
+            return bad("entry outside", offset as usize);
+        };
+        if word & 0x0080_8080 != 0 {
+            return self.entry_with_long_lengths(offset);
+        }
+        let (shared, suffix_length, value_length) = (word & 0x7f, word >> 8 & 0x7f, word >> 16 & 0x7f);
+        let entry = Entry { offset, shared, suffix: offset.wrapping_add(3), suffix_length, value_length };
+        // The lengths are small, so the sum can only wrap when the limit is within 300 bytes of 4 GiB.
+        if u64::from(offset) + 3 + u64::from(suffix_length + value_length) > u64::from(self.limit) {
+            return bad("entry too long", offset as usize);
+        }
+        Ok(entry)
+    }
+
+    #[inline(never)]
+    fn entry_with_long_lengths(&self, offset: u32) -> std::result::Result<Entry, BadBlock> {
+        let mut rest = &self.bytes[offset as usize..self.limit as usize];
+        let before = rest.len();
+        let mut length = || get_varint32(&mut rest);
+        let (Some(shared), Some(suffix_length), Some(value_length)) = (length(), length(), length()) else {
+            return bad("entry without lengths", offset as usize);
+        };
+        if u64::from(suffix_length) + u64::from(value_length) > rest.len() as u64 {
+            return bad("entry too long", offset as usize);
+        }
+        let suffix = offset + (before - rest.len()) as u32;
+        Ok(Entry { offset, shared, suffix, suffix_length, value_length })
+    }
+
+    /// The whole key at the restart point `offset`, an internal key.
+    #[inline]
+    fn restart_key(&self, offset: u32) -> std::result::Result<&'a [u8], BadBlock> {
+        if offset >= self.limit {
+            return bad("restart point outside", offset as usize);
+        }
+        let entry = self.entry(offset)?;
+        if entry.shared != 0 || (entry.suffix_length as usize) < TRAILER_SIZE {
+            return bad("bad key at restart point", offset as usize);
+        }
+        Ok(self.suffix(&entry))
+    }
+
+    /// The last restart point whose key is before `target`; the first one where none is.
+    #[inline]
+    fn seek_restart(
+        &self,
+        target: &[u8],
+        comparator: &InternalKeyComparator,
+    ) -> std::result::Result<u32, BadBlock> {
+        let (mut left, mut right) = (0, self.num_restarts.saturating_sub(1));
+        let (mut left_offset, mut right_offset) = (0, self.limit);
+        while left < right {
+            let middle = left + (right - left).div_ceil(2);
+            let offset = self.restart(middle);
+            if offset < left_offset || offset > right_offset {
+                return bad("restart points not ascending", self.limit as usize + middle as usize * 4);
+            }
+            if comparator.compare(self.restart_key(offset)?, target).is_lt() {
+                (left, left_offset) = (middle, offset);
+            } else {
+                (right, right_offset) = (middle - 1, offset);
+            }
+        }
+        Ok(left_offset)
+    }
+
+    /// Scans from the restart point `from` for the first entry at or after `target`, in the bytewise order.
+    ///
+    /// Of the key last passed, which is before the target, two things are remembered: how many bytes of its user key
+    /// it has in common with the target (`matched`), and whether the byte behind those is one of its user key and lower
+    /// than the target's (`decided`). An entry that shares more than `matched` bytes with it then has that lower byte
+    /// too and is passed without a look at its key. One that shares at most `matched` bytes begins like the target, so
+    /// that its suffix alone decides. Rare cases (versions of one key that share bytes of their trailers) are `Unclear`.
+    #[inline]
+    fn find_bytewise(&self, from: u32, target: &[u8]) -> std::result::Result<Scan, BadBlock> {
+        let target_user = user_key(target);
+        let mut matched = 0;
+        let mut decided = false;
+        let mut offset = from;
+        while offset < self.limit {
+            let entry = self.entry(offset)?;
+            offset = entry.end();
+            let (shared, suffix_length) = (entry.shared as usize, entry.suffix_length as usize);
+            if shared > matched {
+                if decided && shared + suffix_length > matched + TRAILER_SIZE {
+                    continue;
+                }
+                return Ok(Scan::Unclear);
+            }
+            if suffix_length < TRAILER_SIZE {
+                return Ok(Scan::Unclear);
+            }
+            let suffix = self.suffix(&entry);
+            let (suffix_user, rest) = (&suffix[..suffix_length - TRAILER_SIZE], &target_user[shared..]);
+            // Both internal keys have eight bytes to compare, however short their user keys are.
+            let common =
+                common_prefix_length(suffix, &target[shared..]).min(suffix_user.len()).min(rest.len());
+            matched = shared + common;
+            decided = false;
+            match (suffix_user.get(common), rest.get(common)) {
+                (Some(byte), Some(wanted)) if byte < wanted => decided = true,
+                (Some(_), _) => return Ok(Scan::Found { entry, same_user_key: false }),
+                (None, Some(_)) => {}
+                (None, None) if trailer(suffix) <= trailer(target) => {
+                    return Ok(Scan::Found { entry, same_user_key: true });
+                }
+                (None, None) => {}
+            }
+        }
+        Ok(Scan::End)
+    }
+
+    /// Scans from the restart point `from` for the first entry at or after `target`, building every key in `key`, where
+    /// that of the entry found is left.
+    fn find_by_comparator(
+        &self,
+        from: u32,
+        target: &[u8],
+        comparator: &InternalKeyComparator,
+        key: &mut Vec<u8>,
+    ) -> std::result::Result<Option<Entry>, BadBlock> {
+        key.clear();
+        let mut offset = from;
+        while offset < self.limit {
+            let entry = self.entry(offset)?;
+            if entry.shared as usize > key.len() {
+                return bad("key shares more than there is", offset as usize);
+            }
+            key.truncate(entry.shared as usize);
+            key.extend_from_slice(self.suffix(&entry));
+            if key.len() < TRAILER_SIZE {
+                return bad("internal key shorter than 8 bytes", offset as usize);
+            }
+            if comparator.compare(key, target).is_ge() {
+                return Ok(Some(entry));
+            }
+            offset = entry.end();
+        }
+        Ok(None)
+    }
+
+    /// Hands key and value of the first entry at or after `target` to `found`, if it is one of the target's user key.
+    #[inline]
+    pub fn get<R>(
+        &self,
+        comparator: &InternalKeyComparator,
+        target: &[u8],
+        found: impl FnOnce(&[u8], &[u8]) -> R,
+    ) -> std::result::Result<Option<R>, BadBlock> {
+        let from = self.seek_restart(target, comparator)?;
+        if comparator.is_bytewise() {
+            match self.find_bytewise(from, target)? {
+                Scan::Found { same_user_key: false, .. } | Scan::End => return Ok(None),
+                Scan::Found { entry, .. } => {
+                    let suffix = self.suffix(&entry);
+                    check_type(suffix, entry.offset)?;
+                    let value = self.slice(entry.value(), entry.value_length);
+                    return Ok(Some(with_joined(&target[..entry.shared as usize], suffix, |key| {
+                        found(key, value)
+                    })));
+                }
+                Scan::Unclear => {}
+            }
+        }
+        let mut key = Vec::with_capacity(target.len() + 64);
+        match self.find_by_comparator(from, target, comparator, &mut key)? {
+            Some(entry)
+                if comparator.compare_user_keys(user_key(&key), user_key(target)) == Ordering::Equal =>
+            {
+                check_type(&key, entry.offset)?;
+                Ok(Some(found(&key, self.slice(entry.value(), entry.value_length))))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The entries from the first to the last, keys of any kind: for meta blocks and for parsing an index.
+    pub fn entries(&self) -> Entries<'a> {
+        Entries { block: *self, offset: 0, key: Vec::new() }
+    }
+}
+
+/// Refuses an internal key (or the end of one, 8 bytes at least) with a type that no entry has.
+#[inline]
+fn check_type(key: &[u8], offset: u32) -> std::result::Result<(), BadBlock> {
+    match ValueType::from_u8(trailer(key) as u8) {
+        Some(_) => Ok(()),
+        None => bad("entry of unknown type", offset as usize),
+    }
+}
+
+/// Runs `body` on the bytes of `a` and `b` together, without allocating where they are short.
+#[inline]
+fn with_joined<R>(a: &[u8], b: &[u8], body: impl FnOnce(&[u8]) -> R) -> R {
+    if a.is_empty() {
+        return body(b);
+    }
+    let mut short = [0; 128];
+    let length = a.len() + b.len();
+    if length <= short.len() {
+        short[..a.len()].copy_from_slice(a);
+        short[a.len()..length].copy_from_slice(b);
+        body(&short[..length])
+    } else {
+        body(&[a, b].concat())
+    }
+}
+
+/// A walk over the entries of a block.
+pub struct Entries<'a> {
+    block: Block<'a>,
+    offset: u32,
+    key: Vec<u8>,
+}
+
+impl<'a> Entries<'a> {
+    /// The next entry's key and value; `None` behind the last one.
+    #[allow(clippy::should_implement_trait)] // the key is lent
+    pub fn next(&mut self) -> std::result::Result<Option<(&[u8], &'a [u8])>, BadBlock> {
+        if self.offset >= self.block.limit {
+            return Ok(None);
+        }
+        let entry = self.block.entry(self.offset)?;
+        if entry.shared as usize > self.key.len() {
+            return bad("key shares more than there is", self.offset as usize);
+        }
+        self.offset = entry.end();
+        self.key.truncate(entry.shared as usize);
+        self.key.extend_from_slice(self.block.suffix(&entry));
+        Ok(Some((&self.key, self.block.slice(entry.value(), entry.value_length))))
+    }
+}

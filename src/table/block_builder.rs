@@ -1,1 +1,147 @@
-//! stub
+//! Writes a block: entries with their common prefixes left out, then the restart points.
+//!
+//! ```text
+//! entry    | shared varint32 | unshared varint32 | value length varint32 | key suffix | value |
+//! block    | entry ... | restart offset u32 ... | number of restarts u32 |
+//! ```
+//! `shared` is the length of the prefix an entry's key has in common with the key before it; at a restart point it is 0.
+//! The caller knows the key before (a table needs it anyway) and says how much is shared.
+
+use crate::util::coding::{put_fixed32, put_varint32};
+
+/// One block under construction; reused for the next one after `reset`.
+pub struct BlockBuilder {
+    buffer: Vec<u8>,
+    restarts: Vec<u32>,
+    /// Entries between two restart points.
+    restart_interval: usize,
+    /// Entries since the last restart point.
+    since_restart: usize,
+}
+
+impl BlockBuilder {
+    /// An empty block with a restart point every `restart_interval` entries.
+    pub fn new(restart_interval: usize) -> Self {
+        let restart_interval = restart_interval.max(1);
+        BlockBuilder { buffer: Vec::new(), restarts: vec![0], restart_interval, since_restart: 0 }
+    }
+
+    /// Starts the next block, with an empty one.
+    pub fn reset(&mut self) {
+        self.buffer.clear();
+        self.restarts.clear();
+        self.restarts.push(0);
+        self.since_restart = 0;
+    }
+
+    /// Is there no entry yet?
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// Bytes the block would have if it were finished now.
+    #[inline]
+    pub fn size_estimate(&self) -> usize {
+        self.buffer.len() + self.restarts.len() * 4 + 4
+    }
+
+    /// Appends an entry whose key has its first `shared` bytes in common with the last one's. The caller keeps blocks and
+    /// entries below 4 GiB.
+    #[inline]
+    pub fn add(&mut self, shared: usize, key: &[u8], value: &[u8]) {
+        let shared = if self.since_restart < self.restart_interval && !self.buffer.is_empty() {
+            shared
+        } else {
+            if !self.buffer.is_empty() {
+                self.restarts.push(self.buffer.len() as u32);
+            }
+            self.since_restart = 0;
+            0
+        };
+        self.since_restart += 1;
+        let suffix = &key[shared..];
+        self.buffer.reserve(15 + suffix.len() + value.len());
+        if (shared | suffix.len() | value.len()) < 0x80 {
+            self.buffer.extend_from_slice(&[shared as u8, suffix.len() as u8, value.len() as u8]);
+        } else {
+            put_varint32(&mut self.buffer, shared as u32);
+            put_varint32(&mut self.buffer, suffix.len() as u32);
+            put_varint32(&mut self.buffer, value.len() as u32);
+        }
+        self.buffer.extend_from_slice(suffix);
+        self.buffer.extend_from_slice(value);
+    }
+
+    /// Appends the restart points and returns the whole block; `reset` before the next `add`.
+    pub fn finish(&mut self) -> &[u8] {
+        for &restart in &self.restarts {
+            put_fixed32(&mut self.buffer, restart);
+        }
+        put_fixed32(&mut self.buffer, self.restarts.len() as u32);
+        &self.buffer
+    }
+}
+
+/// The length of the longest common prefix.
+#[inline]
+pub fn common_prefix_length(a: &[u8], b: &[u8]) -> usize {
+    let length = a.len().min(b.len());
+    let (a, b) = (&a[..length], &b[..length]);
+    let mut at = 0;
+    while let (Some(x), Some(y)) = (a[at..].first_chunk::<8>(), b[at..].first_chunk::<8>()) {
+        let difference = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
+        if difference != 0 {
+            return at + difference.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while at < length && a[at] == b[at] {
+        at += 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_leveldbs() {
+        let mut block = BlockBuilder::new(2);
+        assert_eq!(block.size_estimate(), 8);
+        for (shared, key, value) in [(0, "apple", "1"), (3, "apply", "22"), (2, "apt", ""), (0, "b", "x")] {
+            block.add(shared, key.as_bytes(), value.as_bytes());
+        }
+        let estimate = block.size_estimate();
+        let bytes = block.finish().to_vec();
+        assert_eq!(
+            bytes,
+            b"\0\x05\x01apple1\x03\x02\x02ly22\0\x03\0apt\0\x01\x01bx\0\0\0\0\x10\0\0\0\x02\0\0\0"
+        );
+        assert_eq!(estimate, bytes.len());
+        block.reset();
+        assert_eq!(block.finish(), [0, 0, 0, 0, 1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn long_entries_have_long_lengths() {
+        let mut block = BlockBuilder::new(16);
+        block.add(0, &[b'k'; 200], &[b'v'; 300]);
+        assert_eq!(block.finish()[..5], [0, 0xc8, 1, 0xac, 2]);
+    }
+
+    #[test]
+    fn common_prefixes_are_found_at_every_length() {
+        for length in 0..40 {
+            let a = vec![b'x'; length];
+            for common in 0..length {
+                let mut b = a.clone();
+                b[common] = b'y';
+                assert_eq!(common_prefix_length(&a, &b), common);
+                assert_eq!(common_prefix_length(&a, &a[..common]), common);
+            }
+            assert_eq!(common_prefix_length(&a, &a), length);
+        }
+    }
+}

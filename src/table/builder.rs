@@ -1,13 +1,44 @@
-//! stub
+//! Writes a table: data blocks as they fill, then all that leads to them.
+//!
+//! ```text
+//! data blocks | [filter block] | properties block | metaindex block | index block | footer
+//! ```
+//! Every block is followed by its 5-byte trailer (see `footer`). Only data blocks are compressed: the others are read once,
+//! and raw ones can be salvaged round a damaged spot.
+//!
+//! One thread. After an error every later call fails with the same error, and the file is of no use.
+
 use super::TableOptions;
-use super::properties::TableProperties;
+use super::block_builder::{BlockBuilder, common_prefix_length};
+use super::filter_block::FilterBlockBuilder;
+use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle, Footer};
+use super::properties::{OtherProperties, PROPERTIES_BLOCK, TableProperties};
+use crate::compression::{Compressor, TYPE_RAW};
 use crate::env::WritableFile;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::format::internal_key::{TRAILER_SIZE, ValueType, trailer, user_key};
+use crate::util::crc32c;
+use std::cmp::Ordering;
 use std::sync::Arc;
+
+/// A block is ended before it grows beyond this; an entry may, up to what 32-bit lengths can say.
+const MAX_BLOCK_SIZE: usize = 1 << 30;
+const MAX_ENTRY_SIZE: usize = u32::MAX as usize - (1 << 16);
 
 /// Writes one table, from entries in increasing order.
 pub struct TableBuilder {
-    file: Box<dyn WritableFile>,
+    options: Arc<TableOptions>,
+    output: BlockWriter,
+    data_block: BlockBuilder,
+    index_block: BlockBuilder,
+    filter_block: Option<FilterBlockBuilder>,
+    /// The last key added.
+    last_key: Vec<u8>,
+    /// The last data block, whose index entry waits for the first key of the next block.
+    unindexed: Option<BlockHandle>,
+    handle_buffer: Vec<u8>,
+    properties: TableProperties,
+    error: Option<Error>,
 }
 
 /// What was built.
@@ -22,22 +53,224 @@ pub struct BuiltTable {
 impl TableBuilder {
     /// Writes to `file`, which is empty. `creation_time`: seconds since the epoch.
     pub fn new(options: Arc<TableOptions>, file: Box<dyn WritableFile>, creation_time: u64) -> Self {
-        todo!()
+        let filter_block = options.filter_policy.clone().map(FilterBlockBuilder::new);
+        TableBuilder {
+            output: BlockWriter { file, offset: 0, compressor: Compressor::new(options.compression) },
+            data_block: BlockBuilder::new(options.block_restart_interval),
+            index_block: BlockBuilder::new(1),
+            filter_block,
+            last_key: Vec::new(),
+            unindexed: None,
+            handle_buffer: Vec::new(),
+            properties: TableProperties { smallest_sequence: u64::MAX, creation_time, ..Default::default() },
+            error: None,
+            options,
+        }
     }
+
     /// Adds an entry; its internal key is greater than any added before. After an error nothing more is written.
+    #[inline]
     pub fn add(&mut self, internal_key: &[u8], value: &[u8]) -> Result<()> {
-        todo!()
+        if let Some(error) = &self.error {
+            return Err(error.clone());
+        }
+        let added = self.try_add(internal_key, value);
+        if let Err(error) = &added {
+            self.error = Some(error.clone());
+        }
+        added
     }
+
+    fn try_add(&mut self, internal_key: &[u8], value: &[u8]) -> Result<()> {
+        if internal_key.len() < TRAILER_SIZE {
+            return Err(Error::corruption("internal key is shorter than 8 bytes"));
+        }
+        let size = internal_key.len().saturating_add(value.len());
+        if size > MAX_ENTRY_SIZE {
+            return Err(Error::invalid_argument(format!("an entry of {size} bytes is too long for a table")));
+        }
+        let shared = common_prefix_length(&self.last_key, internal_key);
+        if self.properties.num_entries > 0 && !self.is_in_order(internal_key, shared) {
+            return Err(Error::corruption("keys added to a table are out of order"));
+        }
+        if !self.data_block.is_empty() && self.data_block.size_estimate() + size > MAX_BLOCK_SIZE {
+            self.flush_data_block()?;
+        }
+        if let Some(handle) = self.unindexed.take() {
+            self.options.comparator.find_shortest_separator(&mut self.last_key, internal_key);
+            self.add_index_entry(handle);
+        }
+        if let Some(filter_block) = &mut self.filter_block {
+            filter_block.add_key(user_key(internal_key));
+        }
+        self.count(internal_key, value);
+        if self.data_block.is_empty() {
+            self.last_key.clear();
+            self.last_key.extend_from_slice(internal_key);
+        } else {
+            self.last_key.truncate(shared);
+            self.last_key.extend_from_slice(&internal_key[shared..]);
+        }
+        self.data_block.add(shared, internal_key, value);
+        if self.data_block.size_estimate() >= self.options.block_size {
+            self.flush_data_block()?;
+        }
+        Ok(())
+    }
+
     /// Entries so far.
     pub fn num_entries(&self) -> u64 {
-        todo!()
+        self.properties.num_entries
     }
+
     /// Bytes written so far, and what the unfinished block would add.
     pub fn estimated_file_size(&self) -> u64 {
-        todo!()
+        let unfinished = if self.data_block.is_empty() { 0 } else { self.data_block.size_estimate() };
+        self.output.offset + unfinished as u64
     }
+
     /// Writes the rest (filter, properties, metaindex, index, footer), syncs and closes the file.
-    pub fn finish(self) -> Result<BuiltTable> {
-        todo!()
+    pub fn finish(mut self) -> Result<BuiltTable> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        self.flush_data_block()?;
+        if let Some(handle) = self.unindexed.take() {
+            self.options.comparator.find_short_successor(&mut self.last_key);
+            self.add_index_entry(handle);
+        }
+        if self.properties.num_entries == 0 {
+            self.properties.smallest_sequence = 0;
+        }
+        // In bytewise order, as LevelDB's reader looks for them.
+        let mut meta_blocks = Vec::new();
+        let mut filter_size = 0;
+        if let (Some(filter_block), Some(policy)) = (self.filter_block.take(), &self.options.filter_policy) {
+            let contents = filter_block.finish();
+            filter_size = contents.len() as u64;
+            let name = [b"filter.", policy.name().as_slice()].concat();
+            meta_blocks.push((name, self.output.write_raw(&contents)?));
+        }
+        let index = self.index_block.finish();
+        let other = OtherProperties {
+            comparator_name: &self.options.comparator.user_comparator().name(),
+            index_size: (index.len() + BLOCK_TRAILER_SIZE) as u64,
+            filter_size,
+        };
+        let properties = self.output.write_raw(&self.properties.encode(&other))?;
+        meta_blocks.push((PROPERTIES_BLOCK.to_vec(), properties));
+        let metaindex = self.output.write_raw(&metaindex(meta_blocks))?;
+        let index = self.output.write_raw(index)?;
+        let file_size = self.output.finish(Footer { metaindex, index })?;
+        Ok(BuiltTable { file_size, properties: self.properties })
     }
+
+    /// Is the key not before the last one, with which it has `shared` bytes in common? Equal keys are let through: tables
+    /// that were repaired may have them, and must stay compactable.
+    #[inline]
+    fn is_in_order(&self, internal_key: &[u8], shared: usize) -> bool {
+        let comparator = &self.options.comparator;
+        if comparator.is_bytewise() {
+            let (last, new) = (user_key(&self.last_key), user_key(internal_key));
+            if let (Some(last), Some(new)) = (last.get(shared), new.get(shared)) {
+                return last < new;
+            }
+        }
+        comparator.compare(internal_key, &self.last_key) != Ordering::Less
+    }
+
+    #[inline]
+    fn count(&mut self, internal_key: &[u8], value: &[u8]) {
+        let properties = &mut self.properties;
+        let packed = trailer(internal_key);
+        properties.num_entries += 1;
+        properties.num_deletions += u64::from(packed as u8 == ValueType::Deletion as u8);
+        properties.raw_key_size += internal_key.len() as u64;
+        properties.raw_value_size += value.len() as u64;
+        properties.smallest_sequence = properties.smallest_sequence.min(packed >> 8);
+        properties.largest_sequence = properties.largest_sequence.max(packed >> 8);
+    }
+
+    /// Writes the data block, if there is anything in it.
+    fn flush_data_block(&mut self) -> Result<()> {
+        if self.data_block.is_empty() {
+            return Ok(());
+        }
+        let handle = self.output.write_compressed(self.data_block.finish())?;
+        self.data_block.reset();
+        self.unindexed = Some(handle);
+        self.properties.num_data_blocks += 1;
+        self.properties.data_size = self.output.offset;
+        if let Some(filter_block) = &mut self.filter_block {
+            filter_block.start_block(self.output.offset);
+        }
+        Ok(())
+    }
+
+    /// `last_key` is the separator.
+    fn add_index_entry(&mut self, handle: BlockHandle) {
+        self.handle_buffer.clear();
+        handle.encode(&mut self.handle_buffer);
+        self.index_block.add(0, &self.last_key, &self.handle_buffer);
+    }
+}
+
+/// The contents of the metaindex block.
+fn metaindex(mut meta_blocks: Vec<(Vec<u8>, BlockHandle)>) -> Vec<u8> {
+    meta_blocks.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut block = BlockBuilder::new(1);
+    for (name, handle) in meta_blocks {
+        let mut value = Vec::new();
+        handle.encode(&mut value);
+        block.add(0, &name, &value);
+    }
+    block.finish().to_vec()
+}
+
+/// Appends blocks to the file.
+struct BlockWriter {
+    file: Box<dyn WritableFile>,
+    /// Bytes written.
+    offset: u64,
+    compressor: Compressor,
+}
+
+impl BlockWriter {
+    fn write_compressed(&mut self, contents: &[u8]) -> Result<BlockHandle> {
+        match self.compressor.compress(contents) {
+            Some((stored, type_byte)) => write_block(&mut *self.file, &mut self.offset, stored, type_byte),
+            None => self.write_raw(contents),
+        }
+    }
+
+    fn write_raw(&mut self, contents: &[u8]) -> Result<BlockHandle> {
+        write_block(&mut *self.file, &mut self.offset, contents, TYPE_RAW)
+    }
+
+    /// Appends the footer and makes the file durable; the file's size.
+    fn finish(&mut self, footer: Footer) -> Result<u64> {
+        let mut bytes = Vec::new();
+        footer.encode(&mut bytes);
+        self.file.append(&bytes)?;
+        self.offset += bytes.len() as u64;
+        self.file.sync()?;
+        self.file.close()?;
+        Ok(self.offset)
+    }
+}
+
+fn write_block(
+    file: &mut dyn WritableFile,
+    offset: &mut u64,
+    stored: &[u8],
+    type_byte: u8,
+) -> Result<BlockHandle> {
+    let handle = BlockHandle { offset: *offset, size: stored.len() as u64 };
+    let crc = crc32c::mask(crc32c::extend(crc32c::value(stored), &[type_byte]));
+    let mut trailer = [type_byte; BLOCK_TRAILER_SIZE];
+    trailer[1..].copy_from_slice(&crc.to_le_bytes());
+    file.append(stored)?;
+    file.append(&trailer)?;
+    *offset += stored.len() as u64 + BLOCK_TRAILER_SIZE as u64;
+    Ok(handle)
 }

@@ -1,36 +1,274 @@
-//! stub
-use crate::error::Result;
+//! Moves over the entries of a table: a position in the index, and one in the block there.
+//!
+//! Blocks without entries are passed over. So are damaged ones, unless `paranoid_checks` is set: the first error stays in
+//! `status` until the next seek, and the entries around it can be read, as in LevelDB.
+//!
+//! One thread at a time; may be moved between threads.
+
+use super::TableReadOptions;
+use super::block::BlockIterator;
+use super::reader::Table;
+use crate::error::{Error, Result};
 use crate::iterator::InternalIterator;
+use std::sync::Arc;
+
+/// After this many blocks in a row the system is told of what comes next.
+const READAHEAD_AFTER_BLOCKS: u32 = 4;
+const READAHEAD_SIZE: u64 = 256 << 10;
 
 /// A position in a table, which it keeps alive.
-pub struct TableIterator {}
+pub struct TableIterator {
+    block: BlockIterator<Table>,
+    /// The block that `block` is on; `usize::MAX` for none.
+    ordinal: usize,
+    read: TableReadOptions,
+    /// Blocks taken one after another, forward.
+    consecutive_blocks: u32,
+    /// The system was told of what comes before this offset.
+    readahead_end: u64,
+    error: Option<Error>,
+}
+
+const NO_BLOCK: usize = usize::MAX;
+
+impl TableIterator {
+    pub(super) fn new(table: Arc<Table>, read: TableReadOptions) -> Self {
+        TableIterator {
+            block: BlockIterator::new(table),
+            ordinal: NO_BLOCK,
+            read,
+            consecutive_blocks: 0,
+            readahead_end: 0,
+            error: None,
+        }
+    }
+
+    /// The table.
+    pub fn table(&self) -> &Arc<Table> {
+        self.block.owner()
+    }
+
+    fn begin_move(&mut self) {
+        self.error = None;
+        self.consecutive_blocks = 0;
+    }
+
+    /// Takes the block `ordinal`, if it is not the one at hand. False if it can't be read; the error is kept.
+    fn load(&mut self, ordinal: usize) -> bool {
+        if self.ordinal == ordinal {
+            return true;
+        }
+        let read = self.read;
+        match self.block.open(|table| table.read_block(ordinal, read)) {
+            Ok(()) => {
+                self.ordinal = ordinal;
+                !self.found_corruption(ordinal)
+            }
+            Err(error) => {
+                self.ordinal = NO_BLOCK;
+                self.keep_error(error);
+                false
+            }
+        }
+    }
+
+    /// Did the last move within block `ordinal` meet bytes that contradict the format? The error is kept.
+    #[inline]
+    fn found_corruption(&mut self, ordinal: usize) -> bool {
+        let Some(bad) = self.block.corruption() else { return false };
+        // Whoever comes back to this block shall meet the error again.
+        self.ordinal = NO_BLOCK;
+        let table = self.table();
+        let error = table.file().bad_block(table.index().handle(ordinal), bad);
+        self.keep_error(error);
+        true
+    }
+
+    #[cold]
+    fn keep_error(&mut self, error: Error) {
+        self.error.get_or_insert(error);
+    }
+
+    /// Must the iteration end at the error it has met?
+    fn stopped(&self) -> bool {
+        self.error
+            .as_ref()
+            .is_some_and(|error| self.table().options().paranoid_checks || !error.is_corruption())
+    }
+
+    /// Lets go of the block, so that the iterator is not valid.
+    #[cold]
+    fn stop(&mut self) {
+        self.block.close();
+        self.ordinal = NO_BLOCK;
+    }
+
+    /// Takes the block `ordinal` and stands where `position` puts it, or on the first entry behind.
+    fn start_at(&mut self, ordinal: usize, position: impl FnOnce(&mut BlockIterator<Table>)) {
+        if ordinal >= self.table().index().len() {
+            return self.end();
+        }
+        if self.load(ordinal) {
+            position(&mut self.block);
+            if self.block.valid() {
+                return;
+            }
+            self.found_corruption(ordinal);
+        }
+        self.skip_forward(ordinal);
+    }
+
+    /// Behind the last block.
+    fn end(&mut self) {
+        if let Some(damage) = self.table().damage().cloned() {
+            self.keep_error(damage);
+        }
+        self.stop();
+    }
+
+    /// The block at hand has no further entry.
+    #[inline(never)]
+    fn leave_forward(&mut self) {
+        if self.ordinal != NO_BLOCK {
+            let ordinal = self.ordinal;
+            self.found_corruption(ordinal);
+            self.skip_forward(ordinal);
+        }
+    }
+
+    /// The block at hand has no entry before.
+    #[inline(never)]
+    fn leave_backward(&mut self) {
+        if self.ordinal != NO_BLOCK {
+            let ordinal = self.ordinal;
+            self.found_corruption(ordinal);
+            self.skip_backward(ordinal);
+        }
+    }
+
+    /// Moves to the first entry of the blocks behind `ordinal`.
+    fn skip_forward(&mut self, mut ordinal: usize) {
+        while !self.stopped() {
+            ordinal += 1;
+            if ordinal >= self.table().index().len() {
+                return self.end();
+            }
+            self.read_ahead(ordinal);
+            if self.load(ordinal) {
+                self.block.seek_to_first();
+                if self.block.valid() {
+                    if self.begins_in_order(ordinal) {
+                        return;
+                    }
+                } else {
+                    self.found_corruption(ordinal);
+                }
+            }
+        }
+        self.stop();
+    }
+
+    /// Is the first entry of the block at hand not before the last separator? The error is kept if not.
+    fn begins_in_order(&mut self, ordinal: usize) -> bool {
+        let table = self.table();
+        let index = table.index();
+        if ordinal == 0
+            || table.damage().is_some()
+            || !index.is_before_separator(&table.options().comparator, ordinal - 1, self.block.key())
+        {
+            return true;
+        }
+        let error = table.file().bad_block(index.handle(ordinal), "keys out of order");
+        self.keep_error(error);
+        false
+    }
+
+    /// Moves to the last entry of the blocks before `ordinal`.
+    fn skip_backward(&mut self, mut ordinal: usize) {
+        self.consecutive_blocks = 0;
+        while ordinal > 0 && !self.stopped() {
+            ordinal -= 1;
+            if self.load(ordinal) {
+                self.block.seek_to_last();
+                if self.block.valid() {
+                    return;
+                }
+                self.found_corruption(ordinal);
+            }
+        }
+        self.stop();
+    }
+
+    fn read_ahead(&mut self, ordinal: usize) {
+        self.consecutive_blocks = self.consecutive_blocks.saturating_add(1);
+        if self.consecutive_blocks < READAHEAD_AFTER_BLOCKS {
+            return;
+        }
+        let offset = self.table().index().handle(ordinal).offset;
+        let told = self.readahead_end.clamp(offset, offset.saturating_add(READAHEAD_SIZE));
+        if told - offset < READAHEAD_SIZE / 2 {
+            self.table().file().will_need(told, READAHEAD_SIZE);
+            self.readahead_end = told + READAHEAD_SIZE;
+        }
+    }
+}
 
 impl InternalIterator for TableIterator {
+    #[inline]
     fn valid(&self) -> bool {
-        todo!()
+        self.block.valid()
     }
+
     fn seek_to_first(&mut self) {
-        todo!()
+        self.begin_move();
+        self.start_at(0, BlockIterator::seek_to_first);
     }
+
     fn seek_to_last(&mut self) {
-        todo!()
+        self.begin_move();
+        if let Some(damage) = self.table().damage().cloned() {
+            self.keep_error(damage);
+        }
+        self.skip_backward(self.table().index().len());
     }
+
     fn seek(&mut self, target: &[u8]) {
-        todo!()
+        self.begin_move();
+        let table = self.table();
+        let ordinal = table.index().find(&table.options().comparator, target);
+        self.start_at(ordinal, |block| block.seek(target));
     }
+
+    #[inline]
     fn next(&mut self) {
-        todo!()
+        self.block.next();
+        if !self.block.valid() {
+            self.leave_forward();
+        }
     }
+
+    #[inline]
     fn prev(&mut self) {
-        todo!()
+        self.block.prev();
+        if !self.block.valid() {
+            self.leave_backward();
+        }
     }
+
+    #[inline]
     fn key(&self) -> &[u8] {
-        todo!()
+        self.block.key()
     }
+
+    #[inline]
     fn value(&self) -> &[u8] {
-        todo!()
+        self.block.value()
     }
+
     fn status(&self) -> Result<()> {
-        todo!()
+        match &self.error {
+            None => Ok(()),
+            Some(error) => Err(error.clone()),
+        }
     }
 }

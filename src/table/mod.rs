@@ -1,10 +1,12 @@
 //! One immutable sorted file, testable without a database.
 pub mod block;
 pub mod block_builder;
+mod block_file;
 pub mod builder;
 pub mod cache;
 pub mod filter_block;
 pub mod footer;
+mod index;
 pub mod iterator;
 pub mod properties;
 pub mod reader;
@@ -58,3 +60,10 @@ pub struct TableReadOptions {
     /// Keep blocks in the block cache.
     pub fill_cache: bool,
 }
+
+#[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
+mod test_support;
+#[cfg(test)]
+mod tests;

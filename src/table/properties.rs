@@ -1,4 +1,28 @@
-//! stub
+//! What a table says of itself: the `rocksdb.properties` meta block, which LevelDB ignores and RocksDB reads.
+//!
+//! A block whose every entry is a restart point; keys in bytewise order; numbers as varint64:
+//!
+//! ```text
+//! rocksdb.comparator          bytes   name of the comparator of user keys
+//! rocksdb.creation.time       number  seconds since the epoch
+//! rocksdb.data.size           number  bytes of the data blocks, trailers included
+//! rocksdb.deleted.keys        number
+//! rocksdb.filter.size         number  bytes
+//! rocksdb.index.size          number  bytes, trailer included
+//! rocksdb.num.data.blocks     number
+//! rocksdb.num.entries         number  deletions included
+//! rocksdb.raw.key.size        number  bytes of the internal keys
+//! rocksdb.raw.value.size      number  bytes
+//! terrace.largest.sequence    number
+//! terrace.smallest.sequence   number
+//! ```
+
+use super::block::Block;
+use super::block_builder::BlockBuilder;
+use crate::util::coding::{get_varint64, put_varint64};
+
+/// The name of the meta block.
+pub const PROPERTIES_BLOCK: &[u8] = b"rocksdb.properties";
 
 /// What a table's `rocksdb.properties` meta block says (and our `terrace.*` keys in it).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,4 +45,111 @@ pub struct TableProperties {
     pub largest_sequence: u64,
     /// Seconds since the epoch.
     pub creation_time: u64,
+}
+
+/// What else is written, for RocksDB; nothing here reads it.
+pub(super) struct OtherProperties<'a> {
+    pub comparator_name: &'a [u8],
+    pub index_size: u64,
+    pub filter_size: u64,
+}
+
+impl TableProperties {
+    /// The contents of the meta block.
+    pub(super) fn encode(&self, other: &OtherProperties<'_>) -> Vec<u8> {
+        let number = |value| {
+            let mut bytes = Vec::new();
+            put_varint64(&mut bytes, value);
+            bytes
+        };
+        let mut block = BlockBuilder::new(1);
+        for (key, value) in [
+            ("rocksdb.comparator", other.comparator_name.to_vec()),
+            ("rocksdb.creation.time", number(self.creation_time)),
+            ("rocksdb.data.size", number(self.data_size)),
+            ("rocksdb.deleted.keys", number(self.num_deletions)),
+            ("rocksdb.filter.size", number(other.filter_size)),
+            ("rocksdb.index.size", number(other.index_size)),
+            ("rocksdb.num.data.blocks", number(self.num_data_blocks)),
+            ("rocksdb.num.entries", number(self.num_entries)),
+            ("rocksdb.raw.key.size", number(self.raw_key_size)),
+            ("rocksdb.raw.value.size", number(self.raw_value_size)),
+            ("terrace.largest.sequence", number(self.largest_sequence)),
+            ("terrace.smallest.sequence", number(self.smallest_sequence)),
+        ] {
+            block.add(0, key.as_bytes(), &value);
+        }
+        block.finish().to_vec()
+    }
+
+    /// Reads the meta block. `None` where it is damaged, or was written by someone who does not tell the range of the
+    /// sequence numbers.
+    pub(super) fn decode(contents: &[u8]) -> Option<Self> {
+        let mut properties = TableProperties::default();
+        let mut essential = 0;
+        let mut entries = Block::parse(contents).ok()?.entries();
+        while let Some((key, mut value)) = entries.next().ok()? {
+            let field = match key {
+                b"rocksdb.creation.time" => &mut properties.creation_time,
+                b"rocksdb.data.size" => &mut properties.data_size,
+                b"rocksdb.deleted.keys" => &mut properties.num_deletions,
+                b"rocksdb.num.data.blocks" => &mut properties.num_data_blocks,
+                b"rocksdb.num.entries" => &mut properties.num_entries,
+                b"rocksdb.raw.key.size" => &mut properties.raw_key_size,
+                b"rocksdb.raw.value.size" => &mut properties.raw_value_size,
+                b"terrace.largest.sequence" => &mut properties.largest_sequence,
+                b"terrace.smallest.sequence" => &mut properties.smallest_sequence,
+                _ => continue,
+            };
+            *field = get_varint64(&mut value)?;
+            essential += u32::from(key == b"rocksdb.num.entries" || key.starts_with(b"terrace."));
+        }
+        (essential == 3).then_some(properties)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OTHER: OtherProperties<'_> =
+        OtherProperties { comparator_name: b"leveldb.BytewiseComparator", index_size: 11, filter_size: 12 };
+
+    fn sample() -> TableProperties {
+        TableProperties {
+            num_entries: 1,
+            num_deletions: 2,
+            raw_key_size: 300,
+            raw_value_size: u64::MAX,
+            data_size: 5,
+            num_data_blocks: 6,
+            smallest_sequence: 7,
+            largest_sequence: (1 << 56) - 1,
+            creation_time: 1_700_000_000,
+        }
+    }
+
+    #[test]
+    fn properties_round_trip_in_bytewise_order() {
+        let contents = sample().encode(&OTHER);
+        assert_eq!(TableProperties::decode(&contents), Some(sample()));
+        let mut entries = Block::parse(&contents).unwrap().entries();
+        let mut keys = Vec::new();
+        while let Some((key, _)) = entries.next().unwrap() {
+            keys.push(key.to_vec());
+        }
+        assert_eq!(keys.len(), 12);
+        assert!(keys.is_sorted());
+    }
+
+    #[test]
+    fn damaged_or_foreign_properties_are_none() {
+        let contents = sample().encode(&OTHER);
+        for length in 0..contents.len() {
+            assert_eq!(TableProperties::decode(&contents[..length]), None);
+        }
+        let mut block = BlockBuilder::new(1);
+        block.add(0, b"rocksdb.num.entries", &[5]);
+        assert_eq!(TableProperties::decode(block.finish()), None);
+    }
 }

@@ -1,13 +1,35 @@
-//! stub
+//! An open table: look-ups, and the way from a key to a block.
+//!
+//! What opening reads stays: the index in flat arrays (`index`), the filters, the properties. A data block is read in place
+//! where it lies raw in a mapping, else through the block cache. Its checksum is verified when it is first read: each time
+//! it comes from the file into memory, and once in a mapping, which a bit for each block remembers.
+//!
+//! A table whose index is damaged opens unless `paranoid_checks` is set, with the blocks that can still be found: what is
+//! found there is returned, but "not there" becomes the error, and iterators end with it.
+//!
+//! Shared between threads, without locks.
+
+use super::block::{Block, BlockBytes, BlockOwner};
+use super::filter_block::FilterBlockLayout;
+use super::footer::{BLOCK_TRAILER_SIZE, BadFooter, BlockHandle, FOOTER_SIZE, Footer};
+use super::index::Index;
 use super::iterator::TableIterator;
-use super::properties::TableProperties;
-use super::{TableOptions, TableReadOptions};
+use super::properties::{PROPERTIES_BLOCK, TableProperties};
+use super::{TableOptions, TableReadOptions, block_file::BlockFile};
 use crate::env::RandomAccessFile;
-use crate::error::Result;
-use std::path::PathBuf;
+use crate::error::{Error, Result};
+use crate::filter_policy::FilterPolicy;
+use crate::format::internal_key::{InternalKeyComparator, user_key};
+use crate::util::cache::{BlockCache, CacheKey};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a cached block takes beside its bytes: its reference counts and its entry in the cache.
+const CACHED_BLOCK_OVERHEAD: usize = 64;
 
 /// How a look-up in one table went.
+#[derive(Debug)]
 pub enum TableGet<R> {
     /// The callback ran on the first entry at or after the look-up key, and this is what it returned.
     Found(R),
@@ -19,7 +41,30 @@ pub enum TableGet<R> {
 }
 
 /// An open table; shared between threads.
-pub struct Table {}
+pub struct Table {
+    options: Arc<TableOptions>,
+    file: BlockFile,
+    index: Index,
+    /// What is wrong with the index.
+    damage: Option<Error>,
+    filter: Option<Filter>,
+    properties: Option<TableProperties>,
+    /// This table's name in the block cache.
+    cache_id: u64,
+    verified: VerifiedBlocks,
+}
+
+struct Filter {
+    policy: Arc<dyn FilterPolicy>,
+    layout: FilterBlockLayout,
+    contents: Contents,
+}
+
+/// Contents of a meta block that stay at hand.
+enum Contents {
+    InMapping(BlockHandle),
+    Loaded(Arc<[u8]>),
+}
 
 impl Table {
     /// Opens and checks: footer, index, filter, properties. `path` is for messages.
@@ -29,8 +74,31 @@ impl Table {
         path: PathBuf,
         file_size: u64,
     ) -> Result<Arc<Table>> {
-        todo!()
+        let Some(limit) = file_size.checked_sub(FOOTER_SIZE as u64) else {
+            return Err(Error::corruption_in(
+                &path,
+                format_args!("{file_size} bytes are too few to be a table"),
+            ));
+        };
+        let footer = read_footer(&*file, &path, limit)?;
+        let file = BlockFile::new(file, path, limit);
+        let (index, damage) = read_index(&options, &file, footer.index)?;
+        let mut table = Table {
+            verified: VerifiedBlocks::new(index.len()),
+            cache_id: options.block_cache.as_ref().map_or(0, |cache| cache.new_id()),
+            properties: None,
+            filter: None,
+            damage,
+            index,
+            file,
+            options,
+        };
+        match table.read_meta_blocks(footer.metaindex) {
+            Err(error) if table.options.paranoid_checks || !error.is_corruption() => Err(error),
+            _ => Ok(Arc::new(table)),
+        }
     }
+
     /// Finds the first entry at or after `internal_key` in the block where it would be, and hands (internal key, value) to `found` (not
     /// copied anywhere). `found` is not called when the entry's user key is another.
     pub fn get<R>(
@@ -39,18 +107,243 @@ impl Table {
         internal_key: &[u8],
         found: impl FnOnce(&[u8], &[u8]) -> R,
     ) -> Result<TableGet<R>> {
-        todo!()
+        let ordinal = self.index.find(&self.options.comparator, internal_key);
+        if ordinal == self.index.len() {
+            return self.missing(false);
+        }
+        let handle = self.index.handle(ordinal);
+        if let Some(filter) = &self.filter {
+            if !self.filter_may_match(filter, handle, internal_key) {
+                return self.missing(false);
+            }
+        }
+        let bytes = self.read_block(ordinal, read)?;
+        let block = Block::parse(&bytes).map_err(|bad| self.file.bad_block(handle, bad))?;
+        match block.get(&self.options.comparator, internal_key, found) {
+            Ok(Some(result)) => Ok(TableGet::Found(result)),
+            Ok(None) => self.missing(true),
+            Err(bad) => Err(self.file.bad_block(handle, bad)),
+        }
     }
-    /// Iterates.
+
+    /// Iterates. Unless `paranoid_checks` is set, a damaged block is passed over and the error kept in `status`.
     pub fn iter(self: &Arc<Self>, read: TableReadOptions) -> TableIterator {
-        todo!()
+        TableIterator::new(self.clone(), read)
     }
+
     /// About where in the file the entry at or after this internal key lies.
     pub fn approximate_offset_of(&self, internal_key: &[u8]) -> u64 {
-        todo!()
+        let ordinal = self.index.find(&self.options.comparator, internal_key);
+        match ordinal.checked_sub(1) {
+            // Behind all: where the last block ends.
+            Some(last) if ordinal == self.index.len() => self.index.handle(last).end().unwrap_or(u64::MAX),
+            None if self.index.len() == 0 => 0,
+            _ => self.index.handle(ordinal).offset,
+        }
     }
+
     /// What the table says of itself; `None` for tables that LevelDB wrote.
     pub fn properties(&self) -> Option<&TableProperties> {
-        todo!()
+        self.properties.as_ref()
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Bytes of memory that the open table takes, blocks in the cache or in a mapping left out.
+    pub fn memory_usage(&self) -> usize {
+        let filter = match &self.filter {
+            Some(Filter { contents: Contents::Loaded(bytes), .. }) => bytes.len(),
+            _ => 0,
+        };
+        size_of::<Table>() + self.index.memory_usage() + self.verified.words.len() * 8 + filter
+    }
+
+    pub(super) fn options(&self) -> &TableOptions {
+        &self.options
+    }
+
+    pub(super) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    pub(super) fn file(&self) -> &BlockFile {
+        &self.file
+    }
+
+    /// Why there may be blocks that the index does not have.
+    pub(super) fn damage(&self) -> Option<&Error> {
+        self.damage.as_ref()
+    }
+
+    /// The contents of the data block `ordinal`.
+    #[inline]
+    pub(super) fn read_block(&self, ordinal: usize, read: TableReadOptions) -> Result<BlockBytes<'_>> {
+        let handle = self.index.handle(ordinal);
+        if let Some(contents) = self.file.raw_in_mapping(handle) {
+            if read.verify_checksums || !self.verified.contains(ordinal) {
+                self.file.verify_in_mapping(handle)?;
+                self.verified.insert(ordinal);
+            }
+            return Ok(BlockBytes::InPlace(contents));
+        }
+        let key = CacheKey { id: self.cache_id, offset: handle.offset };
+        match &self.options.block_cache {
+            Some(cache) => match cache.get(key) {
+                Some(bytes) => Ok(BlockBytes::Loaded(bytes)),
+                None => self.load_block(ordinal, read, Some((cache, key))),
+            },
+            None => self.load_block(ordinal, read, None),
+        }
+    }
+
+    /// Reads a block from the file, and puts it into the cache where there is one for it.
+    #[inline(never)]
+    fn load_block(
+        &self,
+        ordinal: usize,
+        read: TableReadOptions,
+        cache: Option<(&BlockCache, CacheKey)>,
+    ) -> Result<BlockBytes<'_>> {
+        let bytes = self.file.load(self.index.handle(ordinal), true)?;
+        if let (BlockBytes::Loaded(bytes), Some((cache, key)), true) = (&bytes, cache, read.fill_cache) {
+            cache.insert(key, bytes.clone(), bytes.len() + CACHED_BLOCK_OVERHEAD);
+        }
+        Ok(bytes)
+    }
+
+    #[inline]
+    fn missing<R>(&self, block_read: bool) -> Result<TableGet<R>> {
+        match &self.damage {
+            None => Ok(TableGet::Missing { block_read }),
+            Some(error) => Err(error.clone()),
+        }
+    }
+
+    #[inline]
+    fn filter_may_match(&self, filter: &Filter, handle: BlockHandle, internal_key: &[u8]) -> bool {
+        let contents = match &filter.contents {
+            Contents::Loaded(contents) => Some(&contents[..]),
+            Contents::InMapping(handle) => self.file.raw_in_mapping(*handle),
+        };
+        let Some(contents) = contents else { return true };
+        match filter.layout.filter(contents, handle.offset) {
+            Some(range) => filter.policy.key_may_match(user_key(internal_key), &contents[range]),
+            None => true,
+        }
+    }
+
+    /// Takes filter and properties from where the metaindex says they are. A damaged block of those is done without.
+    fn read_meta_blocks(&mut self, metaindex: BlockHandle) -> Result<()> {
+        let bytes = self.file.load(metaindex, true)?;
+        let bad = |bad| self.file.bad_block(metaindex, bad);
+        let filter_name =
+            self.options.filter_policy.as_ref().map(|policy| [b"filter.", policy.name().as_slice()].concat());
+        let (mut filter, mut properties) = (None, None);
+        let mut entries = Block::parse(&bytes).map_err(bad)?.entries();
+        while let Some((name, mut value)) = entries.next().map_err(bad)? {
+            if name == PROPERTIES_BLOCK {
+                properties = BlockHandle::decode(&mut value);
+            } else if Some(name) == filter_name.as_deref() {
+                filter = BlockHandle::decode(&mut value);
+            }
+        }
+        let properties = match properties.map(|handle| self.file.load(handle, true)).transpose() {
+            Ok(bytes) => bytes.and_then(|bytes| TableProperties::decode(&bytes)),
+            Err(error) if self.options.paranoid_checks || !error.is_corruption() => return Err(error),
+            Err(_) => None,
+        };
+        let filter = match filter.map(|handle| self.read_filter(handle)).transpose() {
+            Ok(filter) => filter.flatten(),
+            Err(error) if self.options.paranoid_checks || !error.is_corruption() => return Err(error),
+            Err(_) => None,
+        };
+        self.properties = properties;
+        self.filter = filter;
+        Ok(())
+    }
+
+    fn read_filter(&self, handle: BlockHandle) -> Result<Option<Filter>> {
+        let Some(policy) = self.options.filter_policy.clone() else { return Ok(None) };
+        let bytes = self.file.load(handle, true)?;
+        let Some(layout) = FilterBlockLayout::parse(&bytes) else { return Ok(None) };
+        let contents = match bytes {
+            BlockBytes::InPlace(_) => Contents::InMapping(handle),
+            BlockBytes::Loaded(bytes) => Contents::Loaded(bytes),
+        };
+        Ok(Some(Filter { policy, layout, contents }))
     }
 }
+
+impl BlockOwner for Table {
+    #[inline]
+    fn comparator(&self) -> &InternalKeyComparator {
+        &self.options.comparator
+    }
+}
+
+fn read_footer(file: &dyn RandomAccessFile, path: &Path, offset: u64) -> Result<Footer> {
+    let mut bytes = [0; FOOTER_SIZE];
+    if file.read_at(offset, &mut bytes)? != FOOTER_SIZE {
+        return Err(Error::corruption_in(path, "truncated: the file ends before its footer does"));
+    }
+    Footer::decode(&bytes).map_err(|bad| {
+        let what = match bad {
+            BadFooter::Magic => "not a table (bad magic number)",
+            BadFooter::Handles => "bad block handle in the footer",
+        };
+        Error::corruption_in(path, what)
+    })
+}
+
+/// The index, and what is wrong with it where that is tolerated.
+fn read_index(
+    options: &TableOptions,
+    file: &BlockFile,
+    handle: BlockHandle,
+) -> Result<(Index, Option<Error>)> {
+    let (bytes, mut damage) = match file.load(handle, true) {
+        Ok(bytes) => (bytes, None),
+        Err(error) if options.paranoid_checks || !error.is_corruption() => return Err(error),
+        // The checksum is wrong, then: perhaps most of the index is right.
+        Err(error) => match file.load(handle, false) {
+            Ok(bytes) => (bytes, Some(error)),
+            Err(_) => return Err(error),
+        },
+    };
+    let (index, bad) = Index::parse(&bytes, &options.comparator, file.limit(), damage.is_some());
+    if let Some(bad) = bad {
+        let error = file.bad_block(handle, bad);
+        // An index with a right checksum that makes no sense was not damaged but made so.
+        if options.paranoid_checks || damage.is_none() || index.len() == 0 {
+            return Err(damage.unwrap_or(error));
+        }
+        damage.get_or_insert(error);
+    }
+    Ok((index, damage))
+}
+
+/// A bit for each data block: its checksum was right.
+struct VerifiedBlocks {
+    words: Box<[AtomicU64]>,
+}
+
+impl VerifiedBlocks {
+    fn new(blocks: usize) -> Self {
+        VerifiedBlocks { words: (0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    // The bits are hints about bytes that do not change, so no order of memory accesses depends on them.
+    #[inline]
+    fn contains(&self, ordinal: usize) -> bool {
+        self.words[ordinal / 64].load(Ordering::Relaxed) >> (ordinal % 64) & 1 != 0
+    }
+
+    fn insert(&self, ordinal: usize) {
+        self.words[ordinal / 64].fetch_or(1 << (ordinal % 64), Ordering::Relaxed);
+    }
+}
+
+const _: () = assert!(BLOCK_TRAILER_SIZE < FOOTER_SIZE);

@@ -1,9 +1,16 @@
-//! stub
+//! A look-up in the files of a version.
+//!
+//! Newer entries of a key stand above older ones: level 0 is asked from its newest file on, then each deeper level's one
+//! candidate; the first entry of the key at or before the look-up's sequence is the answer. Nothing is allocated, and the
+//! value is never copied here.
+
 use super::file_metadata::FileMetaData;
 use super::version::Version;
-use crate::error::Result;
-use crate::format::internal_key::LookupKey;
+use crate::error::{Error, Result};
+use crate::format::file_name;
+use crate::format::internal_key::{LookupKey, ValueType, trailer};
 use crate::table::TableReadOptions;
+use crate::table::reader::TableGet;
 use std::sync::Arc;
 
 /// A file that a look-up read in vain, before it went on to another: its level and itself.
@@ -19,6 +26,119 @@ impl Version {
         charge_seeks: bool,
         found: impl FnOnce(&[u8]) -> R,
     ) -> Result<(Option<R>, SeekCharge)> {
-        todo!()
+        let mut lookup = Lookup { version: self, read, key, found: Some(found), reads: Reads::default() };
+        let answer = lookup.run()?;
+        Ok((answer.flatten(), if charge_seeks { lookup.reads.charge() } else { None }))
     }
 }
+
+/// One look-up on its way through the files.
+struct Lookup<'a, F> {
+    version: &'a Version,
+    read: TableReadOptions,
+    key: &'a LookupKey,
+    /// Taken when the value is found.
+    found: Option<F>,
+    reads: Reads<'a>,
+}
+
+/// What was read on the way, for the charge of a seek.
+#[derive(Default)]
+struct Reads<'a> {
+    /// The first file in which a data block was read in vain.
+    first_in_vain: Option<(usize, &'a Arc<FileMetaData>)>,
+    /// Was a block of another file read after it?
+    read_on: bool,
+}
+
+/// What a table's entry for the key says.
+enum Entry<R> {
+    Value(Option<R>),
+    Deletion,
+    UnknownType(u8),
+}
+
+impl<'a> Reads<'a> {
+    fn block_read(&mut self, in_vain: bool, level: usize, file: &'a Arc<FileMetaData>) {
+        if self.first_in_vain.is_some() {
+            self.read_on = true;
+        } else if in_vain {
+            self.first_in_vain = Some((level, file));
+        }
+    }
+
+    fn charge(&self) -> SeekCharge {
+        let (level, file) = self.first_in_vain.filter(|_| self.read_on)?;
+        Some((level, file.clone()))
+    }
+}
+
+impl<'a, R, F: FnOnce(&[u8]) -> R> Lookup<'a, F> {
+    /// `None`: no file has the key; `Some(None)`: it is deleted.
+    fn run(&mut self) -> Result<Option<Option<R>>> {
+        let Version { levels, comparator, depth, .. } = self.version;
+        let (internal_key, user_key) = (self.key.internal_key(), self.key.user_key());
+        for file in levels[0].covering(comparator, user_key) {
+            if let Some(answer) = self.look_into(0, file)? {
+                return Ok(Some(answer));
+            }
+        }
+        for (level, files) in levels.iter().enumerate().take(*depth).skip(1) {
+            let Some(mut index) = files.candidate(comparator, internal_key) else { continue };
+            loop {
+                if let Some(answer) = self.look_into(level, &files[index])? {
+                    return Ok(Some(answer));
+                }
+                // A file's recorded bounds may be wider than its entries: where a key is split over files, the next one
+                // has a say too.
+                if !files.is_split_after(index, comparator, user_key) {
+                    break;
+                }
+                index += 1;
+            }
+        }
+        Ok(None)
+    }
+
+    /// What file `file` says of the key; `None`: nothing.
+    #[inline]
+    fn look_into(&mut self, level: usize, file: &'a Arc<FileMetaData>) -> Result<Option<Option<R>>> {
+        let table = file.table(&self.version.table_cache)?;
+        let found = &mut self.found;
+        let outcome =
+            table.get(self.read, self.key.internal_key(), |internal_key, value| match ValueType::from_u8(
+                trailer(internal_key) as u8,
+            ) {
+                Some(ValueType::Value) => Entry::Value(found.take().map(|found| found(value))),
+                Some(ValueType::Deletion) => Entry::Deletion,
+                None => Entry::UnknownType(trailer(internal_key) as u8),
+            })?;
+        match outcome {
+            TableGet::Found(entry) => {
+                self.reads.block_read(false, level, file);
+                match entry {
+                    Entry::Value(value) => Ok(Some(value)),
+                    Entry::Deletion => Ok(Some(None)),
+                    Entry::UnknownType(number) => Err(self.unknown_type(file, number)),
+                }
+            }
+            TableGet::Missing { block_read } => {
+                if block_read {
+                    self.reads.block_read(true, level, file);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    #[cold]
+    fn unknown_type(&self, file: &FileMetaData, number: u8) -> Error {
+        let path = file_name::table(self.version.table_cache.db(), file.number);
+        let key = self.key.user_key().escape_ascii();
+        Error::corruption_in(&path, format_args!("the entry of key '{key}' has the unknown type {number}"))
+    }
+}
+
+#[cfg(test)]
+#[path = "get_tests.rs"]
+mod tests;

@@ -1,53 +1,58 @@
-//! stub
+//! A position in a run of files: a level, or the inputs of a compaction.
+//!
+//! Creating one reads nothing and copies nothing but a reference to the level; a file is opened when it is reached. The
+//! files are kept alive, on disk too, by the iterator.
+
 use super::file_metadata::FileMetaData;
+use super::level::Level;
 use crate::error::Result;
 use crate::format::internal_key::InternalKeyComparator;
-use crate::iterator::InternalIterator;
+use crate::iterator::two_level::{Parts, TwoLevelIterator};
 use crate::table::TableReadOptions;
 use crate::table::cache::TableCache;
+use crate::table::iterator::TableIterator;
 use std::sync::Arc;
 
+/// The tables of a run, each a part.
+pub struct Tables {
+    comparator: InternalKeyComparator,
+    files: Level,
+    cache: Arc<TableCache>,
+    read: TableReadOptions,
+}
+
+impl Parts for Tables {
+    type Iter = TableIterator;
+
+    fn count(&self) -> usize {
+        self.files.len()
+    }
+
+    fn find(&self, target: &[u8]) -> usize {
+        self.files.find_file(&self.comparator, target)
+    }
+
+    fn open(&self, index: usize) -> Result<TableIterator> {
+        let file: &FileMetaData = &self.files[index];
+        Ok(file.table(&self.cache)?.iter(self.read))
+    }
+}
+
 /// A position in a run of files whose keys do not overlap, in order; opens a file only when it gets there.
-pub struct LevelIterator {}
+pub type LevelIterator = TwoLevelIterator<Tables>;
 
 impl LevelIterator {
-    /// Iterates over `files`.
+    /// Iterates over `files`: a version's level (`version.levels[n].clone()` shares it), or a `Vec` of files in order.
     pub fn new(
         comparator: InternalKeyComparator,
-        files: Vec<Arc<FileMetaData>>,
+        files: impl Into<Level>,
         cache: Arc<TableCache>,
         read: TableReadOptions,
     ) -> Self {
-        todo!()
+        TwoLevelIterator::over(Tables { comparator, files: files.into(), cache, read })
     }
 }
 
-impl InternalIterator for LevelIterator {
-    fn valid(&self) -> bool {
-        todo!()
-    }
-    fn seek_to_first(&mut self) {
-        todo!()
-    }
-    fn seek_to_last(&mut self) {
-        todo!()
-    }
-    fn seek(&mut self, target: &[u8]) {
-        todo!()
-    }
-    fn next(&mut self) {
-        todo!()
-    }
-    fn prev(&mut self) {
-        todo!()
-    }
-    fn key(&self) -> &[u8] {
-        todo!()
-    }
-    fn value(&self) -> &[u8] {
-        todo!()
-    }
-    fn status(&self) -> Result<()> {
-        todo!()
-    }
-}
+#[cfg(test)]
+#[path = "level_iterator_tests.rs"]
+mod tests;

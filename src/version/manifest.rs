@@ -1,67 +1,224 @@
-//! stub
+//! The file that says which files make up the database: a sequence of version edits, and CURRENT, which names
+//! it.
+//!
+//! CURRENT changes by one rename, when all that the new MANIFEST says is durable under a durable name. An
+//! edit is part of the database's state once it was appended and synced; after a failure in either nobody
+//! knows whether it is, and the same goes for a failed rename: then nothing may be deleted on the strength of
+//! one outcome, and the only cure is another new MANIFEST.
+//!
+//! One thread at a time.
+
 use super::version_edit::VersionEdit;
-use crate::env::Env;
+use crate::env::{CreateMode, Env, read_file};
 use crate::error::{Error, Result};
-use std::path::Path;
+use crate::format::file_name::{self, FileType};
+use crate::record::reader::{ReadOutcome, RecordReader};
+use crate::record::writer::RecordWriter;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// CURRENT is a name and a line feed; whatever is longer is none.
+const MAX_CURRENT_SIZE: u64 = 1024;
+
+/// A MANIFEST longer than this is not read. (A hundred million edits; every open starts a new one.)
+const MAX_MANIFEST_SIZE: u64 = 16 << 30;
+
 /// A MANIFEST, all of whose edits were read.
+#[derive(Debug)]
 pub struct RecoveredManifest {
     /// Its number.
     pub number: u64,
-    /// The edits, in order.
+    /// The edits, in order (empty if `recover_with` handed them over).
     pub edits: Vec<VersionEdit>,
-    /// Bytes of it; and whether its tail was whole.
+    /// Bytes of it.
     pub file_size: u64,
-    /// Does the last record end where the file ends?
+    /// Does the last record end where the file ends, so that it may be appended to?
     pub clean_end: bool,
 }
 
-/// Reads CURRENT (strict: exactly `MANIFEST-<digits>\n`), then every edit of that MANIFEST. A torn tail ends it; damage inside is
-/// Corruption. CURRENT missing: NotFound. CURRENT naming a missing file: Corruption.
+/// Reads CURRENT (strict: exactly `MANIFEST-<digits>\n`), then every edit of that MANIFEST. A torn tail ends
+/// it; damage inside is Corruption. CURRENT missing: NotFound. CURRENT naming a missing file: Corruption.
 pub fn recover(env: &Arc<dyn Env>, db: &Path) -> Result<RecoveredManifest> {
-    todo!()
+    let mut edits = Vec::new();
+    let recovered = recover_with(env, db, &mut |edit| {
+        edits.push(edit);
+        Ok(())
+    })?;
+    Ok(RecoveredManifest { edits, ..recovered })
+}
+
+/// As `recover`, but hands each edit over as it is read, so that a long history of files that are gone need
+/// not be in memory at once.
+pub fn recover_with(
+    env: &Arc<dyn Env>,
+    db: &Path,
+    apply: &mut dyn FnMut(VersionEdit) -> Result<()>,
+) -> Result<RecoveredManifest> {
+    let (path, number) = read_current(env, db)?;
+    let file = match env.open_sequential(&path) {
+        Err(error) if error.is_not_found() => {
+            let what = format!("CURRENT points to a non-existent file: {}", error.message());
+            return Err(Error::corruption(what));
+        }
+        result => result?,
+    };
+    let file_size = env.file_size(&path)?;
+    if file_size > MAX_MANIFEST_SIZE {
+        let what = format_args!("{file_size} bytes are too many for a MANIFEST");
+        return Err(Error::corruption_in(&path, what));
+    }
+    let mut reader = RecordReader::new(file, path.clone());
+    let mut record = Vec::new();
+    loop {
+        match reader.read_record(&mut record)? {
+            ReadOutcome::Record => {}
+            ReadOutcome::End => break,
+            ReadOutcome::Damage(damage) => return Err(damage.error),
+            // Each edit is synced before the next is written, so what is behind a hole shows that the hole
+            // was synced once.
+            ReadOutcome::Hole(offset) => {
+                let what = format_args!("zeroed space at offset {offset}, with records behind it");
+                return Err(Error::corruption_in(&path, what));
+            }
+        }
+        let edit = VersionEdit::decode(&record).map_err(|error| {
+            let offset = reader.record_offset();
+            Error::corruption_in(&path, format_args!("{} in the record at offset {offset}", error.message()))
+        })?;
+        apply(edit)?;
+    }
+    // A MANIFEST under a name that we would not give it is read, but never appended to.
+    let clean_end = reader.end_of_last_record() == file_size && path == file_name::manifest(db, number);
+    Ok(RecoveredManifest { number, edits: Vec::new(), file_size, clean_end })
+}
+
+/// The MANIFEST that CURRENT names: its path and number.
+fn read_current(env: &Arc<dyn Env>, db: &Path) -> Result<(PathBuf, u64)> {
+    let path = file_name::current(db);
+    let contents = read_file(env.as_ref(), &path, MAX_CURRENT_SIZE)?;
+    let malformed = |why: &str| {
+        let what = format_args!("CURRENT file {why}: it must hold `MANIFEST-<number>` and a line feed");
+        Err(Error::corruption_in(&path, what))
+    };
+    if contents.is_empty() {
+        return malformed("is empty");
+    }
+    let Some(name) = contents.strip_suffix(b"\n") else {
+        return malformed("does not end with newline");
+    };
+    // A name of that form has no other byte than letters, a dash and digits: no second line, no NUL, no slash.
+    let Ok(name) = std::str::from_utf8(name) else { return malformed("does not name a MANIFEST") };
+    match file_name::parse(OsStr::new(name)) {
+        Some(FileType::Manifest(number)) => Ok((db.join(name), number)),
+        _ => malformed("does not name a MANIFEST"),
+    }
 }
 
 /// Appends edits to a MANIFEST.
 pub struct ManifestWriter {
     number: u64,
+    writer: RecordWriter,
+    record: Vec<u8>,
 }
 
 impl ManifestWriter {
-    /// Writes a new MANIFEST `number` that begins with `snapshot` (edits that describe the whole state), and makes CURRENT name it, in
-    /// the order of RELIABILITY.md 1.6: write, fdatasync, fsync(dir), tmp (`<number>.dbtmp`), fdatasync, rename, fsync(dir). On an error before the rename the
-    /// new files are removed (best effort); from the rename on both MANIFESTs are left.
+    /// Writes a new MANIFEST `number` that begins with `snapshot` (edits that describe the whole state), and
+    /// makes CURRENT name it, in this order: write, fdatasync, fsync(dir), tmp (`<number>.dbtmp`), fdatasync,
+    /// rename, fsync(dir). On an error before the rename the new files are removed (best effort); from the
+    /// rename on both MANIFESTs are left.
     pub fn create(
         env: &Arc<dyn Env>,
         db: &Path,
         number: u64,
         snapshot: &[VersionEdit],
     ) -> std::result::Result<Self, ManifestError> {
-        todo!()
+        let not_current = |error| ManifestError { error, may_be_current: false };
+        let path = file_name::manifest(db, number);
+        // A file that is there already is somebody else's: it is not removed.
+        let file = env.create_writable(&path, CreateMode::New).map_err(not_current)?;
+        let mut manifest = ManifestWriter { number, writer: RecordWriter::new(file, 0), record: Vec::new() };
+        let prepared = manifest.write_durably(env, db, snapshot).and_then(|()| {
+            let temp = file_name::temp(db, number);
+            write_temp(env, &temp, number).inspect_err(|_| drop(env.remove_file(&temp)))
+        });
+        if let Err(error) = prepared {
+            let _ = manifest.writer.close();
+            let _ = env.remove_file(&path);
+            return Err(not_current(error));
+        }
+        env.rename(&file_name::temp(db, number), &file_name::current(db))
+            .and_then(|()| env.sync_dir(db))
+            .map_err(|error| ManifestError { error, may_be_current: true })?;
+        Ok(manifest)
     }
+
+    fn write_durably(&mut self, env: &Arc<dyn Env>, db: &Path, edits: &[VersionEdit]) -> Result<()> {
+        for edit in edits {
+            self.write(edit)?;
+        }
+        self.writer.sync()?;
+        env.sync_dir(db)
+    }
+
     /// Goes on with MANIFEST `number`, `size` bytes, which ended cleanly.
     pub fn reopen(env: &Arc<dyn Env>, db: &Path, number: u64, size: u64) -> Result<Self> {
-        todo!()
+        let path = file_name::manifest(db, number);
+        let found = env.file_size(&path)?;
+        if found != size {
+            let what = format_args!("expected a MANIFEST of {size} bytes to go on with, found {found}");
+            return Err(Error::corruption_in(&path, what));
+        }
+        let file = env.create_writable(&path, CreateMode::Append)?;
+        Ok(ManifestWriter { number, writer: RecordWriter::new(file, size), record: Vec::new() })
     }
-    /// Appends one edit and makes it durable. After an error its outcome is unknown: never use this writer again.
+
+    /// Appends one edit and makes it durable. After an error its outcome is unknown: never use this writer
+    /// again (it refuses).
     pub fn append(&mut self, edit: &VersionEdit) -> Result<()> {
-        todo!()
+        self.write(edit)?;
+        self.writer.sync()
     }
+
+    fn write(&mut self, edit: &VersionEdit) -> Result<()> {
+        self.record.clear();
+        edit.encode(&mut self.record);
+        self.writer.add_record(&self.record)
+    }
+
+    /// Closes the file. Every edit is durable already.
+    pub fn close(&mut self) -> Result<()> {
+        self.writer.close()
+    }
+
     /// Its number.
     pub fn number(&self) -> u64 {
         self.number
     }
+
     /// Bytes.
     pub fn file_size(&self) -> u64 {
-        todo!()
+        self.writer.file_size()
     }
 }
 
+/// Writes what is to become CURRENT, durably but for its name.
+fn write_temp(env: &Arc<dyn Env>, path: &Path, manifest_number: u64) -> Result<()> {
+    let mut file = env.create_writable(path, CreateMode::Truncate)?;
+    file.append(format!("MANIFEST-{manifest_number:06}\n").as_bytes())?;
+    file.sync()?;
+    file.close()
+}
+
 /// Why a MANIFEST could not be created, and whether CURRENT may name it nonetheless.
+#[derive(Debug)]
 pub struct ManifestError {
     /// The failure.
     pub error: Error,
     /// The rename was tried: the new MANIFEST must be kept.
     pub may_be_current: bool,
 }
+
+#[cfg(test)]
+#[path = "manifest_tests.rs"]
+mod tests;

@@ -2,8 +2,11 @@
 pub mod builder;
 pub mod file_metadata;
 pub mod get;
+pub mod level;
 pub mod level_iterator;
 pub mod manifest;
+#[cfg(test)]
+mod testing;
 #[allow(clippy::module_inception)]
 pub mod version;
 pub mod version_edit;

@@ -1,3 +1,6 @@
 //! The life of log files: create, append, sync, rotate, replay.
+//!
+//! A log is a record file (`record/`) whose records are write batches (`batch/`).
+
 pub mod replay;
 pub mod writer;

@@ -1,49 +1,194 @@
-//! stub
-use crate::env::{Env, LogFileOptions};
-use crate::error::Result;
-use std::path::Path;
+//! The log that is written to, and what is not durable yet of it and of the logs before it.
+//!
+//! What a successful `sync` promises holds for *everything* appended before it, so it makes durable, in this
+//! order: the older logs that have unsynced records, the names of logs (in their directory), this log. A new
+//! log's name is not durable until then: the directory is synced once for each log, not when it is created,
+//! since most writes never ask for it.
+//!
+//! One thread at a time. After any failed append, sync or close nobody knows what the files hold, so nothing
+//! is ever appended or synced again: every later call fails with the first error. What was acknowledged is
+//! still in memtables; when those are in durable tables, a new `WalWriter` may take over.
+
+use crate::env::{CreateMode, Env, LogFileOptions};
+use crate::error::{Error, Result};
+use crate::format::file_name;
+use crate::record::writer::RecordWriter;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// One log file.
+struct Log {
+    number: u64,
+    writer: RecordWriter,
+    /// It has records that were not synced.
+    is_dirty: bool,
+    /// A crash of the machine would leave its name in the directory.
+    is_name_durable: bool,
+}
 
 /// The log that is written to, and what is still not durable of it and of the logs before it.
 pub struct WalWriter {
-    number: u64,
+    env: Arc<dyn Env>,
+    db: PathBuf,
+    options: LogFileOptions,
+    current: Log,
+    /// Replaced logs with unsynced records, oldest first.
+    older: Vec<Log>,
+    failure: Option<Error>,
 }
 
 impl WalWriter {
-    /// Creates `<db>/<number>.log` (exclusively). `older` is the log it replaces, if any.
+    /// Creates `<db>/<number>.log` (exclusively). Logs that replace it later are made with the same options.
     pub fn create(env: &Arc<dyn Env>, db: &Path, number: u64, options: LogFileOptions) -> Result<Self> {
-        todo!()
+        let current = Self::create_log(env, db, number, options)?;
+        Ok(Self::with(env, db, options, current))
     }
-    /// Goes on with the log `number` that was closed cleanly at `size` bytes (reuse_logs).
-    pub fn reopen(env: &Arc<dyn Env>, db: &Path, number: u64, size: u64) -> Result<Self> {
-        todo!()
+
+    /// Goes on with the log `number` that was closed cleanly at `size` bytes (reuse_logs): it is as long, and
+    /// ends with the end of a record. Whether what it holds is durable is not known, so the first `sync`
+    /// makes it so.
+    pub fn reopen(
+        env: &Arc<dyn Env>,
+        db: &Path,
+        number: u64,
+        size: u64,
+        options: LogFileOptions,
+    ) -> Result<Self> {
+        let path = file_name::log(db, number);
+        let found = env.file_size(&path)?;
+        if found != size {
+            let what = format_args!("expected a log of {size} bytes to go on with, found {found}");
+            return Err(Error::corruption_in(&path, what));
+        }
+        let writer = RecordWriter::new(env.create_writable(&path, CreateMode::Append)?, size);
+        let current = Log { number, writer, is_dirty: true, is_name_durable: false };
+        Ok(Self::with(env, db, options, current))
     }
+
+    fn with(env: &Arc<dyn Env>, db: &Path, options: LogFileOptions, current: Log) -> Self {
+        let (env, db) = (Arc::clone(env), db.to_path_buf());
+        WalWriter { env, db, options, current, older: Vec::new(), failure: None }
+    }
+
+    fn create_log(env: &Arc<dyn Env>, db: &Path, number: u64, options: LogFileOptions) -> Result<Log> {
+        let file = env.create_log(&file_name::log(db, number), options)?;
+        Ok(Log { number, writer: RecordWriter::new(file, 0), is_dirty: false, is_name_durable: false })
+    }
+
     /// Its number.
+    #[inline]
     pub fn number(&self) -> u64 {
-        self.number
+        self.current.number
     }
-    /// Appends one batch; it has reached the system (survives `kill -9`) on return. After an error: poisoned.
-    pub fn add_record(&mut self, payload: &[u8]) -> Result<()> {
-        todo!()
-    }
-    /// Makes durable: every older log that is still dirty (H5), this log's name (H4), this log, in that order.
-    pub fn sync(&mut self) -> Result<()> {
-        todo!()
-    }
-    /// Goes over to a new log: the current one becomes an older log, which stays open until it is synced or released.
-    pub fn rotate(&mut self, number: u64) -> Result<()> {
-        todo!()
-    }
-    /// Forgets (closes) older logs with numbers below `min_log_number`: what they held is in durable tables.
-    pub fn release_older(&mut self, min_log_number: u64) {
-        todo!()
-    }
-    /// Closes all; the current log is cut to its length.
-    pub fn close(&mut self) -> Result<()> {
-        todo!()
-    }
+
     /// Bytes of the current log.
+    #[inline]
     pub fn file_size(&self) -> u64 {
-        todo!()
+        self.current.writer.file_size()
+    }
+
+    /// Has anything been appended that the last `sync` did not make durable?
+    pub fn has_unsynced_records(&self) -> bool {
+        self.current.is_dirty || !self.older.is_empty()
+    }
+
+    /// The error after which it refuses, if there was one.
+    pub fn poisoned(&self) -> Option<&Error> {
+        self.failure.as_ref()
+    }
+
+    /// Appends one batch; it has reached the system (survives `kill -9`) on return. After an error: poisoned.
+    #[inline]
+    pub fn add_record(&mut self, payload: &[u8]) -> Result<()> {
+        self.check()?;
+        self.current.is_dirty = true;
+        let result = self.current.writer.add_record(payload);
+        self.remember(result)
+    }
+
+    /// Makes durable: every older log that is still dirty, the names of the logs, this log, in that order.
+    /// After an error: poisoned; a failed sync is never tried again.
+    pub fn sync(&mut self) -> Result<()> {
+        self.check()?;
+        if !self.has_unsynced_records() {
+            return Ok(());
+        }
+        let result = self.sync_all();
+        self.remember(result)
+    }
+
+    fn sync_all(&mut self) -> Result<()> {
+        for log in &mut self.older {
+            log.writer.sync()?;
+            log.is_dirty = false;
+        }
+        if !self.current.is_name_durable || self.older.iter().any(|log| !log.is_name_durable) {
+            self.env.sync_dir(&self.db)?;
+            self.current.is_name_durable = true;
+        }
+        self.current.writer.sync()?;
+        self.current.is_dirty = false;
+        for mut log in self.older.drain(..) {
+            let _ = log.writer.close(); // all of it is durable: nothing is lost by this error
+        }
+        Ok(())
+    }
+
+    /// Goes over to a new log: the current one becomes an older log, which stays open until it is synced or
+    /// released. Where the new one can't be created, nothing changes and the current one goes on.
+    pub fn rotate(&mut self, number: u64) -> Result<()> {
+        self.check()?;
+        debug_assert!(number > self.current.number);
+        let new = Self::create_log(&self.env, &self.db, number, self.options)?;
+        let mut old = std::mem::replace(&mut self.current, new);
+        if old.is_dirty {
+            self.older.push(old);
+        } else {
+            let _ = old.writer.close(); // all of it is durable, or it is empty
+        }
+        Ok(())
+    }
+
+    /// Forgets (closes) older logs with numbers below `min_log_number`: what they held is in durable tables.
+    /// A failure to close one shows in the next append: the system may have lost records that a reader of the
+    /// logs would still go by.
+    pub fn release_older(&mut self, min_log_number: u64) {
+        for mut log in self.older.extract_if(.., |log| log.number < min_log_number) {
+            if let Err(error) = log.writer.close() {
+                self.failure.get_or_insert(error);
+            }
+        }
+    }
+
+    /// Closes all; the current log is cut to its length. Returns the first error, if only that of an earlier
+    /// operation.
+    pub fn close(&mut self) -> Result<()> {
+        for log in self.older.iter_mut().chain([&mut self.current]) {
+            if let Err(error) = log.writer.close() {
+                self.failure.get_or_insert(error);
+            }
+        }
+        self.older.clear();
+        self.check()
+    }
+
+    #[inline]
+    fn check(&self) -> Result<()> {
+        match &self.failure {
+            None => Ok(()),
+            Some(error) => Err(error.clone()),
+        }
+    }
+
+    #[inline]
+    fn remember(&mut self, result: Result<()>) -> Result<()> {
+        if let Err(error) = &result {
+            self.failure.get_or_insert(error.clone());
+        }
+        result
     }
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

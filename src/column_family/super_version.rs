@@ -1,0 +1,157 @@
+//! All that a read needs of one family, in one reference: the memtable, the immutable ones, the version.
+//!
+//! A super version never changes; another one is published when a memtable is rotated or a version installed. Who holds one
+//! holds its memtables and its files. The order in which a reader must look, the newest first, is the order of the fields.
+//!
+//! A reader takes the super version first and the sequence number after it: all that the sequence number covers is then in
+//! the super version or newer than it, so the view is a state the database was in.
+
+use crate::error::Result;
+use crate::format::internal_key::{InternalKeyComparator, LookupKey};
+use crate::iterator::InternalIterator;
+use crate::iterator::merging::MergingIterator;
+use crate::memtable::memtable::{Memtable, MemtableGet, MemtableIterator};
+use crate::table::TableReadOptions;
+use crate::table::iterator::TableIterator;
+use crate::version::file_metadata::FileMetaData;
+use crate::version::get::SeekCharge;
+use crate::version::level_iterator::LevelIterator;
+use crate::version::version::Version;
+use std::sync::Arc;
+
+/// The state of one family that reads see.
+pub struct SuperVersion {
+    /// The memtable that is written to.
+    pub memtable: Arc<Memtable>,
+    /// Memtables that wait for their flush, newest first.
+    pub immutables: Vec<Arc<Memtable>>,
+    /// The files.
+    pub version: Arc<Version>,
+}
+
+impl SuperVersion {
+    /// The value of the key as of the look-up's sequence number, handed to `found` uncopied; `None` where it has none.
+    #[inline]
+    pub fn get<R>(
+        &self,
+        read: TableReadOptions,
+        key: &LookupKey,
+        charge_seeks: bool,
+        found: impl FnOnce(&[u8]) -> R,
+    ) -> Result<(Option<R>, SeekCharge)> {
+        match self.memtable.get(key) {
+            MemtableGet::Value(value) => return Ok((Some(found(value)), None)),
+            MemtableGet::Deleted => return Ok((None, None)),
+            MemtableGet::Missing => {}
+        }
+        for memtable in &self.immutables {
+            match memtable.get(key) {
+                MemtableGet::Value(value) => return Ok((Some(found(value)), None)),
+                MemtableGet::Deleted => return Ok((None, None)),
+                MemtableGet::Missing => {}
+            }
+        }
+        self.version.get(read, key, charge_seeks, found)
+    }
+
+    /// Everything of the family, merged. An empty memtable is left out: what is written to it later is newer than the
+    /// iterator's sequence number, which the caller took after this super version.
+    pub fn iter(&self, comparator: &InternalKeyComparator, read: TableReadOptions) -> MergingIterator<ReadIterator> {
+        let mut children = Vec::with_capacity(self.immutables.len() + 2 + self.version.levels[0].len());
+        for memtable in std::iter::once(&self.memtable).chain(&self.immutables) {
+            if !memtable.is_empty() {
+                children.push(ReadIterator::Memtable(memtable.iter()));
+            }
+        }
+        for level in 0..self.version.levels.len() {
+            let files = &self.version.levels[level];
+            if level == 0 {
+                children.extend(files.iter().map(|file| self.level0_iterator(comparator, file, read)));
+            } else if !files.is_empty() {
+                children.push(ReadIterator::Level(LevelIterator::new(
+                    comparator.clone(),
+                    files.clone(),
+                    self.version.table_cache.clone(),
+                    read,
+                )));
+            }
+        }
+        MergingIterator::new(comparator.clone(), children)
+    }
+}
+
+impl SuperVersion {
+    /// A file of level 0. One that can't be opened becomes an iterator that shows the error when it is positioned.
+    fn level0_iterator(
+        &self,
+        comparator: &InternalKeyComparator,
+        file: &Arc<FileMetaData>,
+        read: TableReadOptions,
+    ) -> ReadIterator {
+        let cache = &self.version.table_cache;
+        match file.table(cache) {
+            Ok(table) => ReadIterator::Table(table.iter(read)),
+            Err(_) => ReadIterator::Level(LevelIterator::new(
+                comparator.clone(),
+                vec![file.clone()],
+                cache.clone(),
+                read,
+            )),
+        }
+    }
+}
+
+/// One source of a read.
+pub enum ReadIterator {
+    /// Memory.
+    Memtable(MemtableIterator),
+    /// One file of level 0.
+    Table(TableIterator),
+    /// The files of a deeper level (or one file that could not be opened yet, whose error shows when it is read).
+    Level(LevelIterator),
+}
+
+macro_rules! each {
+    ($self:ident, $iterator:ident => $body:expr) => {
+        match $self {
+            ReadIterator::Memtable($iterator) => $body,
+            ReadIterator::Table($iterator) => $body,
+            ReadIterator::Level($iterator) => $body,
+        }
+    };
+}
+
+impl InternalIterator for ReadIterator {
+    #[inline]
+    fn valid(&self) -> bool {
+        each!(self, iterator => iterator.valid())
+    }
+    fn seek_to_first(&mut self) {
+        each!(self, iterator => iterator.seek_to_first())
+    }
+    fn seek_to_last(&mut self) {
+        each!(self, iterator => iterator.seek_to_last())
+    }
+    fn seek(&mut self, target: &[u8]) {
+        each!(self, iterator => iterator.seek(target))
+    }
+    #[inline]
+    fn next(&mut self) {
+        each!(self, iterator => iterator.next())
+    }
+    #[inline]
+    fn prev(&mut self) {
+        each!(self, iterator => iterator.prev())
+    }
+    #[inline]
+    fn key(&self) -> &[u8] {
+        each!(self, iterator => iterator.key())
+    }
+    #[inline]
+    fn value(&self) -> &[u8] {
+        each!(self, iterator => iterator.value())
+    }
+    fn status(&self) -> Result<()> {
+        each!(self, iterator => iterator.status())
+    }
+}

@@ -1,0 +1,184 @@
+//! Which files must go together: the rules that make a set of files safe to merge into the next level.
+//!
+//! Pure functions over a version. Files of a level >= 1 are handled as index ranges, found by binary search.
+
+use super::compaction::{Compaction, CompactionReason};
+use super::picker::PickerOptions;
+use crate::format::NUM_LEVELS;
+use crate::format::internal_key::{InternalKeyComparator, SequenceNumber};
+use crate::version::file_metadata::FileMetaData;
+use crate::version::version::Version;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Inputs grow on the first side, and a manual compaction takes more files at once, up to this many times the size of an
+/// output, both sides together.
+const MAX_EXPANDED_OUTPUTS: u64 = 25;
+
+/// An output ends where it overlaps more than this many outputs' worth of the level behind: its own compaction would be big.
+const MAX_GRANDPARENT_OUTPUTS: u64 = 10;
+
+/// Deletions whose keys take less than this are not worth a compaction of their own.
+const MIN_DELETION_BYTES: u64 = 4 << 10;
+
+/// Bytes of files. (Sizes come from the MANIFEST: a sum of false ones must not overflow.)
+pub(super) fn total_bytes<'a>(files: impl IntoIterator<Item = &'a Arc<FileMetaData>>) -> u64 {
+    files.into_iter().fold(0, |sum: u64, file| sum.saturating_add(file.file_size))
+}
+
+/// The first and the last user key of files; `None` if there are none.
+pub(super) fn user_key_range<'a>(
+    comparator: &InternalKeyComparator,
+    files: impl IntoIterator<Item = &'a Arc<FileMetaData>>,
+) -> Option<(&'a [u8], &'a [u8])> {
+    files.into_iter().map(|file| (file.smallest.user_key(), file.largest.user_key())).reduce(
+        |(smallest, largest), (first, last)| {
+            let first_is_less = comparator.compare_user_keys(first, smallest).is_lt();
+            let last_is_greater = comparator.compare_user_keys(last, largest).is_gt();
+            (if first_is_less { first } else { smallest }, if last_is_greater { last } else { largest })
+        },
+    )
+}
+
+/// Is the file mostly deletions that are worth a compaction, and that no snapshot needs any more? Only a file that is wholly old
+/// counts, and only one that says so: where a rewrite could not drop them, it would be chosen again and again.
+pub(super) fn is_full_of_deletions(file: &FileMetaData, oldest_snapshot: SequenceNumber) -> bool {
+    let Some(properties) = file.properties() else { return false };
+    let average_key = properties.raw_key_size / properties.num_entries.max(1);
+    properties.num_deletions.saturating_mul(2) > properties.num_entries
+        && properties.num_deletions.saturating_mul(average_key) >= MIN_DELETION_BYTES
+        && (1..=oldest_snapshot).contains(&properties.largest_sequence)
+}
+
+/// The files of a level >= 1 that overlap the user keys [smallest, largest].
+pub(super) fn overlapping(
+    comparator: &InternalKeyComparator,
+    files: &[Arc<FileMetaData>],
+    smallest: &[u8],
+    largest: &[u8],
+) -> Range<usize> {
+    let start =
+        files.partition_point(|file| comparator.compare_user_keys(file.largest.user_key(), smallest).is_lt());
+    let count = files[start..]
+        .partition_point(|file| comparator.compare_user_keys(file.smallest.user_key(), largest).is_le());
+    start..start + count
+}
+
+/// Adds the neighbours that share a user key with the first or the last file of the range, and theirs.
+pub(super) fn grow_to_whole_user_keys(
+    comparator: &InternalKeyComparator,
+    files: &[Arc<FileMetaData>],
+    mut range: Range<usize>,
+) -> Range<usize> {
+    if range.is_empty() {
+        return range;
+    }
+    let shares_user_key = |left: usize| {
+        let (left, right) = (files[left].largest.user_key(), files[left + 1].smallest.user_key());
+        comparator.compare_user_keys(left, right).is_eq()
+    };
+    while range.start > 0 && shares_user_key(range.start - 1) {
+        range.start -= 1;
+    }
+    while range.end < files.len() && shares_user_key(range.end - 1) {
+        range.end += 1;
+    }
+    range
+}
+
+/// The files of a level that must go along when the user keys [smallest, largest] are compacted from, or into, it.
+fn whole_overlap(version: &Version, level: usize, smallest: &[u8], largest: &[u8]) -> Vec<Arc<FileMetaData>> {
+    if level == 0 {
+        return version.overlapping_files(0, Some(smallest), Some(largest)); // overlapping ones, transitively
+    }
+    let (comparator, files) = (&version.comparator, &version.levels[level][..]);
+    let range = overlapping(comparator, files, smallest, largest);
+    files[grow_to_whole_user_keys(comparator, files, range)].to_vec()
+}
+
+/// How many bytes a compaction may take of both levels by its own choice.
+pub(super) fn max_expanded_bytes(options: &PickerOptions<'_>) -> u64 {
+    options.max_file_size.saturating_mul(MAX_EXPANDED_OUTPUTS)
+}
+
+fn is_any_busy(files: &[Arc<FileMetaData>]) -> bool {
+    files.iter().any(|file| file.is_being_compacted())
+}
+
+/// The smallest safe compaction of `seeds` (not empty; files of `level`), widened on the side of `level` where that costs nothing
+/// at the output level. `None` where it would take what another compaction is reading, or write where another is writing.
+pub(super) fn complete(
+    version: &Arc<Version>,
+    options: &PickerOptions<'_>,
+    reason: CompactionReason,
+    level: usize,
+    seeds: &[Arc<FileMetaData>],
+) -> Option<Compaction> {
+    let comparator = &version.comparator;
+    // One compaction of level 0 at a time: a second would have to know the first one's ranges at every flush.
+    if level == 0 && is_any_busy(&version.levels[0]) {
+        return None;
+    }
+    let output_level = (level + 1).min(NUM_LEVELS - 1);
+    let (smallest, largest) = user_key_range(comparator, seeds)?;
+    let mut inputs = [whole_overlap(version, level, smallest, largest), Vec::new()];
+    if output_level != level {
+        let (smallest, largest) = user_key_range(comparator, &inputs[0])?;
+        inputs[1] = whole_overlap(version, output_level, smallest, largest);
+        grow_first_side(version, options, level, &mut inputs);
+    }
+    if is_any_busy(&inputs[0]) || is_any_busy(&inputs[1]) {
+        return None;
+    }
+    let (smallest, largest) = user_key_range(comparator, inputs.iter().flatten())?;
+    if options.running.overlaps(comparator, output_level, smallest, largest) {
+        return None;
+    }
+    let grandparents = match version.levels.get(output_level + 1) {
+        Some(files) => files[overlapping(comparator, files, smallest, largest)].to_vec(),
+        None => Vec::new(),
+    };
+
+    let drops_deletions = inputs[0].iter().any(|file| is_full_of_deletions(file, options.oldest_snapshot));
+    let last = inputs[0].iter().max_by(|a, b| comparator.compare(a.largest.encoded(), b.largest.encoded()));
+    let compact_pointer = last.filter(|_| output_level != level).map(|file| file.largest.clone());
+    Some(Compaction {
+        reason,
+        level,
+        output_level,
+        inputs,
+        grandparents,
+        max_output_file_size: options.max_file_size,
+        max_grandparent_overlap: options.max_file_size.saturating_mul(MAX_GRANDPARENT_OUTPUTS),
+        version: version.clone(),
+        compact_pointer,
+        drops_deletions,
+    })
+}
+
+/// Takes more files of `level`, where the output level's files in hand cover them already: they come along for the price of
+/// reading them. Not beyond `max_expanded_bytes`, nor into another compaction.
+fn grow_first_side(
+    version: &Version,
+    options: &PickerOptions<'_>,
+    level: usize,
+    inputs: &mut [Vec<Arc<FileMetaData>>; 2],
+) {
+    let comparator = &version.comparator;
+    if inputs[1].is_empty() {
+        return;
+    }
+    let Some((smallest, largest)) = user_key_range(comparator, inputs.iter().flatten()) else { return };
+    let grown = whole_overlap(version, level, smallest, largest);
+    if grown.len() <= inputs[0].len()
+        || is_any_busy(&grown)
+        || total_bytes(grown.iter().chain(&inputs[1])) > max_expanded_bytes(options)
+    {
+        return;
+    }
+    let Some((smallest, largest)) = user_key_range(comparator, &grown) else { return };
+    // The grown side covers the old one, so the same number of files means the same files.
+    if whole_overlap(version, level + 1, smallest, largest).len() == inputs[1].len() {
+        inputs[0] = grown;
+    }
+}

@@ -1,0 +1,645 @@
+use super::super::test_support::*;
+use super::*;
+use crate::format::internal_key::MAX_SEQUENCE;
+use crate::format::internal_key::ValueType;
+use crate::table::properties::TableProperties;
+use crate::util::random::Random;
+
+const NO_POINTERS: [Option<InternalKey>; NUM_LEVELS] = [const { None }; NUM_LEVELS];
+
+/// Numbers of the inputs of the level, and of the output level.
+fn inputs_of(compaction: &Compaction) -> (Vec<u64>, Vec<u64>) {
+    (numbers(&compaction.inputs[0]), numbers(&compaction.inputs[1]))
+}
+
+fn pick(version: &Arc<Version>) -> Option<Compaction> {
+    pick_size(version, &OPTIONS, &NO_POINTERS)
+}
+
+fn mark(version: &Version, number: u64) {
+    let file = version.levels.iter().flatten().find(|file| file.number == number).unwrap();
+    file.set_being_compacted(true);
+}
+
+// Scores.
+
+#[test]
+fn level_0_is_due_by_its_number_of_files_and_deeper_levels_by_bytes() {
+    let version = version(&[
+        (0, vec![file(2, "a", "z"), file(1, "a", "z")]),
+        (1, vec![sized_file(3, "a", "b", 15 * MB)]),
+        (2, vec![sized_file(4, "a", "b", 150 * MB)]),
+        (3, vec![sized_file(5, "a", "b", 500 * MB)]),
+        (6, vec![sized_file(6, "a", "b", u64::MAX)]),
+    ]);
+    let scores: Vec<f64> = (0..NUM_LEVELS).map(|level| score(&version, level, &OPTIONS)).collect();
+    assert_eq!(scores, [0.5, 1.5, 1.5, 0.5, 0.0, 0.0, 0.0]);
+    assert!(needs_compaction(&version, &OPTIONS));
+}
+
+#[test]
+fn files_being_compacted_do_not_count() {
+    let version = version(&[
+        (0, vec![file(5, "a", "z"), file(4, "a", "z"), file(3, "a", "z"), file(2, "a", "z")]),
+        (1, vec![sized_file(10, "a", "b", 9 * MB), sized_file(11, "c", "d", 9 * MB)]),
+    ]);
+    assert!(needs_compaction(&version, &OPTIONS));
+    mark(&version, 4);
+    mark(&version, 11);
+    assert_eq!(score(&version, 0, &OPTIONS), 0.0, "level 0 is compacted once at a time");
+    assert_eq!(score(&version, 1, &OPTIONS), 0.9);
+    assert!(!needs_compaction(&version, &OPTIONS));
+}
+
+#[test]
+fn false_file_sizes_do_not_overflow() {
+    let huge = |number, smallest, largest| sized_file(number, smallest, largest, u64::MAX);
+    let version = version(&[
+        (1, vec![huge(1, "a", "b"), huge(2, "c", "d")]),
+        (2, vec![huge(3, "a", "b"), huge(4, "c", "d")]),
+        (3, vec![huge(5, "a", "b"), huge(6, "c", "d")]),
+    ]);
+    let compaction = pick(&version).unwrap();
+    assert_eq!(compaction.input_bytes(), u64::MAX);
+    assert!(!compaction.is_trivial_move());
+    assert!(matches!(pick_manual(&version, &OPTIONS, 1, None, None), ManualPick::Run { .. }));
+}
+
+// Which level, which file.
+
+#[test]
+fn an_empty_version_has_nothing_to_do() {
+    let version = version(&[]);
+    assert!(pick(&version).is_none());
+    assert!(matches!(pick_manual(&version, &OPTIONS, 0, None, None), ManualPick::Done));
+    assert!(matches!(pick_manual(&version, &OPTIONS, 6, None, None), ManualPick::Done));
+}
+
+#[test]
+fn the_level_of_the_highest_score_is_first_and_the_next_one_where_it_is_busy() {
+    let version = version(&[
+        (1, vec![sized_file(1, "a", "b", 20 * MB)]),
+        (2, vec![sized_file(2, "a", "c", 300 * MB)]),
+        (3, vec![file(3, "a", "b")]),
+    ]);
+    assert_eq!(inputs_of(&pick(&version).unwrap()), (vec![2], vec![3]));
+    mark(&version, 3);
+    assert_eq!(inputs_of(&pick(&version).unwrap()), (vec![1], vec![2]));
+}
+
+#[test]
+fn a_level_is_compacted_round_robin() {
+    let version = version(&[(
+        1,
+        vec![
+            sized_file(1, "a", "c", 9 * MB),
+            sized_file(2, "d", "f", 9 * MB),
+            sized_file(3, "g", "i", 9 * MB),
+        ],
+    )]);
+    let mut pointers = NO_POINTERS;
+    let mut picked = Vec::new();
+    for _ in 0..4 {
+        let compaction = pick_size(&version, &OPTIONS, &pointers).unwrap();
+        picked.extend(numbers(&compaction.inputs[0]));
+        pointers[1] = compaction.compact_pointer;
+        assert!(pointers[1].is_some());
+    }
+    assert_eq!(picked, [1, 2, 3, 1]);
+    mark(&version, 2);
+    pointers[1] = Some(key("c"));
+    assert_eq!(inputs_of(&pick_size(&version, &OPTIONS, &pointers).unwrap()).0, [3]);
+}
+
+#[test]
+fn level_0_takes_all_overlapping_files_transitively() {
+    let version = version(&[
+        (
+            0,
+            vec![
+                file(5, "s", "t"),
+                file(4, "c", "f"),
+                file(3, "e", "h"),
+                file(2, "a", "c"),
+                file(1, "x", "z"),
+            ],
+        ),
+        (1, vec![file(10, "b", "d"), file(11, "g", "g"), file(12, "i", "k"), file(13, "y", "y")]),
+    ]);
+    assert_eq!(inputs_of(&pick(&version).unwrap()), (vec![4, 3, 2], vec![10, 11]));
+}
+
+#[test]
+fn level_0_is_not_compacted_twice_at_once() {
+    let files: Vec<_> = (0..5).map(|i| file(9 - i, &format!("{i}0"), &format!("{i}9"))).collect();
+    let version = version(&[(0, files)]);
+    mark(&version, 5);
+    assert!(pick(&version).is_none());
+    assert!(pick_seek(&version, &OPTIONS, 0, &version.levels[0][0]).is_none());
+    assert!(matches!(pick_manual(&version, &OPTIONS, 0, None, None), ManualPick::Busy));
+}
+
+// Which files go together.
+
+#[test]
+fn files_that_share_a_boundary_user_key_go_together() {
+    // Old directories have the versions of one user key split over files: here k at the level, m, p, q and rs at the next.
+    let version = version(&[
+        (
+            1,
+            vec![
+                sized_file(1, "a", "k@9", 9 * MB),
+                sized_file(2, "k@8", "k@3", 9 * MB),
+                sized_file(3, "k@2", "l", 9 * MB),
+                sized_file(4, "s", "t", 9 * MB),
+            ],
+        ),
+        (
+            2,
+            vec![
+                file(10, "b", "m@9"),
+                file(11, "m@8", "p@9"),
+                file(12, "p@8", "q@9"),
+                file(13, "q@8", "r"),
+                file(14, "rr", "rs@9"),
+                file(15, "rs@8", "s"),
+            ],
+        ),
+    ]);
+    for seed in [1, 2, 3] {
+        let compaction = compaction_of(&version, 1, &[seed]);
+        assert_eq!(inputs_of(&compaction), (vec![1, 2, 3], vec![10, 11, 12, 13]), "from {seed}");
+    }
+    assert_eq!(inputs_of(&compaction_of(&version, 1, &[4])), (vec![4], vec![14, 15]));
+}
+
+#[test]
+fn inputs_grow_where_that_adds_nothing_at_the_output_level() {
+    let level2 = vec![file(10, "b", "h"), file(11, "j", "k")];
+    // Files 1 and 2 are covered by file 10; file 3 is not.
+    let version =
+        version(&[(1, vec![file(1, "c", "d"), file(2, "e", "f"), file(3, "g", "i")]), (2, level2.clone())]);
+    assert_eq!(inputs_of(&compaction_of(&version, 1, &[1])), (vec![1, 2, 3], vec![10]));
+    let version = super::super::test_support::version(&[
+        (1, vec![file(1, "c", "d"), file(2, "e", "f"), file(3, "g", "j")]),
+        (2, level2),
+    ]);
+    assert_eq!(inputs_of(&compaction_of(&version, 1, &[1])), (vec![1], vec![10]), "3 would add 11");
+}
+
+#[test]
+fn inputs_do_not_grow_beyond_25_outputs() {
+    let with_output_level_file = |bytes| {
+        version(&[
+            (1, vec![sized_file(1, "c", "d", 10 * MB), sized_file(2, "e", "f", 10 * MB)]),
+            (2, vec![sized_file(10, "b", "h", bytes)]),
+        ])
+    };
+    assert_eq!(inputs_of(&compaction_of(&with_output_level_file(30 * MB), 1, &[1])).0, [1, 2]);
+    assert_eq!(inputs_of(&compaction_of(&with_output_level_file(30 * MB + 1), 1, &[1])).0, [1]);
+}
+
+#[test]
+fn inputs_do_not_grow_into_another_compaction() {
+    let version = version(&[(1, vec![file(1, "c", "d"), file(2, "e", "f")]), (2, vec![file(10, "b", "h")])]);
+    mark(&version, 2);
+    assert_eq!(inputs_of(&compaction_of(&version, 1, &[1])).0, [1]);
+}
+
+#[test]
+fn grandparents_are_what_the_inputs_overlap_two_levels_down() {
+    let version = version(&[
+        (1, vec![file(1, "d", "e")]),
+        (2, vec![file(2, "c", "h")]),
+        (3, vec![file(3, "a", "b"), file(4, "b", "c"), file(5, "f", "g"), file(6, "i", "j")]),
+    ]);
+    let compaction = compaction_of(&version, 1, &[1]);
+    assert_eq!(numbers(&compaction.grandparents), [4, 5]);
+    assert_eq!(compaction.output_range(), (&b"c"[..], &b"h"[..]));
+    assert_eq!((compaction.num_input_files(), compaction.input_bytes()), (2, 2 * MB));
+}
+
+#[test]
+fn nothing_is_picked_whose_output_level_files_are_busy() {
+    let version = version(&[(1, vec![sized_file(1, "a", "c", 20 * MB)]), (2, vec![file(2, "b", "d")])]);
+    mark(&version, 2);
+    assert!(pick(&version).is_none());
+    assert!(pick_seek(&version, &OPTIONS, 1, &version.levels[1][0]).is_none());
+    assert!(matches!(pick_manual(&version, &OPTIONS, 1, None, None), ManualPick::Busy));
+}
+
+#[test]
+fn nothing_is_picked_that_would_write_into_the_range_of_a_running_compaction() {
+    // [a, c] and [x, z] are being merged into one output; then [d, e] came to the gap.
+    let before = version(&[(1, vec![file(1, "a", "c"), file(2, "x", "z")])]);
+    let mut running = RunningCompactions::new();
+    let first = compaction_of(&before, 1, &[1, 2]);
+    running.add(&first);
+    let mut files = before.levels[1].clone();
+    files.insert(1, sized_file(3, "d", "e", 20 * MB));
+    let now = version(&[(1, files)]);
+
+    let options = PickerOptions { running: &running, ..OPTIONS };
+    assert!(pick_size(&now, &options, &NO_POINTERS).is_none());
+    assert!(pick_seek(&now, &options, 1, &now.levels[1][1]).is_none());
+    let order = &now.comparator;
+    assert!(running.overlaps(order, 2, b"d", b"e"));
+    assert!(running.overlaps(order, 2, b"z", b"zz") && running.overlaps(order, 2, b"", b"a"));
+    assert!(!running.overlaps(order, 2, b"zz", b"zzz") && !running.overlaps(order, 1, b"d", b"e"));
+
+    running.remove(&first);
+    assert!(running.is_empty() && !before.levels[1][0].is_being_compacted());
+    let options = PickerOptions { running: &running, ..OPTIONS };
+    let third = &now.levels[1][1];
+    assert_eq!(inputs_of(&pick_seek(&now, &options, 1, third).unwrap()).0, [3]);
+}
+
+#[test]
+fn a_flush_is_not_placed_below_or_beside_the_output_of_a_running_compaction() {
+    let version = version(&[(0, vec![file(1, "d", "f")]), (1, vec![file(2, "p", "r")])]);
+    let mut running = RunningCompactions::new();
+    let order = &version.comparator;
+    assert_eq!(running.level_for_flush(order, 2, b"e", b"e"), 2);
+    running.add(&compaction_of(&version, 1, &[2]));
+    assert_eq!(running.level_for_flush(order, 2, b"q", b"q"), 1);
+    running.add(&compaction_of(&version, 0, &[1]));
+    assert_eq!(running.len(), 2);
+    assert_eq!(running.level_for_flush(order, 2, b"e", b"e"), 0);
+    assert_eq!(running.level_for_flush(order, 2, b"g", b"o"), 2);
+    assert_eq!(running.level_for_flush(order, 0, b"g", b"o"), 0);
+}
+
+// Moves.
+
+#[test]
+fn one_file_that_meets_nothing_is_moved() {
+    let version = version(&[
+        (1, vec![sized_file(1, "a", "c", 20 * MB)]),
+        (2, vec![file(2, "d", "e")]),
+        (3, vec![sized_file(3, "a", "c", 20 * MB)]),
+    ]);
+    let compaction = pick(&version).unwrap();
+    assert!(compaction.is_trivial_move());
+    assert_eq!(compaction.output_level, 2);
+    let manual = Compaction { reason: CompactionReason::Manual, ..compaction.clone() };
+    assert!(!manual.is_trivial_move(), "the user asked for work to be done");
+}
+
+#[test]
+fn a_file_is_not_moved_over_too_many_grandparents() {
+    let version = version(&[
+        (1, vec![sized_file(1, "a", "c", 20 * MB)]),
+        (3, vec![sized_file(3, "a", "b", 10 * MB), sized_file(4, "c", "d", 10 * MB + 1)]),
+    ]);
+    assert!(!pick(&version).unwrap().is_trivial_move());
+}
+
+#[test]
+fn files_that_share_a_user_key_are_not_moved_apart() {
+    let version = version(&[(1, vec![file(1, "a", "c@9"), file(2, "c@8", "d")])]);
+    let compaction = compaction_of(&version, 1, &[1]);
+    assert_eq!(inputs_of(&compaction).0, [1, 2]);
+    assert!(!compaction.is_trivial_move());
+}
+
+// Deletions.
+
+#[test]
+fn a_file_full_of_deletions_makes_its_level_due_and_is_first() {
+    for level in 0..NUM_LEVELS {
+        let version = version(&[(
+            level,
+            vec![
+                file_with_deletions(1, "a", "b", 4_000, 900),
+                file_with_deletions(2, "c", "d", 6_000, 900),
+                file(3, "e", "f"),
+            ],
+        )]);
+        assert_eq!(score(&version, level, &OPTIONS), 1.0, "level {level}");
+        let compaction = pick(&version).unwrap();
+        assert_eq!(inputs_of(&compaction), (vec![2], vec![]), "level {level}");
+        assert_eq!(compaction.output_level, (level + 1).min(6));
+        assert!(!compaction.is_trivial_move() && compaction.drops_deletions);
+        assert!(compaction.compact_pointer.is_none(), "the round goes on where it was");
+    }
+}
+
+#[test]
+fn deletions_that_a_snapshot_holds_are_not_rewritten_in_vain() {
+    let version = version(&[(6, vec![file_with_deletions(1, "a", "b", 9_000, 900)])]);
+    let options = PickerOptions { oldest_snapshot: 899, ..OPTIONS };
+    assert!(!needs_compaction(&version, &options));
+    assert!(pick_size(&version, &options, &NO_POINTERS).is_none());
+    let options = PickerOptions { oldest_snapshot: 900, ..OPTIONS };
+    assert!(pick_size(&version, &options, &NO_POINTERS).is_some());
+}
+
+#[test]
+fn few_or_unknown_deletions_make_nothing_due() {
+    let few = TableProperties {
+        num_entries: 100,
+        num_deletions: 100,
+        raw_key_size: 2_400,
+        largest_sequence: 900,
+        ..TableProperties::default()
+    };
+    let unknown_sequence = TableProperties { raw_key_size: 24_000, largest_sequence: 0, ..few.clone() };
+    for properties in [few, unknown_sequence] {
+        let file = FileMetaData::with_properties(1, MB, key("a"), key("b"), properties);
+        let version = version(&[(2, vec![Arc::new(file)])]);
+        assert!(!needs_compaction(&version, &OPTIONS));
+    }
+}
+
+#[test]
+fn a_level_due_for_deletions_alone_compacts_no_other_file() {
+    let version = version(&[(
+        2,
+        vec![file(1, "a", "b"), file_with_deletions(2, "c", "d", 9_000, 900), file(3, "e", "f")],
+    )]);
+    let mut running = RunningCompactions::new();
+    running.add(&pick(&version).unwrap());
+    let options = PickerOptions { running: &running, ..OPTIONS };
+    assert!(!needs_compaction(&version, &options));
+    assert!(pick_size(&version, &options, &NO_POINTERS).is_none());
+}
+
+// Seeks.
+
+#[test]
+fn a_file_read_in_vain_is_compacted_while_it_is_there() {
+    let version =
+        version(&[(2, vec![file(1, "a", "c")]), (3, vec![file(2, "b", "d")]), (6, vec![file(3, "a", "z")])]);
+    let compaction = pick_seek(&version, &OPTIONS, 2, &version.levels[2][0]).unwrap();
+    assert_eq!(inputs_of(&compaction), (vec![1], vec![2]));
+    assert_eq!(compaction.reason, CompactionReason::Seek);
+    assert!(pick_seek(&version, &OPTIONS, 2, &file(77, "a", "c")).is_none(), "it is gone");
+    assert!(pick_seek(&version, &OPTIONS, 6, &version.levels[6][0]).is_none(), "nothing is deeper");
+}
+
+// Manual.
+
+fn run(pick: ManualPick) -> (Compaction, Option<InternalKey>) {
+    match pick {
+        ManualPick::Run { compaction, next_begin } => (*compaction, next_begin),
+        ManualPick::Done => panic!("done"),
+        ManualPick::Busy => panic!("busy"),
+    }
+}
+
+fn seek_key(user: &str) -> InternalKey {
+    InternalKey::new(user.as_bytes(), MAX_SEQUENCE, ValueType::Value)
+}
+
+#[test]
+fn a_manual_compaction_takes_its_range_and_no_more() {
+    let version = version(&[
+        (0, vec![file(4, "p", "r"), file(3, "c", "e"), file(2, "d", "g"), file(1, "x", "z")]),
+        (3, vec![file(5, "a", "c"), file(6, "d", "e"), file(7, "f", "g"), file(8, "h", "i")]),
+    ]);
+    let (compaction, next) = run(pick_manual(&version, &OPTIONS, 0, Some(&seek_key("f")), Some(b"g")));
+    assert_eq!(inputs_of(&compaction).0, [3, 2]);
+    assert!(next.is_none());
+    let (compaction, next) = run(pick_manual(&version, &OPTIONS, 3, Some(&seek_key("e")), Some(b"f")));
+    assert_eq!(inputs_of(&compaction).0, [6, 7]);
+    assert!(next.is_none());
+    assert_eq!(compaction.reason, CompactionReason::Manual);
+    for (begin, end) in [("ga", "gz"), ("j", "z")] {
+        let pick = pick_manual(&version, &OPTIONS, 3, Some(&seek_key(begin)), Some(end.as_bytes()));
+        assert!(matches!(pick, ManualPick::Done), "{begin}..{end}");
+    }
+    let (compaction, _) = run(pick_manual(&version, &OPTIONS, 3, None, None));
+    assert_eq!(inputs_of(&compaction).0, [5, 6, 7, 8]);
+}
+
+#[test]
+fn a_manual_compaction_of_a_deep_level_goes_piece_by_piece() {
+    // Each file of level 1 meets 18 MB at level 2: two of them are within 50 MB.
+    let tenths = |number: u64, bytes| -> Vec<Arc<FileMetaData>> {
+        (0..5).map(|i| sized_file(number + i, &format!("{i}0"), &format!("{i}9"), bytes)).collect()
+    };
+    let version = version(&[(1, tenths(10, 2 * MB)), (2, tenths(20, 18 * MB))]);
+    let mut begin = None;
+    let mut pieces = Vec::new();
+    loop {
+        let (compaction, next) = run(pick_manual(&version, &OPTIONS, 1, begin.as_ref(), None));
+        pieces.push(inputs_of(&compaction));
+        begin = next;
+        if begin.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pieces, [(vec![10, 11], vec![20, 21]), (vec![12, 13], vec![22, 23]), (vec![14], vec![24])]);
+}
+
+#[test]
+fn a_manual_compaction_rewrites_the_last_level_in_place() {
+    let version = version(&[(
+        6,
+        (0..40).map(|i| sized_file(i + 1, &format!("{i:02}0"), &format!("{i:02}9"), 2 * MB)).collect(),
+    )]);
+    let (compaction, next) = run(pick_manual(&version, &OPTIONS, 6, None, None));
+    assert_eq!((compaction.level, compaction.output_level), (6, 6));
+    assert_eq!(compaction.inputs[0].len(), 25);
+    assert!(compaction.inputs[1].is_empty() && compaction.grandparents.is_empty());
+    assert!(!compaction.is_trivial_move() && compaction.compact_pointer.is_none());
+    let (compaction, next) = run(pick_manual(&version, &OPTIONS, 6, next.as_ref(), None));
+    assert_eq!((compaction.inputs[0].len(), compaction.inputs[0][0].number), (15, 26));
+    assert!(next.is_none());
+}
+
+#[test]
+fn a_piece_of_a_manual_compaction_holds_whole_user_keys() {
+    let version = version(&[(
+        2,
+        vec![
+            sized_file(1, "a", "c@9", 30 * MB),
+            sized_file(2, "c@8", "c@2", 30 * MB),
+            sized_file(3, "c@1", "d", 30 * MB),
+            sized_file(4, "e", "f", 30 * MB),
+        ],
+    )]);
+    let (compaction, next) = run(pick_manual(&version, &OPTIONS, 2, None, None));
+    assert_eq!(inputs_of(&compaction).0, [1, 2, 3]);
+    let (compaction, next) = run(pick_manual(&version, &OPTIONS, 2, next.as_ref(), None));
+    assert_eq!(inputs_of(&compaction).0, [4]);
+    assert!(next.is_none());
+}
+
+// Everything at once.
+
+/// A tree that flushes and compactions change while others run.
+#[derive(Default)]
+struct Tree {
+    levels: [Vec<Arc<FileMetaData>>; NUM_LEVELS],
+    running: RunningCompactions,
+    jobs: Vec<Compaction>,
+    next_number: u64,
+}
+
+fn user(file: &FileMetaData) -> (&[u8], &[u8]) {
+    (file.smallest.user_key(), file.largest.user_key())
+}
+
+fn overlap(a: (&[u8], &[u8]), b: (&[u8], &[u8])) -> bool {
+    a.0 <= b.1 && b.0 <= a.1
+}
+
+impl Tree {
+    /// As in old directories: a level 2 and a level 3 in which every file shares its last user key with the next one's first.
+    fn with_split_user_keys() -> Self {
+        let mut tree = Tree::default();
+        for (level, step) in [(2, 6), (3, 4)] {
+            for first in (0..90).step_by(step) {
+                let (first, last) = (format!("{first:02}@3"), format!("{:02}@7", first + step));
+                tree.add(level, &first, &last);
+            }
+        }
+        tree
+    }
+
+    fn add(&mut self, level: usize, smallest: &str, largest: &str) {
+        let deletions = if self.next_number.is_multiple_of(7) { 9_000 } else { 0 };
+        let file = file_with_deletions(self.next_number, smallest, largest, deletions, 900);
+        self.next_number += 1;
+        let files = &mut self.levels[level];
+        let index = if level == 0 {
+            0
+        } else {
+            files.partition_point(|other| other.smallest.user_key() < file.smallest.user_key())
+        };
+        files.insert(index, file);
+    }
+
+    fn version(&self) -> Arc<Version> {
+        version(&self.levels.clone().into_iter().enumerate().collect::<Vec<_>>())
+    }
+
+    fn flush(&mut self, first: u64, last: u64) {
+        let (smallest, largest) = (format!("{first:02}"), format!("{last:02}"));
+        let range = (smallest.as_bytes(), largest.as_bytes());
+        let is_free = |level: usize| !self.levels[level].iter().any(|file| overlap(user(file), range));
+        let level = if is_free(0) { (1..=2).take_while(|&level| is_free(level)).count() } else { 0 };
+        let order = &self.version().comparator;
+        let level = self.running.level_for_flush(order, level, range.0, range.1);
+        self.add(level, &smallest, &largest);
+    }
+
+    fn begin(&mut self, compaction: Compaction) {
+        self.check_inputs(&compaction);
+        self.running.add(&compaction);
+        self.jobs.push(compaction);
+    }
+
+    fn check_inputs(&self, compaction: &Compaction) {
+        let order = &compaction.version.comparator;
+        assert!(!compaction.inputs[0].is_empty());
+        assert!(compaction.inputs.iter().flatten().all(|file| !file.is_being_compacted()));
+        let is_input = |file: &Arc<FileMetaData>| {
+            compaction.inputs.iter().flatten().any(|input| input.number == file.number)
+        };
+        let output_range = compaction.output_range();
+        let first_side = inputs::user_key_range(order, &compaction.inputs[0]).unwrap();
+        for file in self.levels[compaction.level].iter().filter(|file| !is_input(file)) {
+            assert!(!overlap(user(file), first_side), "{} is left behind", file.number);
+        }
+        for file in self.levels[compaction.output_level].iter().filter(|file| !is_input(file)) {
+            assert!(!overlap(user(file), output_range), "{} would be overlapped", file.number);
+        }
+        for job in self.jobs.iter().filter(|job| job.output_level == compaction.output_level) {
+            assert!(!overlap(job.output_range(), output_range), "two write to the same place");
+        }
+        if compaction.is_trivial_move() {
+            assert_eq!(compaction.num_input_files(), 1);
+        }
+    }
+
+    /// Installs a job: outputs that cover its whole range, or a part of it, or none.
+    fn finish(&mut self, index: usize, random: &mut Random) {
+        let job = self.jobs.swap_remove(index);
+        self.running.remove(&job);
+        for (level, inputs) in [(job.level, &job.inputs[0]), (job.output_level, &job.inputs[1])] {
+            self.levels[level].retain(|file| !inputs.iter().any(|input| input.number == file.number));
+        }
+        let (smallest, largest) = job.output_range();
+        let [smallest, largest] =
+            [smallest, largest].map(|key| std::str::from_utf8(key).unwrap().to_string());
+        for file in &self.levels[job.output_level] {
+            let range = (smallest.as_bytes(), largest.as_bytes());
+            assert!(
+                job.output_level == 0 || !overlap(user(file), range),
+                "an output would overlap {}",
+                file.number
+            );
+        }
+        match random.uniform(4) {
+            0 => {}
+            1 if smallest < largest => {
+                self.add(job.output_level, &smallest, &smallest);
+                self.add(job.output_level, &largest, &largest);
+            }
+            _ => self.add(job.output_level, &smallest, &largest),
+        }
+    }
+}
+
+#[test]
+fn compactions_and_flushes_at_once_never_overlap_nor_leave_a_user_key_behind() {
+    let seed = 4711;
+    println!("seed {seed}");
+    let mut random = Random::new(seed);
+    let mut picked = 0;
+    for round in 0..100 {
+        let mut tree = if round % 2 == 0 { Tree::default() } else { Tree::with_split_user_keys() };
+        let mut pointers = NO_POINTERS;
+        for _ in 0..150 {
+            let version = tree.version();
+            let running = tree.running.clone();
+            let options = PickerOptions {
+                running: &running,
+                max_bytes_for_level_base: 2 * MB,
+                max_file_size: random.uniform(3) * MB,
+                ..OPTIONS
+            };
+            let level = random.uniform(NUM_LEVELS as u64) as usize;
+            let compaction = match random.uniform(6) {
+                0 => {
+                    let first = random.uniform(90);
+                    tree.flush(first, first + random.skewed(3));
+                    None
+                }
+                1 if !tree.jobs.is_empty() => {
+                    let index = random.uniform(tree.jobs.len() as u64) as usize;
+                    tree.finish(index, &mut random);
+                    None
+                }
+                2 => {
+                    let (first, last) = (random.uniform(100), random.uniform(100));
+                    let begin = seek_key(&format!("{first:02}"));
+                    match pick_manual(
+                        &version,
+                        &options,
+                        level,
+                        Some(&begin),
+                        Some(format!("{last:02}").as_bytes()),
+                    ) {
+                        ManualPick::Run { compaction, .. } => Some(*compaction),
+                        ManualPick::Done | ManualPick::Busy => None,
+                    }
+                }
+                3 => {
+                    version.levels[level].first().and_then(|file| pick_seek(&version, &options, level, file))
+                }
+                _ => pick_size(&version, &options, &pointers),
+            };
+            if let Some(compaction) = compaction {
+                if compaction.compact_pointer.is_some() {
+                    pointers[compaction.level] = compaction.compact_pointer.clone();
+                }
+                picked += 1;
+                tree.begin(compaction);
+            }
+        }
+    }
+    assert!(picked > 1_000, "only {picked}");
+}

@@ -1,0 +1,93 @@
+//! Versions made by hand, for tests of choosing.
+
+use super::compaction::{Compaction, CompactionReason};
+use super::inputs;
+use super::picker::PickerOptions;
+use super::running::RunningCompactions;
+use crate::comparator::bytewise;
+use crate::env::ReadMode;
+use crate::format::internal_key::{InternalKey, InternalKeyComparator, ValueType};
+use crate::options::Options;
+use crate::table::TableOptions;
+use crate::table::cache::TableCache;
+use crate::table::properties::TableProperties;
+use crate::version::file_metadata::FileMetaData;
+use crate::version::version::Version;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(super) const MB: u64 = 1 << 20;
+
+/// No compaction runs.
+pub(super) static NONE_RUNNING: RunningCompactions = RunningCompactions::new();
+
+/// Four files at level 0, 10 MB at level 1, outputs of 2 MB; no snapshot is older than 1000.
+pub(super) const OPTIONS: PickerOptions<'static> = PickerOptions {
+    level0_file_num_compaction_trigger: 4,
+    max_bytes_for_level_base: 10 * MB,
+    max_file_size: 2 * MB,
+    oldest_snapshot: 1000,
+    running: &NONE_RUNNING,
+};
+
+/// The internal key of `user@sequence`, or of `user`, at sequence 100.
+pub(super) fn key(text: &str) -> InternalKey {
+    let (user, sequence) = text.split_once('@').unwrap_or((text, "100"));
+    InternalKey::new(user.as_bytes(), sequence.parse().unwrap(), ValueType::Value)
+}
+
+pub(super) fn sized_file(number: u64, smallest: &str, largest: &str, bytes: u64) -> Arc<FileMetaData> {
+    Arc::new(FileMetaData::new(number, bytes, key(smallest), key(largest)))
+}
+
+/// A file of 1 MB.
+pub(super) fn file(number: u64, smallest: &str, largest: &str) -> Arc<FileMetaData> {
+    sized_file(number, smallest, largest, MB)
+}
+
+/// A file of 1 MB and 10,000 entries, so many of which are deletions, none newer than `largest_sequence`.
+pub(super) fn file_with_deletions(
+    number: u64,
+    smallest: &str,
+    largest: &str,
+    num_deletions: u64,
+    largest_sequence: u64,
+) -> Arc<FileMetaData> {
+    let properties = TableProperties {
+        num_entries: 10_000,
+        num_deletions,
+        raw_key_size: 240_000,
+        largest_sequence,
+        ..TableProperties::default()
+    };
+    Arc::new(FileMetaData::with_properties(number, MB, key(smallest), key(largest), properties))
+}
+
+/// A version of these files; those of level 0 in the order given, newest first.
+pub(super) fn version(levels: &[(usize, Vec<Arc<FileMetaData>>)]) -> Arc<Version> {
+    let mut files: [Vec<Arc<FileMetaData>>; 7] = Default::default();
+    for (level, of_level) in levels {
+        files[*level] = of_level.clone();
+    }
+    let options = Options::default();
+    let cache = TableCache::new(
+        options.env.clone(),
+        PathBuf::from("no directory"),
+        Arc::new(TableOptions::new(&options)),
+        ReadMode::Positioned,
+        10,
+    );
+    Arc::new(Version::from_levels(files, InternalKeyComparator::new(bytewise()), cache))
+}
+
+/// The compaction that has these files of `level` as its seeds.
+pub(super) fn compaction_of(version: &Arc<Version>, level: usize, numbers: &[u64]) -> Compaction {
+    let seeds: Vec<_> =
+        version.levels[level].iter().filter(|file| numbers.contains(&file.number)).cloned().collect();
+    inputs::complete(version, &OPTIONS, CompactionReason::Size, level, &seeds).unwrap()
+}
+
+/// The numbers of files.
+pub(super) fn numbers(files: &[Arc<FileMetaData>]) -> Vec<u64> {
+    files.iter().map(|file| file.number).collect()
+}

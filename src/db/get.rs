@@ -1,0 +1,60 @@
+//! Point reads.
+
+use super::Db;
+use super::state::DbInner;
+use crate::error::Result;
+use crate::format::internal_key::LookupKey;
+use crate::options::ReadOptions;
+use crate::table::TableReadOptions;
+use crate::version::file_metadata::FileMetaData;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+impl From<&ReadOptions> for TableReadOptions {
+    fn from(options: &ReadOptions) -> Self {
+        TableReadOptions { verify_checksums: options.verify_checksums, fill_cache: options.fill_cache }
+    }
+}
+
+impl Db {
+    /// The value of `key`; `None` where it has none.
+    pub fn get(&self, options: &ReadOptions, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.get_with(options, key, <[u8]>::to_vec)
+    }
+
+    /// Hands the value of `key` to `found`, uncopied, and returns what that returned; `None` where it has none. `found` may call
+    /// the database.
+    #[inline]
+    pub fn get_with<R>(&self, options: &ReadOptions, key: &[u8], found: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        self.inner.get_with(options, key, found)
+    }
+}
+
+impl DbInner {
+    #[inline]
+    fn get_with<R>(&self, options: &ReadOptions, key: &[u8], found: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        let view = self.family.super_version.with();
+        let sequence = options.snapshot.unwrap_or_else(|| self.last_sequence.load(Ordering::Acquire));
+        let key = LookupKey::new(key, sequence);
+        let (value, charge) = view.get(options.into(), &key, self.options.seek_compaction, found)?;
+        drop(view);
+        if let Some((level, file)) = charge {
+            self.charge_seek(level, file);
+        }
+        Ok(value)
+    }
+
+    /// A read went into `file` in vain; when that has happened too often, the file is compacted.
+    #[cold]
+    pub(super) fn charge_seek(&self, level: usize, file: Arc<FileMetaData>) {
+        if !file.charge_seek() {
+            return;
+        }
+        let mut state = self.state.lock();
+        if state.seek_candidate.is_none() {
+            state.seek_candidate = Some((level, file));
+            drop(state);
+            self.compaction_waker.wake();
+        }
+    }
+}

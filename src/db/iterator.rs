@@ -1,0 +1,282 @@
+//! The user's view: internal entries in, one live value a key out, at one sequence number.
+//!
+//! Forward, the internal iterator stands on the entry shown, and key and value are read in place. Backward, it stands before
+//! all versions of the key shown, and key and value are copies. A view is consistent for life; once the database is
+//! closed every move ends with an error.
+
+use super::state::DbInner;
+use crate::column_family::super_version::{ReadIterator, SuperVersion};
+use crate::error::{Error, Result};
+use crate::format::internal_key::{
+    InternalKeyComparator, LookupKey, ParsedInternalKey, SequenceNumber, ValueType, user_key,
+};
+use crate::iterator::InternalIterator;
+use crate::iterator::merging::MergingIterator;
+use crate::options::ReadOptions;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Forward,
+    Backward,
+}
+
+/// A position in the user's view of the database. Used by one thread at a time; may outlive the database, and then every move ends
+/// with an error. Dropping it lets go of the files it holds.
+pub struct DbIterator {
+    input: MergingIterator<ReadIterator>,
+    comparator: InternalKeyComparator,
+    sequence: SequenceNumber,
+    valid: bool,
+    direction: Direction,
+    /// Forward: the user key that is being skipped. Backward: the user key shown.
+    saved_key: Vec<u8>,
+    /// Backward: the value shown.
+    saved_value: Vec<u8>,
+    error: Option<Error>,
+    /// Kept for what it keeps alive; taken when the iterator is dropped.
+    view: Option<Arc<SuperVersion>>,
+    db: Arc<DbInner>,
+}
+
+impl DbIterator {
+    pub(super) fn new(db: &Arc<DbInner>, options: &ReadOptions) -> Self {
+        // The super version first, the sequence number after it: see `column_family/super_version.rs`.
+        let view = db.family.super_version.load();
+        let sequence = options.snapshot.unwrap_or_else(|| db.last_sequence.load(Ordering::Acquire));
+        DbIterator {
+            input: view.iter(&db.family.comparator, options.into()),
+            comparator: db.family.comparator.clone(),
+            sequence,
+            valid: false,
+            direction: Direction::Forward,
+            saved_key: Vec::new(),
+            saved_value: Vec::new(),
+            error: None,
+            view: Some(view),
+            db: db.clone(),
+        }
+    }
+
+    /// Does it stand on an entry?
+    #[inline]
+    pub fn valid(&self) -> bool {
+        self.valid
+    }
+
+    /// The user key; only while valid. Holds until the next move.
+    #[inline]
+    pub fn key(&self) -> &[u8] {
+        debug_assert!(self.valid);
+        match self.direction {
+            Direction::Forward => user_key(self.input.key()),
+            Direction::Backward => &self.saved_key,
+        }
+    }
+
+    /// The value; only while valid. Holds until the next move.
+    #[inline]
+    pub fn value(&self) -> &[u8] {
+        debug_assert!(self.valid);
+        match self.direction {
+            Direction::Forward => self.input.value(),
+            Direction::Backward => &self.saved_value,
+        }
+    }
+
+    /// The first error since the last seek. An iterator that met damage is not valid: a scan that ends is complete only if
+    /// this is `Ok`.
+    pub fn status(&self) -> Result<()> {
+        match &self.error {
+            Some(error) => Err(error.clone()),
+            None => self.input.status(),
+        }
+    }
+
+    /// Moves to the first key.
+    pub fn seek_to_first(&mut self) {
+        if self.begin(Direction::Forward) {
+            self.input.seek_to_first();
+            self.find_next_user_entry(false);
+        }
+    }
+
+    /// Moves to the last key.
+    pub fn seek_to_last(&mut self) {
+        if self.begin(Direction::Backward) {
+            self.input.seek_to_last();
+            self.find_previous_user_entry();
+        }
+    }
+
+    /// Moves to the first key at or after `target`.
+    pub fn seek(&mut self, target: &[u8]) {
+        if self.begin(Direction::Forward) {
+            let target = LookupKey::new(target, self.sequence);
+            self.input.seek(target.internal_key());
+            self.find_next_user_entry(false);
+        }
+    }
+
+    /// Moves to the next key. Not valid: stays so.
+    #[inline]
+    pub fn next(&mut self) {
+        if !self.valid || self.refused() {
+            return;
+        }
+        if self.direction == Direction::Backward {
+            self.turn_forward();
+        } else {
+            self.saved_key.clear();
+            self.saved_key.extend_from_slice(user_key(self.input.key()));
+            self.input.next();
+        }
+        self.find_next_user_entry(true);
+    }
+
+    /// Moves to the previous key. Not valid: stays so.
+    pub fn prev(&mut self) {
+        if !self.valid || self.refused() {
+            return;
+        }
+        if self.direction == Direction::Forward {
+            // Back over all versions of the key shown.
+            self.saved_key.clear();
+            self.saved_key.extend_from_slice(user_key(self.input.key()));
+            self.direction = Direction::Backward;
+            loop {
+                self.input.prev();
+                if !self.input.valid() {
+                    break;
+                }
+                let before = self.comparator.compare_user_keys(user_key(self.input.key()), &self.saved_key);
+                if before.is_lt() {
+                    break;
+                }
+            }
+        }
+        self.find_previous_user_entry();
+    }
+
+    /// Common to all seeks; false if the database is closed.
+    fn begin(&mut self, direction: Direction) -> bool {
+        self.direction = direction;
+        self.saved_key.clear();
+        self.saved_value.clear();
+        self.valid = false;
+        self.error = None;
+        !self.refused()
+    }
+
+    /// Is the database closed? Then the iterator ends here, with an error.
+    #[inline]
+    fn refused(&mut self) -> bool {
+        if self.db.is_closed() {
+            self.valid = false;
+            self.error.get_or_insert_with(|| self.db.closed_error());
+            return true;
+        }
+        false
+    }
+
+    /// From a backward position (before all versions of the key shown) to its first version.
+    fn turn_forward(&mut self) {
+        self.direction = Direction::Forward;
+        if self.input.valid() {
+            self.input.next();
+        } else {
+            self.input.seek_to_first();
+        }
+        // `saved_key` is the key shown: all of its versions are skipped.
+    }
+
+    /// Finds the first entry at or behind the input's position that is live at the sequence number. With `skipping`, entries of user
+    /// keys up to `saved_key` are passed over.
+    #[inline]
+    fn find_next_user_entry(&mut self, mut skipping: bool) {
+        while self.input.valid() {
+            let Some(entry) = ParsedInternalKey::parse(self.input.key()) else {
+                self.damaged();
+                return;
+            };
+            if entry.sequence <= self.sequence
+                && !(skipping && self.comparator.compare_user_keys(entry.user_key, &self.saved_key).is_le())
+            {
+                match entry.value_type {
+                    ValueType::Value => {
+                        self.valid = true;
+                        return;
+                    }
+                    ValueType::Deletion => {
+                        self.saved_key.clear();
+                        self.saved_key.extend_from_slice(entry.user_key);
+                        skipping = true;
+                    }
+                }
+            }
+            self.input.next();
+        }
+        self.valid = false;
+        self.saved_key.clear();
+    }
+
+    /// Finds the last user key at or before the input's position that is live, and leaves the input before all its versions.
+    fn find_previous_user_entry(&mut self) {
+        let mut is_live = false;
+        while self.input.valid() {
+            let Some(entry) = ParsedInternalKey::parse(self.input.key()) else {
+                self.damaged();
+                return;
+            };
+            if entry.sequence <= self.sequence {
+                if is_live && self.comparator.compare_user_keys(entry.user_key, &self.saved_key).is_lt() {
+                    break; // an earlier key: the one saved is the answer
+                }
+                // Versions come oldest first now: the last one seen decides.
+                match entry.value_type {
+                    ValueType::Deletion => {
+                        is_live = false;
+                        self.saved_key.clear();
+                        self.saved_value.clear();
+                    }
+                    ValueType::Value => {
+                        is_live = true;
+                        self.saved_key.clear();
+                        self.saved_key.extend_from_slice(entry.user_key);
+                        let value = self.input.value();
+                        self.saved_value.clear();
+                        self.saved_value.extend_from_slice(value);
+                    }
+                }
+            }
+            self.input.prev();
+        }
+        // An input that ended on damage has not shown every version of the key.
+        self.valid = is_live && (self.input.valid() || self.input.status().is_ok());
+        if !self.valid {
+            self.saved_key.clear();
+            self.saved_value.clear();
+            self.direction = Direction::Forward;
+        }
+    }
+
+    #[cold]
+    fn damaged(&mut self) {
+        self.valid = false;
+        self.error = Some(Error::corruption("corrupted internal key in DbIterator; repair the database"));
+    }
+}
+
+impl Drop for DbIterator {
+    fn drop(&mut self) {
+        // Files that only this iterator kept are removed by the flush worker, not by the caller's thread.
+        drop(self.view.take());
+        let input = std::mem::replace(&mut self.input, MergingIterator::new(self.comparator.clone(), Vec::new()));
+        drop(input);
+        if !self.db.obsolete.is_empty() && !self.db.is_closed() {
+            self.db.flush_waker.wake();
+        }
+    }
+}
+

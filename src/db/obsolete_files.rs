@@ -1,0 +1,86 @@
+//! Removes files that the last durable MANIFEST does not need.
+//!
+//! At open the directory is listed once; from then on numbers are removed as the last version that has them goes (tables),
+//! or as an edit that makes them unneeded is durable (logs, MANIFESTs). Nothing is removed after close: the directory may be
+//! another process's by then.
+
+use super::state::{DbInner, DbState};
+use crate::format::file_name::{self, FileType};
+use std::collections::HashSet;
+use std::path::Path;
+
+impl DbInner {
+    /// Removes the tables that no version refers to any more.
+    pub(super) fn remove_obsolete_tables(&self) {
+        for number in self.obsolete.take() {
+            if self.is_closed() {
+                return;
+            }
+            self.family.table_cache.evict(number);
+            let path = file_name::table(&self.path, number);
+            match self.env.remove_file(&path) {
+                Err(error) if error.is_not_found() => {
+                    self.remove_quietly(&file_name::old_table(&self.path, number));
+                }
+                result => self.note_removal(&path, result),
+            }
+        }
+    }
+
+    /// Removes the logs below `number`, which a durable edit has made unneeded.
+    pub(super) fn remove_logs(&self, numbers: &[u64]) {
+        for &number in numbers {
+            self.remove_quietly(&file_name::log(&self.path, number));
+        }
+    }
+
+    /// Takes the logs below `min_log_number` off the list.
+    pub(super) fn take_unneeded_logs(&self, state: &mut DbState, min_log_number: u64) -> Vec<u64> {
+        let (unneeded, needed) = state.logs.iter().partition(|&&number| number < min_log_number);
+        state.logs = needed;
+        unneeded
+    }
+
+    /// Removes every MANIFEST below `number`, the one CURRENT durably names.
+    pub(super) fn remove_manifests_before(&self, number: u64) {
+        let Ok(children) = self.env.children(&self.path) else { return };
+        for name in children {
+            if matches!(file_name::parse(&name), Some(FileType::Manifest(other)) if other < number) {
+                self.remove_quietly(&self.path.join(name));
+            }
+        }
+    }
+
+    /// Lists the directory and removes what the current state does not need. Only while nothing else runs: at open.
+    pub(super) fn remove_leftovers(&self, state: &DbState, manifest_number: u64) {
+        let Ok(children) = self.env.children(&self.path) else { return };
+        let live: HashSet<u64> = state.versions.current().levels.iter().flatten().map(|file| file.number).collect();
+        for name in children {
+            let keep = match file_name::parse(&name) {
+                Some(FileType::Log(number)) => number >= state.versions.log_number,
+                Some(FileType::Table(number)) => live.contains(&number),
+                Some(FileType::Manifest(number)) => number >= manifest_number,
+                Some(FileType::Temp(_)) => false,
+                Some(FileType::Current | FileType::Lock | FileType::InfoLog) | None => true,
+            };
+            if !keep {
+                self.info_log.log(format_args!("removing {}", Path::new(&name).display()));
+                self.remove_quietly(&self.path.join(name));
+            }
+        }
+    }
+
+    fn remove_quietly(&self, path: &Path) {
+        let result = self.env.remove_file(path);
+        self.note_removal(path, result);
+    }
+
+    /// A file that can't be removed costs space, not data: it is logged, and tried again at the next open.
+    fn note_removal(&self, path: &Path, result: crate::error::Result<()>) {
+        if let Err(error) = result {
+            if !error.is_not_found() {
+                self.info_log.log(format_args!("could not remove {}: {error}", path.display()));
+            }
+        }
+    }
+}

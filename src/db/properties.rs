@@ -1,0 +1,83 @@
+//! What a database says of itself, by LevelDB's names, and the sizes of ranges.
+
+use super::Db;
+use super::state::DbInner;
+use crate::format::NUM_LEVELS;
+use crate::format::internal_key::{InternalKey, MAX_SEQUENCE, ValueType};
+use std::fmt::Write;
+
+impl Db {
+    /// A property: `leveldb.num-files-at-level<N>`, `leveldb.stats`, `leveldb.sstables`, `leveldb.approximate-memory-usage`
+    /// (bytes of memtables and block cache), and `terrace.background-error` (empty where there is none) and
+    /// `terrace.recovery-damage` (a line for each part of a log that the last opening skipped). `None` for another name.
+    pub fn property(&self, name: &[u8]) -> Option<String> {
+        let name = std::str::from_utf8(name).ok()?;
+        if let Some(property) = name.strip_prefix("terrace.") {
+            return self.inner.own_property(property);
+        }
+        let property = name.strip_prefix("leveldb.")?;
+        let state = self.inner.state.lock();
+        let version = state.versions.current();
+        if let Some(digits) = property.strip_prefix("num-files-at-level") {
+            if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                return None;
+            }
+            let level: usize = digits.parse().ok()?;
+            return (level < NUM_LEVELS).then(|| version.num_files(level).to_string());
+        }
+        match property {
+            "stats" => {
+                let mut text = String::from(
+                    "                               Compactions\n\
+                     Level  Files Size(MB) Time(sec) Read(MB) Write(MB)\n\
+                     --------------------------------------------------\n",
+                );
+                for level in 0..NUM_LEVELS {
+                    let (files, stats) = (version.num_files(level), &state.stats[level]);
+                    if files > 0 || stats.micros > 0 {
+                        const MB: f64 = 1_048_576.0;
+                        let _ = writeln!(
+                            text,
+                            "{level:3} {files:8} {:8.0} {:9.0} {:8.0} {:9.0}",
+                            version.level_bytes(level) as f64 / MB,
+                            stats.micros as f64 / 1e6,
+                            stats.bytes_read as f64 / MB,
+                            stats.bytes_written as f64 / MB
+                        );
+                    }
+                }
+                Some(text)
+            }
+            "sstables" => Some(version.debug_string()),
+            "approximate-memory-usage" => {
+                let cache = self.inner.options.block_cache.as_ref().map_or(0, |cache| cache.total_charge());
+                Some((state.memtables.memory_usage() + cache).to_string())
+            }
+            _ => None,
+        }
+    }
+
+    /// About how many bytes of table files hold the user keys of each range [start, limit). What is in memory does not count.
+    pub fn approximate_sizes(&self, ranges: &[(&[u8], &[u8])]) -> Vec<u64> {
+        let version = self.inner.state.lock().versions.current().clone();
+        let offset = |key: &[u8]| {
+            version.approximate_offset_of(InternalKey::new(key, MAX_SEQUENCE, ValueType::Value).encoded())
+        };
+        ranges.iter().map(|(start, limit)| offset(limit).saturating_sub(offset(start))).collect()
+    }
+}
+
+impl DbInner {
+    fn own_property(&self, name: &str) -> Option<String> {
+        match name {
+            "background-error" => {
+                let state = self.state.lock();
+                Some(state.background_error.as_ref().map_or_else(String::new, |kept| kept.error.to_string()))
+            }
+            "recovery-damage" => {
+                Some(self.recovery_damage.iter().map(|error| format!("{error}\n")).collect::<String>())
+            }
+            _ => None,
+        }
+    }
+}

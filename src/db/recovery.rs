@@ -1,0 +1,258 @@
+//! From the files of a directory to a state: the MANIFEST's edits, then the logs it still needs.
+//!
+//! Logs are replayed in order of number into memtables; each full one becomes a level-0 table, written and synced before the
+//! MANIFEST that makes its log unneeded. If recovery fails, the tables it has written are removed: nothing has changed.
+
+use super::open::Opening;
+use crate::batch::decode::{BatchEntry, BatchIter};
+use crate::batch::write_batch::HEADER_SIZE;
+use crate::error::{Error, Result};
+use crate::flush::job::{self as flush_job, JobContext};
+use crate::format::file_name::{self, FileType};
+use crate::format::internal_key::{SequenceNumber, ValueType};
+use crate::memtable::memtable::{Memtable, MemtableWriter};
+use crate::util::coding::fixed64_at;
+use crate::version::file_metadata::FileMetaData;
+use crate::version::manifest::{self, ManifestWriter};
+use crate::version::version::Version;
+use crate::version::version_set::VersionSet;
+use crate::wal::replay::{ReplaySummary, replay};
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// A MANIFEST larger than this is not appended to but replaced.
+const MAX_REUSED_MANIFEST_BYTES: u64 = 2 << 20;
+
+/// A log that is written on.
+pub(super) struct ReusedLog {
+    pub number: u64,
+    pub size: u64,
+    /// What it holds.
+    pub memtable: MemtableWriter,
+}
+
+/// The state that the files describe; tables made from logs are durable, nothing is installed.
+pub(super) struct Recovered {
+    pub versions: VersionSet,
+    /// Above every number in the directory.
+    pub next_file_number: u64,
+    pub last_sequence: SequenceNumber,
+    /// Level-0 tables made from the logs, oldest first.
+    pub new_files: Vec<Arc<FileMetaData>>,
+    pub reused_log: Option<ReusedLog>,
+    pub manifest: Option<ManifestWriter>,
+    /// What was damaged in the logs and skipped.
+    pub damage: Vec<Error>,
+}
+
+/// The state of a new database.
+pub(super) fn fresh(opening: &Opening, path: &Path) -> Result<Recovered> {
+    opening.info_log.log(format_args!("creating {}", path.display()));
+    let (next_file_number, _) = list_files(opening, path)?;
+    Ok(Recovered {
+        versions: VersionSet::new(opening.comparator.user_comparator().name(), Arc::new(empty(opening))),
+        next_file_number,
+        last_sequence: 0,
+        new_files: Vec::new(),
+        reused_log: None,
+        manifest: None,
+        damage: Vec::new(),
+    })
+}
+
+fn empty(opening: &Opening) -> Version {
+    Version::empty(opening.comparator.clone(), opening.table_cache.clone())
+}
+
+/// One more than the highest number in the directory, and all its files.
+fn list_files(opening: &Opening, path: &Path) -> Result<(u64, Vec<FileType>)> {
+    let files: Vec<FileType> =
+        opening.options.env.children(path)?.iter().filter_map(|name| file_name::parse(name)).collect();
+    let highest = files
+        .iter()
+        .filter_map(|file| match file {
+            FileType::Log(n) | FileType::Table(n) | FileType::Manifest(n) | FileType::Temp(n) => Some(*n),
+            _ => None,
+        })
+        .filter(|&number| number < 1 << 62) // a stray file with an absurd number does not use the numbers up
+        .max();
+    Ok((highest.map_or(1, |number| number + 1), files))
+}
+
+/// The state of an existing database.
+pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
+    let options = &opening.options;
+    let recovered = manifest::recover(&options.env, path)?;
+    let name = opening.comparator.user_comparator().name();
+    let (versions, counters) = VersionSet::recover(name, empty(opening), &recovered.edits)
+        .map_err(|error| if error.is_corruption() { error.context(file_name::manifest(path, recovered.number).display()) } else { error })?;
+    let (above_all, files) = list_files(opening, path)?;
+    check_tables(path, &versions, &files)?;
+    let mut logs: Vec<u64> = files
+        .iter()
+        .filter_map(|file| match file {
+            FileType::Log(number)
+                if *number >= counters.log_number || (*number == counters.prev_log_number && *number != 0) =>
+            {
+                Some(*number)
+            }
+            _ => None,
+        })
+        .collect();
+    logs.sort_unstable();
+    let mut replayer = Replayer {
+        opening,
+        path,
+        next_file_number: AtomicU64::new(counters.next_file_number.max(above_all)),
+        last_sequence: counters.last_sequence,
+        memtable: Memtable::new(opening.comparator.clone()).1,
+        new_files: Vec::new(),
+        damage: Vec::new(),
+    };
+    let reused = match replayer.replay_all(&logs) {
+        Ok(reused) => reused,
+        Err(error) => {
+            replayer.remove_new_files();
+            return Err(error);
+        }
+    };
+    // A MANIFEST is appended to only if the last life ended cleanly and there is nothing odd about its end.
+    let may_append = options.reuse_logs && recovered.clean_end && recovered.file_size < MAX_REUSED_MANIFEST_BYTES;
+    let manifest = match may_append {
+        true => ManifestWriter::reopen(&options.env, path, recovered.number, recovered.file_size).ok(),
+        false => None,
+    };
+    let reused_log = reused.map(|(number, size)| ReusedLog { number, size, memtable: replayer.memtable });
+    Ok(Recovered {
+        versions,
+        next_file_number: replayer.next_file_number.into_inner(),
+        last_sequence: replayer.last_sequence,
+        new_files: replayer.new_files,
+        reused_log,
+        manifest,
+        damage: replayer.damage,
+    })
+}
+
+/// Every table the MANIFEST names must be there.
+fn check_tables(path: &Path, versions: &VersionSet, files: &[FileType]) -> Result<()> {
+    let present: HashSet<u64> = files
+        .iter()
+        .filter_map(|file| match file {
+            FileType::Table(number) => Some(*number),
+            _ => None,
+        })
+        .collect();
+    let missing: Vec<u64> = versions
+        .current()
+        .levels
+        .iter()
+        .flatten()
+        .map(|file| file.number)
+        .filter(|number| !present.contains(number))
+        .collect();
+    match missing.first() {
+        None => Ok(()),
+        Some(&first) => Err(Error::corruption(format!(
+            "{} missing files; e.g.: {}; restore them, or repair the database",
+            missing.len(),
+            file_name::table(path, first).display()
+        ))),
+    }
+}
+
+/// Replays logs into memtables and tables.
+struct Replayer<'a> {
+    opening: &'a Opening,
+    path: &'a Path,
+    next_file_number: AtomicU64,
+    last_sequence: SequenceNumber,
+    memtable: MemtableWriter,
+    new_files: Vec<Arc<FileMetaData>>,
+    damage: Vec<Error>,
+}
+
+impl Replayer<'_> {
+    /// Replays `logs` in order. Returns the number and size of the last one if it may be written on.
+    fn replay_all(&mut self, logs: &[u64]) -> Result<Option<(u64, u64)>> {
+        for (index, &number) in logs.iter().enumerate() {
+            let is_last = index + 1 == logs.len();
+            let may_reuse = is_last && self.opening.options.reuse_logs;
+            if may_reuse {
+                self.flush()?; // what an earlier log holds must not depend on it any more
+            }
+            let files_before = self.new_files.len();
+            let summary = self.replay_one(number)?;
+            let is_clean = summary.damage.is_empty() && summary.end_of_last_record == summary.file_size;
+            self.damage.extend(summary.damage);
+            if may_reuse && is_clean && self.new_files.len() == files_before {
+                return Ok(Some((number, summary.file_size)));
+            }
+        }
+        self.flush()?;
+        Ok(None)
+    }
+
+    fn replay_one(&mut self, number: u64) -> Result<ReplaySummary> {
+        let log = file_name::log(self.path, number);
+        self.opening.info_log.log(format_args!("recovering log #{number}"));
+        let env = self.opening.options.env.clone();
+        let strict = self.opening.options.paranoid_checks;
+        let summary = replay(&env, &log, strict, &mut |batch| self.apply(batch))?;
+        for damage in &summary.damage {
+            self.opening.info_log.log(format_args!("log #{number}: skipped damage: {damage}"));
+        }
+        Ok(summary)
+    }
+
+    /// Inserts one validated batch.
+    fn apply(&mut self, batch: &[u8]) -> Result<()> {
+        let mut sequence = fixed64_at(batch, 0).unwrap_or(0);
+        for entry in BatchIter::new(batch.get(HEADER_SIZE..).unwrap_or_default()) {
+            match entry? {
+                BatchEntry::Put(key, value) => self.memtable.insert(sequence, ValueType::Value, key, value),
+                BatchEntry::Delete(key) => self.memtable.insert(sequence, ValueType::Deletion, key, &[]),
+            }
+            self.last_sequence = self.last_sequence.max(sequence);
+            sequence += 1;
+        }
+        if self.memtable.memtable().approximate_memory_usage() > self.opening.options.write_buffer_size {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Writes the memtable to a table and starts another.
+    fn flush(&mut self) -> Result<()> {
+        if self.memtable.memtable().is_empty() {
+            return Ok(());
+        }
+        let never = AtomicBool::new(false);
+        let context = JobContext {
+            env: &self.opening.options.env,
+            db: self.path,
+            table_cache: &self.opening.table_cache,
+            next_file_number: &self.next_file_number,
+            snapshots: vec![self.last_sequence],
+            shutting_down: &never,
+            paranoid_checks: self.opening.options.paranoid_checks,
+            info_log: &self.opening.info_log,
+        };
+        let number = self.next_file_number.fetch_add(1, Ordering::Relaxed);
+        let memtable = self.memtable.memtable().clone();
+        if let Some(file) = flush_job::run(&[memtable], number, &context)? {
+            self.new_files.push(file);
+        }
+        self.memtable = Memtable::new(self.opening.comparator.clone()).1;
+        Ok(())
+    }
+
+    fn remove_new_files(&mut self) {
+        for file in self.new_files.drain(..) {
+            self.opening.table_cache.evict(file.number);
+            let _ = self.opening.options.env.remove_file(&file_name::table(self.path, file.number));
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! Makes a database that won't open openable again.
+//!
+//! 1. The valid prefix of the MANIFEST says which tables are alive, at which level, and which logs are still needed. A table
+//!    below its file-number counter that it does not name is dead, and stays dead: deletions do not come back. Without
+//!    any MANIFEST every table and every log counts.
+//! 2. Every table is read in full, checksums verified. A whole one of a level below 0 stays where it is; of a damaged one
+//!    the readable entries are saved.
+//! 3. What is left (level 0, tables newer than the MANIFEST, saved entries, the logs' batches) is merged into one sorted
+//!    run by sequence number, so that no order of file numbers can show an old value before a new one.
+//! 4. A new MANIFEST describes the result. Whatever it does not name is moved into `lost/`; nothing is deleted.
+//!
+//! Holds the LOCK throughout; run on an open database it is refused.
+
+use super::open::Opening;
+use crate::batch::decode::{BatchEntry, BatchIter};
+use crate::batch::write_batch::HEADER_SIZE;
+use crate::compaction::compaction::{Compaction, CompactionReason};
+use crate::compaction::job as compaction_job;
+use crate::env::info_log;
+use crate::error::{Error, Result};
+use crate::flush::job::{self as flush_job, JobContext};
+use crate::format::NUM_LEVELS;
+use crate::format::file_name::{self, FileType};
+use crate::format::internal_key::{InternalKey, MAX_SEQUENCE, ParsedInternalKey, ValueType};
+use crate::iterator::InternalIterator;
+use crate::memtable::memtable::{Memtable, MemtableWriter};
+use crate::options::Options;
+use crate::record::reader::{ReadOutcome, RecordReader};
+use crate::table::TableReadOptions;
+use crate::table::reader::Table;
+use crate::util::coding::fixed64_at;
+use crate::version::builder::VersionBuilder;
+use crate::version::file_metadata::FileMetaData;
+use crate::version::manifest::{ManifestError, ManifestWriter};
+use crate::version::version::Version;
+use crate::version::version_edit::VersionEdit;
+use crate::version::version_set::VersionSet;
+use crate::wal::replay::replay;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Makes a database that won't open openable again, saving what can be read; what can't, and what is replaced, is moved into
+/// the directory `lost` beside the files. A missing directory is fine; an open database is refused. The comparator must be
+/// the database's own.
+pub fn repair(options: &Options, path: &Path) -> Result<()> {
+    let env = &options.env;
+    if !env.exists(path) {
+        return Ok(());
+    }
+    let _lock = env.lock_file(&file_name::lock(path))?;
+    let logger = match &options.info_log {
+        Some(logger) => logger.clone(),
+        None => info_log::open(env, path).unwrap_or_else(|_| info_log::null()),
+    };
+    let mut repairer = Repairer::new(Opening::new(options, path, logger), path)?;
+    repairer.read_manifest();
+    repairer.scan_tables();
+    repairer.save_logs()?;
+    repairer.save_memtable()?;
+    repairer.finish()
+}
+
+/// What the MANIFEST's valid prefix says.
+#[derive(Default)]
+struct ManifestFacts {
+    /// Level of each live table.
+    levels: BTreeMap<u64, usize>,
+    log_number: u64,
+    next_file_number: u64,
+}
+
+struct Repairer {
+    opening: Opening,
+    path: PathBuf,
+    tables: Vec<u64>,
+    logs: Vec<u64>,
+    manifests: Vec<u64>,
+    facts: Option<ManifestFacts>,
+    next_file_number: AtomicU64,
+    last_sequence: u64,
+    /// Whole tables of levels below 0, which stay.
+    kept: Vec<(usize, Arc<FileMetaData>)>,
+    /// Tables to be merged.
+    sources: Vec<Arc<FileMetaData>>,
+    /// Entries saved from logs and damaged tables.
+    memtable: MemtableWriter,
+}
+
+impl Repairer {
+    fn new(opening: Opening, path: &Path) -> Result<Self> {
+        let (mut tables, mut logs, mut manifests, mut highest) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        for name in opening.options.env.children(path)? {
+            let number = match file_name::parse(&name) {
+                Some(FileType::Table(number)) => (tables.push(number), number).1,
+                Some(FileType::Log(number)) => (logs.push(number), number).1,
+                Some(FileType::Manifest(number)) => (manifests.push(number), number).1,
+                Some(FileType::Temp(number)) => number,
+                _ => continue,
+            };
+            if number < 1 << 62 {
+                highest = highest.max(number);
+            }
+        }
+        for numbers in [&mut tables, &mut logs, &mut manifests] {
+            numbers.sort_unstable();
+            numbers.dedup();
+        }
+        let memtable = Memtable::new(opening.comparator.clone()).1;
+        Ok(Repairer {
+            opening,
+            path: path.to_path_buf(),
+            tables,
+            logs,
+            manifests,
+            facts: None,
+            next_file_number: AtomicU64::new(highest + 1),
+            last_sequence: 0,
+            kept: Vec::new(),
+            sources: Vec::new(),
+            memtable,
+        })
+    }
+
+    fn log(&self, line: std::fmt::Arguments<'_>) {
+        self.opening.info_log.log(line);
+    }
+
+    /// Reads the MANIFEST that CURRENT names, else the newest that has anything to say.
+    fn read_manifest(&mut self) {
+        let current = crate::version::manifest::current_number(&self.opening.options.env, &self.path).ok();
+        let candidates = current.into_iter().chain(self.manifests.iter().rev().copied());
+        for number in candidates {
+            match self.read_manifest_prefix(number) {
+                Ok(Some(facts)) => {
+                    self.log(format_args!(
+                        "repair: MANIFEST-{number:06} names {} tables, logs from #{}",
+                        facts.levels.len(),
+                        facts.log_number
+                    ));
+                    self.facts = Some(facts);
+                    return;
+                }
+                Ok(None) => self.log(format_args!("repair: MANIFEST-{number:06} says nothing")),
+                Err(error) => self.log(format_args!("repair: MANIFEST-{number:06}: {error}")),
+            }
+        }
+        self.log(format_args!("repair: no usable MANIFEST: every table and log counts"));
+    }
+
+    fn read_manifest_prefix(&mut self, number: u64) -> Result<Option<ManifestFacts>> {
+        let path = file_name::manifest(&self.path, number);
+        let mut reader = RecordReader::new(self.opening.options.env.open_sequential(&path)?, path);
+        let mut facts = ManifestFacts::default();
+        let (mut record, mut has_counters) = (Vec::new(), false);
+        while let ReadOutcome::Record = reader.read_record(&mut record)? {
+            let Ok(edit) = VersionEdit::decode(&record) else { break };
+            if edit.comparator.as_ref().is_some_and(|name| *name != self.opening.comparator.user_comparator().name()) {
+                return Err(Error::invalid_argument("it was written with another comparator"));
+            }
+            for (_, number) in &edit.deleted_files {
+                facts.levels.remove(number);
+            }
+            for (level, file) in &edit.new_files {
+                facts.levels.insert(file.number, *level);
+            }
+            facts.log_number = edit.log_number.unwrap_or(facts.log_number);
+            facts.next_file_number = edit.next_file_number.unwrap_or(facts.next_file_number);
+            self.last_sequence = self.last_sequence.max(edit.last_sequence.unwrap_or(0).min(MAX_SEQUENCE));
+            has_counters |= edit.next_file_number.is_some();
+        }
+        Ok(has_counters.then_some(facts))
+    }
+
+    /// Is the table alive, and at which level? `None`: dead. A table newer than the MANIFEST's prefix counts as level 0.
+    fn level_of(&self, number: u64) -> Option<usize> {
+        match &self.facts {
+            None => Some(0),
+            Some(facts) => match facts.levels.get(&number) {
+                Some(&level) => Some(level),
+                None if number >= facts.next_file_number => Some(0),
+                None => None,
+            },
+        }
+    }
+
+    fn scan_tables(&mut self) {
+        for number in self.tables.clone() {
+            let Some(level) = self.level_of(number) else { continue };
+            if let Err(error) = self.scan_table(number, level) {
+                self.log(format_args!("repair: table #{number} is lost: {error}"));
+            }
+        }
+    }
+
+    /// Reads a whole table; keeps it, or makes it a source, or saves what is readable of it.
+    fn scan_table(&mut self, number: u64, level: usize) -> Result<()> {
+        let env = &self.opening.options.env;
+        let size = env
+            .file_size(&file_name::table(&self.path, number))
+            .or_else(|_| env.file_size(&file_name::old_table(&self.path, number)))?;
+        let table = self.opening.table_cache.find(number, size)?;
+        let Some((smallest, largest)) = self.check_table(&table)? else {
+            let saved = self.save_entries(&table)?;
+            self.log(format_args!("repair: table #{number} is damaged: {saved} entries saved"));
+            return Ok(());
+        };
+        let file = Arc::new(FileMetaData::new(number, size, smallest, largest));
+        match level {
+            0 => self.sources.push(file),
+            _ => self.kept.push((level, file)),
+        }
+        Ok(())
+    }
+
+    /// First and last key of a table all of whose entries can be read, in order; `None` for a damaged (or empty) one.
+    fn check_table(&mut self, table: &Arc<Table>) -> Result<Option<(InternalKey, InternalKey)>> {
+        let mut entries = table.iter(SCAN);
+        let (mut smallest, mut largest) = (None, Vec::new());
+        entries.seek_to_first();
+        while entries.valid() {
+            let key = entries.key();
+            let in_order = largest.is_empty() || self.opening.comparator.compare(&largest, key).is_lt();
+            let Some(entry) = ParsedInternalKey::parse(key).filter(|_| in_order) else { return Ok(None) };
+            self.last_sequence = self.last_sequence.max(entry.sequence);
+            if smallest.is_none() {
+                smallest = Some(InternalKey::decode(key)?);
+            }
+            largest.clear();
+            largest.extend_from_slice(key);
+            entries.next();
+        }
+        match (entries.status(), smallest) {
+            (Ok(()), Some(smallest)) => Ok(Some((smallest, InternalKey::decode(&largest)?))),
+            _ => Ok(None),
+        }
+    }
+
+    /// Saves the readable entries of a damaged table; how many.
+    fn save_entries(&mut self, table: &Arc<Table>) -> Result<u64> {
+        let mut entries = table.iter(SCAN);
+        let mut saved = 0;
+        entries.seek_to_first();
+        loop {
+            while entries.valid() {
+                if let Some(entry) = ParsedInternalKey::parse(entries.key()) {
+                    self.last_sequence = self.last_sequence.max(entry.sequence);
+                    self.memtable.insert(entry.sequence, entry.value_type, entry.user_key, entries.value());
+                    saved += 1;
+                }
+                entries.next();
+            }
+            if entries.status().is_ok() || !entries.skip_damage() {
+                break;
+            }
+        }
+        self.save_memtable_if_full()?;
+        Ok(saved)
+    }
+
+    fn save_logs(&mut self) -> Result<()> {
+        let needed = self.facts.as_ref().map_or(0, |facts| facts.log_number);
+        for number in self.logs.clone() {
+            if number < needed {
+                continue;
+            }
+            let env = self.opening.options.env.clone();
+            let outcome = replay(&env, &file_name::log(&self.path, number), false, &mut |batch| self.save_batch(batch));
+            match outcome {
+                Ok(summary) => self.log(format_args!(
+                    "repair: log #{number}: {} batches saved, {} parts damaged",
+                    summary.batches,
+                    summary.damage.len()
+                )),
+                Err(error) => self.log(format_args!("repair: log #{number}: {error}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn save_batch(&mut self, batch: &[u8]) -> Result<()> {
+        let mut sequence = fixed64_at(batch, 0).unwrap_or(0);
+        for entry in BatchIter::new(batch.get(HEADER_SIZE..).unwrap_or_default()) {
+            match entry? {
+                BatchEntry::Put(key, value) => self.memtable.insert(sequence, ValueType::Value, key, value),
+                BatchEntry::Delete(key) => self.memtable.insert(sequence, ValueType::Deletion, key, &[]),
+            }
+            self.last_sequence = self.last_sequence.max(sequence);
+            sequence += 1;
+        }
+        self.save_memtable_if_full()
+    }
+
+    fn save_memtable_if_full(&mut self) -> Result<()> {
+        if self.memtable.memtable().approximate_memory_usage() > self.opening.options.write_buffer_size {
+            self.save_memtable()?;
+        }
+        Ok(())
+    }
+
+    /// Writes the saved entries to a table, which becomes a source.
+    fn save_memtable(&mut self) -> Result<()> {
+        if self.memtable.memtable().is_empty() {
+            return Ok(());
+        }
+        let number = self.next_file_number.fetch_add(1, Ordering::Relaxed);
+        let memtable = self.memtable.memtable().clone();
+        let never = AtomicBool::new(false);
+        let file = flush_job::run(&[memtable], number, &self.context(&never))?;
+        self.sources.extend(file);
+        self.memtable = Memtable::new(self.opening.comparator.clone()).1;
+        Ok(())
+    }
+
+    fn context<'a>(&'a self, shutting_down: &'a AtomicBool) -> JobContext<'a> {
+        JobContext {
+            env: &self.opening.options.env,
+            db: &self.path,
+            table_cache: &self.opening.table_cache,
+            next_file_number: &self.next_file_number,
+            snapshots: vec![self.last_sequence],
+            shutting_down,
+            paranoid_checks: false,
+            info_log: &self.opening.info_log,
+        }
+    }
+
+    /// The kept tables as a version; if they contradict each other they are merged like the others.
+    fn kept_version(&mut self) -> Result<Arc<Version>> {
+        let empty = || Arc::new(Version::empty(self.opening.comparator.clone(), self.opening.table_cache.clone()));
+        let edit = VersionEdit { new_files: self.kept.clone(), ..VersionEdit::default() };
+        let mut builder = VersionBuilder::new(empty());
+        match builder.apply(&edit).and_then(|()| builder.finish()) {
+            Ok(version) => Ok(Arc::new(version)),
+            Err(error) => {
+                let version = empty();
+                self.log(format_args!("repair: the levels contradict each other: {error}"));
+                self.sources.extend(self.kept.drain(..).map(|(_, file)| file));
+                Ok(version)
+            }
+        }
+    }
+
+    /// Merges the sources, writes the MANIFEST, moves the rest aside.
+    fn finish(&mut self) -> Result<()> {
+        let kept = self.kept_version()?;
+        let run_level = if self.kept.is_empty() { 1 } else { 0 };
+        let merged = if self.sources.is_empty() {
+            Vec::new()
+        } else {
+            let compaction = Compaction {
+                reason: CompactionReason::Manual,
+                level: 0,
+                output_level: 0, // so that every kept table counts as deeper
+                inputs: [self.sources.clone(), Vec::new()],
+                grandparents: Vec::new(),
+                max_output_file_size: if run_level == 0 { u64::MAX } else { self.opening.options.max_file_size as u64 },
+                max_grandparent_overlap: u64::MAX,
+                version: kept.clone(),
+                compact_pointer: None,
+            };
+            let never = AtomicBool::new(false);
+            compaction_job::run(&compaction, &self.context(&never))?.edit.new_files
+        };
+        let mut versions = VersionSet::new(self.opening.comparator.user_comparator().name(), kept);
+        let edit = VersionEdit {
+            log_number: Some(self.next_file_number.fetch_add(1, Ordering::Relaxed)),
+            new_files: merged.into_iter().map(|(_, file)| (run_level, file)).collect(),
+            ..VersionEdit::default()
+        };
+        let manifest_number = self.next_file_number.fetch_add(1, Ordering::Relaxed);
+        let next_file_number = self.next_file_number.load(Ordering::Relaxed);
+        let prepared = versions.prepare(edit, next_file_number, self.last_sequence)?;
+        versions.commit(&prepared);
+        let snapshot = versions.snapshot(next_file_number, self.last_sequence);
+        ManifestWriter::create(&self.opening.options.env, &self.path, manifest_number, &[snapshot])
+            .map_err(|ManifestError { error, .. }| error)?;
+        self.move_aside(&versions, manifest_number);
+        let files: usize = (0..NUM_LEVELS).map(|level| versions.current().num_files(level)).sum();
+        self.log(format_args!("repair: done: {files} tables, last sequence number {}", self.last_sequence));
+        Ok(())
+    }
+
+    /// Moves what the new MANIFEST does not name into `lost/`.
+    fn move_aside(&self, versions: &VersionSet, manifest_number: u64) {
+        let env = &self.opening.options.env;
+        let lost = self.path.join("lost");
+        let live: Vec<u64> = versions.current().levels.iter().flatten().map(|file| file.number).collect();
+        let mut move_one = |from: PathBuf| {
+            let Some(name) = from.file_name() else { return };
+            if env.exists(&from) {
+                let moved = env.create_dir(&lost).and_then(|()| env.rename(&from, &lost.join(name)));
+                match moved {
+                    Ok(()) => self.log(format_args!("repair: moved {} to lost/", Path::new(name).display())),
+                    Err(error) => self.log(format_args!("repair: could not move {}: {error}", from.display())),
+                }
+            }
+        };
+        for &number in &self.manifests {
+            if number != manifest_number {
+                move_one(file_name::manifest(&self.path, number));
+            }
+        }
+        for &number in &self.logs {
+            move_one(file_name::log(&self.path, number));
+        }
+        let saved = self.sources.iter().map(|file| file.number);
+        for number in self.tables.iter().copied().chain(saved) {
+            if !live.contains(&number) {
+                self.opening.table_cache.evict(number);
+                move_one(file_name::table(&self.path, number));
+                move_one(file_name::old_table(&self.path, number));
+            }
+        }
+        let _ = env.sync_dir(&lost).and_then(|()| env.sync_dir(&self.path));
+    }
+}
+
+/// Every block is verified, and none displaces a cached one.
+const SCAN: TableReadOptions = TableReadOptions { verify_checksums: true, fill_cache: false };

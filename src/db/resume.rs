@@ -1,0 +1,82 @@
+//! Going on after the log could not be extended: a new log, and a MANIFEST that names it.
+//!
+//! A failed append leaves the end of the log unknown: a part of the record, or all of it, may be there. So the log is never
+//! appended to again, and what was acknowledged of it goes to a table first: new log, memtable rotated, flush, MANIFEST with
+//! the new log's number. Until then writes are refused, so nothing reaches the new log that the MANIFEST does not know of.
+//! A failed sync is another matter: the system may have dropped the pages, and only a reopening reads back what is there.
+
+use super::Db;
+use super::background_error::Severity;
+use super::state::DbInner;
+use crate::env::LogFileOptions;
+use crate::error::Result;
+use crate::memtable::memtable::Memtable;
+use crate::wal::writer::WalWriter;
+
+impl Db {
+    /// Tries at once, instead of at the next retry, what background work has failed at, and waits for the outcome: a full disk
+    /// has space again, say. `Ok` where nothing is wrong (any more); the error that remains otherwise. An error that only a
+    /// reopening can cure is returned as it is.
+    pub fn resume(&self) -> Result<()> {
+        let inner = &self.inner;
+        let mut state = inner.state.lock();
+        let before = match &mut state.background_error {
+            None => return Ok(()),
+            Some(kept) if !kept.is_retried() => return Err(kept.to_error()),
+            Some(kept) => {
+                kept.retries = 0;
+                state.failures
+            }
+        };
+        loop {
+            inner.refusal_if_closed()?;
+            match &state.background_error {
+                None => return Ok(()),
+                Some(kept) if state.failures != before || !kept.is_retried() => return Err(kept.to_error()),
+                Some(_) => {}
+            }
+            inner.flush_waker.wake();
+            inner.compaction_waker.wake();
+            inner.state_changed.wait(&mut state);
+        }
+    }
+}
+
+impl DbInner {
+    fn refusal_if_closed(&self) -> Result<()> {
+        if self.is_closed() { Err(self.closed_error()) } else { Ok(()) }
+    }
+
+    /// Gives the writer a new log and a new memtable if its log is poisoned by a failed append. The flush that follows makes the
+    /// MANIFEST name the new log, and ends the error.
+    pub(super) fn replace_poisoned_log(&self) -> Result<()> {
+        let mut writer = self.writer.lock();
+        if writer.wal.as_ref().is_none_or(|wal| !wal.is_poisoned()) {
+            return Ok(());
+        }
+        let number = self.new_file_number();
+        let options = LogFileOptions {
+            mapped: self.options.mmap_wal,
+            expected_size: self.options.write_buffer_size as u64,
+        };
+        let created = WalWriter::create(&self.env, &self.path, number, options);
+        let mut state = self.state.lock();
+        match created {
+            Ok(wal) => {
+                let (memtable, memtable_writer) = Memtable::new(self.family.comparator.clone());
+                writer.wal = Some(wal);
+                writer.memtable = memtable_writer;
+                state.logs.push(number);
+                state.memtables.rotate(memtable, number);
+                let old = self.publish(&mut state);
+                drop(state);
+                drop(old);
+                Ok(())
+            }
+            Err(error) => {
+                self.record_background_error(&mut state, Severity::ReplaceLog, &error);
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What an open database is made of.
+//!
+//! ```text
+//! DbInner      fixed, or atomic: read by everyone
+//!   writer     Mutex<WriterState>: the log and the right to write to the memtable; its holder is the one writer
+//!   pending    Mutex<Pending>: the group of writers that forms behind it
+//!   snapshots  Mutex: the sequence numbers that must stay readable
+//!   state      Mutex<DbState>: everything else that changes
+//! ```
+//! Order of locks: `writer` before `pending` and before `state`; `snapshots` is innermost. Nothing waits for I/O while it
+//! holds `state`; a writer that must wait for a flush holds `writer` and waits on `state_changed`, which lets `state` go.
+
+use super::background_error::BackgroundError;
+use super::manual_compaction::ManualCompaction;
+use super::snapshot::SnapshotList;
+use super::write_group::{Pending, WriterState};
+use crate::background::worker::{Waker, Wakeup};
+use crate::column_family::column_family::{ColumnFamily, FamilyMemtables};
+use crate::compaction::picker::PickerOptions;
+use crate::env::info_log::Logger;
+use crate::env::{Env, FileLock};
+use crate::error::{Error, Result};
+use crate::format::NUM_LEVELS;
+use crate::options::Options;
+use crate::version::file_metadata::{FileMetaData, ObsoleteFiles};
+use crate::version::manifest::ManifestWriter;
+use crate::version::version_set::VersionSet;
+use parking_lot::{Condvar, Mutex};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+/// The shared part of an open database; handles, iterators, snapshots and workers hold it.
+pub struct DbInner {
+    /// Sanitized.
+    pub options: Options,
+    /// The directory.
+    pub path: PathBuf,
+    /// The system.
+    pub env: Arc<dyn Env>,
+    /// The log for people.
+    pub info_log: Arc<dyn Logger>,
+    /// The default family.
+    pub family: ColumnFamily,
+    /// The newest sequence number that reads may see.
+    pub last_sequence: AtomicU64,
+    /// The next number of a file; shared with running jobs.
+    pub next_file_number: AtomicU64,
+    /// The oldest log that recovery would need; writers let older ones go.
+    pub min_log_number: AtomicU64,
+    /// Not zero: a writer must look at the state before it writes (see `attention`).
+    pub attention: AtomicU32,
+    /// Set by close, before anything else of it.
+    pub closed: AtomicBool,
+    /// The one writer's state.
+    pub writer: Mutex<WriterState>,
+    /// Writers that wait for their turn, as a group.
+    pub pending: Mutex<Pending>,
+    /// Is any writer in `pending`? A hint that saves the lock.
+    pub has_pending: AtomicBool,
+    /// Live snapshots.
+    pub snapshots: Mutex<SnapshotList>,
+    /// Everything else that changes.
+    pub state: Mutex<DbState>,
+    /// Signalled whenever `state` changed in a way somebody may wait for.
+    pub state_changed: Condvar,
+    /// Files that no version refers to any more.
+    pub obsolete: Arc<ObsoleteFiles>,
+    /// Wakes the flush worker (which also removes obsolete files).
+    pub flush_waker: Waker,
+    /// Wakes a compaction worker.
+    pub compaction_waker: Waker,
+    /// What the flush worker and the compaction workers block on.
+    pub wakeups: (Wakeup, Wakeup),
+    /// What the last opening found damaged in the logs, and skipped.
+    pub recovery_damage: Vec<Error>,
+}
+
+/// Bits of `DbInner::attention`.
+pub mod attention {
+    /// Level 0 has so many files that writes are slowed down or stopped.
+    pub const LEVEL0: u32 = 1;
+    /// A background error or the end of the database refuses writes.
+    pub const REFUSED: u32 = 2;
+}
+
+/// User keys that a running compaction writes to.
+pub struct RunningCompaction {
+    /// A ticket to find it by.
+    pub id: u64,
+    /// First user key.
+    pub smallest: Vec<u8>,
+    /// Last user key.
+    pub largest: Vec<u8>,
+}
+
+/// What one level's compactions have done since the database was opened.
+#[derive(Clone, Copy, Default)]
+pub struct LevelStats {
+    /// Microseconds.
+    pub micros: u64,
+    /// Bytes.
+    pub bytes_read: u64,
+    /// Bytes.
+    pub bytes_written: u64,
+}
+
+/// What changes, under the state mutex.
+pub struct DbState {
+    /// Of the default family.
+    pub memtables: FamilyMemtables,
+    /// Files and counters.
+    pub versions: VersionSet,
+    /// Where edits are appended; `None` while somebody writes, and after a failure.
+    pub manifest: Option<ManifestWriter>,
+    /// Somebody prepares, writes or commits an edit.
+    pub manifest_busy: bool,
+    /// Logs that exist, oldest first; the last is the one written to.
+    pub logs: Vec<u64>,
+    /// Compactions under way.
+    pub running: Vec<RunningCompaction>,
+    /// Of the next compaction.
+    pub next_compaction_id: u64,
+    /// Ranges users asked to be compacted, first come first served.
+    pub manual: std::collections::VecDeque<ManualCompaction>,
+    /// A file that reads went into in vain too often.
+    pub seek_candidate: Option<(usize, Arc<FileMetaData>)>,
+    /// Why background work or writes have stopped.
+    pub background_error: Option<BackgroundError>,
+    /// Failures noted so far.
+    pub failures: u64,
+    /// By level.
+    pub stats: [LevelStats; NUM_LEVELS],
+    /// Joined at close.
+    pub threads: Vec<JoinHandle<()>>,
+    /// Released at close.
+    pub lock: Option<Box<dyn FileLock>>,
+}
+
+impl DbInner {
+    /// Is the database closed or closing?
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// What an operation on a closed database ends with.
+    #[cold]
+    pub fn closed_error(&self) -> Error {
+        Error::io(format!("{}: the database is closed", self.path.display()))
+    }
+
+    /// A number that no file of this database has had.
+    pub fn new_file_number(&self) -> u64 {
+        self.next_file_number.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// What the picker goes by. Deletions that a snapshot may still need don't count.
+    pub fn picker_options(&self) -> PickerOptions {
+        PickerOptions {
+            level0_file_num_compaction_trigger: self.options.level0_file_num_compaction_trigger,
+            max_bytes_for_level_base: self.options.max_bytes_for_level_base,
+            max_file_size: self.options.max_file_size as u64,
+            oldest_snapshot: self.snapshots.lock().oldest().unwrap_or(self.last_sequence.load(Ordering::Acquire)),
+        }
+    }
+
+    /// The sequence numbers a job must keep readable: live snapshots, ascending, then the newest state.
+    pub fn snapshots_to_keep(&self) -> Vec<u64> {
+        let snapshots = self.snapshots.lock();
+        let mut kept = snapshots.sequences();
+        let last = self.last_sequence.load(Ordering::Acquire);
+        if kept.last() != Some(&last) {
+            kept.push(last);
+        }
+        kept
+    }
+
+    /// Publishes the super version of the current memtables and version, and tells writers what they must heed. The old super
+    /// version is returned, to be dropped outside of the mutex.
+    #[must_use]
+    pub fn publish(
+        &self,
+        state: &mut DbState,
+    ) -> Arc<crate::column_family::super_version::SuperVersion> {
+        let old =
+            self.family.super_version.publish(state.memtables.super_version(state.versions.current().clone()));
+        self.update_attention(state);
+        old
+    }
+
+    /// Recomputes what writers must heed.
+    pub fn update_attention(&self, state: &DbState) {
+        let mut bits = 0;
+        if state.versions.current().num_files(0) >= self.options.level0_slowdown_writes_trigger {
+            bits |= attention::LEVEL0;
+        }
+        if self.is_closed() || state.background_error.as_ref().is_some_and(BackgroundError::refuses_writes) {
+            bits |= attention::REFUSED;
+        }
+        self.attention.store(bits, Ordering::Release);
+    }
+
+    /// What stops a write or a flush request now, if anything.
+    pub fn refusal(&self, state: &DbState) -> Result<()> {
+        if self.is_closed() {
+            return Err(self.closed_error());
+        }
+        match &state.background_error {
+            Some(error) if error.refuses_writes() => Err(error.to_error()),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Writes: put, delete, batch.
+//!
+//! Order of a commit: room, log, sync if asked for, memtable, publication of the sequence number. A write that failed before
+//! its record was whole in the log leaves nothing; one that failed at the sync may or may not be there after a reopen, and the
+//! database takes no more writes until then.
+
+use super::Db;
+use super::background_error::Severity;
+use super::state::DbInner;
+use super::write_group::{MAX_GROUP_BYTES, MAX_MEMBER_BYTES, Pending, WriterState};
+use crate::batch::decode::{BatchEntry, BatchIter};
+use crate::batch::write_batch::{self, HEADER_SIZE, WriteBatch};
+use crate::error::{Error, Result};
+use crate::format::internal_key::{MAX_SEQUENCE, ValueType};
+use crate::options::WriteOptions;
+use std::sync::atomic::Ordering;
+
+/// What is written: one entry, or a batch of them.
+#[derive(Clone, Copy)]
+pub(super) enum Payload<'a> {
+    Put(&'a [u8], &'a [u8]),
+    Delete(&'a [u8]),
+    Batch(&'a WriteBatch),
+}
+
+impl Payload<'_> {
+    fn count(&self) -> u32 {
+        match self {
+            Payload::Put(..) | Payload::Delete(_) => 1,
+            Payload::Batch(batch) => batch.count(),
+        }
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Payload::Put(key, value) => key.len() + value.len(),
+            Payload::Delete(key) => key.len(),
+            Payload::Batch(batch) => batch.approximate_size(),
+        }
+    }
+
+    #[inline]
+    fn encode(&self, record: &mut Vec<u8>) {
+        match self {
+            Payload::Put(key, value) => write_batch::encode_put(record, key, value),
+            Payload::Delete(key) => write_batch::encode_delete(record, key),
+            Payload::Batch(batch) => record.extend_from_slice(batch.entries()),
+        }
+    }
+}
+
+impl Db {
+    /// Sets `key` to `value`. InvalidArgument for a key or value of 4 GiB or more.
+    #[inline]
+    pub fn put(&self, options: &WriteOptions, key: &[u8], value: &[u8]) -> Result<()> {
+        write_batch::check_sizes(key, value)?;
+        self.inner.write(options, Payload::Put(key, value))
+    }
+
+    /// Deletes `key`, which need not exist.
+    #[inline]
+    pub fn delete(&self, options: &WriteOptions, key: &[u8]) -> Result<()> {
+        write_batch::check_sizes(key, &[])?;
+        self.inner.write(options, Payload::Delete(key))
+    }
+
+    /// Writes all of a batch or nothing; an empty batch is written too (and with `sync` makes all before it durable). The
+    /// batch is left as it is and can be used again.
+    pub fn write(&self, options: &WriteOptions, batch: &WriteBatch) -> Result<()> {
+        batch.status()?;
+        self.inner.write(options, Payload::Batch(batch))
+    }
+}
+
+impl DbInner {
+    #[inline]
+    fn write(&self, options: &WriteOptions, payload: Payload<'_>) -> Result<()> {
+        if !self.has_pending.load(Ordering::Relaxed) {
+            if let Some(mut writer) = self.writer.try_lock() {
+                return self.write_alone(&mut writer, options.sync, payload);
+            }
+        }
+        self.write_in_crowd(options.sync, payload)
+    }
+
+    /// Commits one payload, with the writer lock held.
+    #[inline]
+    fn write_alone(&self, writer: &mut WriterState, sync: bool, payload: Payload<'_>) -> Result<()> {
+        if writer.memtable.memtable().approximate_memory_usage() > self.options.write_buffer_size
+            || self.attention.load(Ordering::Acquire) != 0
+            || writer.wal.is_none()
+        {
+            self.make_room(writer, false)?;
+        }
+        let mut record = std::mem::take(&mut writer.record);
+        record.clear();
+        record.resize(HEADER_SIZE, 0);
+        payload.encode(&mut record);
+        let result = self.log_record(writer, &mut record, payload.count(), sync);
+        if let Ok(first) = result {
+            match payload {
+                Payload::Put(key, value) => writer.memtable.insert(first, ValueType::Value, key, value),
+                Payload::Delete(key) => writer.memtable.insert(first, ValueType::Deletion, key, &[]),
+                Payload::Batch(batch) => insert_entries(writer, first, batch.entries()),
+            }
+            self.last_sequence.store(writer.last_sequence, Ordering::Release);
+        }
+        // One huge batch does not keep its memory for ever.
+        if record.capacity() <= 2 * MAX_GROUP_BYTES {
+            writer.record = record;
+        }
+        result.map(|_| ())
+    }
+
+    /// Writes with others. Small payloads join the pending group; large ones take the lock by themselves.
+    #[cold]
+    fn write_in_crowd(&self, sync: bool, payload: Payload<'_>) -> Result<()> {
+        if payload.size() > MAX_MEMBER_BYTES {
+            return self.write_alone(&mut self.writer.lock(), sync, payload);
+        }
+        let mut pending = self.pending.lock();
+        if pending.record.len() > MAX_GROUP_BYTES || pending.count > u32::MAX / 2 {
+            drop(pending);
+            return self.write_alone(&mut self.writer.lock(), sync, payload);
+        }
+        payload.encode(&mut pending.record);
+        pending.count += payload.count();
+        pending.sync |= sync;
+        pending.writers += 1;
+        let is_leader = pending.writers == 1;
+        let group = pending.group.clone();
+        self.has_pending.store(true, Ordering::Relaxed);
+        drop(pending);
+        if !is_leader {
+            return group.wait();
+        }
+        let guard = FinishOnUnwind(&group);
+        let result = self.lead();
+        std::mem::forget(guard);
+        group.finish(result.clone());
+        result
+    }
+
+    /// Waits for the writer lock, takes the group that has formed meanwhile, and commits it.
+    fn lead(&self) -> Result<()> {
+        let mut writer = self.writer.lock();
+        let taken = {
+            let mut pending = self.pending.lock();
+            self.has_pending.store(false, Ordering::Relaxed);
+            let spare = std::mem::take(&mut writer.spare);
+            std::mem::replace(&mut *pending, Pending::new(spare))
+        };
+        let mut record = taken.record;
+        let result = self.make_room(&mut writer, false).and_then(|()| {
+            let first = self.log_record(&mut writer, &mut record, taken.count, taken.sync)?;
+            insert_entries(&mut writer, first, &record[HEADER_SIZE..]);
+            self.last_sequence.store(writer.last_sequence, Ordering::Release);
+            Ok(())
+        });
+        writer.spare = record;
+        result
+    }
+
+    /// Numbers the record, appends it to the log, syncs if asked for. Returns the sequence number of the first entry. After an
+    /// error the database refuses writes: the log's end is not known any more.
+    #[inline]
+    fn log_record(&self, writer: &mut WriterState, record: &mut [u8], count: u32, sync: bool) -> Result<u64> {
+        let first = writer.last_sequence + 1;
+        if writer.last_sequence + u64::from(count) > MAX_SEQUENCE {
+            return Err(Error::not_supported("the database has used up its sequence numbers; copy it into a new one"));
+        }
+        write_batch::set_header(record, first, count);
+        let Some(wal) = &mut writer.wal else { return Err(self.closed_error()) };
+        if let Err(error) = wal.add_record(record) {
+            let severity = if error.is_no_space() { Severity::ReplaceLog } else { Severity::UntilReopened };
+            return Err(self.log_failed(severity, error));
+        }
+        if sync {
+            wal.release_older(self.min_log_number.load(Ordering::Acquire));
+            if let Err(error) = wal.sync() {
+                return Err(self.log_failed(Severity::UntilReopened, error));
+            }
+        }
+        writer.last_sequence += u64::from(count);
+        Ok(first)
+    }
+
+    #[cold]
+    fn log_failed(&self, severity: Severity, error: Error) -> Error {
+        self.record_background_error(&mut self.state.lock(), severity, &error);
+        self.flush_waker.wake();
+        error
+    }
+}
+
+/// Inserts what `WriteBatch` made, or a group of such: the encoding is right by construction.
+fn insert_entries(writer: &mut WriterState, first: u64, entries: &[u8]) {
+    let mut sequence = first;
+    for entry in BatchIter::new(entries) {
+        match entry {
+            Ok(BatchEntry::Put(key, value)) => writer.memtable.insert(sequence, ValueType::Value, key, value),
+            Ok(BatchEntry::Delete(key)) => writer.memtable.insert(sequence, ValueType::Deletion, key, &[]),
+            Err(error) => unreachable!("a batch of our own making: {error}"),
+        }
+        sequence += 1;
+    }
+}
+
+/// A leader that panics still tells its group.
+struct FinishOnUnwind<'a>(&'a super::write_group::Group);
+
+impl Drop for FinishOnUnwind<'_> {
+    fn drop(&mut self) {
+        self.0.finish(Err(Error::io("internal error: the leader of the write group panicked")));
+    }
+}

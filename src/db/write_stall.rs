@@ -1,0 +1,84 @@
+//! Room for a write: slows writers down when level 0 grows, rotates a full memtable and its log, and waits for a flush or a
+//! compaction only when it must.
+//!
+//! Runs with the writer lock held, so there is one such waiter at a time, and nobody else rotates.
+
+use super::state::DbInner;
+use super::write_group::WriterState;
+use crate::error::Result;
+use crate::memtable::memtable::Memtable;
+use std::sync::atomic::Ordering;
+
+/// How long a write is delayed while level 0 is at its slow-down trigger; once a write.
+const SLOWDOWN_MICROS: u64 = 1000;
+
+impl DbInner {
+    /// Returns when the active memtable has room; with `force`, when it has been rotated.
+    #[cold]
+    pub(super) fn make_room(&self, writer: &mut WriterState, force: bool) -> Result<()> {
+        let mut force = force;
+        let mut may_delay = !force;
+        loop {
+            let is_full =
+                writer.memtable.memtable().approximate_memory_usage() > self.options.write_buffer_size;
+            let mut state = self.state.lock();
+            self.refusal(&state)?;
+            if writer.wal.is_none() {
+                return Err(self.closed_error());
+            }
+            let level0_files = state.versions.current().num_files(0);
+            if may_delay
+                && level0_files >= self.options.level0_slowdown_writes_trigger
+                && level0_files < self.options.level0_stop_writes_trigger
+            {
+                drop(state);
+                self.compaction_waker.wake();
+                self.env.sleep_micros(SLOWDOWN_MICROS);
+                may_delay = false;
+                continue;
+            }
+            if !force && !is_full {
+                return Ok(());
+            }
+            let must_wait = state.memtables.immutables.len() + 1 >= self.options.max_write_buffer_number
+                || level0_files >= self.options.level0_stop_writes_trigger;
+            if must_wait {
+                if let Some(error) = &state.background_error {
+                    return Err(error.to_error());
+                }
+                self.flush_waker.wake();
+                self.compaction_waker.wake();
+                self.state_changed.wait(&mut state);
+                continue;
+            }
+            drop(state);
+            self.rotate(writer)?;
+            force = false;
+        }
+    }
+
+    /// A new log and a new memtable; the full one is handed to the flush worker. The log is created outside of the mutex; if
+    /// that fails, the old one stays in use and nothing has changed.
+    fn rotate(&self, writer: &mut WriterState) -> Result<()> {
+        let number = self.new_file_number();
+        let Some(wal) = &mut writer.wal else { return Err(self.closed_error()) };
+        wal.release_older(self.min_log_number.load(Ordering::Acquire));
+        if let Err(error) = wal.rotate(number) {
+            if wal.is_poisoned() {
+                let mut state = self.state.lock();
+                self.record_background_error(&mut state, super::background_error::Severity::UntilReopened, &error);
+            }
+            return Err(error);
+        }
+        let (memtable, memtable_writer) = Memtable::new(self.family.comparator.clone());
+        let mut state = self.state.lock();
+        let full = std::mem::replace(&mut writer.memtable, memtable_writer);
+        state.logs.push(number);
+        state.memtables.rotate(memtable, number);
+        let old = self.publish(&mut state);
+        drop(state);
+        drop((full, old));
+        self.flush_waker.wake();
+        Ok(())
+    }
+}

@@ -1,0 +1,162 @@
+//! The system calls that std does not offer, as safe functions: advisory and mandatory hints, preallocation, locks,
+//! vectored positioned writes, a close that reports, local time.
+//!
+//! Every call but close is repeated when a signal interrupts it. Errors are plain `io::Error`s; callers add the path.
+//! Thread rule: all functions may be called from any thread.
+
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, IntoRawFd};
+use std::sync::OnceLock;
+
+/// Calls `call` until it is not interrupted by a signal.
+pub fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Turns the result of a system call, where -1 means "see errno", into a `Result`.
+fn check(returned: libc::c_int) -> io::Result<()> {
+    if returned == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Closes, and reports what the file system has to say. Never repeated: on Linux the descriptor is gone even when a
+/// signal interrupted the call, and its number may be another file's by now.
+pub fn close(file: File) -> io::Result<()> {
+    // SAFETY: into_raw_fd gives up ownership, so this is the one close of a descriptor that is open.
+    match check(unsafe { libc::close(file.into_raw_fd()) }) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// The size of a memory page in bytes, a power of two.
+pub fn page_size() -> u64 {
+    static PAGE_SIZE: OnceLock<u64> = OnceLock::new();
+    *PAGE_SIZE.get_or_init(|| {
+        // SAFETY: sysconf has no preconditions.
+        let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        u64::try_from(size).ok().filter(|size| size.is_power_of_two()).unwrap_or(4096)
+    })
+}
+
+/// Gives `[offset, offset + length)` of the file blocks on disk that read as zeros, and grows the file to hold them.
+pub fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> {
+    let offset = libc::off_t::try_from(offset).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
+    let length = libc::off_t::try_from(length).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
+    // SAFETY: the descriptor is open for the whole call; fallocate touches no memory of ours.
+    retry(|| check(unsafe { libc::fallocate(file.as_raw_fd(), 0, offset, length) }))
+}
+
+/// The file will be read from its beginning to its end.
+pub fn advise_sequential(file: &File) {
+    // SAFETY: the descriptor is open for the whole call. It is a hint, so that its failure means nothing.
+    unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_SEQUENTIAL) };
+}
+
+/// `[offset, offset + length)` of the file will be read soon.
+pub fn advise_will_need(file: &File, offset: u64, length: u64) {
+    let (Ok(offset), Ok(length)) = (libc::off_t::try_from(offset), libc::off_t::try_from(length)) else {
+        return;
+    };
+    // SAFETY: as in `advise_sequential`.
+    unsafe { libc::posix_fadvise(file.as_raw_fd(), offset, length, libc::POSIX_FADV_WILLNEED) };
+}
+
+/// The magic number of the file system that holds `file` (statfs's `f_type`).
+pub fn file_system_type(file: &File) -> io::Result<u64> {
+    let mut stat = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: `stat` is writable and as large as the kernel's struct statfs.
+    retry(|| check(unsafe { libc::fstatfs(file.as_raw_fd(), stat.as_mut_ptr()) }))?;
+    // SAFETY: fstatfs succeeded, so it has filled the struct (plain integers).
+    let stat = unsafe { stat.assume_init() };
+    Ok(stat.f_type as u64)
+}
+
+/// Writes the pieces one behind the other at `offset`; returns how many bytes were taken.
+pub fn write_vectored_at(file: &File, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
+    let offset = libc::off_t::try_from(offset).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
+    let count =
+        libc::c_int::try_from(pieces.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    // SAFETY: IoSlice is documented to have the layout of struct iovec; each describes `count` readable byte strings
+    // that outlive the call.
+    let written = unsafe { libc::pwritev(file.as_raw_fd(), pieces.as_ptr().cast(), count, offset) };
+    usize::try_from(written).map_err(|_| io::Error::last_os_error())
+}
+
+/// Takes both locks that LevelDB implementations use, without waiting: an open-file-description lock on the whole file (it
+/// excludes the fcntl lock of LevelDB) and flock (it excludes goleveldb). EAGAIN while another process holds one.
+pub fn lock_exclusive(file: &File) -> io::Result<()> {
+    record_lock(file, libc::F_WRLCK as libc::c_short)?;
+    // SAFETY: the descriptor is open; flock touches no memory.
+    let locked = retry(|| check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }));
+    if locked.is_err() {
+        let _ = record_lock(file, libc::F_UNLCK as libc::c_short);
+    }
+    locked
+}
+
+/// Gives both locks up, for every process that has inherited the descriptor too.
+pub fn unlock(file: &File) {
+    let _ = record_lock(file, libc::F_UNLCK as libc::c_short);
+    // SAFETY: as in `lock_exclusive`.
+    let _ = retry(|| check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) }));
+}
+
+fn record_lock(file: &File, kind: libc::c_short) -> io::Result<()> {
+    // SAFETY: struct flock is plain integers, for which zero is a value. l_pid must be 0 for this kind of lock.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = kind;
+    lock.l_whence = libc::SEEK_SET as libc::c_short;
+    // SAFETY: F_OFD_SETLK reads a struct flock, which `lock` is, for the length of the call.
+    retry(|| check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &lock) })).map_err(|error| {
+        match error.raw_os_error() {
+            Some(libc::EACCES) => io::Error::from_raw_os_error(libc::EAGAIN),
+            _ => error,
+        }
+    })
+}
+
+/// A point in time as the clock on the wall shows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LocalTime {
+    /// The year, such as 2026.
+    pub year: i64,
+    /// 1..=12.
+    pub month: u32,
+    /// 1..=31.
+    pub day: u32,
+    /// 0..=23.
+    pub hour: u32,
+    /// 0..=59.
+    pub minute: u32,
+    /// 0..=60.
+    pub second: u32,
+}
+
+/// The local time at `seconds` after the Unix epoch; the epoch itself where the system cannot tell.
+pub fn local_time(seconds: u64) -> LocalTime {
+    let seconds = libc::time_t::try_from(seconds).unwrap_or(0);
+    let mut fields = std::mem::MaybeUninit::<libc::tm>::uninit();
+    // SAFETY: both pointers are to live objects of the right types; localtime_r is the thread-safe variant.
+    let filled = unsafe { libc::localtime_r(&seconds, fields.as_mut_ptr()) };
+    if filled.is_null() {
+        return LocalTime { year: 1970, month: 1, day: 1, hour: 0, minute: 0, second: 0 };
+    }
+    // SAFETY: a non-null result means that the struct was filled.
+    let fields = unsafe { fields.assume_init() };
+    LocalTime {
+        year: i64::from(fields.tm_year) + 1900,
+        month: fields.tm_mon as u32 + 1,
+        day: fields.tm_mday as u32,
+        hour: fields.tm_hour as u32,
+        minute: fields.tm_min as u32,
+        second: fields.tm_sec as u32,
+    }
+}

@@ -1,0 +1,424 @@
+#![allow(unsafe_code)]
+
+use super::*;
+use crate::env::read_file;
+use crate::error::ErrorKind;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+fn env() -> Arc<dyn Env> {
+    PosixEnv::shared()
+}
+
+fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// `length` bytes, none of them zero, that differ from those of another `seed`.
+fn bytes(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..length)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as u8 | 1
+        })
+        .collect()
+}
+
+const MAPPED: LogFileOptions = LogFileOptions { mapped: true, expected_size: 100 << 10 };
+const PLAIN: LogFileOptions = LogFileOptions { mapped: false, expected_size: 100 << 10 };
+
+#[test]
+fn what_is_appended_is_read_back_in_pieces_of_any_size() {
+    let (env, dir) = (env(), dir());
+    let path = dir.path().join("file");
+    let mut expected = Vec::new();
+    let mut file = env.create_writable(&path, CreateMode::New).unwrap();
+    for (seed, length) in [1, 65_535, 2, 65_536, 65_537, 0, 200_000, 7].into_iter().enumerate() {
+        let piece = bytes(seed as u64, length);
+        file.append(&piece).unwrap();
+        expected.extend_from_slice(&piece);
+    }
+    file.close().unwrap();
+    file.close().unwrap();
+    assert_eq!(file.append(b"x").unwrap_err().kind(), ErrorKind::IoError);
+    assert_eq!(env.file_size(&path).unwrap(), expected.len() as u64);
+    assert_eq!(read_file(&*env, &path, 1 << 20).unwrap(), expected);
+    assert!(read_file(&*env, &path, 1000).unwrap_err().is_corruption());
+
+    let mut file = env.open_sequential(&path).unwrap();
+    let mut buffer = vec![0; 100_000];
+    file.skip(1000).unwrap();
+    assert_eq!(file.read(&mut buffer).unwrap(), 100_000);
+    assert_eq!(buffer, expected[1000..101_000]);
+    file.skip(u64::MAX).unwrap();
+    assert_eq!(file.read(&mut buffer).unwrap(), 0);
+}
+
+#[test]
+fn random_access_reads_alike_in_both_modes() {
+    let (env, dir) = (env(), dir());
+    let path = dir.path().join("table");
+    let contents = bytes(3, 100_000);
+    std::fs::write(&path, &contents).unwrap();
+    std::fs::write(dir.path().join("empty"), b"").unwrap();
+    for mode in [ReadMode::Mapped, ReadMode::Positioned] {
+        let file = env.open_random_access(&path, mode).unwrap();
+        assert_eq!(file.mapping(), (mode == ReadMode::Mapped).then_some(contents.as_slice()));
+        let mut buffer = [0; 5000];
+        assert_eq!(file.read_at(50_000, &mut buffer).unwrap(), 5000);
+        assert_eq!(buffer, contents[50_000..55_000]);
+        assert_eq!(file.read_at(99_990, &mut buffer).unwrap(), 10);
+        assert_eq!(buffer[..10], contents[99_990..]);
+        for past in [100_000, 100_001, i64::MAX as u64, u64::MAX] {
+            assert_eq!(file.read_at(past, &mut buffer).unwrap(), 0);
+        }
+        for (offset, length) in [(0, 10), (50_001, 3000), (99_999, 100), (u64::MAX, u64::MAX), (0, u64::MAX)]
+        {
+            file.will_need(offset, length);
+        }
+        let empty = env.open_random_access(&dir.path().join("empty"), mode).unwrap();
+        assert_eq!(empty.mapping(), None);
+        assert_eq!(empty.read_at(0, &mut buffer).unwrap(), 0);
+    }
+}
+
+#[test]
+fn a_mapping_outlives_the_name_of_its_file() {
+    let (env, dir) = (env(), dir());
+    let path = dir.path().join("table");
+    std::fs::write(&path, b"still here").unwrap();
+    let file = env.open_random_access(&path, ReadMode::Mapped).unwrap();
+    env.remove_file(&path).unwrap();
+    assert_eq!(file.mapping().unwrap(), b"still here");
+}
+
+#[test]
+fn create_modes_do_what_they_say() {
+    let (env, dir) = (env(), dir());
+    let path = dir.path().join("file");
+    let write = |mode, data: &[u8]| -> Result<()> {
+        let mut file = env.create_writable(&path, mode)?;
+        file.append(data)?;
+        file.close()
+    };
+    write(CreateMode::New, b"one").unwrap();
+    assert_eq!(write(CreateMode::New, b"two").unwrap_err().errno(), Some(libc::EEXIST));
+    assert_eq!(env.create_log(&path, MAPPED).err().unwrap().errno(), Some(libc::EEXIST));
+    assert_eq!(std::fs::read(&path).unwrap(), b"one");
+    write(CreateMode::Append, b"two").unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"onetwo");
+    write(CreateMode::Truncate, b"3").unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"3");
+}
+
+#[test]
+fn buffered_bytes_reach_the_file_at_flush_and_at_drop() {
+    let (env, dir) = (env(), dir());
+    let path = dir.path().join("file");
+    let mut file = env.create_writable(&path, CreateMode::New).unwrap();
+    file.append(b"abc").unwrap();
+    assert_eq!(env.file_size(&path).unwrap(), 0);
+    file.flush().unwrap();
+    assert_eq!(env.file_size(&path).unwrap(), 3);
+    file.append(b"def").unwrap();
+    drop(file);
+    assert_eq!(std::fs::read(&path).unwrap(), b"abcdef");
+}
+
+#[test]
+fn the_first_failure_of_a_file_is_the_failure_of_every_later_operation() {
+    let env = env();
+    let full = Path::new("/dev/full");
+    let mut file = env.create_writable(full, CreateMode::Truncate).unwrap();
+    file.append(b"x").unwrap();
+    let error = file.flush().unwrap_err();
+    assert_eq!(error.to_string(), "IO error: /dev/full: No space left on device");
+    for outcome in [file.append(b"y"), file.append(&bytes(1, 200_000)), file.flush(), file.sync()] {
+        assert_eq!(outcome.unwrap_err().to_string(), error.to_string());
+    }
+    assert_eq!(file.append_record(&[1; 7], b"z").unwrap_err().to_string(), error.to_string());
+    assert_eq!(file.close().unwrap_err().to_string(), error.to_string());
+    assert_eq!(file.close().unwrap_err().to_string(), error.to_string());
+
+    // A failed sync is as final: /dev/null takes every write and cannot be synced.
+    let mut file = env.create_writable(Path::new("/dev/null"), CreateMode::Truncate).unwrap();
+    file.append(b"x").unwrap();
+    assert_eq!(file.sync().unwrap_err().errno(), Some(libc::EINVAL));
+    assert_eq!(file.append(b"x").unwrap_err().errno(), Some(libc::EINVAL));
+    assert_eq!(file.close().unwrap_err().errno(), Some(libc::EINVAL));
+}
+
+#[test]
+fn both_kinds_of_log_hold_the_same_bytes_and_end_where_the_last_record_does() {
+    let (env, dir) = (env(), dir());
+    let lengths =
+        [0, 1, 121, 4095, 4096, 4097, 20_000, 32_761, 3, 100, 32_761, 0, 50_000, 300_000, 5, 700_000, 9];
+    let mut expected = Vec::new();
+    let mut logs: Vec<_> = [PLAIN, MAPPED]
+        .iter()
+        .enumerate()
+        .map(|(index, options)| {
+            let path = dir.path().join(format!("{index}.log"));
+            (env.create_log(&path, *options).unwrap(), path)
+        })
+        .collect();
+    for (index, &length) in lengths.iter().cycle().take(lengths.len() * 3).enumerate() {
+        let (payload, header) = (bytes(index as u64, length), [index as u8 + 1; 7]);
+        expected.extend_from_slice(&header);
+        expected.extend_from_slice(&payload);
+        for (log, path) in &mut logs {
+            log.append_record(&header, &payload).unwrap();
+            // Without a flush, in the file, and behind it nothing but zeros.
+            let contents = std::fs::read(&*path).unwrap();
+            assert!(contents.starts_with(&expected), "record {index} of {length} bytes, {path:?}");
+            assert!(contents[expected.len()..].iter().all(|&byte| byte == 0));
+        }
+        if index % 5 == 4 {
+            expected.extend_from_slice(&[0; 6]);
+        }
+        for (log, _) in &mut logs {
+            match index % 5 {
+                0 => log.sync().unwrap(),
+                1 => log.flush().unwrap(),
+                4 => log.append(&[0; 6]).unwrap(),
+                _ => {}
+            }
+        }
+    }
+    let (mut mapped, mapped_path) = logs.pop().unwrap();
+    let (plain, plain_path) = logs.pop().unwrap();
+    mapped.close().unwrap();
+    mapped.close().unwrap();
+    assert_eq!(mapped.append_record(&[1; 7], b"").unwrap_err().kind(), ErrorKind::IoError);
+    drop(plain);
+    assert_eq!(std::fs::read(plain_path).unwrap(), expected);
+    assert_eq!(std::fs::read(mapped_path).unwrap(), expected);
+}
+
+#[test]
+fn a_mapped_log_that_is_dropped_is_cut_and_one_that_is_not_has_a_tail_of_zeros() {
+    let (env, dir) = (env(), dir());
+    let path = dir.path().join("1.log");
+    let mut log = env.create_log(&path, MAPPED).unwrap();
+    log.append_record(&[9; 7], b"payload").unwrap();
+    let length = env.file_size(&path).unwrap();
+    // Where logs are mapped at all (the temporary directory may be on any file system), space is there ahead of the writer.
+    assert!(length == 14 || length >= MAPPED.expected_size, "{length}");
+    drop(log);
+    assert_eq!(env.file_size(&path).unwrap(), 14);
+}
+
+#[test]
+fn who_sees_the_header_of_a_record_sees_its_payload() {
+    let (env, dir) = (env(), dir());
+    let path = dir.path().join("1.log");
+    const RECORDS: u64 = 5000;
+    const LENGTH: usize = 3000;
+    let mut log = env.create_log(&path, LogFileOptions { mapped: true, expected_size: 4 << 20 }).unwrap();
+    let file = env.open_random_access(&path, ReadMode::Positioned).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut buffer = vec![0; 7 + LENGTH];
+            for record in 0..RECORDS {
+                loop {
+                    let ended = stop.load(Ordering::Acquire);
+                    // Copied in ascending order, so that the header is older than the payload.
+                    let read = file.read_at(record * (7 + LENGTH as u64), &mut buffer).unwrap();
+                    if read > 0 && buffer[..7] != [0; 7] {
+                        assert!(buffer[..7] == [record as u8 | 1; 7], "a torn header in record {record}");
+                        assert!(
+                            buffer[7..] == vec![record as u8 | 1; LENGTH],
+                            "a torn payload in record {record}"
+                        );
+                        break;
+                    }
+                    assert!(!ended, "record {record} never came");
+                }
+            }
+        });
+        for record in 0..RECORDS {
+            log.append_record(&[record as u8 | 1; 7], &[record as u8 | 1; LENGTH]).unwrap();
+        }
+        stop.store(true, Ordering::Release);
+    });
+}
+
+#[test]
+fn errors_name_the_path_and_a_missing_file_is_not_found() {
+    let (env, dir) = (env(), dir());
+    let missing = dir.path().join("missing");
+    let expected = format!("NotFound: {}: No such file or directory", missing.display());
+    let inside = missing.join("x");
+    let errors = [
+        env.open_sequential(&missing).err(),
+        env.open_random_access(&missing, ReadMode::Mapped).err(),
+        env.children(&missing).err(),
+        env.remove_file(&missing).err(),
+        env.remove_dir(&missing).err(),
+        env.file_size(&missing).err(),
+        env.rename(&missing, &dir.path().join("y")).err(),
+        env.sync_dir(&missing).err(),
+    ];
+    for error in errors {
+        assert_eq!(error.unwrap().to_string(), expected);
+    }
+    for error in [
+        env.create_writable(&inside, CreateMode::New).err(),
+        env.create_log(&inside, MAPPED).err(),
+        env.create_dir(&inside).err(),
+        env.lock_file(&inside).err(),
+    ] {
+        let expected = format!("NotFound: {}: No such file or directory", inside.display());
+        assert_eq!(error.unwrap().to_string(), expected);
+    }
+    assert!(!env.exists(&missing));
+    let nul = Path::new("a\0b");
+    assert!(env.open_sequential(nul).is_err() && env.lock_file(nul).is_err() && !env.exists(nul));
+}
+
+#[test]
+fn directories_are_created_listed_synced_and_removed() {
+    use std::os::unix::ffi::OsStringExt;
+    let (env, dir) = (env(), dir());
+    let sub = dir.path().join("sub");
+    env.create_dir(&sub).unwrap();
+    env.create_dir(&sub).unwrap();
+    // Names are bytes, not text.
+    let odd = OsString::from_vec(b"odd\xff\xfe".to_vec());
+    std::fs::write(sub.join(&odd), b"").unwrap();
+    std::fs::write(sub.join("file"), b"").unwrap();
+    let mut names = env.children(&sub).unwrap();
+    names.sort();
+    assert_eq!(names, [OsString::from("file"), odd.clone()]);
+    env.sync_dir(&sub).unwrap();
+    env.sync_dir(Path::new("")).unwrap();
+    assert_eq!(env.sync_dir(&sub.join("file")).unwrap_err().errno(), Some(libc::ENOTDIR));
+    assert_eq!(env.create_dir(&sub.join("file")).unwrap_err().errno(), Some(libc::EEXIST));
+    assert_eq!(env.remove_dir(&sub).unwrap_err().errno(), Some(libc::ENOTEMPTY));
+    env.rename(&sub.join(&odd), &sub.join("file")).unwrap();
+    env.remove_file(&sub.join("file")).unwrap();
+    env.remove_dir(&sub).unwrap();
+    assert!(!env.exists(&sub));
+}
+
+#[test]
+fn every_descriptor_is_closed_on_exec() {
+    let (env, dir) = (env(), dir());
+    let at = |name: &str| dir.path().join(name);
+    std::fs::write(at("data"), b"x").unwrap();
+    let _open = (
+        env.create_writable(&at("table"), CreateMode::New).unwrap(),
+        env.create_log(&at("plain"), PLAIN).unwrap(),
+        env.create_log(&at("mapped"), MAPPED).unwrap(),
+        env.open_sequential(&at("data")).unwrap(),
+        env.open_random_access(&at("data"), ReadMode::Positioned).unwrap(),
+        env.lock_file(&at("LOCK")).unwrap(),
+    );
+    let mut seen = 0;
+    for entry in std::fs::read_dir("/proc/self/fd").unwrap().flatten() {
+        let ours = std::fs::read_link(entry.path()).is_ok_and(|target| target.starts_with(dir.path()));
+        if ours {
+            let info =
+                std::fs::read_to_string(Path::new("/proc/self/fdinfo").join(entry.file_name())).unwrap();
+            let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+            let flags = i32::from_str_radix(flags.trim(), 8).unwrap();
+            assert_ne!(flags & libc::O_CLOEXEC, 0, "{info}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 6);
+}
+
+fn lock_error(path: &Path) -> String {
+    env().lock_file(path).err().expect("the lock is held").to_string()
+}
+
+#[test]
+fn a_lock_is_refused_while_this_process_has_it_under_any_name() {
+    let (env, dir) = (env(), dir());
+    let (db, link) = (dir.path().join("db"), dir.path().join("link"));
+    env.create_dir(&db).unwrap();
+    std::os::unix::fs::symlink(&db, &link).unwrap();
+    let lock = env.lock_file(&db.join("LOCK")).unwrap();
+    for path in [db.join("LOCK"), link.join("LOCK"), db.join("../link/LOCK")] {
+        assert_eq!(lock_error(&path), format!("IO error: lock {}: already held by process", path.display()));
+    }
+    drop(lock);
+    drop(env.lock_file(&link.join("LOCK")).unwrap());
+}
+
+#[test]
+fn a_refused_lock_does_not_even_open_the_file() {
+    let dir = dir();
+    let path: PathBuf = dir.path().join("LOCK");
+    let _lock = env().lock_file(&path).unwrap();
+    // SAFETY: plain system calls on a descriptor that is ours and a path that ends with a zero byte.
+    let mut events = unsafe {
+        use std::os::fd::FromRawFd;
+        let events = libc::inotify_init1(libc::IN_NONBLOCK | libc::IN_CLOEXEC);
+        assert!(events >= 0);
+        let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        assert!(libc::inotify_add_watch(events, name.as_ptr(), libc::IN_OPEN | libc::IN_CLOSE) >= 0);
+        std::fs::File::from_raw_fd(events)
+    };
+    assert!(lock_error(&path).ends_with("already held by process"));
+    let seen = io::Read::read(&mut events, &mut [0; 256]);
+    assert_eq!(seen.unwrap_err().kind(), io::ErrorKind::WouldBlock, "the file was opened");
+}
+
+#[test]
+fn a_lock_of_another_holder_is_the_systems_error_whichever_lock_it_has() {
+    let (env, dir) = (env(), dir());
+    let path = dir.path().join("LOCK");
+    let refused = format!("IO error: lock {}: Resource temporarily unavailable", path.display());
+    // A description of its own excludes ours as another process would.
+    let other = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+    sys::lock_exclusive(&other).unwrap();
+    assert_eq!(lock_error(&path), refused);
+    sys::unlock(&other);
+
+    // SAFETY: plain system calls on an open descriptor; struct flock is plain integers.
+    let posix_lock = |kind: i32| unsafe {
+        let mut lock: libc::flock = std::mem::zeroed();
+        lock.l_type = kind as libc::c_short;
+        libc::fcntl(other.as_raw_fd(), libc::F_SETLK, &lock)
+    };
+    // LevelDB's lock. (It would be lost when `lock_file` closes its own descriptor, so this is seen only once.)
+    assert_eq!(posix_lock(libc::F_WRLCK), 0);
+    assert_eq!(lock_error(&path), refused);
+    posix_lock(libc::F_UNLCK);
+    // goleveldb's lock.
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::flock(other.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }, 0);
+    assert_eq!(lock_error(&path), refused);
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::flock(other.as_raw_fd(), libc::LOCK_UN) }, 0);
+
+    // And ours excludes both, until it is dropped.
+    let lock = env.lock_file(&path).unwrap();
+    // SAFETY: as above.
+    let flock = || unsafe { libc::flock(other.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
+    assert_eq!((posix_lock(libc::F_WRLCK), flock()), (-1, -1));
+    drop(lock);
+    assert_eq!((posix_lock(libc::F_WRLCK), flock()), (0, 0));
+}
+
+#[test]
+fn threads_have_names_and_clocks_go_on() {
+    let env = env();
+    let (send, receive) = crossbeam_channel::bounded(1);
+    let body = move || send.send(std::thread::current().name().map(str::to_owned)).unwrap();
+    env.spawn("terrace-test", Box::new(body)).unwrap().join().unwrap();
+    assert_eq!(receive.recv().unwrap().as_deref(), Some("terrace-test"));
+    assert!(env.spawn("zero\0byte", Box::new(|| {})).is_err());
+
+    let before = env.now_micros();
+    env.sleep_micros(1);
+    assert!(env.now_micros() > before && before > 1_700_000_000_000_000);
+    let time = local_time(before / 1_000_000);
+    assert!(time.year >= 2023 && (1..=12).contains(&time.month) && (1..=31).contains(&time.day));
+    assert!(time.hour < 24 && time.minute < 60 && time.second <= 60);
+}

@@ -1,0 +1,144 @@
+//! A file written through a buffer: tables, the MANIFEST, CURRENT, LOG.
+//!
+//! Invariants: after the first failure nothing is written any more and every operation repeats that failure; a child of
+//! `fork` that drops its copy writes nothing. Thread rule: one writer.
+
+use super::{create_options, sys};
+use crate::env::{CreateMode, WritableFile};
+use crate::error::{Error, Result};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Bytes gathered before they are handed to the system.
+const BUFFER_SIZE: usize = 64 << 10;
+
+/// The error that every later operation on a file returns: its first failure, or that it was closed.
+#[derive(Default)]
+pub struct Poison {
+    error: Option<Error>,
+    closed_well: bool,
+}
+
+impl Poison {
+    /// May the file be operated on?
+    #[inline]
+    pub fn check(&self) -> Result<()> {
+        match &self.error {
+            None => Ok(()),
+            Some(error) => Err(error.clone()),
+        }
+    }
+
+    /// Makes an operation's failure sticky, unless one before it is.
+    pub fn note<T>(&mut self, path: &Path, outcome: io::Result<T>) -> Result<T> {
+        outcome.map_err(|error| self.error.get_or_insert_with(|| Error::from_os(path, &error)).clone())
+    }
+
+    /// The file was closed: unless it has failed before, operations fail for that reason from now on. Returns how it went.
+    pub fn close(&mut self, path: &Path) -> Result<()> {
+        self.check()?;
+        self.closed_well = true;
+        self.error = Some(Error::io(format!("{}: the file is closed", path.display())));
+        Ok(())
+    }
+
+    /// What closing a closed file returns: its first failure, if it had one.
+    pub fn close_again(&self) -> Result<()> {
+        if self.closed_well { Ok(()) } else { self.check() }
+    }
+}
+
+/// Opens a buffered file for appending.
+pub fn create(path: &Path, mode: CreateMode) -> Result<Box<dyn WritableFile>> {
+    let mut options = create_options();
+    match mode {
+        CreateMode::New => options.write(true).create_new(true),
+        CreateMode::Truncate => options.write(true).create(true).truncate(true),
+        CreateMode::Append => options.append(true).create(true),
+    };
+    let file = options.open(path).map_err(|error| Error::from_os(path, &error))?;
+    Ok(Box::new(BufferedFile {
+        file: Some(file),
+        path: path.to_path_buf(),
+        buffer: Vec::with_capacity(BUFFER_SIZE),
+        poison: Poison::default(),
+        process: std::process::id(),
+    }))
+}
+
+struct BufferedFile {
+    /// `None` once closed.
+    file: Option<File>,
+    path: PathBuf,
+    buffer: Vec<u8>,
+    poison: Poison,
+    process: u32,
+}
+
+impl BufferedFile {
+    /// Runs `call` on the file unless the file is poisoned; its failure poisons.
+    fn with_file<T>(&mut self, call: impl FnOnce(&mut File) -> io::Result<T>) -> Result<T> {
+        self.poison.check()?;
+        match &mut self.file {
+            Some(file) => {
+                let outcome = call(file);
+                self.poison.note(&self.path, outcome)
+            }
+            None => self.poison.note(&self.path, Err(io::Error::from_raw_os_error(libc::EBADF))),
+        }
+    }
+}
+
+impl WritableFile for BufferedFile {
+    fn append(&mut self, data: &[u8]) -> Result<()> {
+        self.poison.check()?;
+        let room = BUFFER_SIZE - self.buffer.len();
+        if data.len() <= room {
+            self.buffer.extend_from_slice(data);
+            return Ok(());
+        }
+        let (head, rest) = data.split_at(room);
+        self.buffer.extend_from_slice(head);
+        self.flush()?;
+        if rest.len() < BUFFER_SIZE {
+            self.buffer.extend_from_slice(rest);
+            return Ok(());
+        }
+        self.with_file(|file| file.write_all(rest))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let buffer = std::mem::take(&mut self.buffer);
+        // write_all repeats interrupted and short writes, and calls a write of nothing an error.
+        let outcome = if buffer.is_empty() {
+            self.poison.check()
+        } else {
+            self.with_file(|file| file.write_all(&buffer))
+        };
+        self.buffer = buffer;
+        self.buffer.clear();
+        outcome
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.flush()?;
+        self.with_file(|file| file.sync_data())
+    }
+
+    fn close(&mut self) -> Result<()> {
+        let _ = self.flush();
+        let Some(file) = self.file.take() else { return self.poison.close_again() };
+        let _ = self.poison.note(&self.path, sys::close(file));
+        self.poison.close(&self.path)
+    }
+}
+
+impl Drop for BufferedFile {
+    fn drop(&mut self) {
+        // The parent of a fork still has these bytes in its own buffer.
+        if self.process == std::process::id() {
+            let _ = self.close();
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Tables that a flush or a compaction is making: created, filled, made durable, checked, and removed again if the job fails.
+//!
+//! Order (RELIABILITY): table write, fdatasync, close; after the last table of a job the directory is synced, once, by the job; only
+//! then may an edit name them. Nothing here touches state that readers see. Used by one thread.
+
+use super::job::JobContext;
+use crate::env::CreateMode;
+use crate::error::Result;
+use crate::format::file_name;
+use crate::format::internal_key::{InternalKey, ValueType};
+use crate::table::builder::TableBuilder;
+use crate::version::file_metadata::FileMetaData;
+use std::sync::Arc;
+
+/// The tables a job has created so far. Dropping it removes them, whether the job failed, panicked or forgot them; `keep` does
+/// not.
+pub struct PendingTables<'a> {
+    context: &'a JobContext<'a>,
+    numbers: Vec<u64>,
+}
+
+impl<'a> PendingTables<'a> {
+    /// None yet.
+    pub fn new(context: &'a JobContext<'a>) -> Self {
+        PendingTables { context, numbers: Vec::new() }
+    }
+
+    /// Creates the table file `number`, which must not exist. To be dropped or finished before the tables themselves are.
+    pub fn create(&mut self, number: u64) -> Result<TableOutput> {
+        let path = file_name::table(self.context.db, number);
+        let file = self.context.env.create_writable(&path, CreateMode::New)?;
+        self.numbers.push(number); // not before: a file that was there already is not ours to remove
+        let options = self.context.table_cache.options().clone();
+        let creation_time = self.context.env.now_micros() / 1_000_000;
+        Ok(TableOutput {
+            number,
+            builder: TableBuilder::new(options, file, creation_time),
+            smallest: None,
+            largest: Vec::new(),
+        })
+    }
+
+    /// The tables stay: the job has made them, and their names, durable.
+    pub fn keep(mut self) {
+        self.numbers.clear();
+    }
+}
+
+impl Drop for PendingTables<'_> {
+    fn drop(&mut self) {
+        for &number in &self.numbers {
+            self.context.table_cache.evict(number);
+            let path = file_name::table(self.context.db, number);
+            match self.context.env.remove_file(&path) {
+                Err(error) if !error.is_not_found() => {
+                    // It is in no version, so it goes with the next clean-up of the directory.
+                    self.context.info_log.log(format_args!("Table #{number} is left behind: {error}"));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// One table being written.
+pub struct TableOutput {
+    number: u64,
+    builder: TableBuilder,
+    smallest: Option<InternalKey>,
+    /// The key added last.
+    largest: Vec<u8>,
+}
+
+impl TableOutput {
+    /// Adds an entry, greater than any before.
+    #[inline]
+    pub fn add(&mut self, internal_key: &[u8], value: &[u8]) -> Result<()> {
+        if self.smallest.is_none() {
+            self.smallest = Some(bound(internal_key));
+        }
+        self.largest.clear();
+        self.largest.extend_from_slice(internal_key);
+        self.builder.add(internal_key, value)
+    }
+
+    /// Bytes it would take if it were finished now, about.
+    #[inline]
+    pub fn estimated_file_size(&self) -> u64 {
+        self.builder.estimated_file_size()
+    }
+
+    /// Writes the rest, makes the content durable, and opens the table once, so that one that can't be read never gets into a
+    /// version. At least one entry was added.
+    pub fn finish(self, context: &JobContext<'_>) -> Result<Arc<FileMetaData>> {
+        let built = self.builder.finish()?;
+        let largest = bound(&self.largest);
+        let smallest = self.smallest.unwrap_or_else(|| largest.clone());
+        let file =
+            FileMetaData::with_properties(self.number, built.file_size, smallest, largest, built.properties);
+        file.table(context.table_cache)?;
+        Ok(Arc::new(file))
+    }
+}
+
+/// The key as the bound of a file. A damaged key that is shorter than 8 bytes has the order of the oldest entry of the empty user key,
+/// and can be named only so.
+fn bound(internal_key: &[u8]) -> InternalKey {
+    InternalKey::decode(internal_key).unwrap_or_else(|_| InternalKey::new(b"", 0, ValueType::Deletion))
+}

@@ -1,0 +1,275 @@
+use super::*;
+use crate::format::internal_key::{InternalKey, ValueType};
+use crate::iterator::testing::{Entry, GrowingIterator, TestRandom, VecIterator, comparators};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+fn internal_key(user_key: &[u8], sequence: u64) -> Vec<u8> {
+    InternalKey::new(user_key, sequence, ValueType::Value).encoded().to_vec()
+}
+
+fn sorted(comparator: &InternalKeyComparator, mut entries: Vec<Entry>) -> Vec<Entry> {
+    entries.sort_by(|a, b| comparator.compare(&a.0, &b.0));
+    entries.dedup_by(|a, b| comparator.compare(&a.0, &b.0).is_eq());
+    entries
+}
+
+/// Random children whose entries' values name the child; equal keys in several children are common.
+fn random_children(random: &mut TestRandom, comparator: &InternalKeyComparator) -> Vec<Vec<Entry>> {
+    let key_length = [1, 3, 10, 18, 40][random.below(5)];
+    (0..random.below(8))
+        .map(|child| {
+            let entries = (0..random.below(40))
+                .map(|_| {
+                    let key = internal_key(&random.user_key(key_length), random.below(4) as u64);
+                    (key, vec![child as u8])
+                })
+                .collect();
+            sorted(comparator, entries)
+        })
+        .collect()
+}
+
+/// All entries in the order of the union: by key, then by child.
+fn union(comparator: &InternalKeyComparator, children: &[Vec<Entry>]) -> Vec<Entry> {
+    let mut all = children.concat();
+    all.sort_by(|a, b| comparator.compare(&a.0, &b.0).then(a.1.cmp(&b.1)));
+    all
+}
+
+fn merging(comparator: &InternalKeyComparator, children: Vec<Vec<Entry>>) -> MergingIterator<VecIterator> {
+    let children = children.into_iter().map(|entries| VecIterator::new(comparator.clone(), entries));
+    MergingIterator::new(comparator.clone(), children.collect())
+}
+
+fn entry<I: InternalIterator>(iterator: &I) -> Option<Entry> {
+    iterator.valid().then(|| (iterator.key().to_vec(), iterator.value().to_vec()))
+}
+
+#[test]
+fn random_moves_agree_with_a_sorted_vector() {
+    for seed in 0..600 {
+        let random = &mut TestRandom::new(seed);
+        let comparator = comparators()[random.below(2)].clone();
+        let children = random_children(random, &comparator);
+        let model = union(&comparator, &children);
+        let mut iterator = merging(&comparator, children);
+        assert!(!iterator.valid() && iterator.status().is_ok());
+        let mut position = None;
+        let turns = 1 + random.below(20);
+        let mut forward = true;
+        for step in 0..300 {
+            if position.is_none() || random.one_in(40) {
+                match random.below(3) {
+                    0 => {
+                        iterator.seek_to_first();
+                        position = (!model.is_empty()).then_some(0);
+                    }
+                    1 => {
+                        iterator.seek_to_last();
+                        position = model.len().checked_sub(1);
+                    }
+                    _ => {
+                        let target = internal_key(&random.user_key(18), random.below(4) as u64);
+                        iterator.seek(&target);
+                        let index =
+                            model.partition_point(|entry| comparator.compare(&entry.0, &target).is_lt());
+                        position = (index < model.len()).then_some(index);
+                    }
+                }
+            } else if let Some(index) = position {
+                forward ^= random.one_in(turns);
+                if forward {
+                    iterator.next();
+                    position = (index + 1 < model.len()).then_some(index + 1);
+                } else {
+                    iterator.prev();
+                    position = index.checked_sub(1);
+                }
+            }
+            let expected = position.map(|index| model[index].clone());
+            assert_eq!(entry(&iterator), expected, "seed {seed}, step {step}");
+            assert!(iterator.status().is_ok(), "seed {seed}, step {step}");
+        }
+    }
+}
+
+#[test]
+fn no_children_are_an_empty_union() {
+    let mut iterator = merging(&comparators()[0], Vec::new());
+    iterator.seek_to_first();
+    assert!(!iterator.valid());
+    iterator.seek_to_last();
+    assert!(!iterator.valid());
+    iterator.seek(&internal_key(b"k", 1));
+    assert!(!iterator.valid() && iterator.status().is_ok());
+}
+
+#[test]
+fn equal_keys_come_in_the_order_of_the_children_and_back() {
+    for comparator in comparators() {
+        let key = internal_key(b"same", 7);
+        let children = (0..5u8).map(|child| vec![(key.clone(), vec![child])]).collect();
+        let mut iterator = merging(&comparator, children);
+        iterator.seek(&key);
+        for child in 0..5u8 {
+            assert_eq!(iterator.value(), [child]);
+            if child < 4 {
+                iterator.next();
+            }
+        }
+        for child in (0..4u8).rev() {
+            iterator.prev();
+            assert_eq!(iterator.value(), [child]);
+        }
+        iterator.prev();
+        assert!(!iterator.valid());
+    }
+}
+
+#[test]
+fn prefixes_never_contradict_the_order_of_keys() {
+    let comparator = &comparators()[0];
+    let random = &mut TestRandom::new(1);
+    for _ in 0..20_000 {
+        let mut keys = [(); 2].map(|()| internal_key(&random.user_key(20), u64::MAX >> 8));
+        let prefixes = keys.each_ref().map(|key| key_prefix(key));
+        if prefixes[0] != prefixes[1] {
+            let expected = comparator.compare(&keys[0], &keys[1]);
+            assert_eq!(prefixes[0].cmp(&prefixes[1]), expected, "{keys:?}");
+        } else {
+            // Tied only by the zeros behind the shorter one, or beyond the 16th byte.
+            for key in &mut keys {
+                key.truncate(key.len() - TRAILER_SIZE);
+                key.resize(16, 0);
+            }
+            assert_eq!(keys[0], keys[1]);
+        }
+    }
+    assert_eq!(key_prefix(b"short"), 0);
+}
+
+/// Walks one way until the iterator is no longer valid.
+fn walk<I: InternalIterator>(iterator: &mut I, forward: bool) -> Vec<Entry> {
+    let mut seen = Vec::new();
+    while let Some(found) = entry(iterator) {
+        seen.push(found);
+        if forward { iterator.next() } else { iterator.prev() }
+    }
+    seen
+}
+
+#[test]
+fn a_failing_child_ends_the_union_with_its_error() {
+    for seed in 0..300 {
+        let random = &mut TestRandom::new(seed);
+        let comparator = comparators()[0].clone();
+        let children = random_children(random, &comparator);
+        let Some(failing) = children.iter().position(|entries| !entries.is_empty()) else { continue };
+        let bad = random.below(children[failing].len());
+        let bad_key = children[failing][bad].0.clone();
+        let model = union(&comparator, &children);
+        let bad_index = model.iter().position(|e| e.0 == bad_key && e.1 == [failing as u8]).unwrap();
+        let mut iterator = merging(&comparator, children);
+        iterator.children[failing].fails_at = Some(bad);
+
+        iterator.seek_to_first();
+        let seen = walk(&mut iterator, true);
+        // The failure shows when the child is moved onto the bad entry, which is after its entry before that.
+        assert!(seen.len() <= bad_index && seen == model[..seen.len()], "seed {seed}");
+        assert!(!model[seen.len()..bad_index].iter().any(|e| e.1 == [failing as u8]), "seed {seed}");
+        assert!(iterator.status().unwrap_err().is_corruption(), "seed {seed}");
+
+        iterator.seek_to_last();
+        let seen = walk(&mut iterator, false);
+        let mut expected = model[model.len() - seen.len()..].to_vec();
+        expected.reverse();
+        assert!(seen == expected && model.len() - seen.len() > bad_index, "seed {seed}");
+        assert!(iterator.status().is_err(), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_seek_clears_the_error_of_the_move_before() {
+    let comparator = comparators()[0].clone();
+    let entries =
+        |keys: &[&[u8]]| keys.iter().map(|key| (internal_key(key, 1), Vec::new())).collect::<Vec<_>>();
+    let children = vec![
+        VecIterator::new(comparator.clone(), entries(&[b"a", b"c", b"e"])).failing_at(1),
+        VecIterator::new(comparator.clone(), entries(&[b"b", b"d"])),
+    ];
+    let mut iterator = MergingIterator::new(comparator, children);
+    iterator.seek_to_first();
+    iterator.next();
+    assert!(!iterator.valid() && iterator.status().is_err());
+    iterator.seek(&internal_key(b"d", 1));
+    assert_eq!(iterator.key(), internal_key(b"d", 1));
+    assert!(iterator.status().is_ok());
+    iterator.prev();
+    assert!(!iterator.valid() && iterator.status().is_err());
+}
+
+/// A memtable grows while it is read: whatever is added, the union stays sorted and gives every entry that was there
+/// when it was last positioned by a seek.
+#[test]
+fn entries_added_meanwhile_never_disorder_the_union() {
+    for seed in 0..400 {
+        let random = &mut TestRandom::new(seed);
+        let comparator = comparators()[random.below(2)].clone();
+        let lists: Vec<_> = random_children(random, &comparator)
+            .into_iter()
+            .map(|list| Rc::new(RefCell::new(list)))
+            .collect();
+        if lists.is_empty() {
+            continue;
+        }
+        let children = lists.iter().map(|entries| GrowingIterator {
+            comparator: comparator.clone(),
+            entries: entries.clone(),
+            current: None,
+        });
+        let mut iterator = MergingIterator::new(comparator.clone(), children.collect());
+        let order = |a: &Entry, b: &Entry| comparator.compare(&a.0, &b.0).then(a.1.cmp(&b.1));
+        let now = || union(&comparator, &lists.iter().map(|list| list.borrow().clone()).collect::<Vec<_>>());
+        let mut settled = now();
+        iterator.seek_to_first();
+        for step in 0..200 {
+            for _ in 0..random.below(3) {
+                let child = random.below(lists.len());
+                let added = (internal_key(&random.user_key(18), 5 + step), vec![child as u8]);
+                let mut list = lists[child].borrow_mut();
+                list.push(added);
+                *list = sorted(&comparator, std::mem::take(&mut *list));
+            }
+            let Some(from) = entry(&iterator) else {
+                settled = now();
+                iterator.seek(&internal_key(&random.user_key(3), 1 << 40));
+                continue;
+            };
+            let forward = random.one_in(2);
+            if forward {
+                iterator.next()
+            } else {
+                iterator.prev()
+            }
+            let to = entry(&iterator);
+            let context = format!("seed {seed}, step {step}");
+            // It comes to the neighbour among the entries since the last seek, or to a nearer one added later.
+            let neighbour = if forward {
+                settled.iter().find(|e| order(e, &from).is_gt())
+            } else {
+                settled.iter().rfind(|e| order(e, &from).is_lt())
+            };
+            match (&to, neighbour) {
+                (Some(to), neighbour) => {
+                    assert_eq!(order(&from, to).is_lt(), forward, "{context}");
+                    assert!(
+                        neighbour.is_none_or(|n| order(n, to).is_eq() || order(n, to).is_gt() == forward),
+                        "{context}"
+                    );
+                }
+                (None, neighbour) => assert_eq!(neighbour, None, "{context}"),
+            }
+        }
+    }
+}

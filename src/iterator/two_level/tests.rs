@@ -1,0 +1,168 @@
+use super::*;
+use crate::format::internal_key::{InternalKey, InternalKeyComparator, ValueType};
+use crate::iterator::testing::{Entry, TestRandom, VecIterator, comparators};
+use std::cell::RefCell;
+
+/// Parts in memory: what was opened is written down; some can't be opened, some are damaged inside.
+struct FakeParts {
+    comparator: InternalKeyComparator,
+    parts: Vec<Vec<Entry>>,
+    unopenable: Option<usize>,
+    /// (part, entry)
+    damaged: Option<(usize, usize)>,
+    opened: RefCell<Vec<usize>>,
+}
+
+impl Parts for FakeParts {
+    type Iter = VecIterator;
+    fn count(&self) -> usize {
+        self.parts.len()
+    }
+    fn find(&self, target: &[u8]) -> usize {
+        self.parts.partition_point(|part| {
+            part.last().is_some_and(|last| self.comparator.compare(&last.0, target).is_lt())
+        })
+    }
+    fn open(&self, index: usize) -> Result<VecIterator> {
+        self.opened.borrow_mut().push(index);
+        if self.unopenable == Some(index) {
+            return Err(Error::io("can't open"));
+        }
+        let mut part = VecIterator::new(self.comparator.clone(), self.parts[index].clone());
+        part.fails_at = self.damaged.and_then(|(part, entry)| (part == index).then_some(entry));
+        Ok(part)
+    }
+}
+
+fn key(number: usize) -> Vec<u8> {
+    InternalKey::new(format!("{number:04}").as_bytes(), 1, ValueType::Value).encoded().to_vec()
+}
+
+/// Parts of these sizes, with the even numbers as keys.
+fn over(sizes: &[usize]) -> TwoLevelIterator<FakeParts> {
+    let mut number = 0;
+    let parts = sizes.iter().map(|&size| {
+        let part = (number..number + size).map(|n| (key(2 * n), vec![n as u8])).collect();
+        number += size;
+        part
+    });
+    TwoLevelIterator::over(FakeParts {
+        comparator: comparators()[0].clone(),
+        parts: parts.collect(),
+        unopenable: None,
+        damaged: None,
+        opened: RefCell::new(Vec::new()),
+    })
+}
+
+fn opened(iterator: &TwoLevelIterator<FakeParts>) -> Vec<usize> {
+    std::mem::take(&mut *iterator.parts.opened.borrow_mut())
+}
+
+#[test]
+fn random_moves_agree_with_the_concatenation() {
+    for seed in 0..200 {
+        let random = &mut TestRandom::new(seed);
+        let sizes: Vec<usize> = (0..random.below(6)).map(|_| 1 + random.below(4)).collect();
+        let total: usize = sizes.iter().sum();
+        let mut iterator = over(&sizes);
+        let mut position: Option<usize> = None;
+        for step in 0..200 {
+            match (position, random.below(8)) {
+                (Some(at), 0..=2) => {
+                    iterator.next();
+                    position = (at + 1 < total).then_some(at + 1);
+                }
+                (Some(at), 3..=5) => {
+                    iterator.prev();
+                    position = at.checked_sub(1);
+                }
+                (_, 6) => {
+                    iterator.seek_to_first();
+                    position = (total > 0).then_some(0);
+                }
+                (_, 7) => {
+                    iterator.seek_to_last();
+                    position = total.checked_sub(1);
+                }
+                _ => {
+                    let target = random.below(2 * total + 3);
+                    iterator.seek(&key(target));
+                    position = Some(target.div_ceil(2)).filter(|&at| at < total);
+                }
+            }
+            let found = iterator.valid().then(|| (iterator.key().to_vec(), iterator.value().to_vec()));
+            assert_eq!(found, position.map(|n| (key(2 * n), vec![n as u8])), "seed {seed}, step {step}");
+            assert!(iterator.status().is_ok());
+        }
+    }
+}
+
+#[test]
+fn a_part_is_opened_when_it_is_reached_and_kept_while_moves_stay_inside() {
+    let mut iterator = over(&[3, 3, 3]);
+    assert!(!iterator.valid() && opened(&iterator).is_empty());
+    iterator.seek(&key(8));
+    iterator.seek(&key(6));
+    iterator.next();
+    assert_eq!(opened(&iterator), [1]);
+    iterator.next();
+    iterator.next();
+    assert_eq!((iterator.key().to_vec(), opened(&iterator)), (key(12), vec![2]));
+    iterator.prev();
+    assert_eq!((iterator.key().to_vec(), opened(&iterator)), (key(10), vec![1]));
+    iterator.seek(&key(100));
+    assert!(!iterator.valid() && opened(&iterator).is_empty());
+}
+
+#[test]
+fn empty_parts_are_passed() {
+    let mut iterator = over(&[0, 2, 0, 0, 1, 0]);
+    iterator.seek_to_first();
+    for number in 0..3 {
+        assert_eq!(iterator.value(), [number]);
+        iterator.next();
+    }
+    assert!(!iterator.valid() && iterator.status().is_ok());
+    iterator.seek_to_last();
+    for number in (0..3).rev() {
+        assert_eq!(iterator.value(), [number]);
+        iterator.prev();
+    }
+    assert!(!iterator.valid() && iterator.status().is_ok());
+}
+
+#[test]
+fn a_part_that_cannot_be_opened_ends_the_iteration() {
+    let mut iterator = over(&[2, 2, 2]);
+    iterator.parts.unopenable = Some(1);
+    iterator.seek_to_first();
+    iterator.next();
+    iterator.next();
+    assert!(!iterator.valid() && iterator.status().is_err());
+    iterator.seek_to_last();
+    assert!(iterator.status().is_ok());
+    iterator.prev();
+    iterator.prev();
+    assert!(!iterator.valid() && iterator.status().is_err());
+    iterator.seek(&key(5));
+    assert!(!iterator.valid() && iterator.status().is_err());
+    iterator.seek(&key(8));
+    assert!(iterator.valid() && iterator.status().is_ok());
+}
+
+#[test]
+fn damage_inside_a_part_ends_the_iteration() {
+    let mut iterator = over(&[2, 2, 2]);
+    iterator.parts.damaged = Some((1, 0));
+    iterator.seek_to_first();
+    iterator.next();
+    iterator.next();
+    assert!(!iterator.valid() && iterator.status().unwrap_err().is_corruption());
+    iterator.seek(&key(6));
+    assert_eq!(iterator.key(), key(6));
+    iterator.prev();
+    assert!(!iterator.valid() && iterator.status().unwrap_err().is_corruption());
+    iterator.seek_to_first();
+    assert!(iterator.valid() && iterator.status().is_ok());
+}

@@ -1,0 +1,437 @@
+//! Moves over a block of internal keys that the iterator keeps alive; reused from block to block.
+//!
+//! The key it stands on is either in the block (an entry that shares nothing) or in `key_buffer`. Moving back needs the
+//! entries between a restart point and the current one: their lengths are read once a run and kept in `run`, and a key
+//! is put together from what it shares with the key just left and from the suffixes of the few entries before it.
+//!
+//! One thread at a time.
+
+#![allow(unsafe_code)]
+
+use super::{BadBlock, check_type};
+use super::{Block, BlockBytes, Entry, Scan, bad};
+use crate::error::Result;
+use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, trailer, user_key};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// What blocks may lie in: a table with its mapping.
+pub trait BlockOwner: Send + Sync {
+    /// The order of its entries.
+    fn comparator(&self) -> &InternalKeyComparator;
+}
+
+/// A position in a block. The block's bytes lie in `T`, or in memory of their own.
+pub struct BlockIterator<T> {
+    /// The block, valid while `owner` and `loaded` are as they are.
+    bytes: *const u8,
+    length: usize,
+    /// As in [`Block`]; 0 without a block.
+    limit: u32,
+    num_restarts: u32,
+    /// The current key: in the block, or in `key_buffer`.
+    key: *const u8,
+    /// 0: on no entry.
+    key_length: u32,
+    value: u32,
+    value_length: u32,
+    /// Where the current entry begins.
+    current: u32,
+    /// Holds the current key if `key` points here.
+    key_buffer: Vec<u8>,
+    /// The entries from a restart point up to the current one; empty when not known.
+    run: Vec<Entry>,
+    bad: Option<BadBlock>,
+    /// What owns the block's bytes, unless `owner` does.
+    loaded: Option<Arc<[u8]>>,
+    /// Of the owner's comparator.
+    bytewise: bool,
+    owner: Arc<T>,
+}
+
+// SAFETY: the pointers lead into memory that `owner`, `loaded` and `key_buffer` own and that nobody writes to while
+// others read it; all three may be moved to another thread (`T` is shared with others: hence Sync).
+unsafe impl<T: Send + Sync> Send for BlockIterator<T> {}
+
+/// Keys are copied in one piece of this size where the source has as much.
+const COPY: usize = 32;
+
+impl<T: BlockOwner> BlockIterator<T> {
+    /// An iterator without a block, for blocks of `owner`.
+    pub fn new(owner: Arc<T>) -> Self {
+        BlockIterator {
+            bytes: NonNull::dangling().as_ptr(),
+            length: 0,
+            limit: 0,
+            num_restarts: 0,
+            key: std::ptr::null(),
+            key_length: 0,
+            value: 0,
+            value_length: 0,
+            current: 0,
+            key_buffer: Vec::new(),
+            run: Vec::new(),
+            bad: None,
+            loaded: None,
+            bytewise: owner.comparator().is_bytewise(),
+            owner,
+        }
+    }
+
+    /// What the blocks belong to.
+    #[inline]
+    pub fn owner(&self) -> &Arc<T> {
+        &self.owner
+    }
+
+    /// Lets go of the block.
+    pub fn close(&mut self) {
+        self.clear_position();
+        self.limit = 0;
+        self.num_restarts = 0;
+        self.bytes = NonNull::dangling().as_ptr();
+        self.length = 0;
+        self.loaded = None;
+    }
+
+    /// Takes another block, which `load` finds in the owner or loads. The iterator stands on no entry then. A block that
+    /// can't be parsed is an empty one with a [`BlockIterator::corruption`].
+    pub fn open(&mut self, load: impl for<'a> FnOnce(&'a T) -> Result<BlockBytes<'a>>) -> Result<()> {
+        self.close();
+        // Declared for any lifetime of the owner's borrow, `load` can only return bytes that live as long as the owner (or
+        // for ever); the owner lies behind an `Arc` which this iterator keeps, unmoved and never lent out mutably.
+        let bytes = load(&self.owner)?;
+        let block = match Block::parse(&bytes) {
+            Ok(block) => block,
+            Err(bad) => {
+                self.bad = Some(bad);
+                return Ok(());
+            }
+        };
+        (self.limit, self.num_restarts) = (block.limit, block.num_restarts);
+        (self.bytes, self.length) = (bytes.as_ptr(), bytes.len());
+        if let BlockBytes::Loaded(bytes) = bytes {
+            self.loaded = Some(bytes);
+        }
+        Ok(())
+    }
+
+    /// The block.
+    ///
+    /// # Safety
+    /// The view must be dropped before the block is let go of: `close`, `open` and the drop of the iterator end it.
+    #[inline]
+    unsafe fn block<'b>(&self) -> Block<'b> {
+        // SAFETY: `open` set both from a slice of the owner or of `loaded`, which still are what they were; nobody writes to
+        // them. Without a block they are no bytes at a dangling address. The lifetime is the caller's duty.
+        let bytes = unsafe { std::slice::from_raw_parts(self.bytes, self.length) };
+        Block { bytes, limit: self.limit, num_restarts: self.num_restarts }
+    }
+
+    /// Does it stand on an entry?
+    #[inline]
+    pub fn valid(&self) -> bool {
+        self.key_length != 0
+    }
+
+    /// The internal key it stands on, 8 bytes at least (empty while not valid).
+    #[inline]
+    pub fn key(&self) -> &[u8] {
+        if !self.valid() {
+            return &[];
+        }
+        // SAFETY: while `key_length` is not 0, `key` leads to that many bytes of the block or of `key_buffer`; both only
+        // change under `&mut self`.
+        unsafe { std::slice::from_raw_parts(self.key, self.key_length as usize) }
+    }
+
+    /// The value it stands on (empty while not valid).
+    #[inline]
+    pub fn value(&self) -> &[u8] {
+        if !self.valid() {
+            return &[];
+        }
+        // SAFETY: while valid, the value lies within the block's entries: `Block::entry` checked it.
+        unsafe { std::slice::from_raw_parts(self.bytes.add(self.value as usize), self.value_length as usize) }
+    }
+
+    /// What was found to contradict the format since the last seek; the iterator then is not valid.
+    #[inline]
+    pub fn corruption(&self) -> Option<BadBlock> {
+        self.bad
+    }
+
+    /// Moves to the first entry.
+    pub fn seek_to_first(&mut self) {
+        self.clear_position();
+        self.step_to(0);
+    }
+
+    /// Moves to the last entry.
+    pub fn seek_to_last(&mut self) {
+        self.clear_position();
+        self.current = self.limit;
+        self.step_back(0);
+    }
+
+    /// Moves to the first entry at or after `target`.
+    pub fn seek(&mut self, target: &[u8]) {
+        self.clear_position();
+        if self.limit != 0 {
+            if let Err(bad) = self.try_seek(target) {
+                self.fail(bad);
+            }
+        }
+    }
+
+    /// Moves to the next entry (only while valid).
+    #[inline]
+    pub fn next(&mut self) {
+        self.run.clear();
+        self.step_to(self.value + self.value_length);
+    }
+
+    /// Moves to the previous entry (only while valid).
+    pub fn prev(&mut self) {
+        // What the key just left shares with the one before it is still in the buffer.
+        let shared = self.run.pop().map_or(0, |left| left.shared);
+        self.step_back(shared);
+    }
+
+    fn clear_position(&mut self) {
+        self.key_length = 0;
+        self.bad = None;
+        self.run.clear();
+    }
+
+    #[cold]
+    fn fail(&mut self, bad: BadBlock) {
+        self.key_length = 0;
+        self.run.clear();
+        self.bad = Some(bad);
+    }
+
+    fn try_seek(&mut self, target: &[u8]) -> std::result::Result<(), BadBlock> {
+        // SAFETY: the view is local, and nothing here lets go of the block.
+        let block = unsafe { self.block() };
+        let comparator = self.owner.comparator();
+        let from = block.seek_restart(target, comparator)?;
+        if self.bytewise {
+            match block.find_bytewise(from, target)? {
+                Scan::Found { entry, .. } => {
+                    let suffix = block.suffix(&entry);
+                    check_type(suffix, entry.offset)?;
+                    if entry.shared == 0 {
+                        self.key = suffix.as_ptr();
+                    } else {
+                        self.key_buffer.clear();
+                        self.key_buffer.extend_from_slice(&target[..entry.shared as usize]);
+                        self.key_buffer.extend_from_slice(suffix);
+                        self.key = self.key_buffer.as_ptr();
+                    }
+                    self.stand_on(&entry);
+                    return Ok(());
+                }
+                Scan::End => return Ok(()),
+                Scan::Unclear => {}
+            }
+        }
+        if let Some(entry) = block.find_by_comparator(from, target, comparator, &mut self.key_buffer)? {
+            check_type(&self.key_buffer, entry.offset)?;
+            self.key = self.key_buffer.as_ptr();
+            self.stand_on(&entry);
+        }
+        Ok(())
+    }
+
+    /// Takes the lengths from `entry`; `key` is set already.
+    #[inline]
+    fn stand_on(&mut self, entry: &Entry) {
+        self.key_length = entry.shared + entry.suffix_length;
+        self.value = entry.value();
+        self.value_length = entry.value_length;
+        self.current = entry.offset;
+    }
+
+    /// Moves to the entry at `offset`, which is the one behind the current entry, or 0 with no current entry.
+    #[inline]
+    fn step_to(&mut self, offset: u32) {
+        if offset >= self.limit {
+            self.key_length = 0;
+        } else if let Err(bad) = self.try_step_to(offset) {
+            self.fail(bad);
+        }
+    }
+
+    #[inline]
+    fn try_step_to(&mut self, offset: u32) -> std::result::Result<(), BadBlock> {
+        // SAFETY: the view is local, and nothing here lets go of the block.
+        let block: Block<'_> = unsafe { self.block() };
+        let entry = block.entry(offset)?;
+        let suffix = block.suffix(&entry);
+        if entry.shared > self.key_length {
+            return bad("key shares more than there is", offset as usize);
+        }
+        let Some(key_length) = entry.shared.checked_add(entry.suffix_length) else {
+            return bad("key too long", offset as usize);
+        };
+        if (key_length as usize) < TRAILER_SIZE {
+            return bad("internal key shorter than 8 bytes", offset as usize);
+        }
+        if self.bytewise && !follows(self.key(), entry.shared as usize, suffix) {
+            return bad("keys out of order", offset as usize);
+        }
+        if entry.shared == 0 {
+            self.key = suffix.as_ptr();
+        } else {
+            self.extend_key(block, &entry);
+        }
+        self.stand_on(&entry);
+        check_type(self.key(), offset)
+    }
+
+    /// Puts the key of `entry` into the buffer: what it shares with the current key, then its suffix.
+    #[inline]
+    fn extend_key(&mut self, block: Block<'_>, entry: &Entry) {
+        let (shared, suffix_length) = (entry.shared as usize, entry.suffix_length as usize);
+        if self.key != self.key_buffer.as_ptr() {
+            self.key_buffer.clear();
+            let key = self.key();
+            // SAFETY: the key lies in the block here (not in the buffer), and `shared` was checked against its length.
+            let prefix = unsafe { std::slice::from_raw_parts(key.as_ptr(), shared) };
+            self.key_buffer.extend_from_slice(prefix);
+        } else {
+            self.key_buffer.truncate(shared);
+        }
+        self.key_buffer.reserve(suffix_length.max(COPY));
+        let start = entry.suffix as usize;
+        let copied =
+            if suffix_length <= COPY && start + COPY <= block.bytes.len() { COPY } else { suffix_length };
+        debug_assert!(start + copied <= block.bytes.len() && shared <= self.key_buffer.len());
+        // SAFETY: the source is within the block: COPY bytes were checked above, the suffix by `Block::entry`. The buffer has
+        // room for either behind its `shared` bytes, and is no part of the block. The length set covers bytes written only.
+        unsafe {
+            let end = self.key_buffer.as_mut_ptr().add(shared);
+            let source = block.bytes.as_ptr().add(start);
+            if copied == COPY {
+                std::ptr::copy_nonoverlapping(source, end, COPY);
+            } else {
+                std::ptr::copy_nonoverlapping(source, end, copied);
+            }
+            self.key_buffer.set_len(shared + suffix_length);
+        }
+        self.key = self.key_buffer.as_ptr();
+    }
+
+    /// Moves to the last entry of `run`, read anew if it is empty: then the one before `current`. The buffer holds `kept`
+    /// bytes that the key there begins with.
+    fn step_back(&mut self, kept: u32) {
+        if self.run.is_empty() && self.current == 0 {
+            self.key_length = 0;
+        } else if let Err(bad) = self.try_step_back(kept) {
+            self.fail(bad);
+        }
+    }
+
+    fn try_step_back(&mut self, mut kept: u32) -> std::result::Result<(), BadBlock> {
+        // SAFETY: the view is local, and nothing here lets go of the block.
+        let block = unsafe { self.block() };
+        if self.run.is_empty() {
+            block.read_run(self.current, &mut self.run)?;
+            kept = 0;
+        }
+        let Some((entry, before)) = self.run.split_last() else {
+            return bad("no entry before the end", self.current as usize);
+        };
+        let entry = *entry;
+        if entry.shared == 0 {
+            self.key = block.suffix(&entry).as_ptr();
+        } else {
+            let shared = entry.shared as usize;
+            self.key_buffer.resize(shared + entry.suffix_length as usize, 0);
+            self.key_buffer[shared..].copy_from_slice(block.suffix(&entry));
+            // The bytes in [kept, needed) come from the entries before, each of which supplies the end of the piece.
+            let mut needed = entry.shared;
+            for earlier in before.iter().rev() {
+                if needed <= kept {
+                    break;
+                }
+                if earlier.shared < needed {
+                    let start = earlier.shared.max(kept);
+                    let piece = block.slice(earlier.suffix + (start - earlier.shared), needed - start);
+                    self.key_buffer[start as usize..needed as usize].copy_from_slice(piece);
+                    needed = start;
+                }
+            }
+            self.key = self.key_buffer.as_ptr();
+        }
+        self.stand_on(&entry);
+        check_type(self.key(), entry.offset)
+    }
+}
+
+impl Block<'_> {
+    /// Fills `run` with the entries from the last restart point before `end` up to the one that ends at `end`. Their keys
+    /// are internal ones and share no more than there is.
+    fn read_run(&self, end: u32, run: &mut Vec<Entry>) -> std::result::Result<(), BadBlock> {
+        run.clear();
+        let (mut left, mut right) = (0, self.num_restarts.saturating_sub(1));
+        while left < right {
+            let middle = left + (right - left).div_ceil(2);
+            if self.restart(middle) < end {
+                left = middle;
+            } else {
+                right = middle - 1;
+            }
+        }
+        let mut offset = self.restart(left);
+        let mut key_length = 0;
+        while offset < end.min(self.limit) {
+            let entry = self.entry(offset)?;
+            if entry.shared > key_length {
+                return bad("key shares more than there is", offset as usize);
+            }
+            key_length = entry.shared.saturating_add(entry.suffix_length);
+            if (key_length as usize) < TRAILER_SIZE || key_length == u32::MAX {
+                return bad("internal key of a bad length", offset as usize);
+            }
+            offset = entry.end();
+            run.push(entry);
+        }
+        if offset == end { Ok(()) } else { bad("restart point inside an entry", end as usize) }
+    }
+}
+
+/// Is the key made of the first `shared` bytes of `previous` and `suffix` not before `previous`, in the bytewise order?
+/// (Equal is fine: LevelDB's repair may leave such tables.) With no previous key it is.
+#[inline]
+fn follows(previous: &[u8], shared: usize, suffix: &[u8]) -> bool {
+    let previous_user = user_key(previous);
+    if suffix.len() > TRAILER_SIZE && shared < previous_user.len() && suffix[0] > previous[shared] {
+        return true;
+    }
+    previous.is_empty() || follows_with_equal_bytes(previous, shared, suffix)
+}
+
+/// As [`follows`], where the first byte that is not shared does not tell.
+#[inline(never)]
+fn follows_with_equal_bytes(previous: &[u8], shared: usize, suffix: &[u8]) -> bool {
+    let previous_user = user_key(previous);
+    let user_length = shared + suffix.len() - TRAILER_SIZE;
+    if user_length >= shared && shared <= previous_user.len() {
+        let (suffix_user, packed) = (user_key(suffix), trailer(suffix));
+        let order = suffix_user.cmp(&previous_user[shared..]);
+        return order.then_with(|| trailer(previous).cmp(&packed)).is_ge();
+    }
+    if user_length == previous_user.len() {
+        // The same user key, since the bytes shared reach into the trailer.
+        let mut packed = [0; TRAILER_SIZE];
+        let from_previous = shared - user_length;
+        packed[..from_previous].copy_from_slice(&previous[user_length..shared]);
+        packed[from_previous..].copy_from_slice(suffix);
+        return u64::from_le_bytes(packed) <= trailer(previous);
+    }
+    let key = [&previous[..shared], suffix].concat();
+    let order = user_key(&key).cmp(previous_user);
+    order.then_with(|| trailer(previous).cmp(&trailer(&key))).is_ge()
+}

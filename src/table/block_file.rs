@@ -1,0 +1,157 @@
+//! Fetches stored blocks from a table's file: bounds, checksum, decompression.
+//!
+//! ```text
+//! stored block | contents | compression u8 | masked CRC-32C u32 of contents and compression byte |
+//! ```
+//! Shared between threads. Bytes in a mapping are read where they are; others go through a buffer of the thread, once.
+
+use super::block::{BlockBytes, load_bytes};
+use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle};
+use crate::compression::{self, TYPE_RAW};
+use crate::env::RandomAccessFile;
+use crate::error::{Error, Result};
+use crate::util::crc32c;
+use std::cell::Cell;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A table's file.
+pub(super) struct BlockFile {
+    file: Arc<dyn RandomAccessFile>,
+    path: PathBuf,
+    /// Where the footer begins: no block reaches past it.
+    limit: u64,
+}
+
+impl BlockFile {
+    pub fn new(file: Arc<dyn RandomAccessFile>, path: PathBuf, limit: u64) -> Self {
+        BlockFile { file, path, limit }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    #[cold]
+    pub fn corruption(&self, what: impl fmt::Display) -> Error {
+        Error::corruption_in(&self.path, what)
+    }
+
+    /// The error of a block whose bytes contradict the format.
+    #[cold]
+    pub fn bad_block(&self, handle: BlockHandle, what: impl fmt::Display) -> Error {
+        self.corruption(format_args!("{what}, in the block at offset {}", handle.offset))
+    }
+
+    /// The contents of the block if it lies raw in a mapping, without its checksum verified.
+    #[inline]
+    pub fn raw_in_mapping(&self, handle: BlockHandle) -> Option<&[u8]> {
+        let stored = self.in_mapping(handle, self.file.mapping()?)?;
+        let (contents, trailer) = stored.split_at(handle.size as usize);
+        (trailer[0] == TYPE_RAW).then_some(contents)
+    }
+
+    /// Verifies the checksum of a block in a mapping.
+    #[inline(never)]
+    pub fn verify_in_mapping(&self, handle: BlockHandle) -> Result<()> {
+        match self.file.mapping().and_then(|mapping| self.in_mapping(handle, mapping)) {
+            Some(stored) => self.verify(handle, stored),
+            None => Err(self.truncated(handle)),
+        }
+    }
+
+    /// Reads a block, and decompresses it. Blocks that are raw in a mapping stay there.
+    pub fn load(&self, handle: BlockHandle, verify_checksum: bool) -> Result<BlockBytes<'_>> {
+        self.check_bounds(handle)?;
+        if let Some(mapping) = self.file.mapping() {
+            let stored = self.in_mapping(handle, mapping).ok_or_else(|| self.truncated(handle))?;
+            if verify_checksum {
+                self.verify(handle, stored)?;
+            }
+            return match self.raw_in_mapping(handle) {
+                Some(contents) => Ok(BlockBytes::InPlace(contents)),
+                None => self.decompress(handle, stored).map(BlockBytes::Loaded),
+            };
+        }
+        let length = handle.size as usize + BLOCK_TRAILER_SIZE;
+        with_thread_buffer(length, |stored| {
+            if self.file.read_at(handle.offset, stored)? != stored.len() {
+                return Err(self.truncated(handle));
+            }
+            if verify_checksum {
+                self.verify(handle, stored)?;
+            }
+            self.decompress(handle, stored).map(BlockBytes::Loaded)
+        })
+    }
+
+    /// A hint that these bytes will be read soon.
+    pub fn will_need(&self, offset: u64, length: u64) {
+        self.file.will_need(offset, length);
+    }
+
+    fn check_bounds(&self, handle: BlockHandle) -> Result<()> {
+        match handle.end() {
+            Some(end) if end <= self.limit && usize::try_from(end).is_ok() => Ok(()),
+            _ => Err(self.corruption(format_args!(
+                "block of {} bytes at offset {} reaches past the end of the file",
+                handle.size, handle.offset
+            ))),
+        }
+    }
+
+    #[inline]
+    fn in_mapping<'a>(&self, handle: BlockHandle, mapping: &'a [u8]) -> Option<&'a [u8]> {
+        mapping.get(usize::try_from(handle.offset).ok()?..usize::try_from(handle.end()?).ok()?)
+    }
+
+    #[cold]
+    fn truncated(&self, handle: BlockHandle) -> Error {
+        self.corruption(format_args!("truncated block read at offset {}", handle.offset))
+    }
+
+    /// `stored`: contents and trailer.
+    fn verify(&self, handle: BlockHandle, stored: &[u8]) -> Result<()> {
+        let (summed, checksum) = stored.split_at(stored.len() - 4);
+        if crc32c::mask(crc32c::value(summed)).to_le_bytes() == checksum {
+            Ok(())
+        } else {
+            Err(self.corruption(format_args!("block checksum mismatch at offset {}", handle.offset)))
+        }
+    }
+
+    /// `stored`: contents and trailer.
+    fn decompress(&self, handle: BlockHandle, stored: &[u8]) -> Result<Arc<[u8]>> {
+        let (contents, trailer) = stored.split_at(stored.len() - BLOCK_TRAILER_SIZE);
+        let bad = |error| self.corruption(format_args!("{error} at offset {}", handle.offset));
+        let length = compression::decompressed_length(trailer[0], contents).map_err(bad)?;
+        load_bytes(length, |bytes| compression::decompress(trailer[0], contents, bytes).map_err(bad))
+            .map_err(|error| if error.path().is_none() { error.context(self.path.display()) } else { error })
+    }
+}
+
+/// Runs `body` on a buffer of `length` bytes that the thread keeps for the next call.
+fn with_thread_buffer<R>(length: usize, body: impl FnOnce(&mut [u8]) -> Result<R>) -> Result<R> {
+    const KEEP: usize = 1 << 20;
+    thread_local! {
+        static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    // None is there in a call within another, nor at the end of the thread.
+    let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
+    if buffer.len() < length {
+        if buffer.try_reserve_exact(length - buffer.len()).is_err() {
+            return Err(Error::io(format!("no memory for a block of {length} bytes")));
+        }
+        buffer.resize(length, 0);
+    }
+    let result = body(&mut buffer[..length]);
+    if buffer.len() <= KEEP {
+        let _ = BUFFER.try_with(|slot| slot.set(buffer));
+    }
+    result
+}

@@ -1,0 +1,250 @@
+//! The index of an open table: for each data block a key at or after its last one, and where the block is.
+//!
+//! Parsed once, when the table is opened, into flat arrays made for searching:
+//!
+//! ```text
+//! common    what the user keys of all separators begin with (bytewise order only)
+//! prefixes  a u64 a block: the next 8 bytes of the user key, big-endian, padded with zeros (bytewise order only)
+//! slots     16 bytes a block: offset u64, size u32, end of its key in `keys` u32
+//! keys      the rest of each separator, one behind the other: user key behind `common`, 8 bytes of trailer
+//! ```
+//! A search compares the target with `common` once, then finds its 8 bytes among `prefixes`, where the order of the numbers
+//! is that of the keys; whole keys are compared only where prefixes are equal.
+//!
+//! The order of the keys is not trusted: a search among keys in no order ends as soon, somewhere. Handles are checked: within
+//! the file, ascending, not overlapping, so that a scan reads no more bytes than the file has.
+
+use super::block::{BadBlock, Block};
+use super::block_builder::common_prefix_length;
+use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle};
+use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, trailer, user_key};
+use std::cmp::Ordering;
+use std::fmt;
+
+/// The data blocks of a table, by ordinal.
+#[derive(Default)]
+pub(super) struct Index {
+    common: Box<[u8]>,
+    prefixes: Box<[u64]>,
+    slots: Box<[Slot]>,
+    keys: Box<[u8]>,
+}
+
+struct Slot {
+    offset: u64,
+    size: u32,
+    key_end: u32,
+}
+
+/// Why an index block can't be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum BadIndex {
+    Block(BadBlock),
+    ShortKey(usize),
+    Handle(usize),
+    Order(usize),
+    KeysTooLong,
+}
+
+impl fmt::Display for BadIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BadIndex::Block(bad) => bad.fmt(f),
+            BadIndex::ShortKey(ordinal) => write!(f, "index key {ordinal} is shorter than 8 bytes"),
+            BadIndex::Handle(ordinal) => write!(f, "index entry {ordinal} has a bad block handle"),
+            BadIndex::Order(ordinal) => write!(f, "index key {ordinal} is not after the one before"),
+            BadIndex::KeysTooLong => f.write_str("index keys longer than the index accounts for"),
+        }
+    }
+}
+
+impl From<BadBlock> for BadIndex {
+    fn from(bad: BadBlock) -> Self {
+        BadIndex::Block(bad)
+    }
+}
+
+/// Collects the entries of an index block.
+struct Collector<'a> {
+    comparator: &'a InternalKeyComparator,
+    slots: Vec<Slot>,
+    /// Whole separators.
+    keys: Vec<u8>,
+    max_key_bytes: usize,
+    /// What all user keys so far have in common.
+    common: usize,
+}
+
+impl Index {
+    /// Parses an index block whose data blocks all end at or before `data_limit`. With `check_order` keys must ascend (they
+    /// are not looked at otherwise). The index has the entries before the first bad one.
+    pub fn parse(
+        contents: &[u8],
+        comparator: &InternalKeyComparator,
+        data_limit: u64,
+        check_order: bool,
+    ) -> (Index, Option<BadIndex>) {
+        let mut collector = Collector {
+            comparator,
+            slots: Vec::new(),
+            keys: Vec::new(),
+            // Index keys are stored whole by LevelDB and by us. Who shares prefixes gains little; keys that grow more are made
+            // to exhaust memory.
+            max_key_bytes: contents.len().saturating_mul(16).saturating_add(1 << 20).min(u32::MAX as usize),
+            common: usize::MAX,
+        };
+        let bad = collector.collect(contents, data_limit, check_order).err();
+        (collector.finish(), bad)
+    }
+
+    /// Data blocks.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Where block `ordinal < len()` is.
+    #[inline]
+    pub fn handle(&self, ordinal: usize) -> BlockHandle {
+        let slot = &self.slots[ordinal];
+        BlockHandle { offset: slot.offset, size: u64::from(slot.size) }
+    }
+
+    /// The only block that can hold the first entry at or after `target`; `len()` if it is after all.
+    #[inline]
+    pub fn find(&self, comparator: &InternalKeyComparator, target: &[u8]) -> usize {
+        if !comparator.is_bytewise() {
+            return partition_point(0, self.len(), |at| comparator.compare(self.key(at), target).is_lt());
+        }
+        let user = user_key(target);
+        let common = &self.common[..];
+        if user.len() < common.len() || &user[..common.len()] != common {
+            return if user < common { 0 } else { self.len() };
+        }
+        let prefix = prefix(target, common.len());
+        let first = self.prefixes.partition_point(|&other| other < prefix);
+        if self.prefixes.get(first) != Some(&prefix) {
+            return first;
+        }
+        let last = first + self.prefixes[first..].partition_point(|&other| other == prefix);
+        let (rest, packed) = (&user[common.len()..], trailer(target));
+        partition_point(first, last, |at| {
+            let key = self.key(at);
+            user_key(key).cmp(rest).then_with(|| packed.cmp(&trailer(key))).is_lt()
+        })
+    }
+
+    /// Is the internal key before the separator of block `ordinal`?
+    pub fn is_before_separator(
+        &self,
+        comparator: &InternalKeyComparator,
+        ordinal: usize,
+        key: &[u8],
+    ) -> bool {
+        let separator = self.key(ordinal);
+        if !comparator.is_bytewise() {
+            return comparator.compare(key, separator).is_lt();
+        }
+        let user = user_key(key);
+        let order = match user.get(..self.common.len()) {
+            Some(start) => {
+                start.cmp(&self.common).then_with(|| user[self.common.len()..].cmp(user_key(separator)))
+            }
+            None => user.cmp(&self.common),
+        };
+        order.then_with(|| trailer(separator).cmp(&trailer(key))) == Ordering::Less
+    }
+
+    /// Bytes of memory.
+    pub fn memory_usage(&self) -> usize {
+        self.common.len() + self.prefixes.len() * 8 + size_of_val(&*self.slots) + self.keys.len()
+    }
+
+    /// The separator of a block without `common`.
+    #[inline]
+    fn key(&self, ordinal: usize) -> &[u8] {
+        let start = if ordinal == 0 { 0 } else { self.slots[ordinal - 1].key_end as usize };
+        &self.keys[start..self.slots[ordinal].key_end as usize]
+    }
+}
+
+impl Collector<'_> {
+    fn collect(&mut self, contents: &[u8], data_limit: u64, check_order: bool) -> Result<(), BadIndex> {
+        let mut entries = Block::parse(contents)?.entries();
+        let mut free_from = 0;
+        while let Some((key, mut value)) = entries.next()? {
+            let ordinal = self.slots.len();
+            if key.len() < TRAILER_SIZE {
+                return Err(BadIndex::ShortKey(ordinal));
+            }
+            let handle = BlockHandle::decode(&mut value).ok_or(BadIndex::Handle(ordinal))?;
+            let end = handle.end().filter(|&end| end <= data_limit).ok_or(BadIndex::Handle(ordinal))?;
+            let size = u32::try_from(handle.size).map_err(|_| BadIndex::Handle(ordinal))?;
+            if handle.offset < free_from {
+                return Err(BadIndex::Handle(ordinal));
+            }
+            free_from = end;
+            if check_order && ordinal > 0 && self.comparator.compare(key, self.last_key()).is_le() {
+                return Err(BadIndex::Order(ordinal));
+            }
+            if self.keys.len() + key.len() > self.max_key_bytes {
+                return Err(BadIndex::KeysTooLong);
+            }
+            let user = user_key(key);
+            self.common = match ordinal {
+                0 => user.len(),
+                _ => common_prefix_length(user, &self.keys[..self.common]),
+            };
+            self.keys.extend_from_slice(key);
+            self.slots.push(Slot { offset: handle.offset, size, key_end: self.keys.len() as u32 });
+        }
+        Ok(())
+    }
+
+    fn last_key(&self) -> &[u8] {
+        let start = self.slots.len().checked_sub(2).map_or(0, |before| self.slots[before].key_end as usize);
+        &self.keys[start..]
+    }
+
+    /// Leaves `common` out of the keys and makes the prefixes.
+    fn finish(mut self) -> Index {
+        if !self.comparator.is_bytewise() || self.slots.is_empty() {
+            let (slots, keys) = (self.slots.into(), self.keys.into());
+            return Index { slots, keys, ..Index::default() };
+        }
+        let common = self.keys[..self.common].into();
+        let mut prefixes = Vec::with_capacity(self.slots.len());
+        let mut keys = Vec::with_capacity(self.keys.len() - self.slots.len() * self.common);
+        let mut start = 0;
+        for slot in &mut self.slots {
+            let key = &self.keys[start..slot.key_end as usize];
+            start = slot.key_end as usize;
+            prefixes.push(prefix(key, self.common));
+            keys.extend_from_slice(&key[self.common..]);
+            slot.key_end = keys.len() as u32;
+        }
+        Index { common, prefixes: prefixes.into(), slots: self.slots.into(), keys: keys.into() }
+    }
+}
+
+/// The 8 bytes of the user key behind its first `common` ones, padded with zeros, as a number that sorts like them.
+#[inline]
+fn prefix(internal_key: &[u8], common: usize) -> u64 {
+    // The trailer stands in for what the user key lacks of 8 bytes, and is masked away.
+    let Some(bytes) = internal_key.get(common..).and_then(|rest| rest.first_chunk::<8>()) else { return 0 };
+    let user_bytes = internal_key.len() - TRAILER_SIZE - common;
+    let padding = 8 - user_bytes.min(8) as u32;
+    u64::from_be_bytes(*bytes) & u64::MAX.checked_shl(padding * 8).unwrap_or(0)
+}
+
+/// The first of `first..last` for which `is_before` is not true, where those for which it is come first.
+#[inline]
+fn partition_point(mut first: usize, mut last: usize, mut is_before: impl FnMut(usize) -> bool) -> usize {
+    while first < last {
+        let middle = first + (last - first) / 2;
+        if is_before(middle) { first = middle + 1 } else { last = middle }
+    }
+    first
+}
+
+const _: () = assert!(BLOCK_TRAILER_SIZE == 5 && size_of::<Slot>() == 16);

@@ -1,0 +1,325 @@
+//! The files of one level, and an index to find the one that may have a key.
+//!
+//! A level of thousands of files is searched for every look-up, so the search should touch few cache lines. With the
+//! bytewise comparator a level keeps, in two flat arrays, 8 bytes of each file's smallest and largest user key: the 8 that
+//! follow the prefix which all keys of the level share (tables of `user:0000001234` would all look alike in their first 8
+//! bytes). Integers decide nearly every step of the search; whole keys are compared only where 8 bytes tie.
+//!
+//! A level never changes, and is shared by all versions in which it is the same. There are two kinds:
+//! - a *run* (levels 1 to 6): ascending and disjoint in internal keys. Neighbours may share a user key, whose versions are
+//!   then split over them, in old directories;
+//! - *level 0*: newest (highest number) first; files may overlap.
+
+use super::file_metadata::FileMetaData;
+use crate::format::internal_key::{InternalKeyComparator, user_key};
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+/// The files of one level. Cheap to clone.
+#[derive(Clone)]
+pub struct Level(Arc<Inner>);
+
+struct Inner {
+    files: Vec<Arc<FileMetaData>>,
+    /// Of the files, in their order: looking for a number goes through them without touching the files.
+    numbers: Vec<u64>,
+    bytes: u64,
+    /// With the bytewise comparator.
+    bounds: Option<Bounds>,
+}
+
+#[cfg_attr(test, derive(PartialEq, Debug))]
+/// The index: what is between `common` and the next 8 bytes of each user key, big-endian, zeros behind a shorter key.
+struct Bounds {
+    /// The prefix of every smallest and largest user key of the level.
+    common: Box<[u8]>,
+    smallest: Vec<u64>,
+    largest: Vec<u64>,
+}
+
+/// Where a user key stands as seen from the index.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Below every key of the level.
+    Before,
+    /// It shares the common prefix, and goes on with these 8 bytes.
+    Inside(u64),
+    /// Above every key of the level.
+    After,
+}
+
+/// The first 8 bytes of `bytes`, big-endian, zeros behind a shorter slice: in bytewise order, except for ties.
+#[inline]
+fn first_eight(bytes: &[u8]) -> u64 {
+    match bytes.first_chunk::<8>() {
+        Some(chunk) => u64::from_be_bytes(*chunk),
+        None => {
+            let mut chunk = [0; 8];
+            chunk[..bytes.len()].copy_from_slice(bytes);
+            u64::from_be_bytes(chunk)
+        }
+    }
+}
+
+impl Bounds {
+    /// The index of `files`, whose user keys all begin with `common`.
+    fn new(files: &[Arc<FileMetaData>], common: &[u8]) -> Self {
+        let bound = |user_key: &[u8]| first_eight(user_key.get(common.len()..).unwrap_or_default());
+        Bounds {
+            common: common.into(),
+            smallest: files.iter().map(|file| bound(file.smallest.user_key())).collect(),
+            largest: files.iter().map(|file| bound(file.largest.user_key())).collect(),
+        }
+    }
+
+    #[inline]
+    fn place(&self, user_key: &[u8]) -> Place {
+        let (head, tail) = user_key.split_at(self.common.len().min(user_key.len()));
+        match head.cmp(&self.common) {
+            std::cmp::Ordering::Less => Place::Before,
+            std::cmp::Ordering::Equal => Place::Inside(first_eight(tail)),
+            std::cmp::Ordering::Greater => Place::After,
+        }
+    }
+
+    /// In a run: the files whose largest key ties with `eight`; files before them end below, files after them above.
+    #[inline]
+    fn ties(&self, eight: u64) -> Range<usize> {
+        let start = self.largest.partition_point(|&largest| largest < eight);
+        match self.largest.get(start) {
+            Some(&largest) if largest == eight => {
+                start..start + self.largest[start..].partition_point(|&largest| largest == eight)
+            }
+            _ => start..start,
+        }
+    }
+}
+
+/// The prefix that all of `keys` share.
+fn common_prefix<'a>(mut keys: impl Iterator<Item = &'a [u8]>) -> &'a [u8] {
+    let Some(first) = keys.next() else { return &[] };
+    keys.fold(first, |common, key| {
+        let length = common.iter().zip(key).take_while(|(a, b)| a == b).count();
+        &common[..length]
+    })
+}
+
+impl Level {
+    /// Level 0 of these files: they are sorted, newest (highest number) first.
+    pub fn overlapping(comparator: &InternalKeyComparator, mut files: Vec<Arc<FileMetaData>>) -> Self {
+        files.sort_unstable_by_key(|file| std::cmp::Reverse(file.number));
+        let keys = files.iter().flat_map(|file| [file.smallest.user_key(), file.largest.user_key()]);
+        let bounds = comparator.is_bytewise().then(|| Bounds::new(&files, common_prefix(keys)));
+        Self::assemble(files, bounds)
+    }
+
+    /// The run of these files, which are in order and disjoint.
+    pub fn run(comparator: &InternalKeyComparator, files: Vec<Arc<FileMetaData>>) -> Self {
+        debug_assert!(files.windows(2).all(|pair| {
+            comparator.compare(pair[0].largest.encoded(), pair[1].smallest.encoded()).is_lt()
+        }));
+        let bounds = comparator.is_bytewise().then(|| Bounds::new(&files, run_prefix(&files)));
+        Self::assemble(files, bounds)
+    }
+
+    /// As [`Level::run`], for files of which most are those of `self`: `origins` holds the index in `self` of each that
+    /// is, and `usize::MAX` for the others. What the index says of those is taken over.
+    pub(super) fn changed_run(
+        &self,
+        comparator: &InternalKeyComparator,
+        files: Vec<Arc<FileMetaData>>,
+        origins: &[usize],
+    ) -> Self {
+        let common = run_prefix(&files);
+        let Some(old) = self.0.bounds.as_ref().filter(|old| *old.common == *common) else {
+            return Self::run(comparator, files);
+        };
+        let mut bounds = Bounds { common: old.common.clone(), smallest: Vec::new(), largest: Vec::new() };
+        for (file, &origin) in files.iter().zip(origins) {
+            let (smallest, largest) = match (old.smallest.get(origin), old.largest.get(origin)) {
+                (Some(&smallest), Some(&largest)) => (smallest, largest),
+                _ => {
+                    let new = Bounds::new(std::slice::from_ref(file), common);
+                    (new.smallest[0], new.largest[0])
+                }
+            };
+            bounds.smallest.push(smallest);
+            bounds.largest.push(largest);
+        }
+        Self::assemble(files, Some(bounds))
+    }
+
+    fn assemble(files: Vec<Arc<FileMetaData>>, bounds: Option<Bounds>) -> Self {
+        let numbers = files.iter().map(|file| file.number).collect();
+        let bytes = files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.file_size));
+        Level(Arc::new(Inner { files, numbers, bytes, bounds }))
+    }
+
+    /// Bytes of its files.
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes
+    }
+
+    /// Are the two the same object (and so the same files)?
+    #[cfg(test)]
+    pub(super) fn is_shared_with(&self, other: &Level) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// The highest number of a file.
+    pub(super) fn highest_number(&self) -> Option<u64> {
+        self.0.numbers.iter().copied().max()
+    }
+
+    /// The files' numbers, in their order.
+    pub(super) fn numbers(&self) -> &[u64] {
+        &self.0.numbers
+    }
+
+    /// The index of file `number`, if it is here.
+    pub fn position(&self, number: u64) -> Option<usize> {
+        self.0.numbers.iter().position(|&here| here == number)
+    }
+
+    /// Where the index sees the user key; `None`: there is no index.
+    #[inline]
+    fn place(&self, user_key: &[u8]) -> Option<Place> {
+        self.0.bounds.as_ref().map(|bounds| bounds.place(user_key))
+    }
+
+    /// In a run: the index of the first file whose largest key is at or after `internal_key` (the length, if none).
+    #[inline]
+    pub fn find_file(&self, comparator: &InternalKeyComparator, internal_key: &[u8]) -> usize {
+        self.find_file_from(self.place(user_key(internal_key)), comparator, internal_key)
+    }
+
+    #[inline]
+    fn find_file_from(
+        &self,
+        place: Option<Place>,
+        comparator: &InternalKeyComparator,
+        internal_key: &[u8],
+    ) -> usize {
+        self.first_not(place, |file| comparator.compare(file.largest.encoded(), internal_key).is_lt())
+    }
+
+    /// In a run: the index of the first file whose largest user key is at or after `user_key` (the length, if none).
+    pub fn find_user_key(&self, comparator: &InternalKeyComparator, user_key: &[u8]) -> usize {
+        self.first_not(self.place(user_key), |file| {
+            comparator.compare_user_keys(file.largest.user_key(), user_key).is_lt()
+        })
+    }
+
+    /// In a run: the index of the first file that is not `before` what stands at `place`, by their largest keys.
+    #[inline]
+    fn first_not(&self, place: Option<Place>, before: impl Fn(&FileMetaData) -> bool) -> usize {
+        let files = &self.0.files;
+        let ties = match (&self.0.bounds, place) {
+            (Some(bounds), Some(Place::Inside(eight))) => bounds.ties(eight),
+            (_, Some(Place::Before)) => return 0,
+            (_, Some(Place::After)) => return files.len(),
+            _ => 0..files.len(),
+        };
+        ties.start + files[ties].partition_point(|file| before(file))
+    }
+
+    /// In a run: the index of the one file that may have the first entry at or after `internal_key`, if that entry is of
+    /// the same user key.
+    #[inline]
+    pub fn candidate(&self, comparator: &InternalKeyComparator, internal_key: &[u8]) -> Option<usize> {
+        let user_key = user_key(internal_key);
+        let place = self.place(user_key);
+        let index = self.find_file_from(place, comparator, internal_key);
+        let file = self.0.files.get(index)?;
+        let begins_by = match (&self.0.bounds, place) {
+            (Some(bounds), Some(Place::Inside(eight))) if bounds.smallest[index] != eight => {
+                bounds.smallest[index] < eight
+            }
+            (_, Some(Place::Before | Place::After)) => false,
+            _ => comparator.compare_user_keys(file.smallest.user_key(), user_key).is_le(),
+        };
+        begins_by.then_some(index)
+    }
+
+    /// In a run: do file `index` and the next share the boundary `user_key`, its versions being split over them?
+    #[inline]
+    pub fn is_split_after(&self, index: usize, comparator: &InternalKeyComparator, user_key: &[u8]) -> bool {
+        match (&self.0.bounds, self.place(user_key)) {
+            (Some(bounds), Some(Place::Inside(eight))) if bounds.largest[index] == eight => {}
+            (Some(_), _) => return false,
+            (None, _) => {}
+        }
+        let [file, next, ..] = &self.0.files[index..] else { return false };
+        comparator.compare_user_keys(file.largest.user_key(), user_key).is_eq()
+            && comparator.compare_user_keys(next.smallest.user_key(), user_key).is_eq()
+    }
+
+    /// The files, in their order, whose range has `user_key` in it.
+    #[inline]
+    pub fn covering<'a>(
+        &'a self,
+        comparator: &'a InternalKeyComparator,
+        user_key: &'a [u8],
+    ) -> impl Iterator<Item = &'a Arc<FileMetaData>> {
+        let bounds = self.0.bounds.as_ref().map(|bounds| (bounds, bounds.place(user_key)));
+        self.0.files.iter().enumerate().filter_map(move |(index, file)| {
+            if let Some((bounds, place)) = bounds {
+                let Place::Inside(eight) = place else { return None };
+                let (smallest, largest) = (bounds.smallest[index], bounds.largest[index]);
+                if eight < smallest || largest < eight {
+                    return None;
+                }
+                if smallest < eight && eight < largest {
+                    return Some(file);
+                }
+            }
+            let covers = comparator.compare_user_keys(file.smallest.user_key(), user_key).is_le()
+                && comparator.compare_user_keys(user_key, file.largest.user_key()).is_le();
+            covers.then_some(file)
+        })
+    }
+}
+
+/// The prefix of all keys of a run: in bytewise order what the first and the last key share, all between them share.
+fn run_prefix(files: &[Arc<FileMetaData>]) -> &[u8] {
+    match files {
+        [] => &[],
+        [first, ..] => {
+            let last = files.last().unwrap_or(first);
+            common_prefix([first.smallest.user_key(), last.largest.user_key()].into_iter())
+        }
+    }
+}
+
+/// A run without an index: what goes through it from one end to the other needs none.
+impl From<Vec<Arc<FileMetaData>>> for Level {
+    fn from(files: Vec<Arc<FileMetaData>>) -> Self {
+        Self::assemble(files, None)
+    }
+}
+
+impl Default for Level {
+    fn default() -> Self {
+        Self::assemble(Vec::new(), None)
+    }
+}
+
+impl Deref for Level {
+    type Target = [Arc<FileMetaData>];
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &self.0.files
+    }
+}
+
+impl<'a> IntoIterator for &'a Level {
+    type Item = &'a Arc<FileMetaData>;
+    type IntoIter = std::slice::Iter<'a, Arc<FileMetaData>>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+#[cfg(test)]
+#[path = "level_tests.rs"]
+mod tests;

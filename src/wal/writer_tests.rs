@@ -1,0 +1,196 @@
+//! The order of operations, and what is left after each of them failed.
+
+use super::*;
+use crate::record::fake_env::FakeEnv;
+
+const OPTIONS: LogFileOptions = LogFileOptions { mapped: true, expected_size: 1 << 20 };
+const EIO: i32 = 5;
+
+fn create(env: &FakeEnv, number: u64) -> WalWriter {
+    WalWriter::create(&env.shared(), Path::new("/db"), number, OPTIONS).unwrap()
+}
+
+/// Log 3 and log 4, both with unsynced records, and an empty log 5.
+fn three_logs(env: &FakeEnv) -> WalWriter {
+    let mut wal = create(env, 3);
+    wal.add_record(b"three").unwrap();
+    wal.rotate(4).unwrap();
+    wal.add_record(b"four").unwrap();
+    wal.rotate(5).unwrap();
+    env.take_operations();
+    wal
+}
+
+#[test]
+fn the_first_sync_of_a_log_makes_its_name_durable_before_its_records() {
+    let env = FakeEnv::default();
+    let mut wal = create(&env, 3);
+    wal.add_record(b"one").unwrap();
+    assert!(wal.has_unsynced_records());
+    wal.sync().unwrap();
+    assert!(!wal.has_unsynced_records());
+    wal.add_record(b"two").unwrap();
+    wal.sync().unwrap();
+    wal.sync().unwrap(); // nothing to do
+    assert_eq!(
+        env.take_operations(),
+        [
+            "create 000003.log",
+            "append 000003.log",
+            "sync directory db",
+            "sync 000003.log",
+            "append 000003.log",
+            "sync 000003.log",
+        ]
+    );
+    assert_eq!((wal.number(), wal.file_size()), (3, 20));
+}
+
+#[test]
+fn a_sync_makes_older_logs_durable_first() {
+    let env = FakeEnv::default();
+    let mut wal = three_logs(&env);
+    wal.add_record(b"five").unwrap();
+    wal.sync().unwrap();
+    wal.sync().unwrap();
+    assert_eq!(
+        env.take_operations(),
+        [
+            "append 000005.log",
+            "sync 000003.log",
+            "sync 000004.log",
+            "sync directory db",
+            "sync 000005.log",
+            "close 000003.log",
+            "close 000004.log",
+        ]
+    );
+}
+
+#[test]
+fn records_of_an_older_log_are_made_durable_even_if_the_current_one_is_empty() {
+    let env = FakeEnv::default();
+    let mut wal = three_logs(&env);
+    wal.sync().unwrap();
+    let operations = env.take_operations();
+    assert_eq!(operations[..3], ["sync 000003.log", "sync 000004.log", "sync directory db"]);
+}
+
+#[test]
+fn a_log_without_unsynced_records_is_closed_when_it_is_replaced() {
+    let env = FakeEnv::default();
+    let mut wal = create(&env, 3);
+    wal.add_record(b"three").unwrap();
+    wal.sync().unwrap();
+    env.take_operations();
+    wal.rotate(4).unwrap();
+    assert_eq!(env.take_operations(), ["create 000004.log", "close 000003.log"]);
+    wal.add_record(b"four").unwrap();
+    wal.sync().unwrap();
+    assert_eq!(env.take_operations(), ["append 000004.log", "sync directory db", "sync 000004.log"]);
+}
+
+#[test]
+fn released_logs_are_closed_and_no_longer_synced() {
+    let env = FakeEnv::default();
+    let mut wal = three_logs(&env);
+    wal.release_older(4);
+    assert_eq!(env.take_operations(), ["close 000003.log"]);
+    wal.add_record(b"five").unwrap();
+    wal.release_older(100); // never the current one
+    wal.sync().unwrap();
+    let expected = ["append 000005.log", "close 000004.log", "sync directory db", "sync 000005.log"];
+    assert_eq!(env.take_operations(), expected);
+}
+
+#[test]
+fn a_log_that_cannot_be_created_changes_nothing() {
+    let env = FakeEnv::default();
+    let mut wal = create(&env, 3);
+    wal.add_record(b"one").unwrap();
+    env.fail_once("create", 28);
+    assert!(wal.rotate(4).unwrap_err().is_no_space());
+    assert!(wal.poisoned().is_none());
+    wal.add_record(b"two").unwrap();
+    assert_eq!(wal.number(), 3);
+    wal.rotate(5).unwrap();
+    assert_eq!(wal.number(), 5);
+    env.write("/db/000006.log", b"somebody else's");
+    assert_eq!(wal.rotate(6).unwrap_err().errno(), Some(17));
+    assert_eq!(env.contents("/db/000006.log"), b"somebody else's");
+}
+
+#[test]
+fn after_a_failed_append_or_sync_nothing_is_written_any_more() {
+    for operation in ["append 000005", "sync 000003", "sync 000004", "sync directory", "sync 000005"] {
+        let env = FakeEnv::default();
+        let mut wal = three_logs(&env);
+        env.fail_once(operation, EIO);
+        let error = wal.add_record(b"five").and_then(|()| wal.sync()).unwrap_err();
+        assert_eq!(env.take_operations().last().map(|line| line.starts_with(operation)), Some(true));
+        for result in [wal.add_record(b"x"), wal.sync(), wal.rotate(6), wal.close(), wal.sync()] {
+            assert_eq!(result.unwrap_err().to_string(), error.to_string());
+        }
+        let operations = env.take_operations();
+        assert!(operations.iter().all(|line| line.starts_with("close")), "{operations:?}");
+        assert_eq!(operations.len(), 3);
+        assert_eq!(wal.poisoned().unwrap().to_string(), error.to_string());
+    }
+}
+
+#[test]
+fn a_failed_close_of_an_unsynced_log_shows_in_the_next_append() {
+    let env = FakeEnv::default();
+    let mut wal = three_logs(&env);
+    env.fail_once("close 000003.log", EIO);
+    wal.release_older(4);
+    for result in [wal.add_record(b"x"), wal.sync(), wal.close()] {
+        assert_eq!(result.unwrap_err().errno(), Some(EIO));
+    }
+}
+
+#[test]
+fn a_failed_close_of_a_synced_log_loses_nothing() {
+    let env = FakeEnv::default();
+    let mut wal = three_logs(&env);
+    env.fail_once("close 000003.log", EIO);
+    wal.sync().unwrap();
+    wal.add_record(b"x").unwrap();
+}
+
+#[test]
+fn closing_closes_every_log_once() {
+    let env = FakeEnv::default();
+    let mut wal = three_logs(&env);
+    env.fail_once("close 000004.log", EIO);
+    assert_eq!(wal.close().unwrap_err().errno(), Some(EIO));
+    assert_eq!(env.take_operations(), ["close 000003.log", "close 000004.log", "close 000005.log"]);
+    assert!(wal.close().is_err());
+    assert!(wal.add_record(b"x").is_err());
+    assert!(env.take_operations().is_empty());
+}
+
+#[test]
+fn a_reopened_log_goes_on_where_it_ended_and_is_not_trusted_to_be_durable() {
+    let env = FakeEnv::default();
+    let mut wal = create(&env, 3);
+    wal.add_record(b"one").unwrap();
+    let size = wal.file_size();
+    wal.close().unwrap();
+    let db = Path::new("/db");
+    for wrong in [0, size - 1, size + 1] {
+        assert!(WalWriter::reopen(&env.shared(), db, 3, wrong, OPTIONS).is_err_and(|e| e.is_corruption()));
+    }
+    let mut wal = WalWriter::reopen(&env.shared(), db, 3, size, OPTIONS).unwrap();
+    assert!(wal.has_unsynced_records());
+    env.take_operations();
+    wal.sync().unwrap();
+    assert_eq!(env.take_operations(), ["sync directory db", "sync 000003.log"]);
+    wal.add_record(b"two").unwrap();
+    assert_eq!(wal.file_size(), 20);
+    let contents = env.contents("/db/000003.log");
+    assert_eq!((&contents[7..10], &contents[17..20]), (&b"one"[..], &b"two"[..]));
+    wal.rotate(9).unwrap();
+    assert_eq!(wal.number(), 9);
+    assert!(WalWriter::reopen(&env.shared(), db, 77, 0, OPTIONS).is_err_and(|e| e.is_not_found()));
+}

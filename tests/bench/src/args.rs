@@ -1,0 +1,156 @@
+//! The command line, and the engines that are there when none is named.
+
+use crate::plan::{EnginePath, Plan, Profile, ROWS};
+use clap::Parser;
+use std::path::{Path, PathBuf};
+
+/// Compares Terrace with its peers on one machine, in one run.
+#[derive(Parser)]
+#[command(version, about)]
+pub struct Args {
+    /// An engine with LevelDB's C API, NAME=PATH of its shared library; repeat for more. The first, or the one named
+    /// terrace, is compared with the best of the others. Default: target/release/libterrace.so, the system's LevelDB, and a
+    /// release build of LevelDB where there is one ($LEVELDB_RELEASE_LIB, target/peers/libleveldb-release.so).
+    #[arg(long = "engine", value_name = "NAME=PATH")]
+    engine: Vec<String>,
+
+    /// Rows to measure, by name ("readrandom" is also "readrandom.compacted"); what they need is done unmeasured. Default: all.
+    #[arg(long, value_delimiter = ',')]
+    rows: Vec<String>,
+
+    /// Keys.
+    #[arg(long, default_value_t = 1_000_000)]
+    num: u64,
+
+    /// Reads of a reading row. Default: as many as keys.
+    #[arg(long)]
+    reads: Option<u64>,
+
+    /// Rounds of each engine, in turns; medians are shown.
+    #[arg(long, default_value_t = 3)]
+    pub rounds: usize,
+
+    /// Threads that share the operations of a row; a table for each number.
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    pub threads: Vec<u64>,
+
+    /// Profiles: default, tuned, value4k, value256k, uncompressed, all; a table for each.
+    #[arg(long, value_delimiter = ',', default_value = "default")]
+    profiles: Vec<String>,
+
+    /// Where the databases are made and removed. Default: target/bench-data.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+
+    /// Writes every figure of every round to a file.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// What a child process has to do; the parent sets it.
+    #[arg(long, hide = true)]
+    pub child: Option<String>,
+}
+
+/// The root of the repository.
+fn repository() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).expect("the package lies in tests/bench").to_owned()
+}
+
+impl Args {
+    /// The engines to compare.
+    pub fn engines(&self) -> Result<Vec<EnginePath>, String> {
+        let mut engines = Vec::new();
+        for text in &self.engine {
+            let (name, path) = text.split_once('=').ok_or_else(|| format!("{text}: say NAME=PATH"))?;
+            engines.push(EnginePath::new(name, Path::new(path))?);
+        }
+        if engines.is_empty() {
+            engines = default_engines()?;
+        }
+        Ok(engines)
+    }
+
+    /// Where the databases go.
+    pub fn directory(&self) -> Result<PathBuf, String> {
+        let directory = self.dir.clone().unwrap_or_else(|| repository().join("target/bench-data"));
+        let made = std::fs::create_dir_all(&directory).and_then(|()| directory.canonicalize());
+        made.map_err(|error| format!("{}: {error}", directory.display()))
+    }
+
+    /// The profiles that were named.
+    pub fn profiles(&self) -> Result<Vec<Profile>, String> {
+        let all = Profile::all();
+        if self.profiles.iter().any(|name| name == "all") {
+            return Ok(all);
+        }
+        let named = self.profiles.iter().map(|name| {
+            let found = all.iter().find(|profile| profile.name == *name);
+            found.cloned().ok_or_else(|| format!("no profile {name}; there are {}", names(&all)))
+        });
+        named.collect()
+    }
+
+    /// What one child does for this profile and number of threads; the engine and the directory come later.
+    pub fn plan(&self, profile: Profile, threads: u64) -> Result<Plan, String> {
+        for row in &self.rows {
+            if !ROWS.iter().any(|known| known == row || known.split('.').next() == Some(row)) {
+                return Err(format!("no row {row}; there are {}", ROWS.join(" ")));
+            }
+        }
+        if self.num < 1_000 || threads == 0 || self.rounds == 0 {
+            return Err("at least 1,000 keys, a thread and a round".to_owned());
+        }
+        let num = (self.num / profile.fewer_keys).max(100);
+        let reads = self.reads.map_or(num, |reads| (reads / profile.fewer_keys).max(100));
+        Ok(Plan { profile, threads, num, reads, rows: self.rows.clone(), ..Plan::default() })
+    }
+}
+
+fn names(profiles: &[Profile]) -> String {
+    profiles.iter().map(|profile| &*profile.name).collect::<Vec<_>>().join(", ")
+}
+
+fn default_engines() -> Result<Vec<EnginePath>, String> {
+    let root = repository();
+    let mut engines = Vec::new();
+    let terrace = root.join("target/release/libterrace.so");
+    if terrace.exists() {
+        engines.push(EnginePath::new("terrace", &terrace)?);
+    } else {
+        eprintln!("terrace-bench: no {}: run `cargo build --release` first", terrace.display());
+    }
+    match system_leveldb() {
+        Some(path) => engines.push(EnginePath::new("leveldb", &path)?),
+        None => eprintln!("terrace-bench: no LevelDB on this machine: install libleveldb-dev"),
+    }
+    let release = std::env::var_os("LEVELDB_RELEASE_LIB")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| root.join("target/peers/libleveldb-release.so"));
+    if release.exists() {
+        engines.push(EnginePath::new("leveldb-release", &release)?);
+    }
+    if engines.is_empty() {
+        return Err("nothing to measure; name an engine with --engine NAME=PATH".to_owned());
+    }
+    Ok(engines)
+}
+
+/// The shared LevelDB of the system, wherever its distribution puts it.
+fn system_leveldb() -> Option<PathBuf> {
+    let mut directories: Vec<PathBuf> =
+        ["/usr/local/lib", "/usr/lib64", "/usr/lib"].map(PathBuf::from).into();
+    let below = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    directories
+        .extend(below.map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with("-gnu")));
+    let files =
+        directories.iter().flat_map(|directory| std::fs::read_dir(directory).into_iter().flatten().flatten());
+    let mut found: Vec<PathBuf> = files
+        .map(|entry| entry.path())
+        .filter(|path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libleveldb.so.1"))
+        })
+        .collect();
+    found.sort();
+    found.into_iter().next()
+}

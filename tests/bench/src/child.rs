@@ -1,0 +1,66 @@
+//! One process for each round of each engine.
+
+use crate::leveldb::LevelDb;
+use crate::plan::{EnginePath, Plan, Round};
+use crate::workload::Bench;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The child's side: does what the plan (JSON) says, and prints what it measured (JSON).
+pub fn run(plan: &str) -> Result<(), String> {
+    let plan: Plan = serde_json::from_str(plan).map_err(|error| format!("the plan of a child: {error}"))?;
+    let engine = LevelDb::load(&plan.engine.path)?;
+    let round = Bench::new(&engine, plan).run();
+    println!("{}", serde_json::to_string(&round).expect("numbers and strings"));
+    Ok(())
+}
+
+/// The parent's side: the rounds of each engine, `[engine][round]`, run in turns; another engine begins each time, so that
+/// none always runs in the wake of the same one.
+pub fn spawn_rounds(
+    plan: &Plan,
+    engines: &[EnginePath],
+    rounds: usize,
+    directory: &Path,
+) -> Result<Vec<Vec<Round>>, String> {
+    let mut results = vec![Vec::new(); engines.len()];
+    for round in 0..rounds {
+        for turn in 0..engines.len() {
+            let number = (round + turn) % engines.len();
+            let engine = &engines[number];
+            eprintln!(
+                "terrace-bench: {}, {} threads, round {} of {rounds}: {}",
+                plan.profile.name,
+                plan.threads,
+                round + 1,
+                engine.name
+            );
+            let own = directory.join(format!("{}-{}", std::process::id(), engine.name));
+            let plan = Plan { engine: engine.clone(), directory: own.clone(), ..plan.clone() };
+            let outcome = spawn(&plan);
+            let _ = std::fs::remove_dir_all(&own);
+            // Dirty pages of one engine must not be written back in the time of the next.
+            // SAFETY: takes nothing, and cannot fail.
+            unsafe { libc::sync() };
+            results[number].push(outcome?);
+        }
+    }
+    Ok(results)
+}
+
+fn spawn(plan: &Plan) -> Result<Round, String> {
+    let name = &plan.engine.name;
+    std::fs::create_dir_all(&plan.directory)
+        .map_err(|error| format!("{}: {error}", plan.directory.display()))?;
+    let program = std::env::current_exe().map_err(|error| format!("my own path: {error}"))?;
+    let text = serde_json::to_string(plan).expect("numbers and strings");
+    let output = Command::new(program)
+        .args(["--child", &text])
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("{name}: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{name}: the child ended with {}", output.status));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| format!("{name}: what the child said: {error}"))
+}

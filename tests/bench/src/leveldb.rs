@@ -1,0 +1,243 @@
+//! Any engine with LevelDB's C API: its functions are called through their pointers, with nothing around them.
+
+use crate::engine::{Batch, Cursor, Engine, Store};
+use crate::leveldb_c::{
+    Db, Functions, Library, OpenOptions, RawDb, RawIterator, RawReadOptions, RawWriteBatch, RawWriteOptions,
+};
+use crate::plan::Profile;
+use std::ffi::{CStr, c_char};
+use std::path::Path;
+use std::ptr;
+
+/// A library with LevelDB's C API.
+pub struct LevelDb {
+    library: &'static Library,
+}
+
+impl LevelDb {
+    /// Loads it.
+    pub fn load(path: &Path) -> Result<LevelDb, String> {
+        Ok(LevelDb { library: Library::open(path).map_err(|error| error.0)? })
+    }
+}
+
+impl Engine for LevelDb {
+    type Store = LevelDbStore;
+
+    fn open(&self, path: &Path, profile: &Profile) -> LevelDbStore {
+        let options = OpenOptions {
+            write_buffer_size: profile.write_buffer_size,
+            cache_bytes: profile.cache_bytes,
+            bloom_bits: profile.bloom_bits,
+            compression: profile.compressed.into(),
+            ..OpenOptions::default()
+        };
+        let db = Db::open(self.library, path, &options).unwrap_or_else(|error| panic!("open: {error}"));
+        let (read, write, write_synced) = db.raw_options();
+        LevelDbStore {
+            functions: self.library.functions,
+            raw: db.raw(),
+            read,
+            write,
+            write_synced,
+            _open: db,
+        }
+    }
+}
+
+/// An open database.
+pub struct LevelDbStore {
+    functions: Functions,
+    raw: *mut RawDb,
+    read: *const RawReadOptions,
+    write: *const RawWriteOptions,
+    write_synced: *const RawWriteOptions,
+    _open: Db,
+}
+
+// SAFETY: the C API lets all threads use a database at once, and the option handles are never changed.
+unsafe impl Sync for LevelDbStore {}
+
+#[inline]
+fn check(error: *mut c_char) {
+    if !error.is_null() {
+        fail(error);
+    }
+}
+
+#[cold]
+fn fail(error: *mut c_char) -> ! {
+    // SAFETY: the library left a NUL-terminated message.
+    panic!("{}", unsafe { CStr::from_ptr(error) }.to_string_lossy());
+}
+
+impl Store for LevelDbStore {
+    type Batch = LevelDbBatch;
+    type Cursor<'s> = LevelDbCursor<'s>;
+
+    #[inline]
+    fn put(&self, key: &[u8], value: &[u8], sync: bool) {
+        let mut error = ptr::null_mut();
+        let options = if sync { self.write_synced } else { self.write };
+        // SAFETY: live handles, and slices that outlive the call.
+        unsafe {
+            (self.functions.put)(
+                self.raw,
+                options,
+                key.as_ptr(),
+                key.len(),
+                value.as_ptr(),
+                value.len(),
+                &mut error,
+            );
+        }
+        check(error);
+    }
+
+    #[inline]
+    fn delete(&self, key: &[u8]) {
+        let mut error = ptr::null_mut();
+        // SAFETY: as in `put`.
+        unsafe { (self.functions.delete)(self.raw, self.write, key.as_ptr(), key.len(), &mut error) };
+        check(error);
+    }
+
+    #[inline]
+    fn get(&self, key: &[u8]) -> bool {
+        let mut error = ptr::null_mut();
+        let mut length = 0;
+        // SAFETY: as in `put`; the value is ours to free.
+        unsafe {
+            let value =
+                (self.functions.get)(self.raw, self.read, key.as_ptr(), key.len(), &mut length, &mut error);
+            check(error);
+            if value.is_null() {
+                return false;
+            }
+            (self.functions.free)(value.cast());
+        }
+        true
+    }
+
+    fn batch(&self) -> LevelDbBatch {
+        // SAFETY: takes nothing.
+        LevelDbBatch { functions: self.functions, raw: unsafe { (self.functions.writebatch_create)() } }
+    }
+
+    #[inline]
+    fn write(&self, batch: &mut LevelDbBatch) {
+        let mut error = ptr::null_mut();
+        // SAFETY: live handles.
+        unsafe { (self.functions.write)(self.raw, self.write, batch.raw, &mut error) };
+        check(error);
+    }
+
+    #[inline]
+    fn cursor(&self) -> LevelDbCursor<'_> {
+        // SAFETY: live handles.
+        let raw = unsafe { (self.functions.create_iterator)(self.raw, self.read) };
+        LevelDbCursor { store: self, raw }
+    }
+
+    fn compact(&self) {
+        // SAFETY: a live database; NULL is unbounded.
+        unsafe { (self.functions.compact_range)(self.raw, ptr::null(), 0, ptr::null(), 0) };
+    }
+}
+
+/// A write batch.
+pub struct LevelDbBatch {
+    functions: Functions,
+    raw: *mut RawWriteBatch,
+}
+
+impl Batch for LevelDbBatch {
+    #[inline]
+    fn put(&mut self, key: &[u8], value: &[u8]) {
+        // SAFETY: a live batch, and slices that outlive the call.
+        unsafe {
+            (self.functions.writebatch_put)(self.raw, key.as_ptr(), key.len(), value.as_ptr(), value.len())
+        };
+    }
+
+    fn clear(&mut self) {
+        // SAFETY: a live batch.
+        unsafe { (self.functions.writebatch_clear)(self.raw) };
+    }
+}
+
+impl Drop for LevelDbBatch {
+    fn drop(&mut self) {
+        // SAFETY: the batch is ours.
+        unsafe { (self.functions.writebatch_destroy)(self.raw) };
+    }
+}
+
+/// An iterator.
+pub struct LevelDbCursor<'s> {
+    store: &'s LevelDbStore,
+    raw: *mut RawIterator,
+}
+
+impl Cursor for LevelDbCursor<'_> {
+    #[inline]
+    fn seek_to_first(&mut self) {
+        // SAFETY: a live iterator, here and below.
+        unsafe { (self.store.functions.iter_seek_to_first)(self.raw) };
+    }
+
+    #[inline]
+    fn seek_to_last(&mut self) {
+        // SAFETY: as above.
+        unsafe { (self.store.functions.iter_seek_to_last)(self.raw) };
+    }
+
+    #[inline]
+    fn seek(&mut self, key: &[u8]) {
+        // SAFETY: as above; the key outlives the call.
+        unsafe { (self.store.functions.iter_seek)(self.raw, key.as_ptr(), key.len()) };
+    }
+
+    #[inline]
+    fn next(&mut self) {
+        // SAFETY: as above; the workloads move only valid iterators.
+        unsafe { (self.store.functions.iter_next)(self.raw) };
+    }
+
+    #[inline]
+    fn prev(&mut self) {
+        // SAFETY: as in `next`.
+        unsafe { (self.store.functions.iter_prev)(self.raw) };
+    }
+
+    #[inline]
+    fn valid(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { (self.store.functions.iter_valid)(self.raw) != 0 }
+    }
+
+    #[inline]
+    fn entry(&self) -> usize {
+        let (mut key_length, mut value_length) = (0, 0);
+        // SAFETY: as in `next`.
+        unsafe {
+            let key = (self.store.functions.iter_key)(self.raw, &mut key_length);
+            let value = (self.store.functions.iter_value)(self.raw, &mut value_length);
+            std::hint::black_box((key, value));
+        }
+        key_length + value_length
+    }
+}
+
+impl Drop for LevelDbCursor<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let mut error = ptr::null_mut();
+        // SAFETY: the iterator is ours. One that met an error ended early, and its row would be fast for nothing.
+        unsafe {
+            (self.store.functions.iter_get_error)(self.raw, &mut error);
+            (self.store.functions.iter_destroy)(self.raw);
+        }
+        check(error);
+    }
+}

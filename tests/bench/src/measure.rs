@@ -1,0 +1,92 @@
+//! What the system says about this process: CPU time, bytes written, memory; and the size of a directory.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+/// CPU microseconds of the process so far, all its threads, user and system.
+pub fn cpu_micros() -> f64 {
+    // SAFETY: the structure is plain numbers, and the call fills it.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+        usage
+    };
+    let micros = |time: libc::timeval| time.tv_sec as f64 * 1e6 + time.tv_usec as f64;
+    micros(usage.ru_utime) + micros(usage.ru_stime)
+}
+
+/// Bytes that the process wrote so far.
+#[derive(Clone, Copy, Default)]
+pub struct Written {
+    /// Handed to write calls.
+    pub calls: u64,
+    /// On their way to the device: pages made dirty, by calls or by stores.
+    pub device: u64,
+}
+
+/// Bytes written so far; zeros where the system does not count.
+pub fn written() -> Written {
+    let text = fs::read_to_string("/proc/self/io").unwrap_or_default();
+    Written { calls: field(&text, "wchar:"), device: field(&text, "write_bytes:") }
+}
+
+/// The most memory that the process ever had resident, in bytes.
+pub fn peak_bytes() -> u64 {
+    status("VmHWM:")
+}
+
+/// Memory that is no file's, in bytes.
+pub fn anonymous_bytes() -> u64 {
+    status("RssAnon:")
+}
+
+fn status(name: &str) -> u64 {
+    field(&fs::read_to_string("/proc/self/status").unwrap_or_default(), name) * 1024
+}
+
+fn field(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// Bytes that the files of a directory take on disk.
+pub fn disk_bytes(directory: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.blocks() * 512).sum()
+}
+
+/// Clocks that are running.
+pub struct Running {
+    started: Instant,
+    cpu_micros: f64,
+    written: Written,
+}
+
+/// What the clocks showed.
+pub struct Elapsed {
+    /// By the wall clock.
+    pub wall_micros: f64,
+    /// Of CPU.
+    pub cpu_micros: f64,
+    /// Bytes.
+    pub written: Written,
+}
+
+impl Running {
+    /// Starts the clocks.
+    pub fn start() -> Running {
+        Running { written: written(), cpu_micros: cpu_micros(), started: Instant::now() }
+    }
+
+    /// Reads the clocks.
+    pub fn stop(&self) -> Elapsed {
+        let wall_micros = self.started.elapsed().as_secs_f64() * 1e6;
+        let cpu_micros = cpu_micros() - self.cpu_micros;
+        let now = written();
+        let written =
+            Written { calls: now.calls - self.written.calls, device: now.device - self.written.device };
+        Elapsed { wall_micros, cpu_micros, written }
+    }
+}

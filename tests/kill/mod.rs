@@ -1,0 +1,249 @@
+//! `kill -9` of a process that writes through the shared library, at a random moment: opening, writing, flushing or
+//! compacting. Afterwards both libraries open what it left: no completed write is lost, synced or not, and no batch is split.
+//!
+//! The writer is `writer.c`, which says what it writes. One directory lives through all the kills of a test, and the two
+//! libraries take turns at writing to it. `TERRACE_SEED` repeats the moments as far as a clock can; `TERRACE_KILLS` is for soaking.
+
+use crate::support::leveldb_c::{Db, Library, OpenOptions};
+use crate::support::random::{Random, announce, number_from_env};
+use crate::support::{
+    c_compiler, copy_database, google, google_path, repository, scratch, terrace, terrace_path,
+};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Kills of one test; there are three such tests.
+const KILLS: u64 = 20;
+
+/// Slots and keys a slot, as in `writer.c`.
+const SLOTS: u64 = 64;
+const KEYS: u64 = 5;
+
+/// Must agree with `padding` of `writer.c`.
+fn padding(number: u64) -> usize {
+    match number {
+        _ if number.is_multiple_of(101) => 120_000 - 64,
+        _ if number.is_multiple_of(7) => 3000,
+        _ => (number * 37 % 400) as usize,
+    }
+}
+
+/// How a writer writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Threads that write.
+    pub threads: u64,
+    /// One write in this many is synced; 0: none.
+    pub sync_every: u64,
+    /// Bytes of the write buffer.
+    pub write_buffer_size: u64,
+}
+
+/// The compiled writer, and the directory it writes to.
+pub struct Writer {
+    program: PathBuf,
+    database: PathBuf,
+    counters: PathBuf,
+    plan: Plan,
+}
+
+impl Writer {
+    /// Compiles the writer under `directory`, and starts all counters at nothing.
+    pub fn new(directory: &Path, plan: Plan) -> Writer {
+        let program = directory.join("writer");
+        let source = repository().join("tests/kill/writer.c");
+        c_compiler()
+            .args(["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"])
+            .args([program.as_os_str(), source.as_os_str(), "-ldl".as_ref()])
+            .run();
+        let counters = directory.join("counters");
+        fs::write(&counters, vec![0; plan.threads as usize * 8]).expect("a file of counters");
+        Writer { program, database: directory.join("db"), counters, plan }
+    }
+
+    /// Where it writes.
+    pub fn database(&self) -> &Path {
+        &self.database
+    }
+
+    /// The last write of each thread that was reported as done.
+    pub fn reported(&self) -> Vec<u64> {
+        let bytes = fs::read(&self.counters).expect("the file of counters");
+        bytes.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().expect("eight bytes"))).collect()
+    }
+
+    /// Makes the next writer go on from these.
+    fn go_on_from(&self, last: &[u64]) {
+        let bytes: Vec<u8> = last.iter().flat_map(|number| number.to_ne_bytes()).collect();
+        fs::write(&self.counters, bytes).expect("the file of counters");
+    }
+
+    /// Runs a writer through `library`, and kills it after `delay`.
+    pub fn run_and_kill(&self, library: &Path, delay: Duration) {
+        let plan = &self.plan;
+        let mut child = Command::new(&self.program)
+            .args([library, &self.database, &self.counters])
+            .args([plan.threads, plan.sync_every, plan.write_buffer_size].map(|number| number.to_string()))
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the writer just compiled");
+        // Not a wait for a condition: the moment of the kill is what is drawn by lot.
+        std::thread::sleep(delay);
+        let ended = child.try_wait().expect("the state of a child");
+        child.kill().expect("a kill of a child");
+        let output = child.wait_with_output().expect("the end of a child");
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(ended.is_none(), "the writer ended by itself ({:?}): {complaint}", output.status);
+    }
+
+    /// Runs writers until each thread has written `writes` more, and kills the last.
+    pub fn run_until(&self, library: &Path, writes: u64) {
+        let before = self.reported();
+        let done = || self.reported().iter().zip(&before).all(|(now, then)| *now >= then + writes);
+        for _ in 0..600 {
+            self.run_and_kill(library, Duration::from_millis(100));
+            let last =
+                self.last_found(Db::open(google(), &self.database, &OpenOptions::default()).expect("open"));
+            self.go_on_from(&last);
+            if done() {
+                return;
+            }
+        }
+        panic!("the writer does not get on: {:?} after {before:?}", self.reported());
+    }
+
+    fn last_found(&self, db: Db) -> Vec<u64> {
+        (0..self.plan.threads).map(|thread| number_at(&db, &format!("{thread}/last")).unwrap_or(0)).collect()
+    }
+
+    /// Opens a copy of the directory with `library`, checks every promise, and returns the last write of each thread.
+    pub fn check(&self, library: &'static Library) -> Vec<u64> {
+        let copy = self.database.with_extension("copy");
+        let _ = fs::remove_dir_all(&copy);
+        if self.database.exists() {
+            copy_database(&self.database, &copy);
+        }
+        let options = OpenOptions::default();
+        let db = Db::open(library, &copy, &options)
+            .unwrap_or_else(|error| panic!("{library:?} cannot open what a kill left: {error}"));
+        let reported = self.reported();
+        let last = self.last_found(db.clone());
+        for (thread, (&found, &reported)) in last.iter().zip(&reported).enumerate() {
+            assert!(
+                found >= reported,
+                "{library:?}: thread {thread}: write {reported} is lost: {found} is the last"
+            );
+            assert!(
+                found <= reported + 1,
+                "{library:?}: thread {thread}: {found} was never written ({reported})"
+            );
+            check_thread(&db, library, thread as u64, found);
+        }
+        db.close();
+        last
+    }
+}
+
+fn number_at(db: &Db, key: &str) -> Option<u64> {
+    let value = db.get(key.as_bytes()).unwrap_or_else(|error| panic!("get {key}: {error}"))?;
+    Some(number_of(&value))
+}
+
+fn number_of(value: &[u8]) -> u64 {
+    let text = value.split(|byte| *byte == b':').next().expect("a split has a first part");
+    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).expect("a value begins with its number")
+}
+
+/// Everything that thread wrote up to its write `last`, and nothing of a later one.
+fn check_thread(db: &Db, library: &Library, thread: u64, last: u64) {
+    for slot in 0..SLOTS {
+        let expected =
+            (0..=last).rev().take(SLOTS as usize).find(|number| number % SLOTS == slot && *number > 0);
+        for key in 0..KEYS {
+            let key = format!("{thread}/slot{slot:02}/{key}");
+            let value =
+                db.get(key.as_bytes()).unwrap_or_else(|error| panic!("{library:?}: get {key}: {error}"));
+            let found = value.as_deref().map(number_of);
+            assert_eq!(found, expected, "{library:?}: {key}, after write {last}");
+            if let (Some(value), Some(number)) = (value, expected) {
+                let head = number.to_string().len() + 1;
+                assert_eq!(value.len(), head + padding(number), "{library:?}: the length of {key}");
+                let letter = b'a' + (number % 26) as u8;
+                assert!(value[head..].iter().all(|byte| *byte == letter), "{library:?}: the bytes of {key}");
+            }
+        }
+    }
+    let prefix = format!("{thread}/gone/");
+    let mut gone = db.iterator(None);
+    gone.seek(prefix.as_bytes());
+    let mut left = Vec::new();
+    while gone.valid() && gone.key().starts_with(prefix.as_bytes()) {
+        left.push(String::from_utf8_lossy(&gone.key()[prefix.len()..]).into_owned());
+        gone.next();
+    }
+    gone.status().expect("a whole iteration");
+    let expected: Vec<String> = (last > 0).then(|| last.to_string()).into_iter().collect();
+    assert_eq!(
+        left, expected,
+        "{library:?}: what thread {thread} deleted came back, or its last write is split"
+    );
+}
+
+fn kill_repeatedly(plan: Plan) {
+    let scratch = scratch();
+    let writer = Writer::new(scratch.path(), plan);
+    let seed = number_from_env("TERRACE_SEED").unwrap_or_else(|| u64::from(std::process::id()));
+    announce(&format!("kill: {plan:?}, TERRACE_SEED={seed}"));
+    let mut random = Random::new(seed);
+    let mut written = 0;
+    for kill in 0..number_from_env("TERRACE_KILLS").unwrap_or(KILLS) {
+        // Terrace writes two rounds of three; what Google's library wrote in between must be recovered too.
+        let library = if kill % 3 == 1 { google_path() } else { terrace_path() };
+        let longest = if random.one_in(4) { 20_000 } else { 250_000 };
+        let delay = Duration::from_micros(2_000 + random.below(longest));
+        writer.run_and_kill(&library, delay);
+        let (ours, theirs) = (writer.check(terrace()), writer.check(google()));
+        assert_eq!(ours, theirs, "the two libraries recover different last writes from one directory");
+        writer.go_on_from(&ours);
+        written = ours.iter().sum();
+    }
+    assert!(written > 0, "no writer lived long enough to write");
+}
+
+#[test]
+fn a_kill_loses_no_write_of_one_thread() {
+    kill_repeatedly(Plan { threads: 1, sync_every: 0, write_buffer_size: 4 << 20 });
+}
+
+#[test]
+fn a_kill_during_flushes_and_compactions_loses_nothing() {
+    kill_repeatedly(Plan { threads: 1, sync_every: 10, write_buffer_size: 64 << 10 });
+}
+
+#[test]
+fn a_kill_splits_no_batch_of_a_crowd_of_writers() {
+    kill_repeatedly(Plan { threads: 4, sync_every: 50, write_buffer_size: 1 << 20 });
+}
+
+#[test]
+fn a_lost_write_and_a_split_batch_are_noticed() {
+    let scratch = scratch();
+    let writer = Writer::new(scratch.path(), Plan { threads: 1, sync_every: 0, write_buffer_size: 4 << 20 });
+    writer.run_until(&google_path(), 100);
+    let last = writer.check(google())[0];
+    let lies = [last + 1, last.saturating_sub(2)];
+    for lie in lies {
+        writer.go_on_from(&[lie]);
+        let noticed = std::panic::catch_unwind(|| writer.check(google()));
+        assert!(noticed.is_err(), "a report of {lie} writes where {last} were found passes");
+    }
+    writer.go_on_from(&[last]);
+    let db = Db::open(google(), writer.database(), &OpenOptions::default()).expect("open");
+    let key = format!("0/slot{:02}/3", last % SLOTS);
+    db.delete(key.as_bytes(), false).expect("delete");
+    db.close();
+    let noticed = std::panic::catch_unwind(|| writer.check(google()));
+    assert!(noticed.is_err(), "a batch without one of its keys passes");
+}

@@ -1,0 +1,14 @@
+//! The integration suite: Terrace as a C program sees it, beside Google's LevelDB. One module a theme.
+//!
+//! The library under test is the shared one, loaded at run time (`TERRACE_LIB` names another), as is Google's
+//! (`LEVELDB_LIB`). A test whose tools are missing fails and says what to install.
+
+mod support;
+
+mod c_programs;
+mod differential;
+mod drop_in;
+mod exchange;
+mod kill;
+mod layering;
+mod symbols;

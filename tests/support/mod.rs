@@ -1,0 +1,166 @@
+//! What every theme of the suite needs: the two libraries, seeded chance, scratch directories, and the machine's tools.
+
+pub mod leveldb_c;
+pub mod random;
+
+use leveldb_c::{Db, Library};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// The names under which a system keeps Google's library; the first is Debian's.
+const GOOGLE_NAMES: [&str; 3] = ["libleveldb.so.1d", "libleveldb.so.1", "libleveldb.so"];
+
+/// The path of the Terrace library under test: `$TERRACE_LIB`, or what cargo built beside this test binary.
+pub fn terrace_path() -> PathBuf {
+    if let Some(path) = std::env::var_os("TERRACE_LIB") {
+        let path = PathBuf::from(path);
+        assert!(path.exists(), "TERRACE_LIB names {}, which does not exist", path.display());
+        return path.canonicalize().expect("the path of an existing file");
+    }
+    let binary = std::env::current_exe().expect("the path of the test binary");
+    let beside = binary.parent().expect("the directory of the test binary");
+    let above = beside.parent().expect("the directory of the profile");
+    [beside, above]
+        .iter()
+        .map(|directory| directory.join("libterrace.so"))
+        .find(|path| path.exists())
+        .unwrap_or_else(|| panic!("no libterrace.so beside {}: run `cargo build`", binary.display()))
+}
+
+/// Terrace, through its C API.
+pub fn terrace() -> &'static Library {
+    Library::open(terrace_path()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The name or path by which Google's LevelDB loads: `$LEVELDB_LIB`, or the system's.
+pub fn google_path() -> PathBuf {
+    if let Some(path) = std::env::var_os("LEVELDB_LIB") {
+        return path.into();
+    }
+    let found = GOOGLE_NAMES.iter().find(|name| Library::open(name).is_ok());
+    found.map(PathBuf::from).unwrap_or_else(|| {
+        panic!("no LevelDB on this machine: install libleveldb-dev, or name the library in LEVELDB_LIB")
+    })
+}
+
+/// Google's LevelDB.
+pub fn google() -> &'static Library {
+    Library::open(google_path()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Both ways across: each library with the other.
+pub fn both_ways() -> [(&'static Library, &'static Library); 2] {
+    [(terrace(), google()), (google(), terrace())]
+}
+
+/// The root of the repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A directory of its own for one test, removed when it ends.
+pub fn scratch() -> TempDir {
+    tempfile::Builder::new().prefix("terrace-test-").tempdir().expect("a scratch directory")
+}
+
+/// Copies the files of a database directory: what `kill -9` at this moment would leave.
+pub fn copy_database(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory for the copy");
+    for entry in std::fs::read_dir(from).expect("a database directory") {
+        let entry = entry.expect("an entry of the database directory");
+        std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy of a database file");
+    }
+}
+
+/// Everything in a database, in its order, checked in both directions.
+pub fn contents(db: &Db) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut iterator = db.iterator(None);
+    let mut forward = Vec::new();
+    iterator.seek_to_first();
+    while iterator.valid() {
+        forward.push((iterator.key().to_vec(), iterator.value().to_vec()));
+        iterator.next();
+    }
+    iterator.status().expect("a whole iteration");
+    let mut backward = Vec::new();
+    iterator.seek_to_last();
+    while iterator.valid() {
+        backward.push((iterator.key().to_vec(), iterator.value().to_vec()));
+        iterator.prev();
+    }
+    iterator.status().expect("a whole iteration backwards");
+    backward.reverse();
+    assert!(forward == backward, "the two directions of an iteration differ");
+    forward
+}
+
+/// A command of the machine.
+pub struct Tool {
+    command: Command,
+    name: String,
+    package: &'static str,
+}
+
+impl Tool {
+    /// The program `name`, which Debian's `package` brings.
+    pub fn new(name: &str, package: &'static str) -> Tool {
+        Tool { command: Command::new(name), name: name.to_owned(), package }
+    }
+
+    /// Adds arguments.
+    pub fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Tool {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Sets a variable of its environment.
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Tool {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Takes a variable out of its environment.
+    pub fn env_remove(mut self, name: &str) -> Tool {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// Sets where it runs.
+    pub fn current_dir(mut self, directory: &Path) -> Tool {
+        self.command.current_dir(directory);
+        self
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Panics
+    /// When it is not on this machine: the message says what to install.
+    pub fn output(mut self) -> Output {
+        self.command.output().unwrap_or_else(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                panic!("this test needs `{}`: install the package {}", self.name, self.package)
+            }
+            _ => panic!("cannot run `{}`: {error}", self.name),
+        })
+    }
+
+    /// Runs it, and returns what it printed.
+    ///
+    /// # Panics
+    /// When it is not on this machine, and when it fails: the message shows the whole command and its output.
+    pub fn run(self) -> String {
+        let shown = format!("{:?}", self.command);
+        let output = self.output();
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{shown}\n{}\n{printed}{complaint}", output.status);
+        printed
+    }
+}
+
+/// The C compiler.
+pub fn c_compiler() -> Tool {
+    Tool::new("cc", "gcc")
+}
