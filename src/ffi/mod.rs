@@ -57,3 +57,6 @@ pub mod terrace_options;
 pub mod version;
 pub mod write_batch;
 pub mod write_options;
+
+#[cfg(test)]
+mod tests;

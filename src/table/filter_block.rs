@@ -114,7 +114,7 @@ impl FilterBlockLayout {
 mod tests {
     use super::*;
     use crate::filter_policy::BloomFilterPolicy;
-    use crate::util::hash::hash;
+    use crate::util::hash::hash32 as hash;
 
     /// A filter is the list of its keys' hashes.
     struct HashList;

@@ -1,0 +1,24 @@
+//! Tests of what needs no open database; the rest is tested by the C programs in `tests/c`.
+#![allow(unsafe_code)]
+
+mod boundary;
+mod callbacks;
+mod headers;
+mod options;
+
+use std::ffi::{CStr, c_char};
+use std::ptr;
+
+/// The message in an `errptr`, freed.
+fn take_message(message: &mut *mut c_char) -> Option<String> {
+    if message.is_null() {
+        return None;
+    }
+    // SAFETY: not NULL, so a malloc()ed NUL-terminated string of which this is the only pointer.
+    unsafe {
+        let text = CStr::from_ptr(*message).to_str().expect("UTF-8").to_owned();
+        libc::free((*message).cast());
+        *message = ptr::null_mut();
+        Some(text)
+    }
+}
