@@ -1,7 +1,7 @@
 //! The memtables of a family that wait to be flushed, oldest first.
 //!
-//! Flushes install in the order of the list, so memtables leave at its front. Thread rule: a list belongs to whoever holds the
-//! database's mutex; readers get a snapshot of it.
+//! Flushes install in the order of the list, so memtables leave at its front. Thread rule: a list belongs to whoever
+//! holds the database's mutex; readers get a snapshot of it.
 
 use super::memtable::Memtable;
 use std::sync::Arc;
@@ -53,8 +53,8 @@ impl MemtableList {
         self.list.iter().rev()
     }
 
-    /// Removes the `count` oldest (or all there are) and returns them, to be dropped where that suits: freeing a memtable takes
-    /// a while.
+    /// Removes the `count` oldest (or all there are) and returns them, to be dropped where that suits: freeing a
+    /// memtable takes a while.
     #[must_use = "dropping memtables takes a while: do it without the mutex"]
     pub fn remove_oldest(&mut self, count: usize) -> Vec<ImmutableMemtable> {
         self.list.drain(..count.min(self.list.len())).collect()

@@ -1,7 +1,8 @@
 //! Entries in memory, sorted by internal key: what was written and is not in a table yet.
 //!
-//! Invariant: entries are only added, each with a sequence number of its own, so that a reader at sequence `s` sees the same from
-//! the moment `s` is published until the memtable is gone. Thread rule: one [`MemtableWriter`], any number of readers, no locks.
+//! Invariant: entries are only added, each with a sequence number of its own, so that a reader at sequence `s` sees the
+//! same from the moment `s` is published until the memtable is gone. Thread rule: one [`MemtableWriter`], any number of
+//! readers, no locks.
 
 use super::skiplist::{SkipList, SkipListIterator, SkipListWriter};
 use crate::error::Result;
@@ -79,16 +80,16 @@ impl Memtable {
 }
 
 impl MemtableWriter {
-    /// Inserts an entry. Sequence numbers only grow; readers see it at once (they filter by sequence). Key and value are
-    /// shorter than 4 GiB, which a write batch makes sure of.
+    /// Inserts an entry. Sequence numbers only grow; readers see it at once (they filter by sequence). Key and value
+    /// are shorter than 4 GiB, which a write batch makes sure of.
     #[inline]
     pub fn insert(&mut self, sequence: SequenceNumber, value_type: ValueType, key: &[u8], value: &[u8]) {
         self.list.insert(sequence, value_type, key, value);
     }
 
-    /// Makes room for `entries` insertions with keys and values of `bytes` in total, which then can't fail. To be asked before a
-    /// batch that is large (hundreds of kilobytes) goes to the log: without, a want of memory ends the process in `insert`, as
-    /// with any small allocation.
+    /// Makes room for `entries` insertions with keys and values of `bytes` in total, which then can't fail. To be asked
+    /// before a batch that is large (hundreds of kilobytes) goes to the log: without, a want of memory ends the process
+    /// in `insert`, as with any small allocation.
     pub fn reserve(&mut self, entries: usize, bytes: usize) -> Result<()> {
         self.list.reserve(entries, bytes)
     }

@@ -3,25 +3,26 @@
 //! A node is one allocation, and what a search looks at lies together:
 //!
 //! ```text
-//! | link to the next node at level h-1 | ... | level 1 | level 0 | prefix u64 | key length u32 | value length u32 | user key |
-//! | trailer (8 bytes) | value |                        ^ a node's address is that of its level-0 link
+//! | next node at level h-1 | ... | at level 1 | at level 0 | prefix u64 | user key length u32 | value length u32 |
+//! | user key | trailer (8 bytes) | value |      ^ a node's address is that of its level-0 link
 //! ```
 //! The prefix is the first 8 bytes of the user key as a big-endian number, padded with zeros, where the comparator is
-//! bytewise: then most comparisons are one of two integers. With any other comparator all prefixes are 0, and equal prefixes
-//! mean that the keys are compared.
+//! bytewise: then most comparisons are one of two integers. With any other comparator all prefixes are 0, and equal
+//! prefixes mean that the keys are compared.
 //!
-//! A level-`l` list holds a quarter of the nodes of the level below it. Nodes are never removed, and never change after they
-//! are linked, except for their links. The list frees them all when it is dropped.
+//! A level-`l` list holds a quarter of the nodes of the level below it. Nodes are never removed, and never change after
+//! they are linked, except for their links. The list frees them all when it is dropped.
 //!
-//! Thread rule: the [`SkipListWriter`] is the only one to allocate and link, and there is one a list. It fills a node and then
-//! stores its address in the links before it with release order; readers load links with acquire order, so that they see
-//! all of a node whose address they see. A reader sees a node at level 0 no later than at the levels above.
+//! Thread rule: the [`SkipListWriter`] is the only one to allocate and link, and there is one a list. It fills a node
+//! and then stores its address in the links before it with release order; readers load links with acquire order, so
+//! that they see all of a node whose address they see. A reader sees a node at level 0 no later than at the levels
+//! above.
 //!
-//! The writer remembers the trail of its last insertion: a key that belongs right behind the last one is not searched for, so
-//! that keys in order cost a constant time each.
+//! The writer remembers the trail of its last insertion: a key that belongs right behind the last one is not searched
+//! for, so that keys in order cost a constant time each.
 //!
-//! A comparator that contradicts itself makes searches miss keys, but nothing worse: at every level the links form a chain
-//! that ends.
+//! A comparator that contradicts itself makes searches miss keys, but nothing worse: at every level the links form a
+//! chain that ends.
 #![allow(unsafe_code)]
 
 use crate::error::{Error, Result};
@@ -62,7 +63,8 @@ const NODE_OVERHEAD: usize = size_of::<Node>() + TRAILER_SIZE;
 /// `node` is a node of a live list and higher than `level`.
 #[inline(always)]
 unsafe fn link<'a>(node: NodePtr, level: usize) -> &'a AtomicPtr<Node> {
-    // SAFETY: links stand in front of one another, the one of level 0 at the node's address; the caller says there is one.
+    // SAFETY: links stand in front of one another, the one of level 0 at the node's address; the caller says there is
+    // one.
     unsafe { &*node.cast::<AtomicPtr<Node>>().sub(level) }
 }
 
@@ -102,7 +104,8 @@ unsafe fn value<'a>(node: NodePtr) -> &'a [u8] {
     }
 }
 
-/// Asks the processor for the cache line of `node`, so that it is there when a comparison looks at it. Any address will do.
+/// Asks the processor for the cache line of `node`, so that it is there when a comparison looks at it. Any address will
+/// do.
 #[inline(always)]
 fn prefetch(node: NodePtr) {
     #[cfg(target_arch = "x86_64")]
@@ -131,8 +134,8 @@ fn prefix_of(user_key: &[u8]) -> u64 {
     }
 }
 
-/// The bytewise order of two keys with the same prefix: by words, since keys are mostly short and alike in front, and a call of
-/// memcmp costs more than the few words it would compare.
+/// The bytewise order of two keys with the same prefix: by words, since keys are mostly short and alike in front, and a
+/// call of memcmp costs more than the few words it would compare.
 #[inline]
 fn compare_past_prefix(a: &[u8], b: &[u8]) -> Order {
     let (a_words, a_tail) = a.as_chunks::<8>();
@@ -172,8 +175,8 @@ pub struct SkipList {
 
 // SAFETY: `head` points into the arena, which moves along. What is behind it is shared by the thread rule at the top.
 unsafe impl Send for SkipList {}
-// SAFETY: by shared reference readers only load atomics and read nodes that were published to them; allocating and linking is
-// done through the one writer, by exclusive reference.
+// SAFETY: by shared reference readers only load atomics and read nodes that were published to them; allocating and
+// linking is done through the one writer, by exclusive reference.
 unsafe impl Sync for SkipList {}
 
 impl SkipList {
@@ -274,8 +277,8 @@ impl SkipList {
         (before, after)
     }
 
-    /// Walks at `level` from `before`, a node before `target`, to the last such node; returns it and the one after it. `known_after`
-    /// is a node known not to be before `target` (or null), and is not compared again.
+    /// Walks at `level` from `before`, a node before `target`, to the last such node; returns it and the one after it.
+    /// `known_after` is a node known not to be before `target` (or null), and is not compared again.
     #[inline(always)]
     fn walk(
         &self,
@@ -285,7 +288,8 @@ impl SkipList {
         target: &Target<'_>,
     ) -> (NodePtr, NodePtr) {
         loop {
-            // SAFETY: `before` is the head or was reached by a link of this level or one above it, so it has this level.
+            // SAFETY: `before` is the head or was reached by a link of this level or one above it, so it has this
+            // level.
             let after = unsafe { next(before, level) };
             if level > 0 {
                 // Where the search goes on should it go down here: that node comes while this one is compared.
@@ -329,8 +333,8 @@ unsafe fn new_node(arena: &Arena, height: usize, user_key_length: usize, value_l
     let links_above = (height - 1) * LINK_SIZE;
     let size = links_above + NODE_OVERHEAD + user_key_length + value_length;
     let layout = Layout::from_size_align(size, align_of::<Node>()).expect("a node fits the address space");
-    // SAFETY: the caller is the only one to allocate. The node's fixed part lies behind the higher links, within the allocation and
-    // aligned, since a link's size is a multiple of a node's alignment.
+    // SAFETY: the caller is the only one to allocate. The node's fixed part lies behind the higher links, within the
+    // allocation and aligned, since a link's size is a multiple of a node's alignment.
     unsafe {
         let node = arena.allocate(layout).as_ptr().add(links_above).cast::<Node>();
         node.write(Node {
@@ -343,8 +347,8 @@ unsafe fn new_node(arena: &Arena, height: usize, user_key_length: usize, value_l
     }
 }
 
-/// The place of the last insertion: at each level the last node before it and the first behind it (or null). They are neighbours
-/// at their level, since nobody else inserts, and the pairs of higher levels enclose those of lower ones.
+/// The place of the last insertion: at each level the last node before it and the first behind it (or null). They are
+/// neighbours at their level, since nobody else inserts, and the pairs of higher levels enclose those of lower ones.
 struct Trail {
     before: [NodePtr; MAX_HEIGHT],
     after: [NodePtr; MAX_HEIGHT],
@@ -375,7 +379,8 @@ impl SkipListWriter {
         &self.list
     }
 
-    /// Makes room for `entries` insertions with keys and values of `bytes` in total, which then can't fail for want of memory.
+    /// Makes room for `entries` insertions with keys and values of `bytes` in total, which then can't fail for want of
+    /// memory.
     pub fn reserve(&mut self, entries: usize, bytes: usize) -> Result<()> {
         // Each may be as high as can be, and be aligned.
         const MOST: usize = NODE_OVERHEAD + MAX_HEIGHT * LINK_SIZE;
@@ -387,7 +392,8 @@ impl SkipListWriter {
         }
     }
 
-    /// Inserts an entry. No entry of the list has the same key, sequence and type. Key and value are shorter than 4 GiB.
+    /// Inserts an entry. No entry of the list has the same key, sequence and type. Key and value are shorter than 4
+    /// GiB.
     pub fn insert(&mut self, sequence: SequenceNumber, value_type: ValueType, user_key: &[u8], value: &[u8]) {
         assert!(user_key.len() <= u32::MAX as usize && value.len() <= u32::MAX as usize);
         let list = &*self.list;

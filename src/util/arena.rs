@@ -1,8 +1,8 @@
 //! Memory for a memtable: bytes are handed out by moving a pointer, and all of it is freed at once.
 //!
-//! Blocks double from 4 KiB, so that an empty memtable is small, to 256 KiB, so that a large one consists of few blocks.
-//! A large allocation gets a block of its own and leaves the current block alone. Memory never moves and is not freed before
-//! the arena is dropped.
+//! Blocks double from 4 KiB, so that an empty memtable is small, to 256 KiB, so that a large one consists of few
+//! blocks. A large allocation gets a block of its own and leaves the current block alone. Memory never moves and is not
+//! freed before the arena is dropped.
 //!
 //! Thread rule: one thread allocates at a time; any thread may read `memory_usage` meanwhile, and of course what was
 //! allocated and then published to it.
@@ -40,8 +40,8 @@ struct State {
 
 // SAFETY: the blocks belong to the arena alone, and raw memory may be freed by any thread.
 unsafe impl Send for Arena {}
-// SAFETY: by shared reference, `state` is reached only in `allocate` and `try_reserve`, whose callers promise that no two
-// threads are inside at once; `memory_usage` is atomic.
+// SAFETY: by shared reference, `state` is reached only in `allocate` and `try_reserve`, whose callers promise that no
+// two threads are inside at once; `memory_usage` is atomic.
 unsafe impl Sync for Arena {}
 
 impl Arena {
@@ -60,8 +60,8 @@ impl Arena {
         self.memory_usage.load(Ordering::Relaxed)
     }
 
-    /// `layout.size()` uninitialised bytes, aligned as asked for (to 64 at most). They live as long as the arena. Where the
-    /// system has no memory the process ends, as with any allocation; see `try_reserve`.
+    /// `layout.size()` uninitialised bytes, aligned as asked for (to 64 at most). They live as long as the arena. Where
+    /// the system has no memory the process ends, as with any allocation; see `try_reserve`.
     ///
     /// # Safety
     /// No other thread is inside `allocate` or `try_reserve`, and what earlier calls did happens before this call.
@@ -84,8 +84,8 @@ impl Arena {
         unsafe { NonNull::new_unchecked(start) }
     }
 
-    /// Makes room for allocations of `size` bytes in total, gaps included, so that they can't fail. False where the system has
-    /// no memory for them.
+    /// Makes room for allocations of `size` bytes in total, gaps included, so that they can't fail. False where the
+    /// system has no memory for them.
     ///
     /// # Safety
     /// As for `allocate`.

@@ -2,27 +2,28 @@
 //!
 //! # Who stays
 //! Each shard follows S3-FIFO ("FIFO queues are all you need for cache eviction", SOSP 2023):
-//! - A new entry joins the *small* queue, which is held to a tenth of the shard. At its end it moves on to the main queue
-//!   if it was hit twice, and else is evicted; its fingerprint is remembered for a while.
-//! - An entry whose fingerprint is still remembered when it is inserted joins the *main* queue at once. At the end of that an entry
-//!   that was hit starts over, with one hit less; one that was not is evicted.
+//! - A new entry joins the *small* queue, which is held to a tenth of the shard. At its end it moves on to the main
+//!   queue if it was hit twice, and else is evicted; its fingerprint is remembered for a while.
+//! - An entry whose fingerprint is still remembered when it is inserted joins the *main* queue at once. At the end of
+//!   that an entry that was hit starts over, with one hit less; one that was not is evicted.
 //!
-//! So a scan passes through the small queue and leaves the main one alone. A hit moves nothing: it counts up to 3 in the entry,
-//! and writes nothing once there.
+//! So a scan passes through the small queue and leaves the main one alone. A hit moves nothing: it counts up to 3 in
+//! the entry, and writes nothing once there.
 //!
 //! # Room
-//! The capacity is one for all shards, so that a value far larger than a shard's share can be kept too. Whoever inserts first
-//! reserves the charge, then evicts until the reservations fit: from the value's own shard down to half of its share, and beyond that
-//! evenly from all. Values that are evicted are dropped with no lock held. After an insertion, with none
-//! other under way, the total charge is at most the capacity. What a shard needs for itself (about 100 bytes an entry) is not
-//! charged.
+//! The capacity is one for all shards, so that a value far larger than a shard's share can be kept too. Whoever inserts
+//! first reserves the charge, then evicts until the reservations fit: from the value's own shard down to half of its
+//! share, and beyond that evenly from all. Values that are evicted are dropped with no lock held. After an insertion,
+//! with none other under way, the total charge is at most the capacity. What a shard needs for itself (about 100 bytes
+//! an entry) is not charged.
 //!
 //! # A shard
-//! Entries lie in a slab, and are linked into their queue by index. An open-addressing table (linear probing; removal moves the
-//! entries behind back) has 32 bits of each entry's hash and its index, 8 bytes a bucket, so that a look-up touches a line of the
-//! table and the entry's own.
+//! Entries lie in a slab, and are linked into their queue by index. An open-addressing table (linear probing; removal
+//! moves the entries behind back) has 32 bits of each entry's hash and its index, 8 bytes a bucket, so that a look-up
+//! touches a line of the table and the entry's own.
 //!
-//! Thread rule: everything may be called from any thread at any time. One shard is locked at a time, never while a value is dropped.
+//! Thread rule: everything may be called from any thread at any time. One shard is locked at a time, never while a
+//! value is dropped.
 
 use crate::util::hash;
 use crate::util::sync::CachePadded;
@@ -104,8 +105,8 @@ impl<V: Clone> Cache<V> {
         self.shards[self.shard_of(hash)].state.lock().get(key, hash.tag)
     }
 
-    /// Keeps a value that takes `charge` bytes; a value under the same key is replaced. A value charged with more than the
-    /// capacity is not kept. A charge of 0 counts as 1.
+    /// Keeps a value that takes `charge` bytes; a value under the same key is replaced. A value charged with more than
+    /// the capacity is not kept. A charge of 0 counts as 1.
     pub fn insert(&self, key: CacheKey, value: V, charge: usize) {
         let charge = charge.max(1);
         let hash = Hash::of(key);
@@ -190,7 +191,8 @@ impl<V: Clone> Cache<V> {
         freed > 0
     }
 
-    /// Evicts until the reservations fit or nothing is left: an even part from each shard, beginning with `start`, round and round.
+    /// Evicts until the reservations fit or nothing is left: an even part from each shard, beginning with `start`,
+    /// round and round.
     #[cold]
     fn evict_anywhere(&self, start: usize, dropped: &mut Vec<V>) {
         let part = self.excess() / self.shards.len() + 1;
@@ -282,8 +284,8 @@ struct State<V> {
     count: usize,
     /// A power of two, at most three quarters full; empty at first.
     buckets: Vec<Bucket>,
-    /// Tags of entries evicted from the small queue, each at the place its own bits name. A newer one replaces the one that was
-    /// there, so that they fade after about as many evictions as there are places. As many as buckets.
+    /// Tags of entries evicted from the small queue, each at the place its own bits name. A newer one replaces the one
+    /// that was there, so that they fade after about as many evictions as there are places. As many as buckets.
     fingerprints: Vec<u32>,
     queues: [Queue; 2],
     small_queue_limit: usize,
@@ -336,7 +338,8 @@ impl<V: Clone> State<V> {
         entry.value.clone()
     }
 
-    /// Inserts an entry, and returns value and charge of the one it replaces. That one's place in its queue and its hits are kept.
+    /// Inserts an entry, and returns value and charge of the one it replaces. That one's place in its queue and its
+    /// hits are kept.
     fn insert(&mut self, mut entry: Entry<V>) -> Option<(V, usize)> {
         if let Some(place) = self.find(entry.key, entry.tag) {
             let old = &mut self.entries[self.buckets[place].index as usize];
@@ -370,13 +373,14 @@ impl<V: Clone> State<V> {
         self.release(index)
     }
 
-    /// Evicts the entry that has least to say for itself. Every entry that is passed over has lost a hit or left the small queue,
-    /// so that the work is paid for by hits and insertions.
+    /// Evicts the entry that has least to say for itself. Every entry that is passed over has lost a hit or left the
+    /// small queue, so that the work is paid for by hits and insertions.
     fn evict_one(&mut self) -> Option<(V, usize)> {
         loop {
             let small = &self.queues[QueueName::Small as usize];
             let main = &self.queues[QueueName::Main as usize];
-            let from_small = small.charge > self.small_queue_limit || main.oldest == NONE;
+            let small_is_full = small.charge >= self.small_queue_limit && small.oldest != NONE;
+            let from_small = small_is_full || main.oldest == NONE;
             let index = if from_small { small.oldest } else { main.oldest };
             if index == NONE {
                 return None;

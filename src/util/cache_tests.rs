@@ -119,6 +119,48 @@ fn a_hot_set_survives_a_scan_of_ten_times_the_capacity() {
     }
 }
 
+/// A cache of one shard and 1000 entries of charge 1, of which those below 900 have been read often.
+fn warm_cache() -> Cache<u64> {
+    let cache = Cache::new(1000);
+    for _ in 0..4 {
+        (0..900).for_each(|i| _ = read(&cache, i));
+    }
+    cache
+}
+
+/// Was it a hit? A miss inserts.
+fn read(cache: &Cache<u64>, offset: u64) -> bool {
+    let hit = cache.get(key(offset)).is_some();
+    if !hit {
+        cache.insert(key(offset), offset, 1);
+    }
+    hit
+}
+
+#[test]
+fn what_is_new_has_a_tenth_of_the_cache_to_prove_itself() {
+    let cache = warm_cache();
+    (10_000..20_000).for_each(|i| _ = read(&cache, i));
+    assert!((19_905..20_000).all(|i| cache.get(key(i)).is_some()));
+    assert!((10_000..19_895).all(|i| cache.get(key(i)).is_none()));
+    assert!((0..900).all(|i| cache.get(key(i)).is_some()));
+}
+
+#[test]
+fn a_new_set_takes_the_place_of_what_is_not_read_any_more() {
+    // The new set is larger than the small queue and read in cycles: only fingerprints tell that it returns.
+    let cache = warm_cache();
+    let mut old_misses = 0;
+    for round in 0..12 {
+        let hits = (10_000..10_500).filter(|&i| read(&cache, i)).count();
+        assert!(round != 0 || hits == 0);
+        assert!(round < 11 || hits > 450, "{hits} of 500 in the last round");
+        // A third of the old set is still read.
+        old_misses += (0..300).filter(|&i| !read(&cache, i)).count();
+    }
+    assert_eq!(old_misses, 0);
+}
+
 #[test]
 fn a_large_value_that_is_read_stays_among_small_ones() {
     let cache = Cache::new(8 << 20);

@@ -1,5 +1,6 @@
-//! Two hashes. `hash32` is stored on disk: LevelDB's bloom filters depend on it bit for bit. `hash64` and `mix64` are for
-//! everything else: wide, fast, the same on every machine (they read little-endian), and not meant to withstand an adversary.
+//! Two hashes. `hash32` is stored on disk: LevelDB's bloom filters depend on it bit for bit. `hash64` and `mix64` are
+//! for everything else: wide, fast, the same on every machine (they read little-endian), and not meant to withstand an
+//! adversary.
 
 /// The seed that LevelDB's bloom filters use with [`hash32`].
 pub const BLOOM_SEED: u32 = 0xbc9f_1d34;

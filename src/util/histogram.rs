@@ -1,8 +1,8 @@
 //! How values (latencies, sizes) are distributed, in constant memory.
 //!
-//! Values up to 15 have a bucket each; above, every power of two is cut into 16 buckets, so that a percentile is off by at most
-//! a sixteenth of its value. Count, sum, minimum and maximum are exact. One thread at a time; threads keep their own
-//! histograms and merge them.
+//! Values up to 15 have a bucket each; above, every power of two is cut into 16 buckets, so that a percentile is off by
+//! at most a sixteenth of its value. Count, sum, minimum and maximum are exact. One thread at a time; threads keep
+//! their own histograms and merge them.
 
 use std::fmt;
 
@@ -98,7 +98,8 @@ impl Histogram {
         if self.count == 0 { 0.0 } else { self.sum as f64 / self.count as f64 }
     }
 
-    /// The value that `percent` (0 to 100) of the values do not exceed, interpolated within its bucket; 0 where there is none.
+    /// The value that `percent` (0 to 100) of the values do not exceed, interpolated within its bucket; 0 where there
+    /// is none.
     pub fn percentile(&self, percent: f64) -> f64 {
         let threshold = self.count as f64 * (percent / 100.0).clamp(0.0, 1.0);
         let mut below = 0u64;

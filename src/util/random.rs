@@ -1,4 +1,5 @@
-//! A small seeded generator of random numbers (SplitMix64): 8 bytes of state, any seed is good, period 2^64. Not for secrets.
+//! A small seeded generator of random numbers (SplitMix64): 8 bytes of state, any seed is good, period 2^64. Not for
+//! secrets.
 
 /// A generator; the same seed gives the same numbers on every machine.
 #[derive(Clone, Debug)]
@@ -35,8 +36,8 @@ impl Random {
         self.uniform(n) == 0
     }
 
-    /// A number in `0..2^max_log` that is small more often than not: as many bits as a uniform choice of `0..=max_log` says.
-    /// `max_log` is at most 63.
+    /// A number in `0..2^max_log` that is small more often than not: as many bits as a uniform choice of `0..=max_log`
+    /// says. `max_log` is at most 63.
     #[inline]
     pub fn skewed(&mut self, max_log: u32) -> u64 {
         let bits = self.uniform(u64::from(max_log.min(63)) + 1);

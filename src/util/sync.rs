@@ -5,30 +5,30 @@
 //! A [`Published`] holds the current `Arc<T>` in three places:
 //! - `current`: the `Arc` itself, behind a mutex. Whoever publishes swaps it there.
 //! - `current_address`: where that `Arc` points. For comparing only, never dereferenced.
-//! - `slots`: each null or an `Arc` (one reference count) that a reader left for the next reader. A thread always uses the same
-//!   slot, and threads share one only where there are more threads than slots.
+//! - `slots`: each null or an `Arc` (one reference count) that a reader left for the next reader. A thread always uses
+//!   the same slot, and threads share one only where there are more threads than slots.
 //!
-//! A reader takes the `Arc` out of its slot (a swap with null), checks that it is the current one, uses it, and puts it back (a
-//! compare-exchange from null). Where the slot was empty or its `Arc` out of date, it clones the `Arc` behind the mutex, which is
-//! held just for that. So the usual read costs two atomic operations on a cache line of its own and a load of one that only
-//! changes when a value is published. No lock is held while a guard lives: it may live long, nest, and be dropped in any order
-//! and on any thread.
+//! A reader takes the `Arc` out of its slot (a swap with null), checks that it is the current one, uses it, and puts it
+//! back (a compare-exchange from null). Where the slot was empty or its `Arc` out of date, it clones the `Arc` behind
+//! the mutex, which is held just for that. So the usual read costs two atomic operations on a cache line of its own and
+//! a load of one that only changes when a value is published. No lock is held while a guard lives: it may live long,
+//! nest, and be dropped in any order and on any thread.
 //!
-//! Three things hold (every operation on `slots` and `current_address` is sequentially consistent, so there is one order of
-//! them all that every thread agrees on; "before" below means that order):
+//! Three things hold (every operation on `slots` and `current_address` is sequentially consistent, so there is one
+//! order of them all that every thread agrees on; "before" below means that order):
 //!
-//! 1. *A reader that starts after `publish` returned sees that value or a newer one.* It uses what it found in a slot only if
-//!    `current_address` still points there, which it loads after the store in `publish`. The address can't be that of a newer
-//!    value at the same place: the reader holds a count of what it found, so that place is taken.
-//! 2. *No slot keeps an old value*: once `publish` returned and every guard taken before is dropped, what was published before
-//!    has no count in any slot. Take a reader that puts back an old `p`. Its compare-exchange comes before the sweep's look at
-//!    the slot: then the sweep removes `p`, or someone else did, to whom this argument applies again. Or it comes after: then it
-//!    comes after the store to `current_address` too, which precedes the sweep; the reader loads `current_address` again
-//!    after putting back, sees that `p` is out of date, and takes it out again.
-//! 3. *Counts are right.* Each non-null pointer in a slot stands for one count, and it moves with the pointer: only a successful
-//!    swap or compare-exchange takes it out, only a successful compare-exchange from null puts it in. Should the slot, when a
-//!    reader takes its `p` out again, hold a newer value at the same address, the count taken is that one's; the slot then is
-//!    empty, which is merely slower.
+//! 1. *A reader that starts after `publish` returned sees that value or a newer one.* It uses what it found in a slot
+//!    only if `current_address` still points there, which it loads after the store in `publish`. The address can't be
+//!    that of a newer value at the same place: the reader holds a count of what it found, so that place is taken.
+//! 2. *No slot keeps an old value*: once `publish` returned and every guard taken before is dropped, what was published
+//!    before has no count in any slot. Take a reader that puts back an old `p`. Its compare-exchange comes before the
+//!    sweep's look at the slot: then the sweep removes `p`, or someone else did, to whom this argument applies again.
+//!    Or it comes after: then it comes after the store to `current_address` too, which precedes the sweep; the reader
+//!    loads `current_address` again after putting back, sees that `p` is out of date, and takes it out again.
+//! 3. *Counts are right.* Each non-null pointer in a slot stands for one count, and it moves with the pointer: only a
+//!    successful swap or compare-exchange takes it out, only a successful compare-exchange from null puts it in. Should
+//!    the slot, when a reader takes its `p` out again, hold a newer value at the same address, the count taken is that
+//!    one's; the slot then is empty, which is merely slower.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -82,8 +82,8 @@ impl<T> DerefMut for CachePadded<T> {
     }
 }
 
-/// A small number for the calling thread: 0 for the first that asks, then 1, and so on. Cheap, and without a destructor, so
-/// that nothing runs when a thread of the host ends.
+/// A small number for the calling thread: 0 for the first that asks, then 1, and so on. Cheap, and without a
+/// destructor, so that nothing runs when a thread of the host ends.
 #[inline]
 pub fn thread_number() -> usize {
     const UNKNOWN: usize = usize::MAX;
@@ -184,7 +184,8 @@ impl<T> Published<T> {
         if put && address == self.current_address.load(Ordering::SeqCst) {
             return;
         }
-        // Full: the count is still ours. Out of date: it is if it can be taken out again; if not, someone else has taken it.
+        // Full: the count is still ours. Out of date: it is if it can be taken out again; if not, someone else has
+        // taken it.
         let null = ptr::null_mut();
         if !put || slot.compare_exchange(address, null, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
             // SAFETY: the pointer came from `Arc::into_raw` and stands for one count, which is ours as just said.
