@@ -125,7 +125,8 @@ impl Bucket {
         if self.refill_bytes == u64::MAX {
             return None;
         }
-        if self.available >= bytes && self.high.is_empty() && self.low.is_empty() {
+        // While someone waits, the bucket is empty: nobody overtakes here.
+        if self.available >= bytes {
             self.available -= bytes;
             return None;
         }

@@ -283,18 +283,17 @@ impl Pending {
 }
 
 impl History {
-    /// Makes pending changes durable, but for the blocks in which all of them were lost.
+    /// Makes pending changes durable, but for the blocks in which all of them were lost. (A block is written whole, so that
+    /// a change to it that was lost before goes along with one that was not.)
     fn sync(&mut self) {
         let mut pending = std::mem::take(&mut self.pending);
-        let mut synced = BTreeMap::new();
-        for (position, change) in pending.iter().enumerate().filter(|(_, change)| !change.lost) {
-            synced.extend(change.blocks().map(|block| (block, position)));
-        }
+        let written: BTreeSet<u64> =
+            pending.iter().filter(|change| !change.lost).flat_map(Pending::blocks).collect();
         let contents = Arc::make_mut(&mut self.durable);
         let mut size = contents.len() as u64;
-        for (position, change) in pending.iter_mut().enumerate() {
+        for change in &mut pending {
             let (made, left): (Vec<u64>, Vec<u64>) =
-                change.blocks().partition(|block| synced.get(block).is_some_and(|last| *last >= position));
+                change.blocks().partition(|block| written.contains(block));
             made.into_iter().for_each(|block| change.apply_to(block, contents));
             size = change.size_after(size);
             change.only = Some(left.into_iter().collect());

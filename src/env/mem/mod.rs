@@ -192,7 +192,7 @@ impl MemEnv {
         let (dir, name) = tree.parent(path)?;
         let existing = tree.entry(dir, &name);
         match (existing, mode) {
-            (Some(_), CreateMode::New) => return Err(Error::from_errno(path, libc::EEXIST)),
+            (Some(_), CreateMode::New) => Err(Error::from_errno(path, libc::EEXIST)),
             (Some(node), _) => {
                 let file = match tree.node(node) {
                     Some(Node::File(file)) => file.clone(),

@@ -370,6 +370,10 @@ fn a_truncation_survives_or_not() {
     file.flush().unwrap();
     assert_eq!(contents(&env.crash_clone(CrashChoice::OnlySynced), "/f").unwrap(), [1; 2000]);
     assert_eq!(contents(&env.crash_clone(CrashChoice::Everything), "/f").unwrap(), [2; 600]);
+    // What was cut off does not come back where a later write is missing.
+    let point = env.crash_point(usize::MAX);
+    let write = *point.unsynced().last().unwrap();
+    assert_eq!(contents(&point.disk(CrashChoice::DropOne(write)), "/f").unwrap(), [0; 600]);
     file.sync().unwrap();
     assert_eq!(contents(&env.crash_clone(CrashChoice::OnlySynced), "/f").unwrap(), [2; 600]);
 }

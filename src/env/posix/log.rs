@@ -348,32 +348,55 @@ impl Drop for LogFile {
 mod tests {
     use super::*;
 
+    /// A mapped log whose descriptor, but not its mapping, leads to another file; `None` where logs are not mapped.
+    fn mapped_log_with(path: &Path, descriptor: File) -> Option<LogFile> {
+        let file = create_options().read(true).write(true).create_new(true).open(path).unwrap();
+        Some(LogFile {
+            region: Some(Region::new(&file, 0)?),
+            file: Some(descriptor),
+            path: path.to_path_buf(),
+            position: 0,
+            staged: Vec::new(),
+            poison: Poison::default(),
+            process: std::process::id(),
+        })
+    }
+
+    fn all_fail_alike(log: &mut LogFile, error: &Error) {
+        assert_eq!(log.append_record(&[1; 7], &[4]).unwrap_err().to_string(), error.to_string());
+        assert_eq!(log.append(&[4]).unwrap_err().to_string(), error.to_string());
+        assert_eq!(log.flush().unwrap_err().to_string(), error.to_string());
+        assert_eq!(log.sync().unwrap_err().to_string(), error.to_string());
+    }
+
     #[test]
     fn no_space_for_the_next_step_is_an_error_before_anything_is_stored_and_stays_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("1.log");
-        let file = create_options().read(true).write(true).create_new(true).open(&path).unwrap();
-        let Some(region) = Region::new(&file, 0) else { return };
-        let step = region.step as usize;
-        let mut log = LogFile {
-            // A descriptor that may not write is refused by fallocate, as a full disk is.
-            file: Some(File::open(&path).unwrap()),
-            path: path.clone(),
-            position: 0,
-            region: Some(region),
-            staged: Vec::new(),
-            poison: Poison::default(),
-            process: std::process::id(),
-        };
+        File::create(dir.path().join("other")).unwrap();
+        // A descriptor that may not write is refused by fallocate, as a full disk is.
+        let read_only = File::open(dir.path().join("other")).unwrap();
+        let Some(mut log) = mapped_log_with(&path, read_only) else { return };
+        let step = log.region.as_ref().unwrap().step as usize;
         log.append_record(&[1; 7], &[2; 2000]).unwrap();
         let before = std::fs::read(&path).unwrap();
         let error = log.append_record(&[1; 7], &vec![3; step]).unwrap_err();
         assert!(error.to_string().contains("1.log"));
-        assert_eq!(log.append_record(&[1; 7], &[4]).unwrap_err().to_string(), error.to_string());
-        assert_eq!(log.append(&[4]).unwrap_err().to_string(), error.to_string());
-        assert_eq!(log.sync().unwrap_err().to_string(), error.to_string());
+        all_fail_alike(&mut log, &error);
         assert_eq!(log.position, 2007);
         assert_eq!(std::fs::read(&path).unwrap(), before);
         assert_eq!(log.close().unwrap_err().to_string(), error.to_string());
+    }
+
+    #[test]
+    fn after_a_failed_sync_nothing_is_stored_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("1.log");
+        let Some(mut log) = mapped_log_with(&path, File::open("/dev/null").unwrap()) else { return };
+        log.append_record(&[1; 7], &[2; 2000]).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let error = log.sync().unwrap_err();
+        all_fail_alike(&mut log, &error);
+        assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 }

@@ -247,6 +247,47 @@ fn who_sees_the_header_of_a_record_sees_its_payload() {
 }
 
 #[test]
+fn a_process_that_dies_within_a_payload_leaves_no_header() {
+    let (env, dir) = (env(), dir());
+    for length in [200, 3000, 20_000] {
+        let path = dir.path().join(format!("{length}.log"));
+        let mut log = env.create_log(&path, LogFileOptions { mapped: true, expected_size: 1 << 20 }).unwrap();
+        log.append_record(&[1; 7], b"whole").unwrap();
+        if env.file_size(&path).unwrap() == 12 {
+            return; // The temporary directory is on a file system that is not mapped.
+        }
+        // The last 100 bytes of the payload are on a page that cannot be read: copying it kills the child, and writing it
+        // is refused.
+        let page = sys::page_size() as usize;
+        let readable = (length - 100usize).next_multiple_of(page);
+        // SAFETY: fresh pages, of which the child alone reads the forbidden ones; it calls nothing that allocates or locks
+        // before it ends.
+        let status = unsafe {
+            let protection = libc::PROT_READ | libc::PROT_WRITE;
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            let pages = libc::mmap(std::ptr::null_mut(), readable + page, protection, flags, -1, 0);
+            assert_ne!(pages, libc::MAP_FAILED);
+            let pages = pages.cast::<u8>();
+            pages.write_bytes(7, readable);
+            assert_eq!(libc::mprotect(pages.add(readable).cast(), page, libc::PROT_NONE), 0);
+            let payload = std::slice::from_raw_parts(pages.add(readable + 100 - length), length);
+            let child = libc::fork();
+            if child == 0 {
+                libc::signal(libc::SIGSEGV, libc::SIG_DFL);
+                libc::_exit(log.append_record(&[2; 7], payload).is_err().into());
+            }
+            let mut status = 0;
+            assert_eq!(libc::waitpid(child, &mut status, 0), child);
+            status
+        };
+        assert!(libc::WIFSIGNALED(status) || libc::WEXITSTATUS(status) == 1, "it could read the payload");
+        let contents = std::fs::read(&path).unwrap();
+        assert!(contents.starts_with(b"\x01\x01\x01\x01\x01\x01\x01whole"));
+        assert!(contents[12..].iter().take(7).all(|&byte| byte == 0), "a header without its payload");
+    }
+}
+
+#[test]
 fn errors_name_the_path_and_a_missing_file_is_not_found() {
     let (env, dir) = (env(), dir());
     let missing = dir.path().join("missing");
@@ -404,6 +445,27 @@ fn a_lock_of_another_holder_is_the_systems_error_whichever_lock_it_has() {
     assert_eq!((posix_lock(libc::F_WRLCK), flock()), (-1, -1));
     drop(lock);
     assert_eq!((posix_lock(libc::F_WRLCK), flock()), (0, 0));
+}
+
+#[test]
+fn a_lock_is_released_for_those_who_inherited_it_too() {
+    let (env, dir) = (env(), dir());
+    let path = dir.path().join("LOCK");
+    let lock = env.lock_file(&path).unwrap();
+    let descriptor = std::fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .flatten()
+        .find(|entry| std::fs::read_link(entry.path()).is_ok_and(|target| target == path))
+        .unwrap();
+    let descriptor = descriptor.file_name().to_str().unwrap().parse().unwrap();
+    // A child of fork has such a duplicate, and may live long.
+    // SAFETY: a plain system call on a descriptor that `lock` keeps open.
+    let inherited = unsafe { libc::dup(descriptor) };
+    assert!(inherited >= 0);
+    drop(lock);
+    drop(env.lock_file(&path).unwrap());
+    // SAFETY: closes what dup opened.
+    unsafe { libc::close(inherited) };
 }
 
 #[test]
