@@ -121,8 +121,10 @@ fn gets_find_the_version_asked_for_or_nothing() {
                 .iter()
                 .find(|entry| comparator.compare(&entry.0, target).is_ge())
                 .filter(|entry| user_key(&entry.0) == user);
-            let read =
-                TableReadOptions { verify_checksums: sequence % 2 == 0, fill_cache: sequence % 3 == 0 };
+            let read = TableReadOptions {
+                verify_checksums: sequence.is_multiple_of(2),
+                fill_cache: sequence.is_multiple_of(3),
+            };
             match table.get(read, target, |key, value| (key.to_vec(), value.to_vec())).unwrap() {
                 TableGet::Found(entry) => assert_eq!(Some(&entry), expected),
                 TableGet::Missing { .. } => assert_eq!(None, expected),
