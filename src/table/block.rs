@@ -262,7 +262,7 @@ impl<'a> Block<'a> {
             offset = entry.end();
             let (shared, suffix_length) = (entry.shared as usize, entry.suffix_length as usize);
             if shared > matched {
-                if decided && shared + suffix_length > matched + TRAILER_SIZE {
+                if decided {
                     continue;
                 }
                 return Ok(Scan::Unclear);

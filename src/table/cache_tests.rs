@@ -144,13 +144,16 @@ fn old_names_are_found_and_missing_files_are_named() {
 
 #[test]
 fn a_file_of_another_size_is_corruption() {
-    let (cache, _, size) = cache(10);
+    let (cache, env, size) = cache(10);
     for wrong in [0, size - 1, size + 1, u64::MAX] {
         let error = cache.find(1, wrong).err().unwrap();
         assert!(error.is_corruption(), "{error}");
         assert!(error.to_string().starts_with("Corruption: db/000001.ldb: "), "{error}");
     }
     assert!(cache.find(1, size).is_ok());
+    // What stands behind the footer would not be noticed by reading the table.
+    env.files.lock().get_mut(Path::new("db/000002.ldb")).unwrap().push(0);
+    assert!(cache.find(2, size).err().unwrap().is_corruption());
 }
 
 #[test]
@@ -163,6 +166,7 @@ fn pins_take_places_from_the_list_and_give_them_back() {
         pinned.push((table, permit));
     }
     assert_eq!(pinned.len(), 6);
+    assert_eq!(cache.list.lock().tables.keys().collect::<Vec<_>>(), [&7], "pinned tables left the list");
     for number in 10..=20 {
         cache.find(number, size).unwrap();
     }

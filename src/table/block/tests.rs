@@ -146,7 +146,16 @@ fn keys_are_internal_ones_of_known_types() {
     assert_corrupt(&block(&[entry(0, 0, 0, b"")], &[0], 1));
     let mut key = internal(b"b", 3);
     key[1] = 2;
-    assert_corrupt(&block(&[entry(0, 9, 0, &key)], &[0], 1));
+    let bytes = block(&[entry(0, 9, 0, &key)], &[0], 1);
+    let target = LookupKey::new(b"b", MAX_SEQUENCE);
+    assert!(Block::parse(&bytes).unwrap().get(&order(), target.internal_key(), |_, _| ()).is_err());
+    let moves: [fn(&mut BlockIterator<Owner>); 3] =
+        [|it| it.seek(&internal(b"a", 1)), BlockIterator::seek_to_first, BlockIterator::seek_to_last];
+    for position in moves {
+        let mut iterator = iterator(&bytes);
+        position(&mut iterator);
+        assert!(!iterator.valid() && iterator.corruption().is_some());
+    }
     // A key may share bytes of the one before and still be too short.
     let first = entry(0, 9, 0, &internal(b"a", 1));
     assert_corrupt(&block(&[first, entry(2, 3, 0, b"xyz")], &[0], 1));
