@@ -43,8 +43,11 @@ impl fmt::Display for BadBlock {
     }
 }
 
+/// What looking into a block gives.
+pub type BlockResult<T> = std::result::Result<T, BadBlock>;
+
 #[cold]
-fn bad<T>(what: &'static str, at: usize) -> std::result::Result<T, BadBlock> {
+fn bad<T>(what: &'static str, at: usize) -> BlockResult<T> {
     Err(BadBlock { what, at })
 }
 
@@ -134,7 +137,7 @@ pub struct Block<'a> {
 impl<'a> Block<'a> {
     /// Looks at the restart count. A block that claims no restart point is empty.
     #[inline]
-    pub fn parse(bytes: &'a [u8]) -> std::result::Result<Self, BadBlock> {
+    pub fn parse(bytes: &'a [u8]) -> BlockResult<Self> {
         let Some((entries_and_restarts, count)) = bytes.split_last_chunk::<4>() else {
             return bad("too short", 0);
         };
@@ -171,7 +174,7 @@ impl<'a> Block<'a> {
 
     /// The entry at `offset`.
     #[inline]
-    fn entry(&self, offset: u32) -> std::result::Result<Entry, BadBlock> {
+    fn entry(&self, offset: u32) -> BlockResult<Entry> {
         if offset >= self.limit {
             return bad("entry outside", offset as usize);
         }
@@ -191,7 +194,7 @@ impl<'a> Block<'a> {
     }
 
     #[inline(never)]
-    fn entry_with_long_lengths(&self, offset: u32) -> std::result::Result<Entry, BadBlock> {
+    fn entry_with_long_lengths(&self, offset: u32) -> BlockResult<Entry> {
         let mut rest = &self.bytes[offset as usize..self.limit as usize];
         let before = rest.len();
         let mut length = || get_varint32(&mut rest);
@@ -207,7 +210,7 @@ impl<'a> Block<'a> {
 
     /// The whole key at the restart point `offset`, an internal key.
     #[inline]
-    fn restart_key(&self, offset: u32) -> std::result::Result<&'a [u8], BadBlock> {
+    fn restart_key(&self, offset: u32) -> BlockResult<&'a [u8]> {
         let entry = self.entry(offset)?;
         if entry.shared != 0 || (entry.suffix_length as usize) < TRAILER_SIZE {
             return bad("bad key at restart point", offset as usize);
@@ -217,11 +220,7 @@ impl<'a> Block<'a> {
 
     /// The last restart point whose key is before `target`; the first one where none is.
     #[inline]
-    fn seek_restart(
-        &self,
-        target: &[u8],
-        comparator: &InternalKeyComparator,
-    ) -> std::result::Result<u32, BadBlock> {
+    fn seek_restart(&self, target: &[u8], comparator: &InternalKeyComparator) -> BlockResult<u32> {
         let (mut left, mut right) = (0, self.num_restarts.saturating_sub(1));
         let (mut left_offset, mut right_offset) = (0, self.limit);
         while left < right {
@@ -253,7 +252,7 @@ impl<'a> Block<'a> {
     /// too and is passed without a look at its key. One that shares at most `matched` bytes begins like the target, so
     /// that its suffix alone decides. Rare cases (versions of one key that share bytes of their trailers) are `Unclear`.
     #[inline]
-    fn find_bytewise(&self, from: u32, target: &[u8]) -> std::result::Result<Scan, BadBlock> {
+    fn find_bytewise(&self, from: u32, target: &[u8]) -> BlockResult<Scan> {
         let target_user = user_key(target);
         let mut matched = 0;
         let mut decided = false;
@@ -263,7 +262,7 @@ impl<'a> Block<'a> {
             offset = entry.end();
             let (shared, suffix_length) = (entry.shared as usize, entry.suffix_length as usize);
             if shared > matched {
-                if decided && shared + suffix_length > matched + TRAILER_SIZE {
+                if decided {
                     continue;
                 }
                 return Ok(Scan::Unclear);
@@ -309,7 +308,7 @@ impl<'a> Block<'a> {
         target: &[u8],
         comparator: &InternalKeyComparator,
         key: &mut Vec<u8>,
-    ) -> std::result::Result<Option<Entry>, BadBlock> {
+    ) -> BlockResult<Option<Entry>> {
         key.clear();
         let mut offset = from;
         while offset < self.limit {
@@ -337,7 +336,7 @@ impl<'a> Block<'a> {
         comparator: &InternalKeyComparator,
         target: &[u8],
         found: impl FnOnce(&[u8], &[u8]) -> R,
-    ) -> std::result::Result<Option<R>, BadBlock> {
+    ) -> BlockResult<Option<R>> {
         let from = self.seek_restart(target, comparator)?;
         if comparator.is_bytewise() {
             match self.find_bytewise(from, target)? {
@@ -394,7 +393,7 @@ pub(super) fn compare_bytewise(a: &[u8], b: &[u8]) -> Ordering {
 
 /// Refuses an internal key (or the end of one, 8 bytes at least) with a type that no entry has.
 #[inline]
-fn check_type(key: &[u8], offset: u32) -> std::result::Result<(), BadBlock> {
+fn check_type(key: &[u8], offset: u32) -> BlockResult<()> {
     match ValueType::from_u8(trailer(key) as u8) {
         Some(_) => Ok(()),
         None => bad("entry of unknown type", offset as usize),
@@ -428,7 +427,7 @@ pub struct Entries<'a> {
 impl<'a> Entries<'a> {
     /// The next entry's key and value; `None` behind the last one.
     #[allow(clippy::should_implement_trait)] // the key is lent
-    pub fn next(&mut self) -> std::result::Result<Option<(&[u8], &'a [u8])>, BadBlock> {
+    pub fn next(&mut self) -> BlockResult<Option<(&[u8], &'a [u8])>> {
         if self.offset >= self.block.limit {
             return Ok(None);
         }

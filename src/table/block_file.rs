@@ -67,6 +67,13 @@ impl BlockFile {
 
     /// Reads a block, and decompresses it. Blocks that are raw in a mapping stay there.
     pub fn load(&self, handle: BlockHandle, verify_checksum: bool) -> Result<BlockBytes<'_>> {
+        self.try_load(handle, verify_checksum).map_err(|error| match error.path() {
+            Some(_) => error,
+            None => error.context(self.path.display()),
+        })
+    }
+
+    fn try_load(&self, handle: BlockHandle, verify_checksum: bool) -> Result<BlockBytes<'_>> {
         self.check_bounds(handle)?;
         if let Some(mapping) = self.file.mapping() {
             let stored = self.in_mapping(handle, mapping).ok_or_else(|| self.truncated(handle))?;
@@ -131,7 +138,6 @@ impl BlockFile {
         let bad = |error| self.corruption(format_args!("{error} at offset {}", handle.offset));
         let length = compression::decompressed_length(trailer[0], contents).map_err(bad)?;
         load_bytes(length, |bytes| compression::decompress(trailer[0], contents, bytes).map_err(bad))
-            .map_err(|error| if error.path().is_none() { error.context(self.path.display()) } else { error })
     }
 }
 

@@ -112,10 +112,10 @@ impl Table {
             return self.missing(false);
         }
         let handle = self.index.handle(ordinal);
-        if let Some(filter) = &self.filter {
-            if !self.filter_may_match(filter, handle, internal_key) {
-                return self.missing(false);
-            }
+        if let Some(filter) = &self.filter
+            && !self.filter_may_match(filter, handle, internal_key)
+        {
+            return self.missing(false);
         }
         let bytes = self.read_block(ordinal, read)?;
         let block = Block::parse(&bytes).map_err(|bad| self.file.bad_block(handle, bad))?;

@@ -1,6 +1,8 @@
 //! Tables written and read back: contents, moves, options, errors of the writer.
 
+use super::block::Block;
 use super::builder::TableBuilder;
+use super::footer::Footer;
 use super::reader::{Table, TableGet};
 use super::test_support::*;
 use super::{TableOptions, TableReadOptions};
@@ -121,8 +123,10 @@ fn gets_find_the_version_asked_for_or_nothing() {
                 .iter()
                 .find(|entry| comparator.compare(&entry.0, target).is_ge())
                 .filter(|entry| user_key(&entry.0) == user);
-            let read =
-                TableReadOptions { verify_checksums: sequence % 2 == 0, fill_cache: sequence % 3 == 0 };
+            let read = TableReadOptions {
+                verify_checksums: sequence.is_multiple_of(2),
+                fill_cache: sequence.is_multiple_of(3),
+            };
             match table.get(read, target, |key, value| (key.to_vec(), value.to_vec())).unwrap() {
                 TableGet::Found(entry) => assert_eq!(Some(&entry), expected),
                 TableGet::Missing { .. } => assert_eq!(None, expected),
@@ -253,6 +257,19 @@ fn properties_count_what_was_added() {
     assert_eq!(properties.largest_sequence, sequences().max().unwrap());
     assert_eq!(properties.creation_time, 1_700_000_000);
     assert!(properties.num_data_blocks > 5 && properties.data_size < built.file_size);
+}
+
+#[test]
+fn meta_blocks_are_listed_in_bytewise_order() {
+    let options = TableOptions { filter_policy: Some(Arc::new(BloomFilterPolicy::new(10))), ..options() };
+    let (bytes, _) = build(&options, &[(internal(b"k", 1), vec![])]);
+    let footer = Footer::decode(bytes.last_chunk().unwrap()).unwrap();
+    let (start, size) = (footer.metaindex.offset as usize, footer.metaindex.size as usize);
+    let mut entries = Block::parse(&bytes[start..start + size]).unwrap().entries();
+    for name in ["filter.leveldb.BuiltinBloomFilter2", "rocksdb.properties"] {
+        assert_eq!(entries.next().unwrap().unwrap().0, name.as_bytes());
+    }
+    assert!(entries.next().unwrap().is_none());
 }
 
 #[test]

@@ -8,8 +8,7 @@
 
 #![allow(unsafe_code)]
 
-use super::{BadBlock, check_type};
-use super::{Block, BlockBytes, Entry, Scan, bad};
+use super::{BadBlock, Block, BlockBytes, BlockResult, Entry, Scan, bad, check_type};
 use crate::error::Result;
 use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, trailer, user_key};
 use std::ptr::NonNull;
@@ -177,10 +176,10 @@ impl<T: BlockOwner> BlockIterator<T> {
     /// Moves to the first entry at or after `target`.
     pub fn seek(&mut self, target: &[u8]) {
         self.clear_position();
-        if self.limit != 0 {
-            if let Err(bad) = self.try_seek(target) {
-                self.fail(bad);
-            }
+        if self.limit != 0
+            && let Err(bad) = self.try_seek(target)
+        {
+            self.fail(bad);
         }
     }
 
@@ -211,7 +210,7 @@ impl<T: BlockOwner> BlockIterator<T> {
         self.bad = Some(bad);
     }
 
-    fn try_seek(&mut self, target: &[u8]) -> std::result::Result<(), BadBlock> {
+    fn try_seek(&mut self, target: &[u8]) -> BlockResult<()> {
         // SAFETY: the view is local, and nothing here lets go of the block.
         let block = unsafe { self.block() };
         let comparator = self.owner.comparator();
@@ -264,7 +263,7 @@ impl<T: BlockOwner> BlockIterator<T> {
     }
 
     #[inline]
-    fn try_step_to(&mut self, offset: u32) -> std::result::Result<(), BadBlock> {
+    fn try_step_to(&mut self, offset: u32) -> BlockResult<()> {
         // SAFETY: the view is local, and nothing here lets go of the block.
         let block: Block<'_> = unsafe { self.block() };
         let entry = block.entry(offset)?;
@@ -333,7 +332,7 @@ impl<T: BlockOwner> BlockIterator<T> {
         }
     }
 
-    fn try_step_back(&mut self, mut kept: u32) -> std::result::Result<(), BadBlock> {
+    fn try_step_back(&mut self, mut kept: u32) -> BlockResult<()> {
         // SAFETY: the view is local, and nothing here lets go of the block.
         let block = unsafe { self.block() };
         if self.run.is_empty() {
@@ -373,7 +372,7 @@ impl<T: BlockOwner> BlockIterator<T> {
 impl Block<'_> {
     /// Fills `run` with the entries from the last restart point before `end` up to the one that ends at `end`. Their keys
     /// are internal ones and share no more than there is.
-    fn read_run(&self, end: u32, run: &mut Vec<Entry>) -> std::result::Result<(), BadBlock> {
+    fn read_run(&self, end: u32, run: &mut Vec<Entry>) -> BlockResult<()> {
         run.clear();
         let (mut left, mut right) = (0, self.num_restarts.saturating_sub(1));
         while left < right {

@@ -1,1 +1,268 @@
+//! Blocks whose bytes contradict the format: errors or fewer entries, no panic, no endless work.
 
+use super::*;
+use crate::comparator::bytewise;
+use crate::format::internal_key::{LookupKey, MAX_SEQUENCE};
+use crate::table::block_builder::BlockBuilder;
+use crate::table::test_support::{TestRandom, internal};
+use crate::util::coding::{put_fixed32, put_varint32};
+
+struct Owner(InternalKeyComparator);
+
+impl BlockOwner for Owner {
+    fn comparator(&self) -> &InternalKeyComparator {
+        &self.0
+    }
+}
+
+fn order() -> InternalKeyComparator {
+    InternalKeyComparator::new(bytewise())
+}
+
+fn iterator(bytes: &[u8]) -> BlockIterator<Owner> {
+    let mut iterator = BlockIterator::new(Arc::new(Owner(order())));
+    iterator.open(|_| Ok(BlockBytes::Loaded(bytes.into()))).unwrap();
+    iterator
+}
+
+fn entry(shared: u32, suffix_length: u32, value_length: u32, rest: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for length in [shared, suffix_length, value_length] {
+        put_varint32(&mut bytes, length);
+    }
+    bytes.extend_from_slice(rest);
+    bytes
+}
+
+fn block(entries: &[Vec<u8>], restarts: &[u32], count: u32) -> Vec<u8> {
+    let mut bytes = entries.concat();
+    restarts.iter().for_each(|&restart| put_fixed32(&mut bytes, restart));
+    put_fixed32(&mut bytes, count);
+    bytes
+}
+
+/// Uses the block in every way; the number of entries passed in each direction, and whether corruption was told.
+fn exercise(bytes: &[u8]) -> (usize, usize, bool) {
+    let mut iterator = iterator(bytes);
+    let mut corrupt = iterator.corruption().is_some();
+    let bound = bytes.len() + 1;
+    let (mut forward, mut backward) = (0, 0);
+    iterator.seek_to_first();
+    while iterator.valid() {
+        assert!(iterator.key().len() >= 8);
+        forward += 1;
+        assert!(iterator.value().len() <= bytes.len());
+        assert!(forward <= bound);
+        iterator.next();
+    }
+    corrupt |= iterator.corruption().is_some();
+    iterator.seek_to_last();
+    while iterator.valid() {
+        assert!(iterator.key().len() >= 8);
+        backward += 1;
+        assert!(backward <= bound);
+        iterator.prev();
+    }
+    corrupt |= iterator.corruption().is_some();
+    for user in ["", "a", "b", "ba", "c", "zzzzzzzzzzz"] {
+        for sequence in [0, 3, MAX_SEQUENCE] {
+            let target = LookupKey::new(user.as_bytes(), sequence);
+            iterator.seek(target.internal_key());
+            corrupt |= iterator.corruption().is_some();
+            if iterator.valid() {
+                iterator.prev();
+                corrupt |= iterator.corruption().is_some();
+            }
+            if iterator.valid() {
+                iterator.next();
+            }
+            if let Ok(block) = Block::parse(bytes) {
+                corrupt |= block.get(&order(), target.internal_key(), |key, _| key.len()).is_err();
+            }
+        }
+    }
+    (forward, backward, corrupt)
+}
+
+#[track_caller]
+fn assert_corrupt(bytes: &[u8]) {
+    assert!(exercise(bytes).2);
+}
+
+#[test]
+fn a_block_without_restart_points_is_empty() {
+    assert_eq!(exercise(&[0, 0, 0, 0]), (0, 0, false));
+    assert_eq!(exercise(&block(&[entry(0, 9, 0, &internal(b"a", 1))], &[], 0)), (0, 0, false));
+    assert_eq!(exercise(BlockBuilder::new(16).finish()), (0, 0, false));
+}
+
+#[test]
+fn restart_counts_and_offsets_are_held_against_the_block() {
+    let entries = [entry(0, 9, 0, &internal(b"a", 1)), entry(0, 9, 0, &internal(b"b", 1))];
+    assert_eq!(exercise(&block(&entries, &[0, 12], 2)), (2, 2, false));
+    for length in 0..4 {
+        assert!(Block::parse(&[1, 0, 0, 0][..length]).is_err());
+    }
+    for count in [3 + 6, 0x3fff_ffff, 0x4000_0001, 0x7fff_ffff, 0x8000_0002, u32::MAX] {
+        assert!(Block::parse(&block(&entries, &[0, 12], count)).is_err(), "{count}");
+    }
+    for restarts in [&[1, 12][..], &[0, 24], &[0, 25], &[0, u32::MAX], &[0, 12, 11], &[0, 12, 0]] {
+        assert_corrupt(&block(&entries, restarts, restarts.len() as u32));
+    }
+}
+
+#[test]
+fn an_entry_shares_no_more_than_there_is() {
+    let first = entry(0, 9, 0, &internal(b"a", 1));
+    assert_corrupt(&block(&[entry(1, 8, 0, &internal(b"", 1))], &[0], 1));
+    assert_corrupt(&block(&[first.clone(), entry(10, 8, 0, &internal(b"", 1))], &[0], 1));
+    assert_corrupt(&block(&[first.clone(), entry(u32::MAX, 1, 0, b"x")], &[0], 1));
+    assert_eq!(exercise(&block(&[first, entry(1, 9, 0, &internal(b"a", 1))], &[0], 1)), (2, 2, false));
+}
+
+#[test]
+fn lengths_that_wrap_are_refused() {
+    let key = internal(b"a", 1);
+    for (suffix_length, value_length) in [
+        (9, 1),
+        (10, 0),
+        (u32::MAX, 0),
+        (9, u32::MAX),
+        (u32::MAX, u32::MAX),
+        (u32::MAX - 8, 9),
+        (9, 0x8000_0000),
+    ] {
+        assert_corrupt(&block(&[entry(0, suffix_length, value_length, &key)], &[0], 1));
+    }
+    // Lengths that end in the middle, or take six bytes.
+    assert_corrupt(&block(&[vec![0, 0xff]], &[0], 1));
+    assert_corrupt(&block(&[vec![0xff; 20]], &[0], 1));
+    assert_corrupt(&block(&[vec![0]], &[0], 1));
+}
+
+#[test]
+fn keys_are_internal_ones_of_known_types() {
+    assert_corrupt(&block(&[entry(0, 7, 0, b"1234567")], &[0], 1));
+    assert_corrupt(&block(&[entry(0, 0, 0, b"")], &[0], 1));
+    let mut key = internal(b"b", 3);
+    key[1] = 2;
+    let bytes = block(&[entry(0, 9, 0, &key)], &[0], 1);
+    let target = LookupKey::new(b"b", MAX_SEQUENCE);
+    assert!(Block::parse(&bytes).unwrap().get(&order(), target.internal_key(), |_, _| ()).is_err());
+    let moves: [fn(&mut BlockIterator<Owner>); 3] =
+        [|it| it.seek(&internal(b"a", 1)), BlockIterator::seek_to_first, BlockIterator::seek_to_last];
+    for position in moves {
+        let mut iterator = iterator(&bytes);
+        position(&mut iterator);
+        assert!(!iterator.valid() && iterator.corruption().is_some());
+    }
+    // A key may share bytes of the one before and still be too short.
+    let first = entry(0, 9, 0, &internal(b"a", 1));
+    assert_corrupt(&block(&[first, entry(2, 3, 0, b"xyz")], &[0], 1));
+}
+
+#[test]
+fn keys_out_of_order_end_a_scan() {
+    for (a, b) in [
+        (internal(b"b", 1), internal(b"a", 1)),
+        (internal(b"ab", 1), internal(b"a", 1)),
+        (internal(b"a", 1), internal(b"a", 2)),
+        (internal(b"a", 0x100), internal(b"a", 0x101)),
+    ] {
+        let shared = common_prefix_length(&a, &b) as u32;
+        for shared in [0, shared] {
+            let second = entry(shared, b.len() as u32 - shared, 0, &b[shared as usize..]);
+            let bytes = block(&[entry(0, a.len() as u32, 0, &a), second], &[0], 1);
+            let mut iterator = iterator(&bytes);
+            iterator.seek_to_first();
+            assert_eq!(iterator.key(), a);
+            iterator.next();
+            assert!(!iterator.valid());
+            assert!(iterator.corruption().unwrap().to_string().contains("out of order"));
+        }
+    }
+}
+
+#[test]
+fn shuffled_keys_cause_bounded_work_only() {
+    let mut random = TestRandom(11);
+    for _ in 0..200 {
+        let mut builder = BlockBuilder::new(random.below(5) as usize + 1);
+        for _ in 0..40 {
+            let length = random.below(3);
+            let key = internal(&random.bytes(length), random.below(5));
+            builder.add(0, &key, b"");
+        }
+        exercise(builder.finish());
+    }
+}
+
+#[test]
+fn every_flipped_byte_is_survived() {
+    let mut builder = BlockBuilder::new(3);
+    let mut last = Vec::new();
+    for (at, user) in ["a", "aa", "ab", "b", "b", "ba", "bb", "bbb", "c"].into_iter().enumerate() {
+        let key = internal(user.as_bytes(), 300 - at as u64);
+        builder.add(common_prefix_length(&last, &key), &key, user.as_bytes());
+        last = key;
+    }
+    let good = builder.finish().to_vec();
+    assert_eq!(exercise(&good).0, 9);
+    for at in 0..good.len() {
+        for change in 1..=255 {
+            let mut bytes = good.clone();
+            bytes[at] ^= change;
+            exercise(&bytes);
+        }
+    }
+}
+
+#[test]
+fn random_bytes_are_survived() {
+    let seed = 77;
+    let mut random = TestRandom(seed);
+    for _ in 0..20_000 {
+        let length = random.below(60);
+        let mut bytes: Vec<u8> =
+            (0..length).map(|_| [0, 1, 2, 8, 9, 0x7f, 0x80, 0xff][random.below(8) as usize]).collect();
+        put_fixed32(&mut bytes, 0);
+        put_fixed32(&mut bytes, random.below(4) as u32);
+        exercise(&bytes);
+    }
+}
+
+#[test]
+fn backward_moves_see_what_forward_moves_see() {
+    let mut random = TestRandom(5);
+    for interval in [1, 2, 16, 1000] {
+        let mut keys: Vec<Vec<u8>> = (0..300)
+            .map(|_| {
+                let length = random.below(8);
+                let user: Vec<u8> = (0..length).map(|_| b'a' + random.below(3) as u8).collect();
+                internal(&user, random.below(1000))
+            })
+            .collect();
+        keys.sort_by(|a, b| order().compare(a, b));
+        let mut builder = BlockBuilder::new(interval);
+        for (at, key) in keys.iter().enumerate() {
+            // Entries need not share all they could.
+            let common = if at == 0 { 0 } else { common_prefix_length(&keys[at - 1], key) };
+            let shared = random.below(common as u64 + 1) as usize;
+            builder.add(shared, key, &at.to_le_bytes());
+        }
+        let bytes = builder.finish();
+        let mut iterator = iterator(bytes);
+        iterator.seek_to_last();
+        for (at, key) in keys.iter().enumerate().rev() {
+            assert_eq!((iterator.key(), iterator.value()), (&key[..], &at.to_le_bytes()[..]));
+            if random.below(10) == 0 && at + 1 < keys.len() {
+                iterator.next();
+                assert_eq!(iterator.key(), keys[at + 1]);
+                iterator.prev();
+                assert_eq!(iterator.key(), *key);
+            }
+            iterator.prev();
+        }
+        assert!(!iterator.valid() && iterator.corruption().is_none());
+    }
+}
