@@ -34,8 +34,9 @@ say "Indexing $tree: the first run takes everything in"
 run ./fileindex index files.db "$tree"
 say "The second run writes only what has changed since"
 run ./fileindex index files.db "$tree"
-say "The biggest files under $tree/share (or anywhere, where there is no such directory)"
-[ -d "$tree/share" ] && below=$tree/share/ || below=$tree
+below=$tree
+[ ! -d "$tree/share" ] || below=$tree/share/
+say "The biggest files under $below"
 run ./fileindex biggest files.db "$below" 5
 say "The first and the last paths, by iterating forward and backward"
 run ./fileindex list files.db "$tree" 3

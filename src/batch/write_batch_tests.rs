@@ -114,6 +114,9 @@ fn what_is_too_long_is_remembered_and_not_added() {
     assert!(!batch.make_room(GIB4 / 2, GIB4 / 2));
     assert!(batch.status().unwrap_err().message().starts_with("write batch is full"));
     let mut batch = small();
+    assert!(!batch.make_room(0, MAX_SIZE - MAX_ENTRY_OVERHEAD - batch.rep().len() + 1));
+    assert!(batch.status().is_err());
+    let mut batch = small();
     assert!(!batch.make_room_for_entries(GIB4 - batch.rep().len(), 1));
     assert!(batch.status().is_err());
 }

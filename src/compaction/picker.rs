@@ -234,4 +234,6 @@ fn piece_length(
 }
 
 #[cfg(test)]
+mod interleaving_tests;
+#[cfg(test)]
 mod tests;

@@ -43,13 +43,9 @@ impl DbInner {
         match result {
             Ok(prepared) => {
                 let before = state.versions.commit(&prepared);
-                for (level, number) in &prepared.edit.deleted_files {
-                    let moved = prepared.edit.new_files.iter().any(|(_, file)| file.number == *number);
-                    if let (false, Some(file)) =
-                        (moved, before.levels[*level].iter().find(|f| f.number == *number))
-                    {
-                        file.mark_deleted(&self.obsolete);
-                    }
+                state.flushed_sequence = prepared.edit.last_sequence.unwrap_or(state.flushed_sequence);
+                for file in &prepared.removed_files {
+                    file.mark_deleted(&self.obsolete);
                 }
                 on_commit(state);
                 let replaced = Replaced(self.publish(state), before);
@@ -71,12 +67,14 @@ impl DbInner {
     ) -> Result<PreparedEdit> {
         let edit = make_edit(state);
         let next_file_number = self.next_file_number.load(Ordering::Relaxed);
-        let last_sequence = self.last_sequence.load(Ordering::Acquire);
+        let log_number = edit.log_number.unwrap_or(state.versions.log_number);
+        let oldest_needed = state.logs.iter().find(|log| log.number >= log_number);
+        let last_sequence = oldest_needed.map_or(state.flushed_sequence, |log| log.begins_after);
         let prepared = state.versions.prepare(edit, next_file_number, last_sequence)?;
         let mut manifest = state.manifest.take().filter(|manifest| manifest.file_size() < MAX_MANIFEST_BYTES);
         let snapshot = match &manifest {
             Some(_) => None,
-            None => Some(state.versions.snapshot(next_file_number, last_sequence)),
+            None => Some(state.versions.snapshot(next_file_number, state.flushed_sequence)),
         };
         let result = MutexGuard::unlocked(state, || {
             if let Some(snapshot) = snapshot {

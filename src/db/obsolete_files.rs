@@ -36,9 +36,10 @@ impl DbInner {
 
     /// Takes the logs below `min_log_number` off the list.
     pub(super) fn take_unneeded_logs(&self, state: &mut DbState, min_log_number: u64) -> Vec<u64> {
-        let (unneeded, needed) = state.logs.iter().partition(|&&number| number < min_log_number);
+        let (unneeded, needed): (Vec<_>, Vec<_>) =
+            state.logs.iter().partition(|log| log.number < min_log_number);
         state.logs = needed;
-        unneeded
+        unneeded.iter().map(|log| log.number).collect()
     }
 
     /// Removes every MANIFEST below `number`, the one CURRENT durably names.

@@ -6,7 +6,7 @@
 use super::Db;
 use super::recovery::{self, Recovered};
 use super::snapshot::SnapshotList;
-use super::state::{DbInner, DbState};
+use super::state::{DbInner, DbState, LogFile};
 use super::write_group::{Pending, WriterState};
 use crate::background::worker::{self, wake_channel};
 use crate::column_family::column_family::{ColumnFamily, FamilyMemtables};
@@ -164,7 +164,8 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
         new_files: new_files.into_iter().map(|file| (0, file)).collect(),
         ..VersionEdit::default()
     };
-    let prepared = versions.prepare(edit, next_file_number, last_sequence)?;
+    let flushed_sequence = reused_log.as_ref().map_or(last_sequence, |log| log.begins_after);
+    let prepared = versions.prepare(edit, next_file_number, flushed_sequence)?;
     versions.commit(&prepared);
     let manifest = match manifest {
         Some(mut manifest) => {
@@ -172,7 +173,7 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
             manifest
         }
         None => {
-            let snapshot = versions.snapshot(next_file_number, last_sequence);
+            let snapshot = versions.snapshot(next_file_number, flushed_sequence);
             ManifestWriter::create(&env, path, manifest_number, &[snapshot])
                 .map_err(|ManifestError { error, .. }| error)?
         }
@@ -214,7 +215,8 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
             versions,
             manifest: Some(manifest),
             manifest_busy: false,
-            logs: vec![log_number],
+            logs: vec![LogFile { number: log_number, begins_after: flushed_sequence }],
+            flushed_sequence,
             running: RunningCompactions::new(),
             manual: Default::default(),
             seek_candidate: None,

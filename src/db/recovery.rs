@@ -16,7 +16,7 @@ use crate::version::file_metadata::FileMetaData;
 use crate::version::manifest::{self, ManifestWriter};
 use crate::version::version::Version;
 use crate::version::version_set::VersionSet;
-use crate::wal::replay::{ReplaySummary, replay};
+use crate::wal::replay::{Begins, ReplayOptions, ReplaySummary, replay_with};
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ const MAX_REUSED_MANIFEST_BYTES: u64 = 2 << 20;
 pub(super) struct ReusedLog {
     pub number: u64,
     pub size: u64,
+    /// The last sequence number before its first entry.
+    pub begins_after: SequenceNumber,
     /// What it holds.
     pub memtable: MemtableWriter,
 }
@@ -114,6 +116,7 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
         path,
         next_file_number: AtomicU64::new(counters.next_file_number.max(above_all)),
         last_sequence: counters.last_sequence,
+        next_log_begins: Begins::AtOrBefore(counters.last_sequence + 1),
         memtable: Memtable::new(opening.comparator.clone()).1,
         new_files: Vec::new(),
         damage: Vec::new(),
@@ -132,7 +135,9 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
         true => ManifestWriter::reopen(&options.env, path, recovered.number, recovered.file_size).ok(),
         false => None,
     };
-    let reused_log = reused.map(|(number, size)| ReusedLog { number, size, memtable: replayer.memtable });
+    let memtable = replayer.memtable;
+    let reused_log =
+        reused.map(|(number, size, begins_after)| ReusedLog { number, size, begins_after, memtable });
     Ok(Recovered {
         versions,
         next_file_number: replayer.next_file_number.into_inner(),
@@ -177,27 +182,37 @@ struct Replayer<'a> {
     path: &'a Path,
     next_file_number: AtomicU64,
     last_sequence: SequenceNumber,
+    next_log_begins: Begins,
     memtable: MemtableWriter,
     new_files: Vec<Arc<FileMetaData>>,
     damage: Vec<Error>,
 }
 
 impl Replayer<'_> {
-    /// Replays `logs` in order. Returns the number and size of the last one if it may be written on.
-    fn replay_all(&mut self, logs: &[u64]) -> Result<Option<(u64, u64)>> {
+    /// Replays `logs` in order. Returns, if the last one may be written on, its number, its size, and the last sequence number
+    /// before it.
+    fn replay_all(&mut self, logs: &[u64]) -> Result<Option<(u64, u64, SequenceNumber)>> {
         for (index, &number) in logs.iter().enumerate() {
             let is_last = index + 1 == logs.len();
             let may_reuse = is_last && self.opening.options.reuse_logs;
             if may_reuse {
                 self.flush()?; // what an earlier log holds must not depend on it any more
             }
-            let files_before = self.new_files.len();
+            let (files_before, begins_after) = (self.new_files.len(), self.last_sequence);
             let summary = self.replay_one(number)?;
-            let is_clean = summary.damage.is_empty() && summary.end_of_last_record == summary.file_size;
-            self.damage.extend(summary.damage);
-            if may_reuse && is_clean && self.new_files.len() == files_before {
-                return Ok(Some((number, summary.file_size)));
+            if may_reuse && summary.is_clean() && self.new_files.len() == files_before {
+                return Ok(Some((number, summary.file_size, begins_after)));
             }
+            if summary.stopped_at.is_some() {
+                self.damage.extend(summary.damage);
+                break; // later logs were never acknowledged as synced either
+            }
+            if summary.damage_count > 0 {
+                self.next_log_begins = Begins::Anywhere;
+            } else if summary.batches > 0 {
+                self.next_log_begins = Begins::At(self.last_sequence + 1);
+            }
+            self.damage.extend(summary.damage);
         }
         self.flush()?;
         Ok(None)
@@ -207,8 +222,9 @@ impl Replayer<'_> {
         let log = file_name::log(self.path, number);
         self.opening.info_log.log(format_args!("recovering log #{number}"));
         let env = self.opening.options.env.clone();
-        let strict = self.opening.options.paranoid_checks;
-        let summary = replay(&env, &log, strict, &mut |batch| self.apply(batch))?;
+        let options =
+            ReplayOptions { strict: self.opening.options.paranoid_checks, begins: self.next_log_begins };
+        let summary = replay_with(&env, &log, options, &mut |batch| self.apply(batch))?;
         for damage in &summary.damage {
             self.opening.info_log.log(format_args!("log #{number}: skipped damage: {damage}"));
         }

@@ -7,7 +7,7 @@
 
 use super::Db;
 use super::background_error::Severity;
-use super::state::DbInner;
+use super::state::{DbInner, LogFile};
 use crate::env::LogFileOptions;
 use crate::error::Result;
 use crate::memtable::memtable::Memtable;
@@ -66,7 +66,7 @@ impl DbInner {
                 let (memtable, memtable_writer) = Memtable::new(self.family.comparator.clone());
                 writer.wal = Some(wal);
                 writer.memtable = memtable_writer;
-                state.logs.push(number);
+                state.logs.push(LogFile { number, begins_after: writer.last_sequence });
                 state.memtables.rotate(memtable, number);
                 let old = self.publish(&mut state);
                 drop(state);

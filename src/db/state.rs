@@ -86,6 +86,15 @@ pub mod attention {
     pub const REFUSED: u32 = 2;
 }
 
+/// A log that exists.
+#[derive(Clone, Copy, Debug)]
+pub struct LogFile {
+    /// Its number.
+    pub number: u64,
+    /// The last sequence number before its first entry.
+    pub begins_after: u64,
+}
+
 /// What one level's compactions have done since the database was opened.
 #[derive(Clone, Copy, Default)]
 pub struct LevelStats {
@@ -108,7 +117,10 @@ pub struct DbState {
     /// Somebody prepares, writes or commits an edit.
     pub manifest_busy: bool,
     /// Logs that exist, oldest first; the last is the one written to.
-    pub logs: Vec<u64>,
+    pub logs: Vec<LogFile>,
+    /// The last sequence number of what is in tables: the one before the first entry of the oldest log that is needed. A
+    /// MANIFEST says it, so that recovery can tell whether that log has lost its beginning.
+    pub flushed_sequence: u64,
     /// Compactions under way.
     pub running: RunningCompactions,
     /// Ranges users asked to be compacted, first come first served.

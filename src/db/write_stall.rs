@@ -3,7 +3,7 @@
 //!
 //! Runs with the writer lock held, so there is one such waiter at a time, and nobody else rotates.
 
-use super::state::DbInner;
+use super::state::{DbInner, LogFile};
 use super::write_group::WriterState;
 use crate::error::Result;
 use crate::memtable::memtable::Memtable;
@@ -77,7 +77,7 @@ impl DbInner {
         let (memtable, memtable_writer) = Memtable::new(self.family.comparator.clone());
         let mut state = self.state.lock();
         let full = std::mem::replace(&mut writer.memtable, memtable_writer);
-        state.logs.push(number);
+        state.logs.push(LogFile { number, begins_after: writer.last_sequence });
         state.memtables.rotate(memtable, number);
         let old = self.publish(&mut state);
         drop(state);

@@ -257,6 +257,33 @@ fn a_hole_is_told_from_a_torn_record_by_the_records_behind() {
 }
 
 #[test]
+fn every_record_behind_a_hole_is_found() {
+    // one of many fragments, at the beginning of a block
+    let mut file = write(&payloads(&[100, 2 * BLOCK_SIZE - 107 - 2 * HEADER_SIZE, 2 * BLOCK_SIZE]));
+    file.truncate(3 * BLOCK_SIZE + 5000); // and torn itself
+    file[BLOCK_SIZE - SECTOR_SIZE..2 * BLOCK_SIZE].fill(0);
+    let contents = read(&file);
+    assert_eq!((contents.records.len(), contents.damage.len()), (1, 0));
+    assert_eq!(contents.hole, Some(((BLOCK_SIZE - SECTOR_SIZE) as u64, 1)));
+    // one in the middle of a block, the beginning of which is in the hole
+    let mut file = write(&payloads(&[100, BLOCK_SIZE, 300]));
+    file[BLOCK_SIZE - SECTOR_SIZE..BLOCK_SIZE + 120].fill(0);
+    let contents = read(&file);
+    assert_eq!((contents.records.len(), contents.damage.len()), (1, 0));
+    assert_eq!(contents.hole, Some(((BLOCK_SIZE - SECTOR_SIZE) as u64, 1)));
+}
+
+#[test]
+fn damage_before_a_preallocated_tail_is_damage() {
+    let mut file = write(&payloads(&[100, 20]));
+    file[120] ^= 1;
+    file.resize(BLOCK_SIZE, 0);
+    let contents = read(&file);
+    assert_eq!((contents.records.len(), contents.hole), (1, None));
+    assert_eq!(contents.damage, ["checksum mismatch"]);
+}
+
+#[test]
 fn preallocated_space_that_was_appended_behind_is_skipped_to_the_next_block() {
     let mut file = write(&payloads(&[100]));
     file.resize(2 * BLOCK_SIZE, 0);

@@ -126,7 +126,7 @@ enum Scan {
 #[derive(Clone, Copy)]
 pub struct Block<'a> {
     bytes: &'a [u8],
-    /// Where the entries end and the restart offsets begin; at least 4 bytes follow.
+    /// Where the entries end and the restart offsets begin; at least 4 bytes follow, unless it is 0.
     limit: u32,
     num_restarts: u32,
 }
@@ -169,13 +169,15 @@ impl<'a> Block<'a> {
         self.slice(entry.suffix, entry.suffix_length)
     }
 
-    /// The entry at `offset < limit`.
+    /// The entry at `offset`.
     #[inline]
     fn entry(&self, offset: u32) -> std::result::Result<Entry, BadBlock> {
-        debug_assert!(offset < self.limit);
-        let Some(word) = fixed32_at(self.bytes, offset as usize) else {
+        if offset >= self.limit {
             return bad("entry outside", offset as usize);
-        };
+        }
+        // SAFETY: `offset` was just checked against `limit`, behind which the block has four bytes at least.
+        let word = unsafe { self.bytes.as_ptr().add(offset as usize).cast::<u32>().read_unaligned() };
+        let word = u32::from_le(word);
         if word & 0x0080_8080 != 0 {
             return self.entry_with_long_lengths(offset);
         }
@@ -206,9 +208,6 @@ impl<'a> Block<'a> {
     /// The whole key at the restart point `offset`, an internal key.
     #[inline]
     fn restart_key(&self, offset: u32) -> std::result::Result<&'a [u8], BadBlock> {
-        if offset >= self.limit {
-            return bad("restart point outside", offset as usize);
-        }
         let entry = self.entry(offset)?;
         if entry.shared != 0 || (entry.suffix_length as usize) < TRAILER_SIZE {
             return bad("bad key at restart point", offset as usize);
@@ -231,7 +230,13 @@ impl<'a> Block<'a> {
             if offset < left_offset || offset > right_offset {
                 return bad("restart points not ascending", self.limit as usize + middle as usize * 4);
             }
-            if comparator.compare(self.restart_key(offset)?, target).is_lt() {
+            let key = self.restart_key(offset)?;
+            let order = if comparator.is_bytewise() {
+                compare_bytewise(key, target)
+            } else {
+                comparator.compare(key, target)
+            };
+            if order.is_lt() {
                 (left, left_offset) = (middle, offset);
             } else {
                 (right, right_offset) = (middle - 1, offset);
@@ -266,13 +271,23 @@ impl<'a> Block<'a> {
             if suffix_length < TRAILER_SIZE {
                 return Ok(Scan::Unclear);
             }
+            // The first byte that is not shared mostly tells.
+            if suffix_length > TRAILER_SIZE && shared < target_user.len() {
+                let (byte, wanted) = (self.bytes[entry.suffix as usize], target_user[shared]);
+                if byte < wanted {
+                    (matched, decided) = (shared, true);
+                    continue;
+                }
+                if byte > wanted {
+                    return Ok(Scan::Found { entry, same_user_key: false });
+                }
+            }
             let suffix = self.suffix(&entry);
-            let (suffix_user, rest) = (&suffix[..suffix_length - TRAILER_SIZE], &target_user[shared..]);
+            let (suffix_user, rest) = (user_key(suffix), &target_user[shared..]);
             // Both internal keys have eight bytes to compare, however short their user keys are.
             let common =
                 common_prefix_length(suffix, &target[shared..]).min(suffix_user.len()).min(rest.len());
-            matched = shared + common;
-            decided = false;
+            (matched, decided) = (shared + common, false);
             match (suffix_user.get(common), rest.get(common)) {
                 (Some(byte), Some(wanted)) if byte < wanted => decided = true,
                 (Some(_), _) => return Ok(Scan::Found { entry, same_user_key: false }),
@@ -354,6 +369,27 @@ impl<'a> Block<'a> {
     pub fn entries(&self) -> Entries<'a> {
         Entries { block: *self, offset: 0, key: Vec::new() }
     }
+}
+
+/// The order of two internal keys over the bytewise order, eight bytes at a time.
+#[inline]
+pub(super) fn compare_bytewise(a: &[u8], b: &[u8]) -> Ordering {
+    let (a_length, b_length) = (user_key(a).len(), user_key(b).len());
+    let shorter = a_length.min(b_length);
+    let mut at = 0;
+    while at < shorter {
+        // Trailers follow the user keys, so that there are always eight bytes.
+        let (Some(x), Some(y)) = (a[at..].first_chunk::<8>(), b[at..].first_chunk::<8>()) else { break };
+        let (x, y) = (u64::from_be_bytes(*x), u64::from_be_bytes(*y));
+        if x != y {
+            if at + ((x ^ y).leading_zeros() as usize / 8) < shorter {
+                return x.cmp(&y);
+            }
+            break;
+        }
+        at += 8;
+    }
+    a_length.cmp(&b_length).then_with(|| trailer(b).cmp(&trailer(a)))
 }
 
 /// Refuses an internal key (or the end of one, 8 bytes at least) with a type that no entry has.

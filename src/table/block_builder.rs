@@ -96,6 +96,13 @@ pub fn common_prefix_length(a: &[u8], b: &[u8]) -> usize {
         }
         at += 8;
     }
+    if at != 0 {
+        // The last 8 bytes overlap with what is known to be equal.
+        if let (Some(x), Some(y)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+            let difference = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
+            return length - 8 + if difference == 0 { 8 } else { difference.trailing_zeros() as usize / 8 };
+        }
+    }
     while at < length && a[at] == b[at] {
         at += 1;
     }

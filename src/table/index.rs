@@ -3,22 +3,23 @@
 //! Parsed once, when the table is opened, into flat arrays made for searching:
 //!
 //! ```text
-//! common    what the user keys of all separators begin with (bytewise order only)
-//! prefixes  a u64 a block: the next 8 bytes of the user key, big-endian, padded with zeros (bytewise order only)
+//! common    what the user keys of all separators but the last begin with
+//! prefixes  a u64 for each of those: the next 8 bytes of its user key, big-endian, padded with zeros
 //! slots     16 bytes a block: offset u64, size u32, end of its key in `keys` u32
 //! keys      the rest of each separator, one behind the other: user key behind `common`, 8 bytes of trailer
 //! ```
 //! A search compares the target with `common` once, then finds its 8 bytes among `prefixes`, where the order of the numbers
-//! is that of the keys; whole keys are compared only where prefixes are equal.
+//! is that of the keys; whole keys are compared only where prefixes are equal. The last separator is kept whole and
+//! compared last: it is often cut down to a single byte, with which the others have nothing in common. Other orders than
+//! the bytewise one have neither `common` nor `prefixes`; their comparator is asked.
 //!
 //! The order of the keys is not trusted: a search among keys in no order ends as soon, somewhere. Handles are checked: within
 //! the file, ascending, not overlapping, so that a scan reads no more bytes than the file has.
 
-use super::block::{BadBlock, Block};
+use super::block::{BadBlock, Block, compare_bytewise};
 use super::block_builder::common_prefix_length;
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle};
-use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, trailer, user_key};
-use std::cmp::Ordering;
+use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, user_key};
 use std::fmt;
 
 /// The data blocks of a table, by ordinal.
@@ -71,7 +72,7 @@ struct Collector<'a> {
     /// Whole separators.
     keys: Vec<u8>,
     max_key_bytes: usize,
-    /// What all user keys so far have in common.
+    /// What all user keys so far, but the last, have in common.
     common: usize,
 }
 
@@ -116,22 +117,28 @@ impl Index {
         if !comparator.is_bytewise() {
             return partition_point(0, self.len(), |at| comparator.compare(self.key(at), target).is_lt());
         }
-        let user = user_key(target);
-        let common = &self.common[..];
-        if user.len() < common.len() || &user[..common.len()] != common {
-            return if user < common { 0 } else { self.len() };
+        let at = self.find_bytewise(target);
+        let is_last = at == self.prefixes.len() && at < self.len();
+        if is_last && compare_bytewise(self.key(at), target).is_lt() { self.len() } else { at }
+    }
+
+    /// The first block, all but the last, whose separator is at or after `target`.
+    #[inline]
+    fn find_bytewise(&self, target: &[u8]) -> usize {
+        let (user, common) = (user_key(target), &self.common[..]);
+        if common_prefix_length(user, common) < common.len() {
+            return if user < common { 0 } else { self.prefixes.len() };
         }
         let prefix = prefix(target, common.len());
         let first = self.prefixes.partition_point(|&other| other < prefix);
         if self.prefixes.get(first) != Some(&prefix) {
             return first;
         }
-        let last = first + self.prefixes[first..].partition_point(|&other| other == prefix);
-        let (rest, packed) = (&user[common.len()..], trailer(target));
-        partition_point(first, last, |at| {
-            let key = self.key(at);
-            user_key(key).cmp(rest).then_with(|| packed.cmp(&trailer(key))).is_lt()
-        })
+        let mut last = first + 1;
+        if self.prefixes.get(last) == Some(&prefix) {
+            last += self.prefixes[last..].partition_point(|&other| other == prefix);
+        }
+        partition_point(first, last, |at| compare_bytewise(self.key(at), &target[common.len()..]).is_lt())
     }
 
     /// Is the internal key before the separator of block `ordinal`?
@@ -145,14 +152,12 @@ impl Index {
         if !comparator.is_bytewise() {
             return comparator.compare(key, separator).is_lt();
         }
+        let common = if ordinal < self.prefixes.len() { &self.common[..] } else { &[] };
         let user = user_key(key);
-        let order = match user.get(..self.common.len()) {
-            Some(start) => {
-                start.cmp(&self.common).then_with(|| user[self.common.len()..].cmp(user_key(separator)))
-            }
-            None => user.cmp(&self.common),
-        };
-        order.then_with(|| trailer(separator).cmp(&trailer(key))) == Ordering::Less
+        match user.get(..common.len()) {
+            Some(start) if start == common => compare_bytewise(&key[common.len()..], separator).is_lt(),
+            _ => user < common,
+        }
     }
 
     /// Bytes of memory.
@@ -160,7 +165,7 @@ impl Index {
         self.common.len() + self.prefixes.len() * 8 + size_of_val(&*self.slots) + self.keys.len()
     }
 
-    /// The separator of a block without `common`.
+    /// The separator of a block, without `common` in all but the last.
     #[inline]
     fn key(&self, ordinal: usize) -> &[u8] {
         let start = if ordinal == 0 { 0 } else { self.slots[ordinal - 1].key_end as usize };
@@ -190,11 +195,11 @@ impl Collector<'_> {
             if self.keys.len() + key.len() > self.max_key_bytes {
                 return Err(BadIndex::KeysTooLong);
             }
-            let user = user_key(key);
-            self.common = match ordinal {
-                0 => user.len(),
-                _ => common_prefix_length(user, &self.keys[..self.common]),
-            };
+            // This is one key late: the last one does not count.
+            if ordinal > 0 {
+                let last_user = user_key(self.last_key());
+                self.common = common_prefix_length(last_user, &self.keys[..self.common.min(last_user.len())]);
+            }
             self.keys.extend_from_slice(key);
             self.slots.push(Slot { offset: handle.offset, size, key_end: self.keys.len() as u32 });
         }
@@ -212,15 +217,19 @@ impl Collector<'_> {
             let (slots, keys) = (self.slots.into(), self.keys.into());
             return Index { slots, keys, ..Index::default() };
         }
-        let common = self.keys[..self.common].into();
-        let mut prefixes = Vec::with_capacity(self.slots.len());
-        let mut keys = Vec::with_capacity(self.keys.len() - self.slots.len() * self.common);
+        let last = self.slots.len() - 1;
+        let common: Box<[u8]> = if last == 0 { Box::default() } else { self.keys[..self.common].into() };
+        let mut prefixes = Vec::with_capacity(last);
+        let mut keys = Vec::with_capacity(self.keys.len() - last * common.len());
         let mut start = 0;
-        for slot in &mut self.slots {
-            let key = &self.keys[start..slot.key_end as usize];
+        for (ordinal, slot) in self.slots.iter_mut().enumerate() {
+            let mut key = &self.keys[start..slot.key_end as usize];
             start = slot.key_end as usize;
-            prefixes.push(prefix(key, self.common));
-            keys.extend_from_slice(&key[self.common..]);
+            if ordinal < last {
+                prefixes.push(prefix(key, common.len()));
+                key = &key[common.len()..];
+            }
+            keys.extend_from_slice(key);
             slot.key_end = keys.len() as u32;
         }
         Index { common, prefixes: prefixes.into(), slots: self.slots.into(), keys: keys.into() }

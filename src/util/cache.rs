@@ -1,6 +1,45 @@
-//! stub: interface only
+//! A cache bounded by the sum of its entries' charges: sharded, cheap to hit, and not washed out by a scan.
+//!
+//! # Who stays
+//! Each shard follows S3-FIFO ("FIFO queues are all you need for cache eviction", SOSP 2023):
+//! - A new entry joins the *small* queue, which is held to a tenth of the shard. At its end it moves on to the main queue
+//!   if it was hit twice, and else is evicted; its fingerprint is remembered for a while.
+//! - An entry whose fingerprint is still remembered when it is inserted joins the *main* queue at once. At the end of that an entry
+//!   that was hit starts over, with one hit less; one that was not is evicted.
+//!
+//! So a scan passes through the small queue and leaves the main one alone. A hit moves nothing: it counts up to 3 in the entry,
+//! and writes nothing once there.
+//!
+//! # Room
+//! The capacity is one for all shards, so that a value far larger than a shard's share can be kept too. Whoever inserts first
+//! reserves the charge, then evicts until the reservations fit: from the value's own shard down to half of its share, and beyond that
+//! evenly from all. Values that are evicted are dropped with no lock held. After an insertion, with none
+//! other under way, the total charge is at most the capacity. What a shard needs for itself (about 100 bytes an entry) is not
+//! charged.
+//!
+//! # A shard
+//! Entries lie in a slab, and are linked into their queue by index. An open-addressing table (linear probing; removal moves the
+//! entries behind back) has 32 bits of each entry's hash and its index, 8 bytes a bucket, so that a look-up touches a line of the
+//! table and the entry's own.
+//!
+//! Thread rule: everything may be called from any thread at any time. One shard is locked at a time, never while a value is dropped.
 
+use crate::util::hash;
+use crate::util::sync::CachePadded;
+use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// A shard has at least this share of the capacity: 64 blocks of the usual size, so that its queues mean something.
+const MIN_SHARE: usize = 256 << 10;
+/// Shards of a large cache; 16 MiB get as many.
+const MAX_SHARDS: usize = 64;
+/// The small queue's part of a shard.
+const SMALL_QUEUE_FRACTION: usize = 10;
+/// Hits are counted up to this number.
+const MAX_HITS: u8 = 3;
+/// Hits that move an entry from the small queue on to the main one.
+const PROMOTING_HITS: u8 = 2;
 
 /// What a cached value is known by: its table and its offset there.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -13,39 +52,466 @@ pub struct CacheKey {
 
 /// A sharded, scan-resistant cache bounded by the sum of its entries' charges.
 pub struct Cache<V> {
-    _marker: std::marker::PhantomData<V>,
+    capacity: usize,
+    /// The charges of all shards, and of insertions under way.
+    total_charge: CachePadded<AtomicUsize>,
+    next_id: AtomicU64,
+    /// A power of two.
+    shards: Box<[CachePadded<Shard<V>>]>,
 }
 
 /// The cache of uncompressed blocks.
 pub type BlockCache = Cache<Arc<[u8]>>;
 
+struct Shard<V> {
+    /// The charge of its entries; written under the lock, read without.
+    charge: AtomicUsize,
+    state: Mutex<State<V>>,
+}
+
 impl<V: Clone> Cache<V> {
     /// A cache of about `capacity` bytes (0 keeps nothing).
     pub fn new(capacity: usize) -> Self {
-        todo!()
+        let shards = (capacity / MIN_SHARE).clamp(1, MAX_SHARDS);
+        let shards = 1 << shards.ilog2();
+        let small_queue_limit = capacity / shards / SMALL_QUEUE_FRACTION;
+        let new_shard = |_| {
+            let state = Mutex::new(State::new(small_queue_limit));
+            CachePadded::new(Shard { charge: AtomicUsize::new(0), state })
+        };
+        Cache {
+            capacity,
+            total_charge: CachePadded::new(AtomicUsize::new(0)),
+            next_id: AtomicU64::new(1),
+            shards: (0..shards).map(new_shard).collect(),
+        }
     }
+
+    /// The most that charges may sum up to.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// A number no other user of this cache has.
     pub fn new_id(&self) -> u64 {
-        todo!()
+        self.next_id.fetch_add(1, Ordering::Relaxed)
     }
+
     /// The value, if it is cached.
+    #[inline]
     pub fn get(&self, key: CacheKey) -> Option<V> {
-        todo!()
+        let hash = Hash::of(key);
+        self.shards[self.shard_of(hash)].state.lock().get(key, hash.tag)
     }
-    /// Keeps a value that takes `charge` bytes; a value under the same key is replaced.
+
+    /// Keeps a value that takes `charge` bytes; a value under the same key is replaced. A value charged with more than the
+    /// capacity is not kept. A charge of 0 counts as 1.
     pub fn insert(&self, key: CacheKey, value: V, charge: usize) {
-        todo!()
+        let charge = charge.max(1);
+        let hash = Hash::of(key);
+        if charge > self.capacity {
+            return self.remove(key);
+        }
+        let mut dropped = Vec::new();
+        self.total_charge.fetch_add(charge, Ordering::Relaxed);
+        let index = self.shard_of(hash);
+        let mut state = self.shards[index].state.lock();
+        let half_a_share = self.capacity / self.shards.len() / 2;
+        let spare = state.charge().saturating_sub(half_a_share);
+        self.evict(index, &mut state, spare, &mut dropped);
+        if self.excess() > 0 {
+            drop(state);
+            self.evict_anywhere(hash.tag as usize, &mut dropped);
+            if self.excess() > 0 {
+                // Only other insertions under way can be in the way now: together they want more than there is.
+                self.total_charge.fetch_sub(charge, Ordering::Relaxed);
+                return self.remove(key);
+            }
+            state = self.shards[index].state.lock();
+        }
+        let replaced = state.insert(Entry::new(key, hash.tag, value, charge));
+        let freed = replaced.as_ref().map_or(0, |(_, charge)| *charge);
+        self.shards[index].charge.store(state.charge(), Ordering::Relaxed);
+        self.total_charge.fetch_sub(freed, Ordering::Relaxed);
+        drop(state);
     }
+
     /// Forgets a value.
     pub fn remove(&self, key: CacheKey) {
-        todo!()
+        let hash = Hash::of(key);
+        let shard = &self.shards[self.shard_of(hash)];
+        let mut state = shard.state.lock();
+        let removed = state.remove(key, hash.tag);
+        if let Some((_, charge)) = &removed {
+            shard.charge.store(state.charge(), Ordering::Relaxed);
+            self.total_charge.fetch_sub(*charge, Ordering::Relaxed);
+        }
+        drop(state); // before the value
     }
+
     /// Charges of all that is cached.
     pub fn total_charge(&self) -> usize {
-        todo!()
+        self.shards.iter().map(|shard| shard.charge.load(Ordering::Relaxed)).sum()
     }
+
     /// Forgets everything.
     pub fn clear(&self) {
-        todo!()
+        for shard in &self.shards {
+            let mut state = shard.state.lock();
+            let empty = State::new(state.small_queue_limit);
+            let old = std::mem::replace(&mut *state, empty);
+            shard.charge.store(0, Ordering::Relaxed);
+            self.total_charge.fetch_sub(old.charge(), Ordering::Relaxed);
+            drop(state);
+            drop(old);
+        }
+    }
+
+    #[inline]
+    fn shard_of(&self, hash: Hash) -> usize {
+        hash.shard as usize & (self.shards.len() - 1)
+    }
+
+    /// By how much the reservations exceed the capacity.
+    fn excess(&self) -> usize {
+        self.total_charge.load(Ordering::Relaxed).saturating_sub(self.capacity)
+    }
+
+    /// Evicts from a shard until the reservations fit, or about `most` was freed. True if anything was.
+    fn evict(&self, index: usize, state: &mut State<V>, most: usize, dropped: &mut Vec<V>) -> bool {
+        let mut freed = 0;
+        while freed < most && self.excess() > 0 {
+            let Some((value, charge)) = state.evict_one() else { break };
+            dropped.push(value);
+            freed += charge;
+            self.shards[index].charge.store(state.charge(), Ordering::Relaxed);
+            self.total_charge.fetch_sub(charge, Ordering::Relaxed);
+        }
+        freed > 0
+    }
+
+    /// Evicts until the reservations fit or nothing is left: an even part from each shard, beginning with `start`, round and round.
+    #[cold]
+    fn evict_anywhere(&self, start: usize, dropped: &mut Vec<V>) {
+        let part = self.excess() / self.shards.len() + 1;
+        let mut freed = true;
+        while freed {
+            freed = false;
+            for step in 0..self.shards.len() {
+                if self.excess() == 0 {
+                    return;
+                }
+                let index = (start + step) & (self.shards.len() - 1);
+                let mut state = self.shards[index].state.lock();
+                freed |= self.evict(index, &mut state, part, dropped);
+            }
+        }
     }
 }
+
+/// A key's hash, in parts.
+#[derive(Clone, Copy)]
+struct Hash {
+    shard: u32,
+    tag: u32,
+}
+
+impl Hash {
+    #[inline]
+    fn of(key: CacheKey) -> Self {
+        let hash = hash::mix64(key.id, key.offset);
+        Hash { shard: (hash >> 32) as u32, tag: hash as u32 }
+    }
+}
+
+/// No entry: the end of a queue, an empty bucket.
+const NONE: u32 = u32::MAX;
+
+/// A place in the slab, of an entry or free. A cache line of its own for the usual value, an `Arc<[u8]>`.
+#[repr(align(64))]
+struct Entry<V> {
+    key: CacheKey,
+    /// `None` where the place is free.
+    value: Option<V>,
+    charge: usize,
+    /// Neighbours in the queue. `older` also links the free places.
+    newer: u32,
+    older: u32,
+    tag: u32,
+    hits: u8,
+    queue: QueueName,
+}
+
+impl<V> Entry<V> {
+    fn new(key: CacheKey, tag: u32, value: V, charge: usize) -> Self {
+        let (newer, older, queue) = (NONE, NONE, QueueName::Small);
+        Entry { key, value: Some(value), charge, newer, older, tag, hits: 0, queue }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum QueueName {
+    Small,
+    Main,
+}
+
+/// The ends of a queue, and the charge of its entries.
+struct Queue {
+    newest: u32,
+    oldest: u32,
+    charge: usize,
+}
+
+const EMPTY_QUEUE: Queue = Queue { newest: NONE, oldest: NONE, charge: 0 };
+
+/// A bucket of the table.
+#[derive(Clone, Copy)]
+struct Bucket {
+    tag: u32,
+    index: u32,
+}
+
+const EMPTY_BUCKET: Bucket = Bucket { tag: 0, index: NONE };
+
+/// What the lock of a shard protects.
+struct State<V> {
+    entries: Vec<Entry<V>>,
+    /// The first free place of `entries`.
+    free: u32,
+    /// Entries in use.
+    count: usize,
+    /// A power of two, at most three quarters full; empty at first.
+    buckets: Vec<Bucket>,
+    /// Tags of entries evicted from the small queue, each at the place its own bits name. A newer one replaces the one that was
+    /// there, so that they fade after about as many evictions as there are places. As many as buckets.
+    fingerprints: Vec<u32>,
+    queues: [Queue; 2],
+    small_queue_limit: usize,
+}
+
+impl<V: Clone> State<V> {
+    fn new(small_queue_limit: usize) -> Self {
+        State {
+            entries: Vec::new(),
+            free: NONE,
+            count: 0,
+            buckets: Vec::new(),
+            fingerprints: Vec::new(),
+            queues: [EMPTY_QUEUE; 2],
+            small_queue_limit,
+        }
+    }
+
+    fn charge(&self) -> usize {
+        self.queues[QueueName::Small as usize].charge + self.queues[QueueName::Main as usize].charge
+    }
+
+    /// The bucket of `key`.
+    #[inline]
+    fn find(&self, key: CacheKey, tag: u32) -> Option<usize> {
+        if self.buckets.is_empty() {
+            return None;
+        }
+        let mask = self.buckets.len() - 1;
+        let mut place = tag as usize & mask;
+        loop {
+            let bucket = self.buckets[place];
+            if bucket.index == NONE {
+                return None;
+            }
+            if bucket.tag == tag && self.entries[bucket.index as usize].key == key {
+                return Some(place);
+            }
+            place = (place + 1) & mask;
+        }
+    }
+
+    #[inline]
+    fn get(&mut self, key: CacheKey, tag: u32) -> Option<V> {
+        let place = self.find(key, tag)?;
+        let entry = &mut self.entries[self.buckets[place].index as usize];
+        if entry.hits < MAX_HITS {
+            entry.hits += 1;
+        }
+        entry.value.clone()
+    }
+
+    /// Inserts an entry, and returns value and charge of the one it replaces. That one's place in its queue and its hits are kept.
+    fn insert(&mut self, mut entry: Entry<V>) -> Option<(V, usize)> {
+        if let Some(place) = self.find(entry.key, entry.tag) {
+            let old = &mut self.entries[self.buckets[place].index as usize];
+            let queue = &mut self.queues[old.queue as usize];
+            queue.charge = queue.charge - old.charge + entry.charge;
+            let charge = std::mem::replace(&mut old.charge, entry.charge);
+            let value = std::mem::replace(&mut old.value, entry.value);
+            return value.map(|value| (value, charge));
+        }
+        self.grow_if_full();
+        let tag = entry.tag;
+        let place = tag as usize & (self.fingerprints.len() - 1);
+        // Tag 0 is told from an empty place by nothing: such an entry is taken for a known one, which does no harm.
+        if self.fingerprints[place] == tag {
+            entry.queue = QueueName::Main;
+            self.fingerprints[place] = 0;
+        }
+        let queue = entry.queue;
+        let index = self.allocate(entry);
+        self.push_newest(index, queue);
+        self.add_bucket(Bucket { tag, index });
+        self.count += 1;
+        None
+    }
+
+    fn remove(&mut self, key: CacheKey, tag: u32) -> Option<(V, usize)> {
+        let place = self.find(key, tag)?;
+        let index = self.buckets[place].index;
+        self.unlink(index);
+        self.remove_bucket(place);
+        self.release(index)
+    }
+
+    /// Evicts the entry that has least to say for itself. Every entry that is passed over has lost a hit or left the small queue,
+    /// so that the work is paid for by hits and insertions.
+    fn evict_one(&mut self) -> Option<(V, usize)> {
+        loop {
+            let small = &self.queues[QueueName::Small as usize];
+            let main = &self.queues[QueueName::Main as usize];
+            let from_small = small.charge > self.small_queue_limit || main.oldest == NONE;
+            let index = if from_small { small.oldest } else { main.oldest };
+            if index == NONE {
+                return None;
+            }
+            let entry = &mut self.entries[index as usize];
+            let (stays, tag) = match entry.queue {
+                QueueName::Small => (entry.hits >= PROMOTING_HITS, entry.tag),
+                QueueName::Main => (entry.hits > 0, entry.tag),
+            };
+            if stays {
+                entry.hits = if from_small { 0 } else { entry.hits - 1 };
+                self.unlink(index);
+                self.push_newest(index, QueueName::Main);
+                continue;
+            }
+            if from_small {
+                let place = tag as usize & (self.fingerprints.len() - 1);
+                self.fingerprints[place] = tag;
+            }
+            self.unlink(index);
+            let place = self.bucket_of(index);
+            self.remove_bucket(place);
+            return self.release(index);
+        }
+    }
+
+    fn unlink(&mut self, index: u32) {
+        let entry = &self.entries[index as usize];
+        let (newer, older, charge, queue) = (entry.newer, entry.older, entry.charge, entry.queue);
+        let queue = &mut self.queues[queue as usize];
+        queue.charge -= charge;
+        match newer {
+            NONE => queue.newest = older,
+            newer => self.entries[newer as usize].older = older,
+        }
+        match older {
+            NONE => queue.oldest = newer,
+            older => self.entries[older as usize].newer = newer,
+        }
+    }
+
+    fn push_newest(&mut self, index: u32, name: QueueName) {
+        let queue = &mut self.queues[name as usize];
+        let entry = &mut self.entries[index as usize];
+        entry.queue = name;
+        entry.newer = NONE;
+        entry.older = queue.newest;
+        queue.charge += entry.charge;
+        match std::mem::replace(&mut queue.newest, index) {
+            NONE => queue.oldest = index,
+            older => self.entries[older as usize].newer = index,
+        }
+    }
+
+    /// A place in the slab for `entry`. Indexes stay below `NONE`: before that the entries would fill 256 GiB.
+    fn allocate(&mut self, entry: Entry<V>) -> u32 {
+        if self.free == NONE {
+            self.entries.push(entry);
+            return (self.entries.len() - 1) as u32;
+        }
+        let index = self.free;
+        let place = &mut self.entries[index as usize];
+        self.free = place.older;
+        *place = entry;
+        index
+    }
+
+    /// Frees a place of the slab; returns what was there.
+    fn release(&mut self, index: u32) -> Option<(V, usize)> {
+        let entry = &mut self.entries[index as usize];
+        entry.older = std::mem::replace(&mut self.free, index);
+        self.count -= 1;
+        let charge = entry.charge;
+        entry.value.take().map(|value| (value, charge))
+    }
+
+    fn add_bucket(&mut self, bucket: Bucket) {
+        let mask = self.buckets.len() - 1;
+        let mut place = bucket.tag as usize & mask;
+        while self.buckets[place].index != NONE {
+            place = (place + 1) & mask;
+        }
+        self.buckets[place] = bucket;
+    }
+
+    /// The bucket of an entry that is in the table.
+    fn bucket_of(&self, index: u32) -> usize {
+        let mask = self.buckets.len() - 1;
+        let mut place = self.entries[index as usize].tag as usize & mask;
+        while self.buckets[place].index != index {
+            place = (place + 1) & mask;
+        }
+        place
+    }
+
+    /// Empties a bucket. Those behind it that would not be found any more move up.
+    fn remove_bucket(&mut self, mut hole: usize) {
+        let mask = self.buckets.len() - 1;
+        let mut place = hole;
+        loop {
+            place = (place + 1) & mask;
+            let bucket = self.buckets[place];
+            if bucket.index == NONE {
+                break;
+            }
+            // May it lie in the hole: is that on the way from its home to where it is?
+            let distance_from_home = place.wrapping_sub(bucket.tag as usize) & mask;
+            let distance_from_hole = place.wrapping_sub(hole) & mask;
+            if distance_from_home >= distance_from_hole {
+                self.buckets[hole] = bucket;
+                hole = place;
+            }
+        }
+        self.buckets[hole] = EMPTY_BUCKET;
+    }
+
+    /// Makes sure that the table has room for one more.
+    fn grow_if_full(&mut self) {
+        if (self.count + 1) * 4 <= self.buckets.len() * 3 {
+            return;
+        }
+        let length = (self.buckets.len() * 2).max(16);
+        let buckets = std::mem::replace(&mut self.buckets, vec![EMPTY_BUCKET; length]);
+        for bucket in buckets {
+            if bucket.index != NONE {
+                self.add_bucket(bucket);
+            }
+        }
+        let fingerprints = std::mem::replace(&mut self.fingerprints, vec![0; length]);
+        for tag in fingerprints {
+            self.fingerprints[tag as usize & (length - 1)] = tag;
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "cache_tests.rs"]
+mod tests;

@@ -26,7 +26,7 @@ impl Random {
     /// A number in `0..n`, all equally likely (to within `n / 2^64`); 0 where `n` is 0.
     #[inline]
     pub fn uniform(&mut self, n: u64) -> u64 {
-        (u128::from(self.next_u64()) * u128::from(n) >> 64) as u64
+        ((u128::from(self.next_u64()) * u128::from(n)) >> 64) as u64
     }
 
     /// True once in `n` times on average; always where `n` is 0 or 1.

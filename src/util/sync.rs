@@ -354,13 +354,13 @@ mod tests {
                 let guard = published.with();
                 assert!(guard.number >= at_least, "{} after {at_least}", guard.number);
                 assert!(guard.intact.load(Ordering::Relaxed), "used after its drop");
-                if reader % 2 == 0 {
+                if reader.is_multiple_of(2) {
                     // Nested, and dropped in the other order.
                     let nested = published.with();
                     assert!(nested.number >= guard.number);
                     drop(guard);
                     assert!(nested.intact.load(Ordering::Relaxed), "used after its drop");
-                } else if reader % 3 == 0 {
+                } else if reader.is_multiple_of(3) {
                     kept = Some(guard.to_arc());
                 }
             }

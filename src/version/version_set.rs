@@ -5,6 +5,7 @@
 //! prepared.
 
 use super::builder::VersionBuilder;
+use super::file_metadata::FileMetaData;
 use super::version::Version;
 use super::version_edit::VersionEdit;
 use crate::error::{Error, Result};
@@ -28,6 +29,8 @@ pub struct PreparedEdit {
     pub edit: VersionEdit,
     /// The state behind it.
     pub version: Arc<Version>,
+    /// Files that are part of no level behind it.
+    pub removed_files: Vec<Arc<FileMetaData>>,
 }
 
 /// The counters a MANIFEST ends with.
@@ -122,7 +125,8 @@ impl VersionSet {
         edit.last_sequence = Some(last_sequence);
         let mut builder = VersionBuilder::new(self.current.clone());
         builder.apply(&edit)?;
-        Ok(PreparedEdit { version: Arc::new(builder.finish()?), edit })
+        let removed_files = builder.removed_files();
+        Ok(PreparedEdit { version: Arc::new(builder.finish()?), edit, removed_files })
     }
 
     /// The edit that describes the whole current state: what a new MANIFEST begins with.

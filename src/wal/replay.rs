@@ -20,14 +20,35 @@ use std::sync::Arc;
 /// How many pieces of damage a summary describes; the others are only counted.
 const MAX_DAMAGE_DESCRIBED: usize = 100;
 
+/// Where the first batch of a log must begin if nothing before it was lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Begins {
+    /// Nothing is known: the log stands alone, or damage before it was skipped.
+    #[default]
+    Anywhere,
+    /// At this sequence number: the log before, of which batches were replayed, ended just before it.
+    At(SequenceNumber),
+    /// At this sequence number or an earlier one: all before it is in tables.
+    AtOrBefore(SequenceNumber),
+}
+
+impl Begins {
+    fn allows(self, sequence: SequenceNumber) -> bool {
+        match self {
+            Begins::Anywhere => true,
+            Begins::At(expected) => sequence == expected,
+            Begins::AtOrBefore(latest) => sequence <= latest,
+        }
+    }
+}
+
 /// How a log is replayed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReplayOptions {
     /// The first damage is the error (paranoid_checks).
     pub strict: bool,
-    /// The last sequence number of the log before, where one was replayed before this: nothing is handed over
-    /// unless the first batch goes on with the next number.
-    pub follows: Option<SequenceNumber>,
+    /// Nothing is handed over unless the first batch begins there.
+    pub begins: Begins,
 }
 
 /// How a replay went.
@@ -66,7 +87,7 @@ pub fn replay(
     strict: bool,
     apply: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<ReplaySummary> {
-    replay_with(env, path, ReplayOptions { strict, follows: None }, apply)
+    replay_with(env, path, ReplayOptions { strict, begins: Begins::Anywhere }, apply)
 }
 
 /// As `replay`, with more to choose. Fails where the file can't be read, where `apply` does, and (strict) at
@@ -84,8 +105,11 @@ pub fn replay_with(
         reader,
         summary,
         strict: options.strict,
-        next_sequence: options.follows.map(|sequence| sequence.saturating_add(1)),
-        loss: options.follows.map(|_| Loss::BeforeThisLog),
+        next_sequence: match options.begins {
+            Begins::At(sequence) => Some(sequence),
+            _ => None,
+        },
+        loss: (options.begins != Begins::Anywhere).then_some(Loss::BeforeThisLog(options.begins)),
     };
     replay.run(apply)?;
     replay.summary.end_of_last_record = replay.reader.end_of_last_record();
@@ -95,8 +119,8 @@ pub fn replay_with(
 /// What may have been lost just before the next record.
 #[derive(Clone, Copy)]
 enum Loss {
-    /// The end of the log before this one.
-    BeforeThisLog,
+    /// The end of the log before this one, unless the first batch begins there.
+    BeforeThisLog(Begins),
     /// What was at this offset.
     Hole(u64),
 }
@@ -117,14 +141,14 @@ impl Replay<'_> {
         loop {
             let error = match self.reader.read_record(&mut record)? {
                 ReadOutcome::Record => match self.check(&record) {
-                    Ok((sequence, count)) => match self.loss.take() {
-                        Some(loss) if self.next_sequence != Some(sequence) => return self.stop(loss),
-                        _ => {
-                            apply(&record)?;
-                            self.applied(sequence, count);
-                            continue;
+                    Ok((sequence, count)) => {
+                        if let Some(loss) = self.loss.take().filter(|loss| self.shows(*loss, sequence)) {
+                            return self.stop(loss);
                         }
-                    },
+                        apply(&record)?;
+                        self.applied(sequence, count);
+                        continue;
+                    }
                     Err(error) => error,
                 },
                 ReadOutcome::Damage(damage) => damage.error,
@@ -141,6 +165,16 @@ impl Replay<'_> {
                 Some(loss @ Loss::Hole(_)) => return self.stop(loss),
                 _ => self.note(error)?,
             }
+            // What was damaged explains a gap; nothing can be said of what came before it.
+            self.loss = None;
+        }
+    }
+
+    /// Does a batch that begins at `sequence` show that something was lost?
+    fn shows(&self, loss: Loss, sequence: SequenceNumber) -> bool {
+        match loss {
+            Loss::Hole(_) => self.next_sequence != Some(sequence),
+            Loss::BeforeThisLog(begins) => !begins.allows(sequence),
         }
     }
 
@@ -183,7 +217,7 @@ impl Replay<'_> {
     fn stop(&mut self, loss: Loss) -> Result<()> {
         let (offset, reason) = match loss {
             Loss::Hole(offset) => (offset, "stopped at zeroed space"),
-            Loss::BeforeThisLog => (0, "stopped, since the end of the log before it was lost"),
+            Loss::BeforeThisLog(_) => (0, "stopped, since the end of the log before it was lost"),
         };
         self.summary.stopped_at = Some(offset);
         let what = format_args!("{reason} at offset {offset}: what follows was never synced");

@@ -49,7 +49,7 @@ fn lenient(file: &[u8]) -> (ReplaySummary, Vec<Vec<u8>>) {
 }
 
 fn strict(file: &[u8]) -> (Result<ReplaySummary>, Vec<Vec<u8>>) {
-    replayed(file, ReplayOptions { strict: true, follows: None })
+    replayed(file, ReplayOptions { strict: true, begins: Begins::Anywhere })
 }
 
 #[test]
@@ -167,18 +167,34 @@ fn records_behind_zeros_that_miss_nothing_are_good() {
 #[test]
 fn a_log_follows_the_one_before_only_without_a_gap() {
     let file = log(&[batch(5, 2, 10), batch(7, 1, 10)]);
-    for (follows, batches) in [(4, 2), (3, 0), (5, 0), (MAX_SEQUENCE, 0), (u64::MAX, 0)] {
+    for (begins, batches) in [
+        (Begins::At(5), 2),
+        (Begins::At(4), 0),
+        (Begins::At(6), 0),
+        (Begins::At(u64::MAX), 0),
+        (Begins::AtOrBefore(4), 0),
+        (Begins::AtOrBefore(5), 2),
+        (Begins::AtOrBefore(MAX_SEQUENCE), 2),
+    ] {
         for strict in [false, true] {
-            let (result, found) = replayed(&file, ReplayOptions { strict, follows: Some(follows) });
-            assert_eq!(found.len(), batches, "follows {follows}");
+            let (result, found) = replayed(&file, ReplayOptions { strict, begins });
+            assert_eq!(found.len(), batches, "{begins:?}");
             match result {
                 Ok(summary) => assert_eq!(summary.stopped_at.is_some(), batches == 0),
                 Err(error) => assert!(strict && batches == 0 && error.is_corruption()),
             }
         }
     }
+    // damage at the beginning explains the gap behind it
+    let mut damaged = file.clone();
+    damaged[10] ^= 1;
+    let options = ReplayOptions { strict: false, begins: Begins::At(5) };
+    let far = [damaged, log(&[batch(5, 1, 10)])];
+    for file in far {
+        assert_eq!(replayed(&file, options).0.unwrap().stopped_at, None);
+    }
     // an empty log follows everything
-    let (result, _) = replayed(b"", ReplayOptions { strict: true, follows: Some(9) });
+    let (result, _) = replayed(b"", ReplayOptions { strict: true, begins: Begins::At(9) });
     assert_eq!(result.unwrap().stopped_at, None);
 }
 

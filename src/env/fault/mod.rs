@@ -1,0 +1,217 @@
+//! An environment that fails on request, delays, holds and counts, around any other.
+//!
+//! What it does is said by rules, which are added and dropped at run time. A rule matches operations by kind and path, lets
+//! some pass, and then acts: it fails them, makes them late, holds them until they are released, or just counts.
+//!
+//! ```
+//! use std::path::Path;
+//! use terrace::env::fault::{FaultEnv, FaultKind, FaultRule};
+//! use terrace::env::mem::MemEnv;
+//! use terrace::env::{CreateMode, Env};
+//!
+//! let faults = FaultEnv::new(MemEnv::new().shared());
+//! let env = faults.shared(); // What the database is opened with.
+//!
+//! // Every operation once, to know how many there are; then the same again with the nth failing.
+//! let workload = || -> terrace::Result<()> {
+//!     let mut file = env.create_writable(Path::new("/file"), CreateMode::Truncate)?;
+//!     file.append(b"data")?;
+//!     file.sync()?;
+//!     file.close()
+//! };
+//! workload()?;
+//! for nth in 1..=faults.operations() {
+//!     let rule = faults.add(FaultRule::any().nth(nth).once().errno(libc::ENOSPC));
+//!     assert!(workload().is_err_and(|error| error.is_no_space()), "{:?}", rule.last_hit());
+//! } // Dropping the handle takes the rule away.
+//!
+//! // A disk that is full until it is not; a flush that is held while the test looks at what happens meanwhile.
+//! let full = faults.add(FaultRule::no_space());
+//! full.set_enabled(false);
+//! let held = faults.add(FaultRule::new([FaultKind::Create]).path_suffix(".ldb").hold());
+//! // ... held.wait_for_hits(1) ... held.release() ...
+//! # Ok::<(), terrace::Error>(())
+//! ```
+//!
+//! As with real files, a writable file that has failed stays failed, bytes before a failed sync are written but not
+//! durable, and a failed close has closed. Mappings are not passed on, so that every read is seen.
+//!
+//! Thread rule: everything may be called from any thread. Rules are tried in the order in which they were added, without
+//! a lock held while one waits.
+
+mod file;
+mod rule;
+#[cfg(test)]
+mod tests;
+
+pub use rule::{FaultHandle, FaultKind, FaultRule};
+
+use super::{
+    CreateMode, Env, FileLock, LogFileOptions, RandomAccessFile, ReadMode, SequentialFile, WritableFile,
+};
+use crate::error::Result;
+use file::{FaultRandomAccessFile, FaultSequentialFile, FaultWritableFile};
+use parking_lot::Mutex;
+use rule::{Failure, RuleState};
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// An environment around another. A handle: clones are the same environment.
+#[derive(Clone)]
+pub struct FaultEnv {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    inner: Arc<dyn Env>,
+    rules: Mutex<Vec<Arc<RuleState>>>,
+    counts: [AtomicU64; FaultKind::ALL.len()],
+}
+
+impl FaultEnv {
+    /// Passes everything on to `inner` until there are rules.
+    pub fn new(inner: Arc<dyn Env>) -> Self {
+        FaultEnv {
+            shared: Arc::new(Shared {
+                inner,
+                rules: Mutex::default(),
+                counts: [const { AtomicU64::new(0) }; FaultKind::ALL.len()],
+            }),
+        }
+    }
+
+    /// This environment as an `Env`.
+    pub fn shared(&self) -> Arc<dyn Env> {
+        Arc::new(self.clone())
+    }
+
+    /// Adds a rule, which counts from now on and holds until the handle is dropped.
+    pub fn add(&self, rule: FaultRule) -> FaultHandle {
+        let state = Arc::new(RuleState::new(rule));
+        let mut rules = self.shared.rules.lock();
+        rules.retain(|rule| !rule.is_removed());
+        rules.push(state.clone());
+        FaultHandle::new(state)
+    }
+
+    /// Operations of one kind so far, failed ones included.
+    pub fn count(&self, kind: FaultKind) -> u64 {
+        self.shared.counts[kind as usize].load(Ordering::SeqCst)
+    }
+
+    /// Operations of all kinds so far.
+    pub fn operations(&self) -> u64 {
+        FaultKind::ALL.iter().map(|&kind| self.count(kind)).sum()
+    }
+
+    /// Counts an operation and asks the rules; waits where one says so.
+    fn meet(&self, kind: FaultKind, path: &Path) -> Option<Failure> {
+        self.meet_either(kind, path, None)
+    }
+
+    fn meet_either(&self, kind: FaultKind, path: &Path, other: Option<&Path>) -> Option<Failure> {
+        self.shared.counts[kind as usize].fetch_add(1, Ordering::SeqCst);
+        let rules = self.shared.rules.lock().clone();
+        rules.iter().find_map(|rule| rule.meet(&*self.shared.inner, kind, path, other))
+    }
+
+    /// Runs an operation that has no halves.
+    fn run<T>(&self, kind: FaultKind, path: &Path, call: impl FnOnce(&dyn Env) -> Result<T>) -> Result<T> {
+        self.finish(self.meet(kind, path), path, call)
+    }
+
+    fn finish<T>(
+        &self,
+        failure: Option<Failure>,
+        path: &Path,
+        call: impl FnOnce(&dyn Env) -> Result<T>,
+    ) -> Result<T> {
+        match failure {
+            None => call(&*self.shared.inner),
+            Some(failure) => {
+                if failure.after {
+                    drop(call(&*self.shared.inner)?);
+                }
+                Err(failure.error(path))
+            }
+        }
+    }
+}
+
+impl Env for FaultEnv {
+    fn open_sequential(&self, path: &Path) -> Result<Box<dyn SequentialFile>> {
+        let file = self.run(FaultKind::Open, path, |env| env.open_sequential(path))?;
+        Ok(Box::new(FaultSequentialFile::new(self.clone(), path, file)))
+    }
+
+    fn open_random_access(&self, path: &Path, mode: ReadMode) -> Result<Arc<dyn RandomAccessFile>> {
+        let file = self.run(FaultKind::Open, path, |env| env.open_random_access(path, mode))?;
+        Ok(Arc::new(FaultRandomAccessFile::new(self.clone(), path, file)))
+    }
+
+    fn create_writable(&self, path: &Path, mode: CreateMode) -> Result<Box<dyn WritableFile>> {
+        let file = self.run(FaultKind::Create, path, |env| env.create_writable(path, mode))?;
+        Ok(Box::new(FaultWritableFile::new(self.clone(), path, file)))
+    }
+
+    fn create_log(&self, path: &Path, options: LogFileOptions) -> Result<Box<dyn WritableFile>> {
+        let file = self.run(FaultKind::Create, path, |env| env.create_log(path, options))?;
+        Ok(Box::new(FaultWritableFile::new(self.clone(), path, file)))
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.shared.inner.exists(path)
+    }
+
+    fn children(&self, dir: &Path) -> Result<Vec<OsString>> {
+        self.run(FaultKind::Children, dir, |env| env.children(dir))
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<()> {
+        self.run(FaultKind::Remove, path, |env| env.remove_file(path))
+    }
+
+    fn create_dir(&self, path: &Path) -> Result<()> {
+        self.run(FaultKind::CreateDir, path, |env| env.create_dir(path))
+    }
+
+    fn remove_dir(&self, path: &Path) -> Result<()> {
+        self.run(FaultKind::RemoveDir, path, |env| env.remove_dir(path))
+    }
+
+    fn file_size(&self, path: &Path) -> Result<u64> {
+        self.run(FaultKind::FileSize, path, |env| env.file_size(path))
+    }
+
+    /// A rule's path may be the old or the new name.
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        let failure = self.meet_either(FaultKind::Rename, from, Some(to));
+        self.finish(failure, from, |env| env.rename(from, to))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<()> {
+        self.run(FaultKind::SyncDir, dir, |env| env.sync_dir(dir))
+    }
+
+    fn lock_file(&self, path: &Path) -> Result<Box<dyn FileLock>> {
+        self.run(FaultKind::Lock, path, |env| env.lock_file(path))
+    }
+
+    fn now_micros(&self) -> u64 {
+        self.shared.inner.now_micros()
+    }
+
+    fn sleep_micros(&self, micros: u64) {
+        self.shared.inner.sleep_micros(micros);
+    }
+
+    /// A rule's path is the thread's name. A failure is always one before the thread starts.
+    fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> Result<std::thread::JoinHandle<()>> {
+        match self.meet(FaultKind::Spawn, Path::new(name)) {
+            Some(failure) => Err(failure.error(Path::new(name))),
+            None => self.shared.inner.spawn(name, body),
+        }
+    }
+}
