@@ -74,7 +74,7 @@ unsafe fn seek(iter: *mut leveldb_iterator_t, step: impl FnOnce(&mut DbIterator)
 /// # Safety
 /// As [`seek`].
 #[inline(always)]
-unsafe fn advance(iter: *mut leveldb_iterator_t, step: impl FnOnce(&mut DbIterator)) {
+pub(super) unsafe fn advance(iter: *mut leveldb_iterator_t, step: impl FnOnce(&mut DbIterator)) {
     // SAFETY: as the caller promises.
     let Some(handle) = (unsafe { handle::lend_mut(iter) }) else { return };
     if handle.trouble.is_some() {

@@ -28,7 +28,10 @@ impl leveldb_writebatch_t {
 /// # Safety
 /// `batch` is NULL or a batch that no other call uses now.
 #[inline(always)]
-unsafe fn change(batch: *mut leveldb_writebatch_t, body: impl FnOnce(&mut WriteBatch) -> Result<()>) {
+pub(super) unsafe fn change(
+    batch: *mut leveldb_writebatch_t,
+    body: impl FnOnce(&mut WriteBatch) -> Result<()>,
+) {
     // SAFETY: as the caller promises.
     let Some(handle) = (unsafe { handle::lend_mut(batch) }) else { return };
     if let Err(failure) = boundary::catch(|| body(&mut handle.batch)) {

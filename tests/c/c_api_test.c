@@ -390,19 +390,19 @@ static void test_a_full_buffer_becomes_a_table(void) {
     const char *path = scratch("buffer");
     leveldb_options_t *options = create_options();
     leveldb_t *db;
-    long table = 0;
+    long log_number;
 
     leveldb_options_set_write_buffer_size(options, 1 << 20);
     db = leveldb_open(options, path, &err);
     CHECK_NO_ERROR();
+    log_number = highest_number(path, ".log");
     write_megabyte(db); /* 840 kB of keys and values: full by the memtable's own overhead */
-    CHECK(highest_number(path, ".log") > 3);
+    CHECK(highest_number(path, ".log") > log_number);
     /* The table is there when the database is closed or has been opened again. */
     leveldb_close(db);
     db = leveldb_open(options, path, &err);
     CHECK_NO_ERROR();
-    table = highest_number(path, ".ldb");
-    CHECK(table > 0);
+    CHECK(highest_number(path, ".ldb") > 0);
     leveldb_options_destroy(options);
     close_and_destroy(db, path);
 }

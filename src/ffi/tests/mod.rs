@@ -3,6 +3,7 @@
 
 mod boundary;
 mod callbacks;
+mod defects;
 mod headers;
 mod options;
 
