@@ -16,8 +16,13 @@ export TERRACE_LIB
 export CARGO_PROFILE_TEST_OPT_LEVEL=2 CARGO_PROFILE_TEST_DEBUG=line-tables-only
 
 run_tests() {
-    cargo test --no-fail-fast -- "$@" || return 1
-    [ $# -gt 0 ] || CARGO_TARGET_DIR=$target/bench cargo test --locked --manifest-path tests/bench/Cargo.toml
+    failed=0
+    cargo test --no-fail-fast -- "$@" || failed=1
+    # With a filter, only what it was meant for.
+    if [ $# -eq 0 ]; then
+        CARGO_TARGET_DIR=$target/bench cargo test --locked --manifest-path tests/bench/Cargo.toml || failed=1
+    fi
+    return $failed
 }
 
 # A pipe has the status of its last command, so that of the tests goes through a file.

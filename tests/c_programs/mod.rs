@@ -55,6 +55,7 @@ fn run(program: &Path, arguments: &[&Path], valgrind: bool) -> String {
         Tool::new("valgrind", "valgrind")
             .args(["--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite,possible"])
             .args(["--show-leak-kinds=definite,possible", VALGRIND_FOUND])
+            .args([format!("--suppressions={}/tests/c_programs/valgrind.supp", repository().display())])
             .args([program])
     } else {
         Tool::new(program.to_str().expect("a path of a program"), "gcc")
