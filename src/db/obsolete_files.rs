@@ -1,8 +1,8 @@
 //! Removes files that the last durable MANIFEST does not need.
 //!
 //! At open the directory is listed once; from then on numbers are removed as the last version that has them goes (tables),
-//! or as an edit that makes them unneeded is durable (logs, MANIFESTs). Nothing is removed after close: the directory may be
-//! another process's by then.
+//! or as an edit that makes them unneeded is durable (logs, MANIFESTs). Nothing is removed once close has let the lock go: the
+//! directory may be another process's by then.
 
 use super::state::{DbInner, DbState};
 use crate::format::file_name::{self, FileType};
@@ -10,12 +10,9 @@ use std::collections::HashSet;
 use std::path::Path;
 
 impl DbInner {
-    /// Removes the tables that no version refers to any more.
+    /// Removes the tables that no version refers to any more. Not after the lock was let go.
     pub(super) fn remove_obsolete_tables(&self) {
         for number in self.obsolete.take() {
-            if self.is_closed() {
-                return;
-            }
             self.family.table_cache.evict(number);
             let path = file_name::table(&self.path, number);
             match self.env.remove_file(&path) {
@@ -79,10 +76,10 @@ impl DbInner {
 
     /// A file that can't be removed costs space, not data: it is logged, and tried again at the next open.
     fn note_removal(&self, path: &Path, result: crate::error::Result<()>) {
-        if let Err(error) = result {
-            if !error.is_not_found() {
-                self.info_log.log(format_args!("could not remove {}: {error}", path.display()));
-            }
+        if let Err(error) = result
+            && !error.is_not_found()
+        {
+            self.info_log.log(format_args!("could not remove {}: {error}", path.display()));
         }
     }
 }
