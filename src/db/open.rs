@@ -171,6 +171,8 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
     versions.commit(&prepared);
     let manifest = match manifest {
         Some(mut manifest) => {
+            // CURRENT names it, but perhaps not durably: the last life may have ended between the rename and the sync.
+            env.sync_dir(path)?;
             manifest.append(&prepared.edit)?;
             manifest
         }

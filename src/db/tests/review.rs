@@ -311,3 +311,33 @@ fn a_closed_database_leaves_no_table_that_it_does_not_need() {
         test.reopen();
     }
 }
+
+#[test]
+fn a_reused_manifest_is_the_current_one_after_a_crash_too() {
+    let mem = MemEnv::with_journal();
+    let options = Options { reuse_logs: true, mmap_wal: false, ..Options::default() };
+    let mut test = Faulty::on(mem.clone(), Options { reuse_logs: false, ..options.clone() });
+    test.put("a", "1").unwrap();
+    test.db().flush().unwrap();
+    test.close();
+    // The rename of CURRENT is done, and not known to be durable.
+    let rule = FaultRule::new([FaultKind::SyncDir]).nth(3);
+    let options = Options { reuse_logs: true, ..test.options.clone() };
+    for nth in 1..4 {
+        let fault = test.faults.add(rule.clone().nth(nth));
+        let opened = Db::open(&test.options, Path::new("/db"));
+        drop(fault);
+        drop(opened);
+        let db = Db::open(&options, Path::new("/db")).unwrap();
+        for seed in 0..50 {
+            let choice = crate::env::mem::CrashChoice::Random { seed, garbage: false };
+            let crashed = mem.crash_clone(choice);
+            let options = Options { env: crashed.shared(), ..options.clone() };
+            let after = Db::open(&options, Path::new("/db")).unwrap_or_else(|error| {
+                panic!("sync {nth}, seed {seed}: {error}");
+            });
+            assert!(after.get(&ReadOptions::default(), b"a").unwrap().is_some());
+        }
+        db.close().unwrap();
+    }
+}
