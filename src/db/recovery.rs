@@ -209,8 +209,9 @@ impl Replayer<'_> {
             }
             if summary.damage_count > 0 {
                 self.next_log_begins = Begins::Anywhere;
-            } else if summary.batches > 0 {
-                self.next_log_begins = Begins::At(self.last_sequence + 1);
+            } else if summary.last_sequence > 0 {
+                // Not `self.last_sequence`: LevelDB's MANIFEST may count entries of the next log already.
+                self.next_log_begins = Begins::At(summary.last_sequence + 1);
             }
             self.damage.extend(summary.damage);
         }
