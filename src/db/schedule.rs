@@ -253,9 +253,6 @@ impl DbInner {
         let is_job_error = outcome.is_err();
         let result = outcome.and_then(|edit| self.install(&mut state, |_| edit, |_| {}));
         state.running.remove(&compaction);
-        if is_manual {
-            self.end_manual_piece(&mut state, &result.as_ref().map(|_| ()).map_err(Clone::clone));
-        }
         match result {
             Ok(replaced) => {
                 self.clear_background_error(&mut state, Severity::Retrying);
@@ -264,10 +261,17 @@ impl DbInner {
                 drop(replaced);
                 drop(compaction);
                 self.compaction_waker.wake();
-                self.flush_waker.wake(); // removes the inputs
+                // Who waits for a manual compaction finds the space given back.
+                self.remove_obsolete_tables();
+                if is_manual {
+                    self.end_manual_piece(&mut self.state.lock(), &Ok(()));
+                }
                 Ok(())
             }
             Err(error) => {
+                if is_manual {
+                    self.end_manual_piece(&mut state, &Err(error.clone()));
+                }
                 if is_job_error && !self.is_closed() {
                     let fatal = self.options.paranoid_checks && error.is_corruption();
                     let severity = if fatal { Severity::UntilReopened } else { Severity::Retrying };
