@@ -141,7 +141,8 @@ impl DbInner {
                     edit
                 },
                 |state| {
-                    state.memtables.immutables.remove_oldest(flushed);
+                    // The caller holds the memtables, and drops them without the mutex.
+                    drop(state.memtables.immutables.remove_oldest(flushed));
                     let needed = state.versions.log_number;
                     unneeded_logs = self.take_unneeded_logs(state, needed);
                     self.min_log_number.store(needed, Ordering::Release);
@@ -287,10 +288,10 @@ impl DbInner {
     fn end_manual_piece(&self, state: &mut DbState, result: &Result<()>) {
         let Some(manual) = state.manual.front_mut() else { return };
         manual.is_running = false;
-        if result.is_err() || manual.is_last_piece {
-            if let Some(manual) = state.manual.pop_front() {
-                manual.reply.send(result.clone());
-            }
+        if (result.is_err() || manual.is_last_piece)
+            && let Some(manual) = state.manual.pop_front()
+        {
+            manual.reply.send(result.clone());
         }
     }
 }
