@@ -75,6 +75,7 @@ impl Db {
 impl DbInner {
     #[inline]
     fn write(&self, options: &WriteOptions, payload: Payload<'_>) -> Result<()> {
+        self.check_process()?;
         if !self.has_pending.load(Ordering::Relaxed) {
             if let Some(mut writer) = self.writer.try_lock() {
                 return self.write_alone(&mut writer, options.sync, payload);
