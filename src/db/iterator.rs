@@ -22,8 +22,8 @@ enum Direction {
     Backward,
 }
 
-/// A position in the user's view of the database. Used by one thread at a time; may outlive the database, and then every move ends
-/// with an error. Dropping it lets go of the files it holds.
+/// A position in the user's view of the database. Used by one thread at a time; may outlive the database, and be inherited by a
+/// child process; then every move ends with an error. Dropping it lets go of the files it holds.
 pub struct DbIterator {
     input: MergingIterator<ReadIterator>,
     comparator: InternalKeyComparator,
@@ -42,19 +42,26 @@ pub struct DbIterator {
 
 impl DbIterator {
     pub(super) fn new(db: &Arc<DbInner>, options: &ReadOptions) -> Self {
-        // The super version first, the sequence number after it: see `column_family/super_version.rs`.
-        let view = db.family.super_version.load();
-        let sequence = options.snapshot.unwrap_or_else(|| db.last_sequence.load(Ordering::Acquire));
+        let comparator = db.family.comparator.clone();
+        let (view, sequence, input) = if db.process.is_current() {
+            // The super version first, the sequence number after it: see `column_family/super_version.rs`.
+            let view = db.family.super_version.load();
+            let sequence = options.snapshot.unwrap_or_else(|| db.last_sequence.load(Ordering::Acquire));
+            let input = view.iter(&comparator, options.into());
+            (Some(view), sequence, input)
+        } else {
+            (None, 0, MergingIterator::new(comparator.clone(), Vec::new()))
+        };
         DbIterator {
-            input: view.iter(&db.family.comparator, options.into()),
-            comparator: db.family.comparator.clone(),
+            input,
+            comparator,
             sequence,
             valid: false,
             direction: Direction::Forward,
             saved_key: Vec::new(),
             saved_value: Vec::new(),
             error: None,
-            view: Some(view),
+            view,
             db: db.clone(),
         }
     }
@@ -159,7 +166,7 @@ impl DbIterator {
         self.find_previous_user_entry();
     }
 
-    /// Common to all seeks; false if the database is closed.
+    /// Common to all seeks; false if the database cannot be read.
     fn begin(&mut self, direction: Direction) -> bool {
         self.direction = direction;
         self.saved_key.clear();
@@ -169,15 +176,23 @@ impl DbIterator {
         !self.refused()
     }
 
-    /// Is the database closed? Then the iterator ends here, with an error.
+    /// Is the database closed, or its process another? Then the iterator ends here, with an error.
     #[inline]
     fn refused(&mut self) -> bool {
-        if self.db.is_closed() {
-            self.valid = false;
-            self.error.get_or_insert_with(|| self.db.closed_error());
-            return true;
+        let is_usable = self.db.process.is_current() && !self.db.is_closed();
+        if !is_usable {
+            self.refuse();
         }
-        false
+        !is_usable
+    }
+
+    #[cold]
+    fn refuse(&mut self) {
+        self.valid = false;
+        self.error.get_or_insert_with(|| match self.db.check_process() {
+            Ok(()) => self.db.closed_error(),
+            Err(error) => error,
+        });
     }
 
     /// From a backward position (before all versions of the key shown) to its first version.
@@ -270,6 +285,13 @@ impl DbIterator {
 
 impl Drop for DbIterator {
     fn drop(&mut self) {
+        if !self.db.process.is_current() {
+            // Nothing is let go of in a child: see `Db`'s drop.
+            let nothing = MergingIterator::new(self.comparator.clone(), Vec::new());
+            std::mem::forget(std::mem::replace(&mut self.input, nothing));
+            std::mem::forget((self.view.take(), self.db.clone()));
+            return;
+        }
         // Files that only this iterator kept are removed by the flush worker, not by the caller's thread.
         drop(self.view.take());
         let input =

@@ -12,8 +12,8 @@ use crate::compaction::job as compaction_job;
 use crate::compaction::picker::{self, ManualPick};
 use crate::error::{Error, Result};
 use crate::flush::job::{self as flush_job, JobContext};
+use crate::util::lock::MutexGuard;
 use crate::version::version_edit::VersionEdit;
-use parking_lot::MutexGuard;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 

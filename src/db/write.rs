@@ -74,6 +74,7 @@ impl Db {
 impl DbInner {
     #[inline]
     fn write(&self, options: &WriteOptions, payload: Payload<'_>) -> Result<()> {
+        self.check_process()?;
         if !self.has_pending.load(Ordering::Relaxed)
             && let Some(mut writer) = self.writer.try_lock()
         {

@@ -8,7 +8,7 @@ use crate::compression::Compression;
 use crate::env::{RandomAccessFile, WritableFile};
 use crate::error::Result;
 use crate::format::internal_key::{InternalKey, InternalKeyComparator, ValueType};
-use parking_lot::Mutex;
+use crate::util::lock::Mutex;
 use std::cmp::Ordering;
 use std::path::PathBuf;
 use std::sync::Arc;

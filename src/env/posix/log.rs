@@ -23,9 +23,10 @@
 
 use super::mapping::WriteMapping;
 use super::write::Poison;
-use super::{create_options, sys};
+use super::{create_options, fork, sys};
 use crate::env::{LogFileOptions, WritableFile};
 use crate::error::{Error, Result};
+use crate::util::fork::Generation;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
@@ -48,6 +49,7 @@ const SMALL_WRITE: usize = 4 << 10;
 /// Creates a log file, which must not exist.
 pub fn create(path: &Path, options: LogFileOptions) -> Result<Box<dyn WritableFile>> {
     let with_path = |error: io::Error| Error::from_os(path, &error);
+    fork::watch().map_err(with_path)?;
     // A shared writable mapping needs a descriptor that may read, too.
     let file = create_options().read(true).write(true).create_new(true).open(path).map_err(with_path)?;
     let mut log = LogFile {
@@ -57,7 +59,7 @@ pub fn create(path: &Path, options: LogFileOptions) -> Result<Box<dyn WritableFi
         region: None,
         staged: Vec::new(),
         poison: Poison::default(),
-        process: std::process::id(),
+        process: Generation::current(),
     };
     if options.mapped {
         log.region = log.file.as_ref().and_then(|file| Region::new(file, options.expected_size));
@@ -166,7 +168,7 @@ struct LogFile {
     /// Bytes that come before the next record (a block's trailer), and room to put a small record together.
     staged: Vec<u8>,
     poison: Poison,
-    process: u32,
+    process: Generation,
 }
 
 impl LogFile {
@@ -342,7 +344,7 @@ impl WritableFile for LogFile {
 impl Drop for LogFile {
     fn drop(&mut self) {
         // The parent of a fork goes on writing behind what its child thinks is the end.
-        if self.process == std::process::id() {
+        if self.process.is_current() {
             let _ = self.close();
         }
     }
@@ -362,7 +364,7 @@ mod tests {
             position: 0,
             staged: Vec::new(),
             poison: Poison::default(),
-            process: std::process::id(),
+            process: Generation::current(),
         })
     }
 
