@@ -118,6 +118,15 @@ void terrace_options_set_seek_compaction(leveldb_options_t *options,
                                          uint8_t seek_compaction);
 
 /*
+ * Give each table a filter of all its keys, 10 bits each, which spares almost every read of a table that lacks the key.
+ * Only with LevelDB's own comparator; LevelDB ignores it. Default: yes.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_whole_table_filter(leveldb_options_t *options,
+                                            uint8_t whole_table_filter);
+
+/*
  * Memtables, the one that is written to included, before a writer waits for a flush; at least 2. Default: 2.
  *
  * Requires: `options` is NULL or options that no other call uses now.
