@@ -13,6 +13,7 @@ use crate::format::internal_key::{
 use crate::iterator::InternalIterator;
 use crate::iterator::merging::MergingIterator;
 use crate::options::ReadOptions;
+use crate::util::fork::keep_for_ever;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -292,8 +293,8 @@ impl Drop for DbIterator {
         if !self.db.process.is_current() {
             // Nothing is let go of in a child: see `Db`'s drop.
             let nothing = MergingIterator::new(self.comparator.clone(), Vec::new());
-            std::mem::forget(std::mem::replace(&mut self.input, nothing));
-            std::mem::forget((self.view.take(), self.db.clone()));
+            let input = std::mem::replace(&mut self.input, nothing);
+            keep_for_ever((input, self.view.take(), self.db.clone()));
             return;
         }
         // Files that only this iterator kept are removed by the flush worker, not by the caller's thread.

@@ -34,6 +34,7 @@ pub use snapshot::Snapshot;
 
 use crate::error::Result;
 use crate::options::ReadOptions;
+use crate::util::fork::keep_for_ever;
 use state::DbInner;
 use std::path::Path;
 use std::sync::Arc;
@@ -122,7 +123,7 @@ impl Drop for Db {
         if !self.inner.process.is_current() {
             // A child lets go of nothing that its parent had: that would go through locks which may be held there for ever.
             // The memory is shared with the parent until one of them writes to it.
-            std::mem::forget(self.inner.clone());
+            keep_for_ever(self.inner.clone());
         }
     }
 }

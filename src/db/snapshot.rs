@@ -4,6 +4,7 @@
 //! sequence number under it, so that no job drops what a snapshot taken meanwhile could see.
 
 use super::state::DbInner;
+use crate::util::fork::keep_for_ever;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -71,7 +72,7 @@ impl Snapshot {
 impl Drop for Snapshot {
     fn drop(&mut self) {
         if !self.db.process.is_current() {
-            std::mem::forget(self.db.clone()); // see `Db`'s drop
+            keep_for_ever(self.db.clone()); // see `Db`'s drop
             return;
         }
         if self.db.snapshots.lock().release(self.sequence) && !self.db.is_closed() {

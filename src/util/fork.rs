@@ -10,7 +10,8 @@
 //!
 //! Thread rule: any thread.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 static CURRENT: AtomicU32 = AtomicU32::new(0);
 
@@ -41,4 +42,21 @@ impl Generation {
     pub fn begin_next() {
         CURRENT.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// What this process never drops: a link of a list.
+struct Kept<T> {
+    _value: T,
+    next: AtomicPtr<()>,
+}
+
+/// Never drops `value`, which the process has inherited, and whose drop would touch what must not be touched. Unlike what is
+/// forgotten, it stays where a leak checker finds it.
+#[cold]
+pub fn keep_for_ever<T: Send + 'static>(value: T) {
+    static LAST: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+    let kept: &'static Kept<T> =
+        Box::leak(Box::new(Kept { _value: value, next: AtomicPtr::new(ptr::null_mut()) }));
+    let next = LAST.swap(ptr::from_ref(kept).cast_mut().cast(), Ordering::AcqRel);
+    kept.next.store(next, Ordering::Release);
 }

@@ -71,7 +71,14 @@ pub fn keep(descriptor: RawFd) {
 
 /// A value that every process has for itself, as a static: the first use in a child starts a new one. The parent's stays where
 /// it is, whatever its threads were doing with it.
-pub struct PerProcess<T: 'static>(AtomicPtr<(Generation, T)>);
+pub struct PerProcess<T: 'static>(AtomicPtr<OneProcess<T>>);
+
+struct OneProcess<T> {
+    generation: Generation,
+    value: T,
+    /// The parent's, so that leak checkers find it.
+    _inherited: AtomicPtr<OneProcess<T>>,
+}
 
 impl<T: Default + Send + Sync> PerProcess<T> {
     /// None yet.
@@ -87,13 +94,14 @@ impl<T: Default + Send + Sync> PerProcess<T> {
         loop {
             // SAFETY: null, or a value that was leaked below before its address was stored with release order.
             match unsafe { known.as_ref() } {
-                Some((of, value)) if *of == generation => return value,
+                Some(one) if one.generation == generation => return &one.value,
                 _ => {}
             }
-            let new = Box::into_raw(Box::new((generation, T::default())));
+            let (value, _inherited) = (T::default(), AtomicPtr::new(known));
+            let new = Box::into_raw(Box::new(OneProcess { generation, value, _inherited }));
             match self.0.compare_exchange(known, new, Ordering::AcqRel, Ordering::Acquire) {
                 // SAFETY: leaked above, and never freed, since it has become the one in use.
-                Ok(_) => return unsafe { &(*new).1 },
+                Ok(_) => return unsafe { &(*new).value },
                 Err(other) => {
                     // SAFETY: made above, and nobody has seen it.
                     drop(unsafe { Box::from_raw(new) });
