@@ -42,6 +42,12 @@ pub struct BackgroundError {
 }
 
 impl BackgroundError {
+    /// One that nothing done in this process ends.
+    pub(super) fn for_ever(error: Error) -> Self {
+        let retry_at = Instant::now();
+        BackgroundError { error, severity: Severity::UntilReopened, since_micros: 0, retries: 0, retry_at }
+    }
+
     /// Will background work be tried again?
     pub fn is_retried(&self) -> bool {
         self.severity < Severity::UntilReopened

@@ -25,9 +25,10 @@
 //! Thread rule: everything may be called from any thread at any time. One shard is locked at a time, never while a
 //! value is dropped.
 
+use crate::util::fork::Generation;
 use crate::util::hash;
+use crate::util::lock::Mutex;
 use crate::util::sync::CachePadded;
-use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -54,6 +55,7 @@ pub struct CacheKey {
 /// A sharded, scan-resistant cache bounded by the sum of its entries' charges.
 pub struct Cache<V> {
     capacity: usize,
+    process: Generation,
     /// The charges of all shards, and of insertions under way.
     total_charge: CachePadded<AtomicUsize>,
     next_id: AtomicU64,
@@ -82,6 +84,7 @@ impl<V: Clone> Cache<V> {
         };
         Cache {
             capacity,
+            process: Generation::current(),
             total_charge: CachePadded::new(AtomicUsize::new(0)),
             next_id: AtomicU64::new(1),
             shards: (0..shards).map(new_shard).collect(),
@@ -91,6 +94,11 @@ impl<V: Clone> Cache<V> {
     /// The most that charges may sum up to.
     pub fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// Was it made by this process, and not inherited from the parent? Else a shard may be locked for ever.
+    pub fn is_of_this_process(&self) -> bool {
+        self.process.is_current()
     }
 
     /// A number no other user of this cache has.
