@@ -1,6 +1,7 @@
 //! Behaviours of a whole database that no lower floor can show.
 
 mod basics;
+mod repair_order;
 mod review;
 
 use crate::db::{Db, DbIterator, destroy};

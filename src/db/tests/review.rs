@@ -14,19 +14,19 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A database in memory under an environment that fails on request.
-struct Faulty {
-    faults: FaultEnv,
-    mem: MemEnv,
-    options: Options,
+pub(super) struct Faulty {
+    pub faults: FaultEnv,
+    pub mem: MemEnv,
+    pub options: Options,
     db: Option<Arc<Db>>,
 }
 
 impl Faulty {
-    fn new(options: Options) -> Self {
+    pub fn new(options: Options) -> Self {
         Self::on(MemEnv::new(), options)
     }
 
-    fn on(mem: MemEnv, options: Options) -> Self {
+    pub fn on(mem: MemEnv, options: Options) -> Self {
         let faults = FaultEnv::new(mem.shared());
         let options = Options {
             env: faults.shared(),
@@ -39,47 +39,47 @@ impl Faulty {
         faulty
     }
 
-    fn reopen(&mut self) {
+    pub fn reopen(&mut self) {
         self.close();
         self.db = Some(Arc::new(Db::open(&self.options, Path::new("/db")).expect("open")));
     }
 
-    fn close(&mut self) {
+    pub fn close(&mut self) {
         if let Some(db) = self.db.take() {
             drop(Arc::into_inner(db).expect("nobody else uses the database").close());
         }
     }
 
-    fn db(&self) -> &Arc<Db> {
+    pub fn db(&self) -> &Arc<Db> {
         self.db.as_ref().expect("an open database")
     }
 
-    fn put(&self, key: &str, value: &str) -> Result<()> {
+    pub fn put(&self, key: &str, value: &str) -> Result<()> {
         self.db().put(&WriteOptions::default(), key.as_bytes(), value.as_bytes())
     }
 
-    fn get(&self, key: &str) -> Option<String> {
+    pub fn get(&self, key: &str) -> Option<String> {
         let value = self.db().get(&ReadOptions::default(), key.as_bytes()).expect("get");
         value.map(|value| String::from_utf8(value).expect("text"))
     }
 
     /// A table whose keys are all over the key space, at the level where it falls.
-    fn add_table(&self, value: &str) {
+    pub fn add_table(&self, value: &str) {
         self.put("a", value).expect("put");
         self.put("z", value).expect("put");
         self.db().flush().expect("flush");
     }
 
-    fn tables_on_disk(&self) -> usize {
+    pub fn tables_on_disk(&self) -> usize {
         self.mem.files().iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "ldb")).count()
     }
 
-    fn live_tables(&self) -> usize {
+    pub fn live_tables(&self) -> usize {
         let state = self.db().inner.state.lock();
         state.versions.current().levels.iter().map(|level| level.len()).sum()
     }
 
-    fn level0_files(&self) -> usize {
+    pub fn level0_files(&self) -> usize {
         self.db().inner.state.lock().versions.current().num_files(0)
     }
 }
