@@ -48,6 +48,10 @@ pub struct Options {
     /// Compact tables that many reads had to look into in vain, as LevelDB does. Default: no; on modern disks it rewrites
     /// databases under read load.
     pub seek_compaction: bool,
+    /// Milliseconds without a write after which files of level 0 that overlap are merged, though they are fewer than the
+    /// trigger: a database at rest is read faster. They cost a write load with pauses up to 3% more bytes written; 0: never.
+    /// Default: 1000.
+    pub idle_compaction_millis: u64,
     /// Memtables, the active one included, before a writer waits for a flush; at least 2. Default: 2, as in LevelDB.
     pub max_write_buffer_number: usize,
     /// Level-0 files at which a compaction starts. Default: 4.
@@ -86,6 +90,7 @@ impl Default for Options {
             whole_table_filter: true,
             reuse_logs: false,
             seek_compaction: false,
+            idle_compaction_millis: 1000,
             max_write_buffer_number: 2,
             level0_file_num_compaction_trigger: 4,
             level0_slowdown_writes_trigger: 8,

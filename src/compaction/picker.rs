@@ -151,6 +151,27 @@ pub fn pick_seek(
     inputs::complete(version, options, CompactionReason::Seek, level, std::slice::from_ref(file))
 }
 
+/// Files of level 0 below the trigger that overlap: each read looks into one after the other, for as long as nobody writes.
+/// None where level 1 would have to be rewritten for a trifle.
+pub fn pick_idle(version: &Arc<Version>, options: &PickerOptions<'_>) -> Option<Compaction> {
+    const MAX_REWRITTEN_FACTOR: u64 = 8;
+    version.levels[0].iter().rev().find_map(|oldest| {
+        let seeds = std::slice::from_ref(oldest);
+        inputs::complete(version, options, CompactionReason::Idle, 0, seeds).filter(|compaction| {
+            let [merged, rewritten] = &compaction.inputs;
+            let most = inputs::total_bytes(merged).saturating_mul(MAX_REWRITTEN_FACTOR);
+            merged.len() > 1 && inputs::total_bytes(rewritten) <= most
+        })
+    })
+}
+
+/// The sequence that the oldest snapshot must reach for another file full of deletions to be due; `None`: there is none.
+pub fn next_droppable_deletions(version: &Version, options: &PickerOptions<'_>) -> Option<SequenceNumber> {
+    let files = version.levels.iter().flatten();
+    let newest = files.filter_map(|file| inputs::newest_of_many_deletions(file));
+    newest.filter(|&newest| newest > options.oldest_snapshot).min()
+}
+
 /// What a manual compaction of a range at one level does next.
 pub enum ManualPick {
     /// Nothing of the level overlaps the range: done.

@@ -2,11 +2,12 @@
 //!
 //! `state` says what a database is made of and in which order its locks are taken. Writes: `write`, `write_group`,
 //! `write_stall`. Reads: `get`, `iterator`, `snapshot`. Background: `schedule`, `install`, `background_error`,
-//! `resume`, `manual_compaction`, `obsolete_files`. Life: `open`, `recovery`, `destroy`, `repair`, and `close` here.
+//! `resume`, `manual_compaction`, `idle_compaction`, `obsolete_files`. Life: `open`, `recovery`, `destroy`, `repair`, and `close` here.
 
 mod background_error;
 mod destroy;
 mod get;
+mod idle_compaction;
 mod install;
 mod iterator;
 mod manual_compaction;

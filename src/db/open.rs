@@ -5,6 +5,7 @@
 
 use super::Db;
 use super::background_error::Failures;
+use super::idle_compaction::Idle;
 use super::install::manifest_limit;
 use super::recovery::{self, Recovered};
 use super::snapshot::SnapshotList;
@@ -25,7 +26,7 @@ use crate::table::cache::TableCache;
 use crate::util::cache::BlockCache;
 use crate::util::fork::Generation;
 use crate::util::lock::{Condvar, Mutex};
-use crate::util::sync::Published;
+use crate::util::sync::{CachePadded, Published};
 use crate::version::manifest::{self, ManifestError, ManifestWriter};
 use crate::version::version_edit::VersionEdit;
 use crate::wal::writer::WalWriter;
@@ -206,19 +207,20 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
         env,
         info_log,
         family: ColumnFamily { comparator, table_cache, super_version },
-        last_sequence: AtomicU64::new(last_sequence),
+        last_sequence: CachePadded::new(AtomicU64::new(last_sequence)),
         next_file_number: AtomicU64::new(next_file_number),
         min_log_number: AtomicU64::new(log_number),
         attention: AtomicU32::new(0),
+        deletions_wait_for: AtomicU64::new(u64::MAX),
         closed: AtomicBool::new(false),
         process: Generation::current(),
-        writer: Mutex::new(WriterState {
+        writer: CachePadded::new(Mutex::new(WriterState {
             wal: Some(wal),
             memtable,
             last_sequence,
             record: Vec::new(),
             spare: Vec::new(),
-        }),
+        })),
         pending: Mutex::new(Pending::new(Vec::new())),
         has_pending: AtomicBool::new(false),
         snapshots: Mutex::new(SnapshotList::default()),
@@ -233,6 +235,7 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
             flushed_sequence,
             running: RunningCompactions::new(),
             manual: Default::default(),
+            idle: Idle::default(),
             seek_candidate: None,
             failures: Failures::default(),
             log_lines: Vec::new(),

@@ -7,7 +7,7 @@
 use super::background_error::{BackgroundError, Severity};
 use super::state::{DbInner, DbState};
 use crate::background::worker::Next;
-use crate::compaction::compaction::Compaction;
+use crate::compaction::compaction::{Compaction, CompactionReason};
 use crate::compaction::job as compaction_job;
 use crate::compaction::picker::{self, ManualPick};
 use crate::error::{Error, Result};
@@ -16,6 +16,7 @@ use crate::util::lock::MutexGuard;
 use crate::version::version_edit::VersionEdit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 impl DbInner {
     /// A step of the flush worker.
@@ -102,7 +103,9 @@ impl DbInner {
                     return Next::Wait;
                 }
             }
-            let Some((compaction, is_manual)) = self.pick(&mut state) else {
+            let picked = self.pick(&mut state);
+            let at_rest = || self.pick_idle(&mut state, Instant::now()).map(|compaction| (compaction, false));
+            let Some((compaction, is_manual)) = picked.or_else(at_rest) else {
                 return self.wait_for_work(&mut state);
             };
             // Succeeds, or is due again later.
@@ -119,7 +122,13 @@ impl DbInner {
         if state.running.is_empty() {
             self.compaction_succeeded(state, None);
         }
-        Next::Wait
+        let options = self.picker_options(&state.running);
+        let wait_for = picker::next_droppable_deletions(state.versions.current(), &options);
+        self.deletions_wait_for.store(wait_for.unwrap_or(u64::MAX), Ordering::SeqCst);
+        if wait_for.is_some_and(|sequence| self.oldest_snapshot() >= sequence) {
+            return Next::Again; // the snapshot went before it could know that it was waited for
+        }
+        self.time_to_idle_compaction(state).map_or(Next::Wait, Next::WaitAtMost)
     }
 
     /// Ends a worker of a closed database; the next one of its kind may still sleep.
@@ -296,6 +305,9 @@ impl DbInner {
                 stats.micros += outcome.micros;
                 stats.bytes_read += outcome.bytes_read;
                 stats.bytes_written += outcome.bytes_written;
+                if compaction.reason == CompactionReason::Idle {
+                    state.idle.bytes_written += outcome.bytes_written;
+                }
                 Ok(outcome.edit)
             })
         };

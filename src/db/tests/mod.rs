@@ -2,6 +2,7 @@
 
 mod basics;
 mod repair_order;
+mod rest;
 mod review;
 
 use crate::db::{Db, DbIterator, destroy};

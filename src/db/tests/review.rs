@@ -85,14 +85,14 @@ impl Faulty {
 }
 
 /// What `call` returns, unless it takes for ever.
-fn returns<R: Send + 'static>(what: &str, call: impl FnOnce() -> R + Send + 'static) -> R {
+pub(super) fn returns<R: Send + 'static>(what: &str, call: impl FnOnce() -> R + Send + 'static) -> R {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || sender.send(call()));
     receiver.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{what} does not return"))
 }
 
 /// Waits for what happens on another thread.
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "never: {what}");
