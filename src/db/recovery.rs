@@ -221,7 +221,9 @@ impl Replayer<'_> {
             let (files_before, begins_after) = (self.new_files.len(), self.last_sequence);
             let summary = self.replay_one(number)?;
             if may_reuse && summary.is_clean() && self.new_files.len() == files_before {
-                return Ok(Some((number, summary.file_size, begins_after)));
+                // Behind a damaged log it may begin with a gap, which must not look like a loss the next time.
+                let before_first = summary.first_sequence.map_or(0, |first| first.saturating_sub(1));
+                return Ok(Some((number, summary.file_size, begins_after.max(before_first))));
             }
             if summary.stopped_at.is_some() {
                 self.damage.extend(summary.damage);
