@@ -1,6 +1,7 @@
 //! Behaviours of a whole database that no lower floor can show.
 
 mod basics;
+mod lost_and_damaged;
 
 use crate::db::{Db, DbIterator, destroy};
 use crate::error::Result;
