@@ -7,6 +7,7 @@ mod support;
 
 mod c_programs;
 mod differential;
+mod disk_full;
 mod drop_in;
 mod exchange;
 mod kill;

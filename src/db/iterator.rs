@@ -93,8 +93,9 @@ impl DbIterator {
         }
     }
 
-    /// The first error since the last seek. An iterator that met damage is not valid: a scan that ends is complete only if
-    /// this is `Ok`.
+    /// The first error since the last seek: a scan that ends is complete only if this is `Ok`. With `paranoid_checks`, and at an
+    /// I/O error, the iterator ends there. Without, it passes over damaged blocks and goes on, as LevelDB does: it may then be
+    /// valid while this is an error, and show an old value of a key whose newest was in the damage.
     pub fn status(&self) -> Result<()> {
         match &self.error {
             Some(error) => Err(error.clone()),
@@ -202,6 +203,9 @@ impl DbIterator {
         if self.input.valid() {
             self.input.next();
         } else {
+            if let Err(damage) = self.input.status() {
+                self.error.get_or_insert(damage); // the seek forgets it
+            }
             self.input.seek_to_first();
         }
         // `saved_key` is the key shown: all of its versions are skipped.
@@ -268,8 +272,8 @@ impl DbIterator {
             }
             self.input.prev();
         }
-        // An input that ended on damage has not shown every version of the key.
-        self.valid = is_live && (self.input.valid() || self.input.status().is_ok());
+        // An input that was cut short has not shown every version of the key.
+        self.valid = is_live && !self.input.was_cut_short();
         if !self.valid {
             self.saved_key.clear();
             self.saved_value.clear();

@@ -40,6 +40,7 @@
 // own, so that the tests of the core are tests of every binding. `handle` is the only file that turns boxes into
 // pointers and back, `boundary` the only one that catches panics, `bytes` the only one that makes slices of pointers.
 
+pub mod background_error;
 mod boundary;
 mod bytes;
 mod handle;

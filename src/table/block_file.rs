@@ -56,6 +56,12 @@ impl BlockFile {
         (trailer[0] == TYPE_RAW).then_some(contents)
     }
 
+    /// These bytes, if they are in a mapping.
+    #[inline]
+    pub fn bytes_in_mapping(&self, offset: usize, length: usize) -> Option<&[u8]> {
+        self.file.mapping()?.get(offset..)?.get(..length)
+    }
+
     /// Verifies the checksum of a block in a mapping.
     #[inline(never)]
     pub fn verify_in_mapping(&self, handle: BlockHandle) -> Result<()> {

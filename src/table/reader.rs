@@ -15,6 +15,7 @@ use super::footer::{BLOCK_TRAILER_SIZE, BadFooter, BlockHandle, FOOTER_SIZE, Foo
 use super::index::Index;
 use super::iterator::TableIterator;
 use super::properties::{PROPERTIES_BLOCK, TableProperties};
+use super::whole_table_filter::{self, BITS_PER_KEY, KeyHash, LoadedLines, WHOLE_TABLE_FILTER_BLOCK};
 use super::{TableOptions, TableReadOptions, block_file::BlockFile};
 use crate::env::RandomAccessFile;
 use crate::error::{Error, Result};
@@ -47,11 +48,18 @@ pub struct Table {
     index: Index,
     /// What is wrong with the index.
     damage: Option<Error>,
+    whole_table_filter: Option<WholeTableFilter>,
     filter: Option<Filter>,
     properties: Option<TableProperties>,
     /// This table's name in the block cache.
     cache_id: u64,
     verified: VerifiedBlocks,
+}
+
+/// The lines of the whole-table filter.
+enum WholeTableFilter {
+    InMapping { offset: usize, length: usize },
+    Loaded(LoadedLines),
 }
 
 struct Filter {
@@ -87,6 +95,7 @@ impl Table {
             verified: VerifiedBlocks::new(index.len()),
             cache_id: options.block_cache.as_ref().map_or(0, |cache| cache.new_id()),
             properties: None,
+            whole_table_filter: None,
             filter: None,
             damage,
             index,
@@ -107,6 +116,21 @@ impl Table {
         internal_key: &[u8],
         found: impl FnOnce(&[u8], &[u8]) -> R,
     ) -> Result<TableGet<R>> {
+        self.get_hashed(read, internal_key, KeyHash::of(user_key(internal_key)), found)
+    }
+
+    /// As `get`, for a key whose hash is known (one look-up asks several tables).
+    #[inline]
+    pub fn get_hashed<R>(
+        &self,
+        read: TableReadOptions,
+        internal_key: &[u8],
+        hash: KeyHash,
+        found: impl FnOnce(&[u8], &[u8]) -> R,
+    ) -> Result<TableGet<R>> {
+        if !self.may_have(hash) {
+            return self.missing(false);
+        }
         let ordinal = self.index.find(&self.options.comparator, internal_key);
         if ordinal == self.index.len() {
             return self.missing(false);
@@ -158,7 +182,12 @@ impl Table {
             Some(Filter { contents: Contents::Loaded(bytes), .. }) => bytes.len(),
             _ => 0,
         };
-        size_of::<Table>() + self.index.memory_usage() + self.verified.words.len() * 8 + filter
+        let whole_table_filter = match &self.whole_table_filter {
+            Some(WholeTableFilter::Loaded(lines)) => lines.memory_usage(),
+            _ => 0,
+        };
+        let blocks = self.index.memory_usage() + self.verified.words.len() * 8;
+        size_of::<Table>() + blocks + filter + whole_table_filter
     }
 
     pub(super) fn options(&self) -> &TableOptions {
@@ -222,6 +251,19 @@ impl Table {
         }
     }
 
+    /// May the table have a key with this hash?
+    #[inline]
+    fn may_have(&self, hash: KeyHash) -> bool {
+        match &self.whole_table_filter {
+            None => true,
+            Some(WholeTableFilter::Loaded(lines)) => lines.may_match(hash),
+            Some(WholeTableFilter::InMapping { offset, length }) => {
+                let lines = self.file.bytes_in_mapping(*offset, *length);
+                lines.is_none_or(|lines| whole_table_filter::may_match(lines, hash))
+            }
+        }
+    }
+
     #[inline]
     fn filter_may_match(&self, filter: &Filter, handle: BlockHandle, internal_key: &[u8]) -> bool {
         let contents = match &filter.contents {
@@ -235,34 +277,61 @@ impl Table {
         }
     }
 
-    /// Takes filter and properties from where the metaindex says they are. A damaged block of those is done without.
+    /// Takes filters and properties from where the metaindex says they are. A damaged block of those is done without.
     fn read_meta_blocks(&mut self, metaindex: BlockHandle) -> Result<()> {
         let bytes = self.file.load(metaindex, true)?;
         let bad = |bad| self.file.bad_block(metaindex, bad);
         let filter_name =
             self.options.filter_policy.as_ref().map(|policy| [b"filter.", policy.name().as_slice()].concat());
-        let (mut filter, mut properties) = (None, None);
+        let (mut filter, mut whole_table_filter, mut properties) = (None, None, None);
         let mut entries = Block::parse(&bytes).map_err(bad)?.entries();
         while let Some((name, mut value)) = entries.next().map_err(bad)? {
             if name == PROPERTIES_BLOCK {
                 properties = BlockHandle::decode(&mut value);
+            } else if name == WHOLE_TABLE_FILTER_BLOCK && self.options.has_whole_table_filter() {
+                whole_table_filter = BlockHandle::decode(&mut value);
             } else if Some(name) == filter_name.as_deref() {
                 filter = BlockHandle::decode(&mut value);
             }
         }
-        let properties = match properties.map(|handle| self.file.load(handle, true)).transpose() {
-            Ok(bytes) => bytes.and_then(|bytes| TableProperties::decode(&bytes)),
-            Err(error) if self.options.paranoid_checks || !error.is_corruption() => return Err(error),
-            Err(_) => None,
-        };
-        let filter = match filter.map(|handle| self.read_filter(handle)).transpose() {
-            Ok(filter) => filter.flatten(),
-            Err(error) if self.options.paranoid_checks || !error.is_corruption() => return Err(error),
-            Err(_) => None,
-        };
+        let properties = self.read_if_sound(properties, |handle| {
+            Ok(TableProperties::decode(&self.file.load(handle, true)?))
+        })?;
+        let whole_table_filter =
+            self.read_if_sound(whole_table_filter, |handle| self.read_whole_table_filter(handle))?;
+        let mut filter = self.read_if_sound(filter, |handle| self.read_filter(handle))?;
+        if whole_table_filter.is_some() {
+            filter = filter.filter(|filter| filter.policy.is_finer_than(BITS_PER_KEY));
+        }
         self.properties = properties;
         self.filter = filter;
+        self.whole_table_filter = whole_table_filter;
         Ok(())
+    }
+
+    /// What `read` makes of a meta block; `None` where there is none, or, unless `paranoid_checks` is set, a damaged one.
+    fn read_if_sound<T>(
+        &self,
+        handle: Option<BlockHandle>,
+        read: impl FnOnce(BlockHandle) -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        match handle.map(read).transpose() {
+            Err(error) if self.options.paranoid_checks || !error.is_corruption() => Err(error),
+            result => Ok(result.ok().flatten().flatten()),
+        }
+    }
+
+    fn read_whole_table_filter(&self, handle: BlockHandle) -> Result<Option<WholeTableFilter>> {
+        let bytes = self.file.load(handle, true)?;
+        let Some(lines) = whole_table_filter::lines(&bytes) else { return Ok(None) };
+        Ok(Some(match bytes {
+            // Within a mapping, which is as long as a usize can say.
+            BlockBytes::InPlace(_) => WholeTableFilter::InMapping {
+                offset: handle.offset as usize + lines.start,
+                length: lines.len(),
+            },
+            BlockBytes::Loaded(bytes) => WholeTableFilter::Loaded(LoadedLines::copy_of(&bytes[lines])),
+        }))
     }
 
     fn read_filter(&self, handle: BlockHandle) -> Result<Option<Filter>> {

@@ -117,6 +117,7 @@ pub fn options() -> TableOptions {
     TableOptions {
         comparator: InternalKeyComparator::new(bytewise()),
         filter_policy: None,
+        whole_table_filter: false,
         block_cache: None,
         block_size: 4096,
         block_restart_interval: 16,

@@ -39,6 +39,8 @@ const POPULATE_UNIT: u64 = 32 << 10;
 const MAX_POPULATE_AHEAD: u64 = 128 << 10;
 /// Space allocated at once, at most.
 const MAX_ALLOCATION: u64 = 4 << 20;
+/// Allocated at first: an idle database takes no more.
+const FIRST_ALLOCATION: u64 = 128 << 10;
 /// Payloads from this size on go by `pwrite`.
 const LARGE_PAYLOAD: usize = 4 << 10;
 /// Records up to this size are copied together for one `pwrite`; above it a `pwritev` is cheaper than the copy.
@@ -82,7 +84,7 @@ struct Region {
     allocated: u64,
     /// How far ahead of the writer to populate: doubled while no sync comes, 0 after one (a page at a time then).
     ahead: u64,
-    /// Bytes to allocate at once.
+    /// Bytes to allocate at once, once there are as many.
     step: u64,
 }
 
@@ -95,14 +97,15 @@ impl Region {
             return None;
         }
         let step = round_up(expected_size.min(MAX_ALLOCATION), POPULATE_UNIT) + POPULATE_UNIT;
-        sys::allocate(file, 0, step).ok()?;
-        let window = WriteMapping::new(file, 0, step).ok()?;
+        let first = step.min(FIRST_ALLOCATION);
+        sys::allocate(file, 0, first).ok()?;
+        let window = WriteMapping::new(file, 0, first).ok()?;
         window.populate(0, POPULATE_UNIT as usize).ok()?;
         Some(Region {
             window,
             window_start: 0,
             populated: POPULATE_UNIT,
-            allocated: step,
+            allocated: first,
             ahead: POPULATE_UNIT,
             step,
         })
@@ -133,7 +136,8 @@ impl Region {
 
     /// Makes what lies before `end` allocated, and mapped from `position` on.
     fn allocate(&mut self, file: &File, position: u64, end: u64) -> io::Result<()> {
-        let more = round_up(end.saturating_sub(self.allocated), self.step);
+        // As much again as there is: few calls for a long log, little space for a short one.
+        let more = round_up(end.saturating_sub(self.allocated), self.allocated.min(self.step));
         sys::allocate(file, self.allocated, more)?;
         self.allocated += more;
         let start = position & !(sys::page_size() - 1);

@@ -1,19 +1,8 @@
-//! The locks of this crate: a mutex, a condition variable and a readers-writer lock, those of the standard library.
-//!
-//! They are words of memory and nothing else. The locks of other crates keep the threads that wait in a table of the process, and
-//! a process that is forked while a thread is in that table has a child that waits for it for ever, whatever it locks; with
-//! these, a child is safe as long as it touches no lock of its parent's. Differences from the standard library's:
-//! - a panic does not poison: who guards an invariant says so itself;
-//! - a guard stays where it is while it waits or is let go of for a time, so that it can be lent (`&mut MutexGuard`);
-//! - under `--cfg loom` they are those of the model checker.
+//! The locks of the model checker, behind the interface of parking_lot's. Only under `--cfg loom`.
 //!
 //! Thread rule: as their names say.
 
-#[cfg(loom)]
 use loom::sync as base;
-#[cfg(not(loom))]
-use std::sync as base;
-
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::{PoisonError, TryLockError};
@@ -25,13 +14,6 @@ pub struct Mutex<T>(base::Mutex<T>);
 
 impl<T> Mutex<T> {
     /// Not held.
-    #[cfg(not(loom))]
-    pub const fn new(value: T) -> Self {
-        Mutex(base::Mutex::new(value))
-    }
-
-    /// Not held.
-    #[cfg(loom)]
     pub fn new(value: T) -> Self {
         Mutex(base::Mutex::new(value))
     }
@@ -129,13 +111,6 @@ pub struct Condvar(base::Condvar);
 
 impl Condvar {
     /// Nobody waits.
-    #[cfg(not(loom))]
-    pub const fn new() -> Self {
-        Condvar(base::Condvar::new())
-    }
-
-    /// Nobody waits.
-    #[cfg(loom)]
     pub fn new() -> Self {
         Condvar(base::Condvar::new())
     }
