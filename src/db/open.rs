@@ -4,6 +4,8 @@
 //! and CURRENT; only then the new log, and the removal of what is no longer needed.
 
 use super::Db;
+use super::background_error::Failures;
+use super::install::manifest_limit;
 use super::recovery::{self, Recovered};
 use super::snapshot::SnapshotList;
 use super::state::{DbInner, DbState, LogFile};
@@ -175,6 +177,8 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
     versions.commit(&prepared);
     let manifest = match manifest {
         Some(mut manifest) => {
+            // CURRENT names it, but perhaps not durably: the last life may have ended between the rename and the sync.
+            env.sync_dir(path)?;
             manifest.append(&prepared.edit)?;
             manifest
         }
@@ -184,6 +188,7 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
                 .map_err(|ManifestError { error, .. }| error)?
         }
     };
+    let manifest_limit = manifest_limit(manifest.file_size());
     let log_options =
         LogFileOptions { mapped: options.mmap_wal, expected_size: options.write_buffer_size as u64 };
     let (wal, memtable) = match reused_log {
@@ -222,13 +227,15 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
             versions,
             manifest: Some(manifest),
             manifest_busy: false,
+            manifest_limit,
+            orphans: Vec::new(),
             logs: vec![LogFile { number: log_number, begins_after: flushed_sequence }],
             flushed_sequence,
             running: RunningCompactions::new(),
             manual: Default::default(),
             seek_candidate: None,
-            background_error: None,
-            failures: 0,
+            failures: Failures::default(),
+            log_lines: Vec::new(),
             stats: Default::default(),
             threads: Vec::new(),
             lock: None,

@@ -10,7 +10,7 @@
 //! Order of locks: `writer` before `pending` and before `state`; `snapshots` is innermost. Nothing waits for I/O while it
 //! holds `state`; a writer that must wait for a flush holds `writer` and waits on `state_changed`, which lets `state` go.
 
-use super::background_error::BackgroundError;
+use super::background_error::Failures;
 use super::manual_compaction::ManualCompaction;
 use super::snapshot::SnapshotList;
 use super::write_group::{Pending, WriterState};
@@ -71,7 +71,7 @@ pub struct DbInner {
     pub state_changed: Condvar,
     /// Files that no version refers to any more.
     pub obsolete: Arc<ObsoleteFiles>,
-    /// Wakes the flush worker (which also removes obsolete files).
+    /// Wakes the flush worker (which also removes obsolete files, and logs what others could not).
     pub flush_waker: Waker,
     /// Wakes a compaction worker.
     pub compaction_waker: Waker,
@@ -119,6 +119,10 @@ pub struct DbState {
     pub manifest: Option<ManifestWriter>,
     /// Somebody prepares, writes or commits an edit.
     pub manifest_busy: bool,
+    /// Bytes at which a new MANIFEST replaces it.
+    pub manifest_limit: u64,
+    /// New tables of edits whose writing failed. A MANIFEST may name them, until the next one, which does not, is durable.
+    pub orphans: Vec<u64>,
     /// Logs that exist, oldest first; the last is the one written to.
     pub logs: Vec<LogFile>,
     /// The last sequence number of what is in tables: the one before the first entry of the oldest log that is needed. A
@@ -131,9 +135,9 @@ pub struct DbState {
     /// A file that reads went into in vain too often.
     pub seek_candidate: Option<(usize, Arc<FileMetaData>)>,
     /// Why background work or writes have stopped.
-    pub background_error: Option<BackgroundError>,
-    /// Failures noted so far.
-    pub failures: u64,
+    pub failures: Failures,
+    /// To be logged without the mutex, by the flush worker.
+    pub log_lines: Vec<String>,
     /// By level.
     pub stats: [LevelStats; NUM_LEVELS],
     /// Joined at close.
@@ -220,7 +224,7 @@ impl DbInner {
         if state.versions.current().num_files(0) >= self.options.level0_slowdown_writes_trigger {
             bits |= attention::LEVEL0;
         }
-        if self.is_closed() || state.background_error.as_ref().is_some_and(BackgroundError::refuses_writes) {
+        if self.is_closed() || state.failures.database.is_some() {
             bits |= attention::REFUSED;
         }
         self.attention.store(bits, Ordering::Release);
@@ -231,9 +235,9 @@ impl DbInner {
         if self.is_closed() {
             return Err(self.closed_error());
         }
-        match &state.background_error {
-            Some(error) if error.refuses_writes() => Err(error.to_error()),
-            _ => Ok(()),
+        match &state.failures.database {
+            Some(failure) => Err(failure.to_error()),
+            None => Ok(()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod basics;
 mod lost_and_damaged;
+mod review;
 
 use crate::db::{Db, DbIterator, destroy};
 use crate::error::Result;
