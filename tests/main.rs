@@ -6,9 +6,11 @@
 mod support;
 
 mod c_programs;
+mod crash;
 mod differential;
 mod drop_in;
 mod exchange;
+mod fault;
 mod kill;
 mod layering;
 mod symbols;
