@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of `src/ffi` that declare something, in the order in which the headers do.
-const SOURCES: [&str; 15] = [
+const SOURCES: [&str; 16] = [
     "db",
     "iterator",
     "snapshot",
@@ -22,6 +22,7 @@ const SOURCES: [&str; 15] = [
     "env",
     "logger",
     "last_error",
+    "background_error",
     "version",
 ];
 

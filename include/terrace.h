@@ -44,6 +44,31 @@ typedef enum {
     TERRACE_INTERNAL_ERROR = 6
 } terrace_error_t;
 
+/*
+ * What terrace_background_error_severity() returns. The numbers never change.
+ */
+typedef enum {
+    /*
+     * A flush or a compaction failed and is tried again by itself, ever less often. Writes go on until they would have to
+     * wait for it; then they fail with this error.
+     */
+    TERRACE_SEVERITY_RETRYING = 1,
+    /*
+     * Writes are refused until the MANIFEST, or a new log, can be written, which is tried by itself, ever less often: after
+     * a full disk has space again, say.
+     */
+    TERRACE_SEVERITY_WRITES_REFUSED = 2,
+    /*
+     * Writes are refused until the database is closed and opened again: a sync of the log failed, say.
+     */
+    TERRACE_SEVERITY_UNTIL_REOPENED = 3
+} terrace_severity_t;
+
+/*
+ * Why background work or writes of a database have stopped; see terrace_background_error().
+ */
+typedef struct terrace_background_error_t terrace_background_error_t;
+
 #ifdef __cplusplus
 extern "C" {
 #endif /* __cplusplus */
@@ -91,6 +116,15 @@ void terrace_options_set_reuse_logs(leveldb_options_t *options,
  */
 void terrace_options_set_seek_compaction(leveldb_options_t *options,
                                          uint8_t seek_compaction);
+
+/*
+ * Give each table a filter of all its keys, 10 bits each, which spares almost every read of a table that lacks the key.
+ * Only with LevelDB's own comparator; LevelDB ignores it. Default: yes.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_whole_table_filter(leveldb_options_t *options,
+                                            uint8_t whole_table_filter);
 
 /*
  * Memtables, the one that is written to included, before a writer waits for a flush; at least 2. Default: 2.
@@ -209,6 +243,73 @@ char *terrace_last_error_message(void);
  * or it is not about a file.
  */
 char *terrace_last_error_path(void);
+
+/*
+ * Why background work or writes have stopped; NULL if they have not (or `db` is NULL). Reads go on in any case. The result is a
+ * copy, to be destroyed with terrace_background_error_destroy(); the database may be closed before.
+ *
+ * Requires: `db` is NULL or open.
+ */
+terrace_background_error_t *terrace_background_error(leveldb_t *db);
+
+/*
+ * Destroys what terrace_background_error() returned. NULL is fine.
+ *
+ * Requires: `error` is NULL or not used afterwards.
+ */
+void terrace_background_error_destroy(terrace_background_error_t *error);
+
+/*
+ * What kind of failure it is: a value of `terrace_error_t`; TERRACE_OK for NULL.
+ *
+ * Requires: `error` is NULL or not destroyed.
+ */
+int terrace_background_error_code(const terrace_background_error_t *error);
+
+/*
+ * The system's error number (`errno`) behind it; 0 if there is none, or for NULL.
+ *
+ * Requires: `error` is NULL or not destroyed.
+ */
+int terrace_background_error_errno(const terrace_background_error_t *error);
+
+/*
+ * What has stopped, and what ends it: a value of `terrace_severity_t`; 0 for NULL.
+ *
+ * Requires: `error` is NULL or not destroyed.
+ */
+int terrace_background_error_severity(const terrace_background_error_t *error);
+
+/*
+ * Since when, in microseconds since the Unix epoch; 0 for NULL.
+ *
+ * Requires: `error` is NULL or not destroyed.
+ */
+uint64_t terrace_background_error_since_micros(const terrace_background_error_t *error);
+
+/*
+ * The message, malloc()ed and NUL-terminated, as an `*errptr` would have it; NULL for NULL.
+ *
+ * Requires: `error` is NULL or not destroyed.
+ */
+char *terrace_background_error_message(const terrace_background_error_t *error);
+
+/*
+ * The file or directory it is about, malloc()ed and NUL-terminated; NULL if it is not about one, or for NULL.
+ *
+ * Requires: `error` is NULL or not destroyed.
+ */
+char *terrace_background_error_path(const terrace_background_error_t *error);
+
+/*
+ * Tries at once, instead of at the next retry, what background work has failed at, and waits for the outcome. Succeeds where
+ * nothing is wrong (any more); otherwise `*errptr` is what remains: the disk is still full, or only closing the database and
+ * opening it again will help.
+ *
+ * Requires: `db` is NULL or open; `errptr` as in (3).
+ */
+void terrace_resume(leveldb_t *db,
+                    char **errptr);
 
 /*
  * The version of this library, `"0.1.0"`; not to be freed.

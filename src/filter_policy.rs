@@ -18,6 +18,11 @@ pub trait FilterPolicy: Send + Sync {
     fn create_filter(&self, keys: &[&[u8]], dst: &mut Vec<u8>);
     /// May `key` be among the keys of `filter`? Must be true if it is; a damaged filter answers true.
     fn key_may_match(&self, key: &[u8], filter: &[u8]) -> bool;
+    /// Is it worth asking after a bloom filter of that many bits a key said yes?
+    fn is_finer_than(&self, bits_per_key: usize) -> bool {
+        let _ = bits_per_key;
+        true
+    }
 }
 
 /// LevelDB's bloom filter, `leveldb.BuiltinBloomFilter2`.
@@ -84,6 +89,10 @@ impl FilterPolicy for BloomFilterPolicy {
             h = h.wrapping_add(delta);
             filter[(bit / 8) as usize] & (1 << (bit % 8)) != 0
         })
+    }
+
+    fn is_finer_than(&self, bits_per_key: usize) -> bool {
+        self.bits_per_key > bits_per_key
     }
 }
 

@@ -40,6 +40,9 @@ pub struct Options {
     pub compression: Compression,
     /// Filters that spare table reads. Default: none.
     pub filter_policy: Option<Arc<dyn FilterPolicy>>,
+    /// Give each table a filter of all its keys (10 bits each), which spares almost every read of a table that lacks the
+    /// key; with the bytewise comparator only. LevelDB ignores it. Default: yes.
+    pub whole_table_filter: bool,
     /// Append to the last MANIFEST and log of a cleanly closed database instead of starting new ones. Default: no.
     pub reuse_logs: bool,
     /// Compact tables that many reads had to look into in vain, as LevelDB does. Default: no; on modern disks it rewrites
@@ -80,6 +83,7 @@ impl Default for Options {
             max_file_size: 2 << 20,
             compression: Compression::Snappy,
             filter_policy: None,
+            whole_table_filter: true,
             reuse_logs: false,
             seek_compaction: false,
             max_write_buffer_number: 2,

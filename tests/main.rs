@@ -8,6 +8,7 @@ mod support;
 mod c_programs;
 mod crash;
 mod differential;
+mod disk_full;
 mod drop_in;
 mod exchange;
 mod fault;

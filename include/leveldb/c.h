@@ -31,6 +31,10 @@
  *
  * (8) Callbacks (comparators, filter policies, loggers) are called on the caller's threads and on background threads,
  *     also at once. They return normally: no exception, no longjmp().
+ *
+ * (9) A database belongs to the process that opened it. In a child made by fork(), calls on the databases, iterators and
+ *     snapshots of the parent fail with an `IO error` that says so, closing and destroying them does nothing to the
+ *     parent's, and the child may open other databases.
  */
 
 #ifndef STORAGE_LEVELDB_INCLUDE_C_H_
@@ -358,8 +362,8 @@ void leveldb_iter_get_error(const leveldb_iterator_t *iter,
 
 /*
  * Keeps the state of the database as it is now readable, through leveldb_readoptions_set_snapshot(), until
- * leveldb_release_snapshot(). An iterator made at a snapshot outlives it. Returns NULL only if `db` is NULL or an
- * internal error occurs.
+ * leveldb_release_snapshot(). An iterator made at a snapshot outlives it. Returns NULL only if `db` is NULL, an
+ * internal error occurs, or the database was opened by the parent of this process.
  *
  * Requires: `db` is NULL or an open database.
  */

@@ -56,6 +56,9 @@ impl SuperVersion {
 
     /// Everything of the family, merged. An empty memtable is left out: what is written to it later is newer than the
     /// iterator's sequence number, which the caller took after this super version.
+    ///
+    /// Without `paranoid_checks` damage is passed over, as in LevelDB: the first stays in `status` until the next seek. An entry
+    /// that is lost so may uncover an older one of its key. I/O errors end the iteration.
     pub fn iter(
         &self,
         comparator: &InternalKeyComparator,
@@ -72,15 +75,21 @@ impl SuperVersion {
             if level == 0 {
                 children.extend(files.iter().map(|file| self.level0_iterator(comparator, file, read)));
             } else if !files.is_empty() {
-                children.push(ReadIterator::Level(LevelIterator::new(
+                let run = LevelIterator::new(
                     comparator.clone(),
                     files.clone(),
                     self.version.table_cache.clone(),
                     read,
-                )));
+                );
+                children.push(ReadIterator::Level(run.tolerating_damage(self.tolerates_damage())));
             }
         }
-        MergingIterator::new(comparator.clone(), children)
+        MergingIterator::new(comparator.clone(), children).tolerating_damage(self.tolerates_damage())
+    }
+
+    /// Do reads pass over damage, as LevelDB's do?
+    fn tolerates_damage(&self) -> bool {
+        !self.version.table_cache.options().paranoid_checks
     }
 }
 
@@ -95,12 +104,11 @@ impl SuperVersion {
         let cache = &self.version.table_cache;
         match file.table(cache) {
             Ok(table) => ReadIterator::Table(table.iter(read)),
-            Err(_) => ReadIterator::Level(LevelIterator::new(
-                comparator.clone(),
-                vec![file.clone()],
-                cache.clone(),
-                read,
-            )),
+            Err(_) => {
+                let alone = vec![file.clone()];
+                let run = LevelIterator::new(comparator.clone(), alone, cache.clone(), read);
+                ReadIterator::Level(run.tolerating_damage(self.tolerates_damage()))
+            }
         }
     }
 }

@@ -35,6 +35,11 @@ pub struct BackgroundError {
 }
 
 impl BackgroundError {
+    /// One that nothing done in this process ends.
+    pub(super) fn for_ever(error: Error) -> Self {
+        BackgroundError { error, severity: Severity::UntilReopened, since_micros: 0, retries: 0 }
+    }
+
     /// Are writes refused?
     pub fn refuses_writes(&self) -> bool {
         self.severity >= Severity::Manifest

@@ -43,6 +43,7 @@ impl DbInner {
         key: &[u8],
         found: impl FnOnce(&[u8]) -> R,
     ) -> Result<Option<R>> {
+        self.check_process()?;
         let view = self.family.super_version.with();
         let sequence = options.snapshot.unwrap_or_else(|| self.last_sequence.load(Ordering::Acquire));
         let key = LookupKey::new(key, sequence);

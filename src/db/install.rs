@@ -8,11 +8,11 @@ use super::background_error::Severity;
 use super::state::{DbInner, DbState};
 use crate::column_family::super_version::SuperVersion;
 use crate::error::{Error, Result};
+use crate::util::lock::MutexGuard;
 use crate::version::manifest::{ManifestError, ManifestWriter};
 use crate::version::version::Version;
 use crate::version::version_edit::VersionEdit;
 use crate::version::version_set::PreparedEdit;
-use parking_lot::MutexGuard;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 

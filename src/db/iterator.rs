@@ -13,6 +13,7 @@ use crate::format::internal_key::{
 use crate::iterator::InternalIterator;
 use crate::iterator::merging::MergingIterator;
 use crate::options::ReadOptions;
+use crate::util::fork::keep_for_ever;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -22,8 +23,8 @@ enum Direction {
     Backward,
 }
 
-/// A position in the user's view of the database. Used by one thread at a time; may outlive the database, and then every move ends
-/// with an error. Dropping it lets go of the files it holds.
+/// A position in the user's view of the database. Used by one thread at a time; may outlive the database, and be inherited by a
+/// child process; then every move ends with an error. Dropping it lets go of the files it holds.
 pub struct DbIterator {
     input: MergingIterator<ReadIterator>,
     comparator: InternalKeyComparator,
@@ -42,19 +43,26 @@ pub struct DbIterator {
 
 impl DbIterator {
     pub(super) fn new(db: &Arc<DbInner>, options: &ReadOptions) -> Self {
-        // The super version first, the sequence number after it: see `column_family/super_version.rs`.
-        let view = db.family.super_version.load();
-        let sequence = options.snapshot.unwrap_or_else(|| db.last_sequence.load(Ordering::Acquire));
+        let comparator = db.family.comparator.clone();
+        let (view, sequence, input) = if db.process.is_current() {
+            // The super version first, the sequence number after it: see `column_family/super_version.rs`.
+            let view = db.family.super_version.load();
+            let sequence = options.snapshot.unwrap_or_else(|| db.last_sequence.load(Ordering::Acquire));
+            let input = view.iter(&comparator, options.into());
+            (Some(view), sequence, input)
+        } else {
+            (None, 0, MergingIterator::new(comparator.clone(), Vec::new()))
+        };
         DbIterator {
-            input: view.iter(&db.family.comparator, options.into()),
-            comparator: db.family.comparator.clone(),
+            input,
+            comparator,
             sequence,
             valid: false,
             direction: Direction::Forward,
             saved_key: Vec::new(),
             saved_value: Vec::new(),
             error: None,
-            view: Some(view),
+            view,
             db: db.clone(),
         }
     }
@@ -85,8 +93,9 @@ impl DbIterator {
         }
     }
 
-    /// The first error since the last seek. An iterator that met damage is not valid: a scan that ends is complete only if
-    /// this is `Ok`.
+    /// The first error since the last seek: a scan that ends is complete only if this is `Ok`. With `paranoid_checks`, and at an
+    /// I/O error, the iterator ends there. Without, it passes over damaged blocks and goes on, as LevelDB does: it may then be
+    /// valid while this is an error, and show an old value of a key whose newest was in the damage.
     pub fn status(&self) -> Result<()> {
         match &self.error {
             Some(error) => Err(error.clone()),
@@ -159,7 +168,7 @@ impl DbIterator {
         self.find_previous_user_entry();
     }
 
-    /// Common to all seeks; false if the database is closed.
+    /// Common to all seeks; false if the database cannot be read.
     fn begin(&mut self, direction: Direction) -> bool {
         self.direction = direction;
         self.saved_key.clear();
@@ -169,15 +178,23 @@ impl DbIterator {
         !self.refused()
     }
 
-    /// Is the database closed? Then the iterator ends here, with an error.
+    /// Is the database closed, or its process another? Then the iterator ends here, with an error.
     #[inline]
     fn refused(&mut self) -> bool {
-        if self.db.is_closed() {
-            self.valid = false;
-            self.error.get_or_insert_with(|| self.db.closed_error());
-            return true;
+        let is_usable = self.db.process.is_current() && !self.db.is_closed();
+        if !is_usable {
+            self.refuse();
         }
-        false
+        !is_usable
+    }
+
+    #[cold]
+    fn refuse(&mut self) {
+        self.valid = false;
+        self.error.get_or_insert_with(|| match self.db.check_process() {
+            Ok(()) => self.db.closed_error(),
+            Err(error) => error,
+        });
     }
 
     /// From a backward position (before all versions of the key shown) to its first version.
@@ -186,6 +203,9 @@ impl DbIterator {
         if self.input.valid() {
             self.input.next();
         } else {
+            if let Err(damage) = self.input.status() {
+                self.error.get_or_insert(damage); // the seek forgets it
+            }
             self.input.seek_to_first();
         }
         // `saved_key` is the key shown: all of its versions are skipped.
@@ -252,8 +272,8 @@ impl DbIterator {
             }
             self.input.prev();
         }
-        // An input that ended on damage has not shown every version of the key.
-        self.valid = is_live && (self.input.valid() || self.input.status().is_ok());
+        // An input that was cut short has not shown every version of the key.
+        self.valid = is_live && !self.input.was_cut_short();
         if !self.valid {
             self.saved_key.clear();
             self.saved_value.clear();
@@ -270,6 +290,13 @@ impl DbIterator {
 
 impl Drop for DbIterator {
     fn drop(&mut self) {
+        if !self.db.process.is_current() {
+            // Nothing is let go of in a child: see `Db`'s drop.
+            let nothing = MergingIterator::new(self.comparator.clone(), Vec::new());
+            let input = std::mem::replace(&mut self.input, nothing);
+            keep_for_ever((input, self.view.take(), self.db.clone()));
+            return;
+        }
         // Files that only this iterator kept are removed by the flush worker, not by the caller's thread.
         drop(self.view.take());
         let input =

@@ -34,12 +34,17 @@ pub use snapshot::Snapshot;
 
 use crate::error::Result;
 use crate::options::ReadOptions;
+use crate::util::fork::keep_for_ever;
 use state::DbInner;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// An open database. All methods may be called from any thread at once. Dropping it closes it.
+///
+/// It belongs to the process that opened it. In a child made by `fork` every operation fails ("... used after fork"), and
+/// closing or dropping it does nothing; so it is with iterators and snapshots. The child may open other databases, and
+/// this one when its parent has closed it.
 pub struct Db {
     inner: Arc<DbInner>,
 }
@@ -55,6 +60,11 @@ impl Db {
         Snapshot::new(&self.inner)
     }
 
+    /// Fails in a child of the process that opened the database, as all operations do there.
+    pub fn check_process(&self) -> Result<()> {
+        self.inner.check_process()
+    }
+
     /// The directory, as it was given to `open`.
     pub fn path(&self) -> &Path {
         &self.inner.path
@@ -62,17 +72,22 @@ impl Db {
 
     /// Why background work or writes have stopped, if they have.
     pub fn background_error(&self) -> Option<BackgroundError> {
+        if !self.inner.process.is_current() {
+            return Some(BackgroundError::for_ever(self.inner.forked_error()));
+        }
         self.inner.state.lock().background_error.clone()
     }
 
     /// Starts a new memtable and a new log; the old memtable is flushed in the background. What LevelDB does on a write of NULL.
     pub fn rotate_memtable(&self) -> Result<()> {
+        self.inner.check_process()?;
         self.inner.make_room(&mut self.inner.writer.lock(), true)
     }
 
     /// Writes all that is in memory to tables and waits for it. Nothing in memory: returns at once.
     pub fn flush(&self) -> Result<()> {
         let inner = &self.inner;
+        inner.check_process()?;
         {
             let mut writer = inner.writer.lock();
             if !writer.memtable.memtable().is_empty() {
@@ -95,7 +110,8 @@ impl Db {
     /// Closes: refuses new operations, stops background work, joins the threads, closes the log, releases the lock. What is in
     /// the log is read back at the next open. Iterators and snapshots may be dropped later.
     ///
-    /// Returns the first error of closing the log; the database is closed all the same.
+    /// Returns the first error of closing the log; the database is closed all the same. In a child of the process that opened
+    /// it, does nothing.
     pub fn close(self) -> Result<()> {
         self.inner.close()
     }
@@ -104,6 +120,11 @@ impl Db {
 impl Drop for Db {
     fn drop(&mut self) {
         let _ = self.inner.close();
+        if !self.inner.process.is_current() {
+            // A child lets go of nothing that its parent had: that would go through locks which may be held there for ever.
+            // The memory is shared with the parent until one of them writes to it.
+            keep_for_ever(self.inner.clone());
+        }
     }
 }
 
@@ -115,6 +136,9 @@ impl std::fmt::Debug for Db {
 
 impl DbInner {
     fn close(&self) -> Result<()> {
+        if !self.process.is_current() {
+            return Ok(()); // the parent's threads, log and lock
+        }
         if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }

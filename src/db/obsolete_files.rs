@@ -79,10 +79,10 @@ impl DbInner {
 
     /// A file that can't be removed costs space, not data: it is logged, and tried again at the next open.
     fn note_removal(&self, path: &Path, result: crate::error::Result<()>) {
-        if let Err(error) = result {
-            if !error.is_not_found() {
-                self.info_log.log(format_args!("could not remove {}: {error}", path.display()));
-            }
+        if let Err(error) = result
+            && !error.is_not_found()
+        {
+            self.info_log.log(format_args!("could not remove {}: {error}", path.display()));
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::background::worker::{self, wake_channel};
 use crate::column_family::column_family::{ColumnFamily, FamilyMemtables};
 use crate::compaction::running::RunningCompactions;
 use crate::env::info_log::{self, Logger};
-use crate::env::{LogFileOptions, ReadMode};
+use crate::env::{LogFileOptions, ReadMode, posix};
 use crate::error::{Error, Result};
 use crate::format::file_name::{self, FileType};
 use crate::format::internal_key::InternalKeyComparator;
@@ -21,11 +21,12 @@ use crate::options::Options;
 use crate::table::TableOptions;
 use crate::table::cache::TableCache;
 use crate::util::cache::BlockCache;
+use crate::util::fork::Generation;
+use crate::util::lock::{Condvar, Mutex};
 use crate::util::sync::Published;
 use crate::version::manifest::{self, ManifestError, ManifestWriter};
 use crate::version::version_edit::VersionEdit;
 use crate::wal::writer::WalWriter;
-use parking_lot::{Condvar, Mutex};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
@@ -47,9 +48,12 @@ pub(super) struct Opening {
 impl Opening {
     pub(super) fn new(options: &Options, path: &Path, info_log: Arc<dyn Logger>) -> Self {
         let mut options = options.sanitized();
-        if options.block_cache.is_none() {
-            options.block_cache = Some(Arc::new(BlockCache::new(DEFAULT_BLOCK_CACHE_BYTES)));
-        }
+        options.block_cache = match options.block_cache.take() {
+            Some(cache) if cache.is_of_this_process() => Some(cache),
+            // A thread of the parent may have been in it when this process was forked: one of its own, as large.
+            Some(inherited) => Some(Arc::new(BlockCache::new(inherited.capacity()))),
+            None => Some(Arc::new(BlockCache::new(DEFAULT_BLOCK_CACHE_BYTES))),
+        };
         let comparator = InternalKeyComparator::new(options.comparator.clone());
         let table_cache = TableCache::new(
             options.env.clone(),
@@ -73,6 +77,8 @@ impl Db {
         if path.as_os_str().is_empty() {
             return Err(Error::invalid_argument("the path of the database is empty"));
         }
+        posix::fork::watch()
+            .map_err(|error| Error::from_os(path, &error).context("cannot watch for forks"))?;
         if !env.exists(path) {
             if !options.create_if_missing {
                 return Err(does_not_exist(path));
@@ -200,6 +206,7 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
         min_log_number: AtomicU64::new(log_number),
         attention: AtomicU32::new(0),
         closed: AtomicBool::new(false),
+        process: Generation::current(),
         writer: Mutex::new(WriterState {
             wal: Some(wal),
             memtable,

@@ -9,8 +9,10 @@ use std::fmt::Write;
 impl Db {
     /// A property: `leveldb.num-files-at-level<N>`, `leveldb.stats`, `leveldb.sstables`, `leveldb.approximate-memory-usage`
     /// (bytes of memtables and block cache), and `terrace.background-error` (empty where there is none) and
-    /// `terrace.recovery-damage` (a line for each part of a log that the last opening skipped). `None` for another name.
+    /// `terrace.recovery-damage` (a line for each part of a log that the last opening skipped). `None` for another name, and
+    /// in a child of the process that opened the database.
     pub fn property(&self, name: &[u8]) -> Option<String> {
+        self.inner.check_process().ok()?;
         let name = std::str::from_utf8(name).ok()?;
         if let Some(property) = name.strip_prefix("terrace.") {
             return self.inner.own_property(property);
@@ -57,8 +59,12 @@ impl Db {
         }
     }
 
-    /// About how many bytes of table files hold the user keys of each range [start, limit). What is in memory does not count.
+    /// About how many bytes of table files hold the user keys of each range [start, limit). What is in memory does not count;
+    /// nor does anything in a child of the process that opened the database.
     pub fn approximate_sizes(&self, ranges: &[(&[u8], &[u8])]) -> Vec<u64> {
+        if !self.inner.process.is_current() {
+            return vec![0; ranges.len()];
+        }
         let version = self.inner.state.lock().versions.current().clone();
         let offset = |key: &[u8]| {
             version.approximate_offset_of(InternalKey::new(key, MAX_SEQUENCE, ValueType::Value).encoded())

@@ -4,12 +4,11 @@
 //! MANIFEST that makes its log unneeded. If recovery fails, the tables it has written are removed: nothing has changed.
 
 use super::open::Opening;
-use crate::batch::decode::{BatchEntry, BatchIter};
 use crate::batch::write_batch::HEADER_SIZE;
 use crate::error::{Error, Result};
 use crate::flush::job::{self as flush_job, JobContext};
 use crate::format::file_name::{self, FileType};
-use crate::format::internal_key::{SequenceNumber, ValueType};
+use crate::format::internal_key::SequenceNumber;
 use crate::memtable::memtable::{Memtable, MemtableWriter};
 use crate::util::coding::fixed64_at;
 use crate::version::file_metadata::FileMetaData;
@@ -231,8 +230,9 @@ impl Replayer<'_> {
             }
             if summary.damage_count > 0 {
                 self.next_log_begins = Begins::Anywhere;
-            } else if summary.batches > 0 {
-                self.next_log_begins = Begins::At(self.last_sequence + 1);
+            } else if summary.last_sequence > 0 {
+                // Not `self.last_sequence`: LevelDB's MANIFEST may count entries of the next log already.
+                self.next_log_begins = Begins::At(summary.last_sequence + 1);
             }
             self.damage.extend(summary.damage);
         }
@@ -255,15 +255,10 @@ impl Replayer<'_> {
 
     /// Inserts one validated batch.
     fn apply(&mut self, batch: &[u8]) -> Result<()> {
-        let mut sequence = fixed64_at(batch, 0).unwrap_or(0);
-        for entry in BatchIter::new(batch.get(HEADER_SIZE..).unwrap_or_default()) {
-            match entry? {
-                BatchEntry::Put(key, value) => self.memtable.insert(sequence, ValueType::Value, key, value),
-                BatchEntry::Delete(key) => self.memtable.insert(sequence, ValueType::Deletion, key, &[]),
-            }
-            self.last_sequence = self.last_sequence.max(sequence);
-            sequence += 1;
-        }
+        let (first, entries) =
+            (fixed64_at(batch, 0).unwrap_or(0), batch.get(HEADER_SIZE..).unwrap_or_default());
+        let next = self.memtable.insert_entries(first, entries)?;
+        self.last_sequence = self.last_sequence.max(next.saturating_sub(1));
         if self.memtable.memtable().approximate_memory_usage() > self.opening.options.write_buffer_size {
             self.flush()?;
         }

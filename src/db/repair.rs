@@ -12,7 +12,6 @@
 //! Holds the LOCK throughout; run on an open database it is refused.
 
 use super::open::Opening;
-use crate::batch::decode::{BatchEntry, BatchIter};
 use crate::batch::write_batch::HEADER_SIZE;
 use crate::compaction::compaction::{Compaction, CompactionReason};
 use crate::compaction::job as compaction_job;
@@ -21,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::flush::job::{self as flush_job, JobContext};
 use crate::format::NUM_LEVELS;
 use crate::format::file_name::{self, FileType};
-use crate::format::internal_key::{InternalKey, MAX_SEQUENCE, ParsedInternalKey, ValueType};
+use crate::format::internal_key::{InternalKey, MAX_SEQUENCE, ParsedInternalKey};
 use crate::iterator::InternalIterator;
 use crate::memtable::memtable::{Memtable, MemtableWriter};
 use crate::options::Options;
@@ -282,15 +281,10 @@ impl Repairer {
     }
 
     fn save_batch(&mut self, batch: &[u8]) -> Result<()> {
-        let mut sequence = fixed64_at(batch, 0).unwrap_or(0);
-        for entry in BatchIter::new(batch.get(HEADER_SIZE..).unwrap_or_default()) {
-            match entry? {
-                BatchEntry::Put(key, value) => self.memtable.insert(sequence, ValueType::Value, key, value),
-                BatchEntry::Delete(key) => self.memtable.insert(sequence, ValueType::Deletion, key, &[]),
-            }
-            self.last_sequence = self.last_sequence.max(sequence);
-            sequence += 1;
-        }
+        let (first, entries) =
+            (fixed64_at(batch, 0).unwrap_or(0), batch.get(HEADER_SIZE..).unwrap_or_default());
+        let next = self.memtable.insert_entries(first, entries)?;
+        self.last_sequence = self.last_sequence.max(next.saturating_sub(1));
         self.save_memtable_if_full()
     }
 

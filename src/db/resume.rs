@@ -19,6 +19,7 @@ impl Db {
     /// reopening can cure is returned as it is.
     pub fn resume(&self) -> Result<()> {
         let inner = &self.inner;
+        inner.check_process()?;
         let mut state = inner.state.lock();
         let before = match &mut state.background_error {
             None => return Ok(()),

@@ -12,8 +12,8 @@ use crate::compaction::job as compaction_job;
 use crate::compaction::picker::{self, ManualPick};
 use crate::error::{Error, Result};
 use crate::flush::job::{self as flush_job, JobContext};
+use crate::util::lock::MutexGuard;
 use crate::version::version_edit::VersionEdit;
-use parking_lot::MutexGuard;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 
@@ -141,7 +141,8 @@ impl DbInner {
                     edit
                 },
                 |state| {
-                    state.memtables.immutables.remove_oldest(flushed);
+                    // The caller holds the memtables, and drops them without the mutex.
+                    drop(state.memtables.immutables.remove_oldest(flushed));
                     let needed = state.versions.log_number;
                     unneeded_logs = self.take_unneeded_logs(state, needed);
                     self.min_log_number.store(needed, Ordering::Release);
@@ -253,9 +254,6 @@ impl DbInner {
         let is_job_error = outcome.is_err();
         let result = outcome.and_then(|edit| self.install(&mut state, |_| edit, |_| {}));
         state.running.remove(&compaction);
-        if is_manual {
-            self.end_manual_piece(&mut state, &result.as_ref().map(|_| ()).map_err(Clone::clone));
-        }
         match result {
             Ok(replaced) => {
                 self.clear_background_error(&mut state, Severity::Retrying);
@@ -264,10 +262,17 @@ impl DbInner {
                 drop(replaced);
                 drop(compaction);
                 self.compaction_waker.wake();
-                self.flush_waker.wake(); // removes the inputs
+                // Who waits for a manual compaction finds the space given back.
+                self.remove_obsolete_tables();
+                if is_manual {
+                    self.end_manual_piece(&mut self.state.lock(), &Ok(()));
+                }
                 Ok(())
             }
             Err(error) => {
+                if is_manual {
+                    self.end_manual_piece(&mut state, &Err(error.clone()));
+                }
                 if is_job_error && !self.is_closed() {
                     let fatal = self.options.paranoid_checks && error.is_corruption();
                     let severity = if fatal { Severity::UntilReopened } else { Severity::Retrying };
@@ -283,10 +288,10 @@ impl DbInner {
     fn end_manual_piece(&self, state: &mut DbState, result: &Result<()>) {
         let Some(manual) = state.manual.front_mut() else { return };
         manual.is_running = false;
-        if result.is_err() || manual.is_last_piece {
-            if let Some(manual) = state.manual.pop_front() {
-                manual.reply.send(result.clone());
-            }
+        if (result.is_err() || manual.is_last_piece)
+            && let Some(manual) = state.manual.pop_front()
+        {
+            manual.reply.send(result.clone());
         }
     }
 }

@@ -4,6 +4,7 @@
 //! sequence number under it, so that no job drops what a snapshot taken meanwhile could see.
 
 use super::state::DbInner;
+use crate::util::fork::keep_for_ever;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -52,6 +53,10 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub(super) fn new(db: &Arc<DbInner>) -> Self {
+        if !db.process.is_current() {
+            // A child of the process that opened the database can't read at it anyway.
+            return Snapshot { db: db.clone(), sequence: 0 };
+        }
         let mut snapshots = db.snapshots.lock();
         let sequence = db.last_sequence.load(Ordering::Acquire);
         snapshots.acquire(sequence);
@@ -66,6 +71,10 @@ impl Snapshot {
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
+        if !self.db.process.is_current() {
+            keep_for_ever(self.db.clone()); // see `Db`'s drop
+            return;
+        }
         if self.db.snapshots.lock().release(self.sequence) && !self.db.is_closed() {
             // Deletions that only this snapshot needed may now make a compaction due.
             self.db.compaction_waker.wake();

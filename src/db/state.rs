@@ -23,10 +23,11 @@ use crate::env::{Env, FileLock};
 use crate::error::{Error, Result};
 use crate::format::NUM_LEVELS;
 use crate::options::Options;
+use crate::util::fork::Generation;
+use crate::util::lock::{Condvar, Mutex};
 use crate::version::file_metadata::{FileMetaData, ObsoleteFiles};
 use crate::version::manifest::ManifestWriter;
 use crate::version::version_set::VersionSet;
-use parking_lot::{Condvar, Mutex};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -54,6 +55,8 @@ pub struct DbInner {
     pub attention: AtomicU32,
     /// Set by close, before anything else of it.
     pub closed: AtomicBool,
+    /// The process that opened it. In a child of that, nothing of this may be touched but what never changes.
+    pub process: Generation,
     /// The one writer's state.
     pub writer: Mutex<WriterState>,
     /// Writers that wait for their turn, as a group.
@@ -144,6 +147,22 @@ impl DbInner {
     #[inline]
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Fails in a child of the process that opened the database: locks may be held there by threads that the child does not
+    /// have, and files and buffers are the parent's. Asked before anything else by whatever users call.
+    #[inline]
+    pub fn check_process(&self) -> Result<()> {
+        if self.process.is_current() { Ok(()) } else { Err(self.forked_error()) }
+    }
+
+    /// What an operation in a child process ends with.
+    #[cold]
+    pub fn forked_error(&self) -> Error {
+        Error::io(format!(
+            "{}: the database was opened by the parent of this process, and is used after fork; only the parent can use it",
+            self.path.display()
+        ))
     }
 
     /// What an operation on a closed database ends with.

@@ -8,7 +8,6 @@ use super::Db;
 use super::background_error::Severity;
 use super::state::DbInner;
 use super::write_group::{MAX_GROUP_BYTES, MAX_MEMBER_BYTES, Pending, WriterState};
-use crate::batch::decode::{BatchEntry, BatchIter};
 use crate::batch::write_batch::{self, HEADER_SIZE, WriteBatch};
 use crate::error::{Error, Result};
 use crate::format::internal_key::{MAX_SEQUENCE, ValueType};
@@ -75,10 +74,11 @@ impl Db {
 impl DbInner {
     #[inline]
     fn write(&self, options: &WriteOptions, payload: Payload<'_>) -> Result<()> {
-        if !self.has_pending.load(Ordering::Relaxed) {
-            if let Some(mut writer) = self.writer.try_lock() {
-                return self.write_alone(&mut writer, options.sync, payload);
-            }
+        self.check_process()?;
+        if !self.has_pending.load(Ordering::Relaxed)
+            && let Some(mut writer) = self.writer.try_lock()
+        {
+            return self.write_alone(&mut writer, options.sync, payload);
         }
         self.write_in_crowd(options.sync, payload)
     }
@@ -197,14 +197,8 @@ impl DbInner {
 
 /// Inserts what `WriteBatch` made, or a group of such: the encoding is right by construction.
 fn insert_entries(writer: &mut WriterState, first: u64, entries: &[u8]) {
-    let mut sequence = first;
-    for entry in BatchIter::new(entries) {
-        match entry {
-            Ok(BatchEntry::Put(key, value)) => writer.memtable.insert(sequence, ValueType::Value, key, value),
-            Ok(BatchEntry::Delete(key)) => writer.memtable.insert(sequence, ValueType::Deletion, key, &[]),
-            Err(error) => unreachable!("a batch of our own making: {error}"),
-        }
-        sequence += 1;
+    if let Err(error) = writer.memtable.insert_entries(first, entries) {
+        unreachable!("a batch of our own making: {error}");
     }
 }
 

@@ -10,8 +10,8 @@
 use crate::batch::write_batch::HEADER_SIZE;
 use crate::error::Result;
 use crate::memtable::memtable::MemtableWriter;
+use crate::util::lock::{Condvar, Mutex};
 use crate::wal::writer::WalWriter;
-use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

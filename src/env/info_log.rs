@@ -9,7 +9,8 @@
 use super::posix::local_time;
 use super::{CreateMode, Env, WritableFile};
 use crate::error::Result;
-use parking_lot::Mutex;
+use crate::util::fork::Generation;
+use crate::util::lock::Mutex;
 use std::cell::Cell;
 use std::fmt::{Arguments, Write};
 use std::path::Path;
@@ -31,7 +32,8 @@ pub fn open(env: &Arc<dyn Env>, db: &Path) -> Result<Arc<dyn Logger>> {
     // Mostly there is none. What cannot be renamed is appended to, rather than lost.
     let _ = env.rename(&path, &db.join("LOG.old"));
     let file = env.create_writable(&path, CreateMode::Append)?;
-    Ok(Arc::new(FileLogger { env: env.clone(), file: Mutex::new(file) }))
+    let process = Generation::current();
+    Ok(Arc::new(FileLogger { env: env.clone(), file: Mutex::new(file), process }))
 }
 
 /// A logger that drops everything.
@@ -51,10 +53,15 @@ impl<F: Fn(Arguments<'_>) + Send + Sync> Logger for FnLogger<F> {
 struct FileLogger {
     env: Arc<dyn Env>,
     file: Mutex<Box<dyn WritableFile>>,
+    /// Children have no use for the file, and must not touch the mutex.
+    process: Generation,
 }
 
 impl Logger for FileLogger {
     fn log(&self, line: Arguments<'_>) {
+        if !self.process.is_current() {
+            return;
+        }
         let text = format_line(self.env.now_micros(), thread_number(), line);
         let mut file = self.file.lock();
         if file.append(text.as_bytes()).is_ok() {

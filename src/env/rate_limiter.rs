@@ -9,7 +9,7 @@
 //! lock; the first to wake refills and serves everyone.
 
 use super::Env;
-use parking_lot::Mutex;
+use crate::util::lock::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
 

@@ -239,7 +239,7 @@ pub unsafe extern "C" fn leveldb_property_value(db: *mut leveldb_t, propname: *c
     guard_quietly(ptr::null_mut(), || {
         // SAFETY: as the caller promises.
         let (handle, name) = unsafe { (handle::required(db, "db")?, bytes::c_string(propname, "propname")?) };
-        match handle.run(|db| Ok(db.property(name)))? {
+        match handle.run(|db| db.check_process().map(|()| db.property(name)))? {
             Some(value) => bytes::checked(bytes::malloc_string(value.as_bytes())),
             None => Ok(ptr::null_mut()),
         }
@@ -275,7 +275,7 @@ pub unsafe extern "C" fn leveldb_approximate_sizes(
         // SAFETY: as the caller promises.
         let handle = unsafe { handle::required(db, "db") }?;
         let ranges: Vec<_> = starts.into_iter().zip(limits).collect();
-        let found = handle.run(|db| Ok(db.approximate_sizes(&ranges)))?;
+        let found = handle.run(|db| db.check_process().map(|()| db.approximate_sizes(&ranges)))?;
         // SAFETY: an array of `count` elements, of which at most as many are written as there are ranges.
         unsafe { ptr::copy_nonoverlapping(found.as_ptr(), sizes, found.len().min(count)) };
         Ok(())

@@ -30,12 +30,17 @@
 //!
 //! (8) Callbacks (comparators, filter policies, loggers) are called on the caller's threads and on background threads,
 //!     also at once. They return normally: no exception, no longjmp().
+//!
+//! (9) A database belongs to the process that opened it. In a child made by fork(), calls on the databases, iterators and
+//!     snapshots of the parent fail with an `IO error` that says so, closing and destroying them does nothing to the
+//!     parent's, and the child may open other databases.
 
 // How this folder is built: every function is written out by hand, because the headers are generated from the source
 // and the generator does not see into macros. A function guards, borrows, and calls the core; it holds no logic of its
 // own, so that the tests of the core are tests of every binding. `handle` is the only file that turns boxes into
 // pointers and back, `boundary` the only one that catches panics, `bytes` the only one that makes slices of pointers.
 
+pub mod background_error;
 mod boundary;
 mod bytes;
 mod handle;

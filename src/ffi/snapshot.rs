@@ -21,8 +21,8 @@ impl leveldb_snapshot_t {
 }
 
 /// Keeps the state of the database as it is now readable, through leveldb_readoptions_set_snapshot(), until
-/// leveldb_release_snapshot(). An iterator made at a snapshot outlives it. Returns NULL only if `db` is NULL or an
-/// internal error occurs.
+/// leveldb_release_snapshot(). An iterator made at a snapshot outlives it. Returns NULL only if `db` is NULL, an
+/// internal error occurs, or the database was opened by the parent of this process.
 ///
 /// # Safety
 /// `db` is NULL or an open database.
@@ -31,7 +31,7 @@ pub unsafe extern "C" fn leveldb_create_snapshot(db: *mut leveldb_t) -> *const l
     guard_quietly(ptr::null(), || {
         // SAFETY: as the caller promises.
         let db = unsafe { handle::required(db, "db") }?;
-        let snapshot = db.run(|db| Ok(db.snapshot()))?;
+        let snapshot = db.run(|db| db.check_process().map(|()| db.snapshot()))?;
         Ok(handle::give(leveldb_snapshot_t { snapshot }).cast_const())
     })
 }

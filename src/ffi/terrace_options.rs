@@ -28,6 +28,20 @@ pub unsafe extern "C" fn terrace_options_set_seek_compaction(
     unsafe { set(options, |options| options.seek_compaction = seek_compaction != 0) };
 }
 
+/// Give each table a filter of all its keys, 10 bits each, which spares almost every read of a table that lacks the key.
+/// Only with LevelDB's own comparator; LevelDB ignores it. Default: yes.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_whole_table_filter(
+    options: *mut leveldb_options_t,
+    whole_table_filter: u8,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.whole_table_filter = whole_table_filter != 0) };
+}
+
 /// Memtables, the one that is written to included, before a writer waits for a flush; at least 2. Default: 2.
 ///
 /// # Safety

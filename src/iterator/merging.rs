@@ -10,15 +10,15 @@
 //! - going forward, every other child stands on its first entry after the current one, or is past its end;
 //!   going backward, on its last entry before the current one, or before its beginning;
 //! - no child has failed. The first failure empties the heap, so that a damaged child ends the union with an error
-//!   instead of leaving a hole in it.
+//!   instead of leaving a hole in it; unless damage is to be tolerated: then only the child ends, and the first error is kept.
 //!
 //! A child may be a memtable that grows while it is read: a turn of direction may then come upon entries that were not
 //! there when their place was passed, and steps over them.
 //!
 //! One iterator is used by one thread at a time.
 
-use super::InternalIterator;
-use crate::error::{Error, Result};
+use super::{Failure, InternalIterator};
+use crate::error::Result;
 use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE};
 use std::cmp::Ordering;
 
@@ -43,7 +43,7 @@ pub struct MergingIterator<I> {
     /// a move costs one comparison.
     runner_up: usize,
     forward: bool,
-    error: Option<Error>,
+    failure: Failure,
     /// The key stood on when the direction turned.
     turning_key: Vec<u8>,
 }
@@ -74,9 +74,22 @@ impl<I: InternalIterator> MergingIterator<I> {
             current: 0,
             runner_up: 0,
             forward: true,
-            error: None,
+            failure: Failure::default(),
             turning_key: Vec::new(),
         }
+    }
+
+    /// Goes on without a child that ends with damage, and keeps the first in `status`. (Children that pass over their damage
+    /// themselves are what this is for.)
+    pub fn tolerating_damage(mut self, yes: bool) -> Self {
+        self.failure.tolerates_damage = yes;
+        self
+    }
+
+    /// Has an error ended the iteration, so that there may be more entries in the direction of travel?
+    #[inline]
+    pub fn was_cut_short(&self) -> bool {
+        self.failure.is_final
     }
 
     #[inline]
@@ -153,8 +166,11 @@ impl<I: InternalIterator> MergingIterator<I> {
 
     /// The current child has come to its end, or has failed.
     fn drop_root(&mut self) {
-        if let Err(error) = self.children[self.current].status() {
-            return self.fail(error);
+        if let Err(error) = self.children[self.current].status()
+            && !self.failure.passes_over(error)
+        {
+            self.heap.clear();
+            return;
         }
         self.heap.swap_remove(0);
         self.runner_up = 0;
@@ -164,24 +180,20 @@ impl<I: InternalIterator> MergingIterator<I> {
         }
     }
 
-    #[cold]
-    fn fail(&mut self, error: Error) {
-        self.heap.clear();
-        self.error = Some(error);
-    }
-
     /// Builds the heap from children that have all been positioned for the direction of travel.
     fn rebuild(&mut self) {
         self.heap.clear();
         self.runner_up = 0;
-        self.error = None;
         for index in 0..self.children.len() {
             let child = &self.children[index];
             if child.valid() {
                 let slot = Slot { prefix: self.prefix_of(child.key()), child: index };
                 self.heap.push(slot);
-            } else if let Err(error) = child.status() {
-                return self.fail(error);
+            } else if let Err(error) = child.status()
+                && !self.failure.passes_over(error)
+            {
+                self.heap.clear();
+                return;
             }
         }
         for slot in (0..self.heap.len() / 2).rev() {
@@ -201,7 +213,9 @@ impl<I: InternalIterator> MergingIterator<I> {
     /// Turns to travel forward and moves to the entry after the current one.
     #[cold]
     fn turn_forward(&mut self) {
-        self.remember_turning_point();
+        if !self.begin_turn() {
+            return;
+        }
         for index in 0..self.children.len() {
             if index == self.current {
                 self.children[index].next();
@@ -216,7 +230,9 @@ impl<I: InternalIterator> MergingIterator<I> {
     /// Turns to travel backward and moves to the entry before the current one.
     #[cold]
     fn turn_backward(&mut self) {
-        self.remember_turning_point();
+        if !self.begin_turn() {
+            return;
+        }
         for index in 0..self.children.len() {
             if index == self.current {
                 self.children[index].prev();
@@ -228,9 +244,20 @@ impl<I: InternalIterator> MergingIterator<I> {
         self.rebuild();
     }
 
-    fn remember_turning_point(&mut self) {
+    /// Notes what the turn needs to know. False: it ends with an error.
+    fn begin_turn(&mut self) -> bool {
+        for child in &self.children {
+            // A child that has passed over damage may have to seek, and forgets it then.
+            if let Err(error) = child.status()
+                && !self.failure.passes_over(error)
+            {
+                self.heap.clear();
+                return false;
+            }
+        }
         self.turning_key.clear();
         self.turning_key.extend_from_slice(self.children[self.current].key());
+        true
     }
 
     /// Child `index` stands on its last entry before the turning point: one step takes it past, unless entries were
@@ -281,6 +308,7 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
     }
 
     fn seek_to_first(&mut self) {
+        self.failure.clear();
         for child in &mut self.children {
             child.seek_to_first();
         }
@@ -289,6 +317,7 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
     }
 
     fn seek_to_last(&mut self) {
+        self.failure.clear();
         for child in &mut self.children {
             child.seek_to_last();
         }
@@ -297,6 +326,7 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
     }
 
     fn seek(&mut self, target: &[u8]) {
+        self.failure.clear();
         for child in &mut self.children {
             child.seek(target);
         }
@@ -335,7 +365,7 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
     }
 
     fn status(&self) -> Result<()> {
-        match &self.error {
+        match &self.failure.error {
             Some(error) => Err(error.clone()),
             None => self.children.iter().try_for_each(I::status),
         }

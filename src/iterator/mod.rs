@@ -9,12 +9,13 @@ pub mod merging;
 pub(crate) mod testing;
 pub mod two_level;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A position in a sorted sequence of (internal key, value).
 ///
 /// A new iterator is not valid until positioned. `key`, `value`, `next` and `prev` are called only while `valid()`. An error
-/// makes the iterator invalid and stays in `status()` until the next seek.
+/// ends the iteration, and stays in `status()` until the next seek; but for damage that an iterator was told to tolerate: it
+/// is passed over, and stays in `status()` while the iteration goes on.
 pub trait InternalIterator {
     /// Does it stand on an entry?
     fn valid(&self) -> bool;
@@ -32,6 +33,37 @@ pub trait InternalIterator {
     fn key(&self) -> &[u8];
     /// The value it stands on; holds until the next move.
     fn value(&self) -> &[u8];
-    /// The first error met since the last seek.
+    /// What ended the iteration since the last seek, if an error did; else the first damage that was passed over.
     fn status(&self) -> Result<()>;
+}
+
+/// What composed iterators do when a part of them fails, and the error they keep.
+#[derive(Default)]
+struct Failure {
+    /// Pass over what is damaged, as LevelDB's reads do. Never where what is read takes the place of what was read.
+    tolerates_damage: bool,
+    error: Option<Error>,
+    /// It ended the iteration.
+    is_final: bool,
+}
+
+impl Failure {
+    /// Notes an error. True: the iteration goes on behind what is damaged.
+    #[cold]
+    fn passes_over(&mut self, error: Error) -> bool {
+        if self.tolerates_damage && error.is_corruption() {
+            self.error.get_or_insert(error);
+            return true;
+        }
+        if !self.is_final {
+            self.error = Some(error);
+            self.is_final = true;
+        }
+        false
+    }
+
+    fn clear(&mut self) {
+        self.error = None;
+        self.is_final = false;
+    }
 }

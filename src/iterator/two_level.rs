@@ -2,12 +2,12 @@
 //!
 //! The parts follow each other: every key of a part is below every key of the next. At most one part is open at a time,
 //! and it stays open while moves and seeks stay inside it. A part that can't be opened, or that fails, ends the iteration
-//! with its error: nothing is skipped.
+//! with its error: nothing is skipped, unless damage is to be tolerated.
 //!
 //! Invariant: `open` is `None` or holds the part `index`. One iterator is used by one thread at a time.
 
-use super::InternalIterator;
-use crate::error::{Error, Result};
+use super::{Failure, InternalIterator};
+use crate::error::Result;
 
 /// The parts of a run, in order.
 pub trait Parts {
@@ -29,18 +29,27 @@ pub struct TwoLevelIterator<P: Parts> {
     parts: P,
     index: usize,
     open: Option<P::Iter>,
-    error: Option<Error>,
+    /// Part `index` could not be opened and is passed over.
+    is_unreadable: bool,
+    failure: Failure,
 }
 
 impl<P: Parts> TwoLevelIterator<P> {
     /// An iterator over `parts`; opens nothing yet.
     pub fn over(parts: P) -> Self {
-        TwoLevelIterator { parts, index: 0, open: None, error: None }
+        TwoLevelIterator { parts, index: 0, open: None, is_unreadable: false, failure: Failure::default() }
+    }
+
+    /// Passes over damage, a part that can't be read at all included, and keeps the first in `status`.
+    pub fn tolerating_damage(mut self, yes: bool) -> Self {
+        self.failure.tolerates_damage = yes;
+        self
     }
 
     /// Opens part `index`, if it is not the open one, and positions it by `position`. Where there is no such part the
     /// iterator is left invalid.
     fn enter(&mut self, index: usize, position: impl FnOnce(&mut P::Iter)) {
+        self.is_unreadable = false;
         if index >= self.parts.count() {
             self.open = None;
             return;
@@ -51,7 +60,7 @@ impl<P: Parts> TwoLevelIterator<P> {
             match self.parts.open(index) {
                 Ok(part) => self.open = Some(part),
                 Err(error) => {
-                    self.error = Some(error);
+                    self.is_unreadable = self.failure.passes_over(error);
                     return;
                 }
             }
@@ -61,14 +70,15 @@ impl<P: Parts> TwoLevelIterator<P> {
         }
     }
 
-    /// Has the open part come to its end (and not to an error, which is kept)?
+    /// Has the open part come to its end (and not to an error that ends all)?
     fn is_at_end_of_part(&mut self) -> bool {
-        let Some(part) = &self.open else { return false };
+        let Some(part) = &self.open else { return self.is_unreadable };
         if part.valid() {
             return false;
         }
-        if let Err(error) = part.status() {
-            self.error = Some(error);
+        if let Err(error) = part.status()
+            && !self.failure.passes_over(error)
+        {
             self.open = None;
             return false;
         }
@@ -87,7 +97,10 @@ impl<P: Parts> TwoLevelIterator<P> {
         while self.is_at_end_of_part() {
             match self.index.checked_sub(1) {
                 Some(previous) => self.enter(previous, P::Iter::seek_to_last),
-                None => self.open = None,
+                None => {
+                    self.open = None;
+                    self.is_unreadable = false;
+                }
             }
         }
     }
@@ -100,19 +113,19 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
     }
 
     fn seek_to_first(&mut self) {
-        self.error = None;
+        self.failure.clear();
         self.enter(0, P::Iter::seek_to_first);
         self.skip_ended_parts_forward();
     }
 
     fn seek_to_last(&mut self) {
-        self.error = None;
+        self.failure.clear();
         self.enter(self.parts.count().saturating_sub(1), P::Iter::seek_to_last);
         self.skip_ended_parts_backward();
     }
 
     fn seek(&mut self, target: &[u8]) {
-        self.error = None;
+        self.failure.clear();
         self.enter(self.parts.find(target), |part| part.seek(target));
         self.skip_ended_parts_forward();
     }
@@ -150,7 +163,7 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
     }
 
     fn status(&self) -> Result<()> {
-        match (&self.error, &self.open) {
+        match (&self.failure.error, &self.open) {
             (Some(error), _) => Err(error.clone()),
             (None, Some(part)) => part.status(),
             (None, None) => Ok(()),

@@ -5,6 +5,7 @@
 //! readers, no locks.
 
 use super::skiplist::{SkipList, SkipListIterator, SkipListWriter};
+use crate::batch::decode::{BatchEntry, BatchIter};
 use crate::error::Result;
 use crate::format::internal_key::{self, InternalKeyComparator, LookupKey, SequenceNumber, ValueType};
 use crate::iterator::InternalIterator;
@@ -80,6 +81,24 @@ impl Memtable {
 }
 
 impl MemtableWriter {
+    /// Inserts the entries of a batch (its representation behind the header), the first at `first_sequence`. Returns the sequence
+    /// number behind the last. Corruption: an entry is malformed; those before it are in.
+    pub fn insert_entries(
+        &mut self,
+        first_sequence: SequenceNumber,
+        entries: &[u8],
+    ) -> Result<SequenceNumber> {
+        let mut sequence = first_sequence;
+        for entry in BatchIter::new(entries) {
+            match entry? {
+                BatchEntry::Put(key, value) => self.insert(sequence, ValueType::Value, key, value),
+                BatchEntry::Delete(key) => self.insert(sequence, ValueType::Deletion, key, &[]),
+            }
+            sequence = sequence.wrapping_add(1);
+        }
+        Ok(sequence)
+    }
+
     /// Inserts an entry. Sequence numbers only grow; readers see it at once (they filter by sequence). Key and value
     /// are shorter than 4 GiB, which a write batch makes sure of.
     #[inline]

@@ -5,7 +5,7 @@ use crate::env::{
     CreateMode, Env, FileLock, LogFileOptions, RandomAccessFile, ReadMode, SequentialFile, WritableFile,
 };
 use crate::error::{Error, Result};
-use parking_lot::Mutex;
+use crate::util::lock::Mutex;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

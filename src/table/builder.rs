@@ -1,10 +1,10 @@
 //! Writes a table: data blocks as they fill, then all that leads to them.
 //!
 //! ```text
-//! data blocks | [filter block] | properties block | metaindex block | index block | footer
+//! data blocks | [filter block] | [whole-table filter] | properties block | metaindex block | index block | footer
 //! ```
-//! Every block is followed by its 5-byte trailer (see `footer`). Only data blocks are compressed: the others are read once,
-//! and raw ones can be salvaged round a damaged spot.
+//! Every block is followed by its 5-byte trailer (see `footer`). Data blocks and the index are compressed; filters don't
+//! shrink, and the rest is small.
 //!
 //! One thread. After an error every later call fails with the same error, and the file is of no use.
 
@@ -13,6 +13,7 @@ use super::block_builder::{BlockBuilder, common_prefix_length};
 use super::filter_block::FilterBlockBuilder;
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle, Footer};
 use super::properties::{OtherProperties, PROPERTIES_BLOCK, TableProperties};
+use super::whole_table_filter::{WHOLE_TABLE_FILTER_BLOCK, WholeTableFilterBuilder};
 use crate::compression::{Compressor, TYPE_RAW};
 use crate::env::WritableFile;
 use crate::error::{Error, Result};
@@ -32,6 +33,7 @@ pub struct TableBuilder {
     data_block: BlockBuilder,
     index_block: BlockBuilder,
     filter_block: Option<FilterBlockBuilder>,
+    whole_table_filter: Option<WholeTableFilterBuilder>,
     /// The last key added.
     last_key: Vec<u8>,
     /// The last data block, whose index entry waits for the first key of the next block.
@@ -59,6 +61,7 @@ impl TableBuilder {
             data_block: BlockBuilder::new(options.block_restart_interval),
             index_block: BlockBuilder::new(1),
             filter_block,
+            whole_table_filter: options.has_whole_table_filter().then(WholeTableFilterBuilder::default),
             last_key: Vec::new(),
             unindexed: None,
             handle_buffer: Vec::new(),
@@ -103,6 +106,9 @@ impl TableBuilder {
         if let Some(filter_block) = &mut self.filter_block {
             filter_block.add_key(user_key(internal_key));
         }
+        if let Some(filter) = &mut self.whole_table_filter {
+            filter.add_key(user_key(internal_key));
+        }
         self.count(internal_key, value);
         if self.data_block.is_empty() {
             self.last_key.clear();
@@ -129,7 +135,7 @@ impl TableBuilder {
         self.output.offset + unfinished as u64
     }
 
-    /// Writes the rest (filter, properties, metaindex, index, footer), syncs and closes the file.
+    /// Writes the rest (filters, properties, metaindex, index, footer), syncs and closes the file.
     pub fn finish(mut self) -> Result<BuiltTable> {
         if let Some(error) = self.error {
             return Err(error);
@@ -142,7 +148,6 @@ impl TableBuilder {
         if self.properties.num_entries == 0 {
             self.properties.smallest_sequence = 0;
         }
-        // In bytewise order, as LevelDB's reader looks for them.
         let mut meta_blocks = Vec::new();
         let mut filter_size = 0;
         if let (Some(filter_block), Some(policy)) = (self.filter_block.take(), &self.options.filter_policy) {
@@ -150,6 +155,10 @@ impl TableBuilder {
             filter_size = contents.len() as u64;
             let name = [b"filter.", policy.name().as_slice()].concat();
             meta_blocks.push((name, self.output.write_raw(&contents)?));
+        }
+        let whole_table_filter = self.whole_table_filter.take();
+        if let Some(contents) = whole_table_filter.and_then(|filter| filter.finish(self.output.offset)) {
+            meta_blocks.push((WHOLE_TABLE_FILTER_BLOCK.to_vec(), self.output.write_raw(&contents)?));
         }
         let index = self.index_block.finish();
         let other = OtherProperties {
@@ -160,7 +169,7 @@ impl TableBuilder {
         let properties = self.output.write_raw(&self.properties.encode(&other))?;
         meta_blocks.push((PROPERTIES_BLOCK.to_vec(), properties));
         let metaindex = self.output.write_raw(&metaindex(meta_blocks))?;
-        let index = self.output.write_raw(index)?;
+        let index = self.output.write_compressed(index)?;
         let file_size = self.output.finish(Footer { metaindex, index })?;
         Ok(BuiltTable { file_size, properties: self.properties })
     }
@@ -215,7 +224,7 @@ impl TableBuilder {
     }
 }
 
-/// The contents of the metaindex block.
+/// The contents of the metaindex block: in bytewise order, as LevelDB's reader looks for names.
 fn metaindex(mut meta_blocks: Vec<(Vec<u8>, BlockHandle)>) -> Vec<u8> {
     meta_blocks.sort_by(|a, b| a.0.cmp(&b.0));
     let mut block = BlockBuilder::new(1);

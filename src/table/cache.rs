@@ -11,7 +11,7 @@ use super::reader::Table;
 use crate::env::{Env, ReadMode};
 use crate::error::{Error, Result};
 use crate::format::file_name;
-use parking_lot::Mutex;
+use crate::util::lock::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -394,7 +394,7 @@ fn a_damaged_index_keeps_what_comes_before_and_hides_nothing() {
 #[test]
 fn damaged_filters_and_properties_are_done_without() {
     let policy = Some(Arc::new(BloomFilterPolicy::new(10)) as _);
-    let options = TableOptions { filter_policy: policy, ..options() };
+    let options = TableOptions { filter_policy: policy, whole_table_filter: true, ..options() };
     let (bytes, built) = build(&options, &thousand());
     let data_end = built.properties.data_size as usize;
     for at in data_end..bytes.len() - 1000 {
@@ -411,9 +411,10 @@ fn damaged_filters_and_properties_are_done_without() {
 #[test]
 fn every_flipped_byte_of_a_table_is_survived() {
     let policy = Some(Arc::new(BloomFilterPolicy::new(10)) as _);
-    for compression in [Compression::None, Compression::Snappy] {
+    for (compression, whole_table_filter) in [(Compression::None, false), (Compression::Snappy, true)] {
+        let filter_policy = policy.clone();
         let options =
-            TableOptions { filter_policy: policy.clone(), compression, block_size: 200, ..options() };
+            TableOptions { filter_policy, whole_table_filter, compression, block_size: 200, ..options() };
         let entries: Vec<TestEntry> =
             (0..40).map(|i| (internal(format!("key{i:03}").as_bytes(), i + 1), vec![b'v'; 30])).collect();
         let bytes = build(&options, &entries).0;

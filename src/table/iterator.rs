@@ -84,16 +84,21 @@ impl TableIterator {
         true
     }
 
+    /// The first error is kept; but one that ends the iteration takes the place of damage that was passed over.
     #[cold]
     fn keep_error(&mut self, error: Error) {
-        self.error.get_or_insert(error);
+        if self.error.is_none() || (!self.stopped() && self.stops_at(&error)) {
+            self.error = Some(error);
+        }
+    }
+
+    fn stops_at(&self, error: &Error) -> bool {
+        self.table().options().paranoid_checks || !error.is_corruption()
     }
 
     /// Must the iteration end at the error it has met?
     fn stopped(&self) -> bool {
-        self.error
-            .as_ref()
-            .is_some_and(|error| self.table().options().paranoid_checks || !error.is_corruption())
+        self.error.as_ref().is_some_and(|error| self.stops_at(error))
     }
 
     /// Lets go of the block, so that the iterator is not valid.

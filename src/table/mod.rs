@@ -10,6 +10,7 @@ mod index;
 pub mod iterator;
 pub mod properties;
 pub mod reader;
+pub mod whole_table_filter;
 
 use crate::compression::Compression;
 use crate::filter_policy::FilterPolicy;
@@ -25,6 +26,8 @@ pub struct TableOptions {
     pub comparator: InternalKeyComparator,
     /// The user's filter policy (it sees user keys).
     pub filter_policy: Option<Arc<dyn FilterPolicy>>,
+    /// Write and ask a filter of all keys of a table, where the comparator is the bytewise one.
+    pub whole_table_filter: bool,
     /// Of uncompressed blocks.
     pub block_cache: Option<Arc<BlockCache>>,
     /// Bytes.
@@ -43,12 +46,18 @@ impl TableOptions {
         TableOptions {
             comparator: InternalKeyComparator::new(options.comparator.clone()),
             filter_policy: options.filter_policy.clone(),
+            whole_table_filter: options.whole_table_filter,
             block_cache: options.block_cache.clone(),
             block_size: options.block_size,
             block_restart_interval: options.block_restart_interval,
             compression: options.compression,
             paranoid_checks: options.paranoid_checks,
         }
+    }
+
+    /// Do tables have a filter of all their keys? Only where equal keys are equal bytes.
+    fn has_whole_table_filter(&self) -> bool {
+        self.whole_table_filter && self.comparator.is_bytewise()
     }
 }
 

@@ -1,8 +1,9 @@
 //! An open table: look-ups, and the way from a key to a block.
 //!
 //! What opening reads stays: the index in flat arrays (`index`), the filters, the properties. A data block is read in place
-//! where it lies raw in a mapping, else through the block cache. Its checksum is verified when it is first read: each time
-//! it comes from the file into memory, and once in a mapping, which a bit for each block remembers.
+//! where it lies raw in a mapping, else through the block cache; a look-up of a block that the cache does not want decompresses
+//! it into a buffer of the thread. Its checksum is verified when it is first read: once in a mapping, which a bit for each block
+//! remembers, and each time where the file is read.
 //!
 //! A table whose index is damaged opens unless `paranoid_checks` is set, with the blocks that can still be found: what is
 //! found there is returned, but "not there" becomes the error, and iterators end with it.
@@ -15,12 +16,13 @@ use super::footer::{BLOCK_TRAILER_SIZE, BadFooter, BlockHandle, FOOTER_SIZE, Foo
 use super::index::Index;
 use super::iterator::TableIterator;
 use super::properties::{PROPERTIES_BLOCK, TableProperties};
+use super::whole_table_filter::{self, BITS_PER_KEY, KeyHash, LoadedLines, WHOLE_TABLE_FILTER_BLOCK};
 use super::{TableOptions, TableReadOptions, block_file::BlockFile};
 use crate::env::RandomAccessFile;
 use crate::error::{Error, Result};
 use crate::filter_policy::FilterPolicy;
 use crate::format::internal_key::{InternalKeyComparator, user_key};
-use crate::util::cache::{BlockCache, CacheKey};
+use crate::util::cache::CacheKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,11 +49,21 @@ pub struct Table {
     index: Index,
     /// What is wrong with the index.
     damage: Option<Error>,
+    whole_table_filter: Option<WholeTableFilter>,
     filter: Option<Filter>,
     properties: Option<TableProperties>,
     /// This table's name in the block cache.
     cache_id: u64,
-    verified: VerifiedBlocks,
+    /// In a mapping: blocks whose checksum was right.
+    verified: BlockSet,
+    /// Blocks known not to lie raw in a mapping.
+    not_in_place: BlockSet,
+}
+
+/// The lines of the whole-table filter.
+enum WholeTableFilter {
+    InMapping { offset: usize, length: usize },
+    Loaded(LoadedLines),
 }
 
 struct Filter {
@@ -84,9 +96,11 @@ impl Table {
         let file = BlockFile::new(file, path, limit);
         let (index, damage) = read_index(&options, &file, footer.index)?;
         let mut table = Table {
-            verified: VerifiedBlocks::new(index.len()),
+            verified: BlockSet::new(index.len()),
+            not_in_place: BlockSet::new(index.len()),
             cache_id: options.block_cache.as_ref().map_or(0, |cache| cache.new_id()),
             properties: None,
+            whole_table_filter: None,
             filter: None,
             damage,
             index,
@@ -107,6 +121,21 @@ impl Table {
         internal_key: &[u8],
         found: impl FnOnce(&[u8], &[u8]) -> R,
     ) -> Result<TableGet<R>> {
+        self.get_hashed(read, internal_key, KeyHash::of(user_key(internal_key)), found)
+    }
+
+    /// As `get`, for a key whose hash is known (one look-up asks several tables).
+    #[inline]
+    pub fn get_hashed<R>(
+        &self,
+        read: TableReadOptions,
+        internal_key: &[u8],
+        hash: KeyHash,
+        found: impl FnOnce(&[u8], &[u8]) -> R,
+    ) -> Result<TableGet<R>> {
+        if !self.may_have(hash) {
+            return self.missing(false);
+        }
         let ordinal = self.index.find(&self.options.comparator, internal_key);
         if ordinal == self.index.len() {
             return self.missing(false);
@@ -117,13 +146,14 @@ impl Table {
         {
             return self.missing(false);
         }
-        let bytes = self.read_block(ordinal, read)?;
-        let block = Block::parse(&bytes).map_err(|bad| self.file.bad_block(handle, bad))?;
-        match block.get(&self.options.comparator, internal_key, found) {
-            Ok(Some(result)) => Ok(TableGet::Found(result)),
-            Ok(None) => self.missing(true),
-            Err(bad) => Err(self.file.bad_block(handle, bad)),
-        }
+        self.with_block(ordinal, read, |bytes| {
+            let block = Block::parse(bytes).map_err(|bad| self.file.bad_block(handle, bad))?;
+            match block.get(&self.options.comparator, internal_key, found) {
+                Ok(Some(result)) => Ok(TableGet::Found(result)),
+                Ok(None) => self.missing(true),
+                Err(bad) => Err(self.file.bad_block(handle, bad)),
+            }
+        })
     }
 
     /// Iterates. Unless `paranoid_checks` is set, a damaged block is passed over and the error kept in `status`.
@@ -158,7 +188,13 @@ impl Table {
             Some(Filter { contents: Contents::Loaded(bytes), .. }) => bytes.len(),
             _ => 0,
         };
-        size_of::<Table>() + self.index.memory_usage() + self.verified.words.len() * 8 + filter
+        let whole_table_filter = match &self.whole_table_filter {
+            Some(WholeTableFilter::Loaded(lines)) => lines.memory_usage(),
+            _ => 0,
+        };
+        let blocks =
+            self.index.memory_usage() + (self.verified.words.len() + self.not_in_place.words.len()) * 8;
+        size_of::<Table>() + blocks + filter + whole_table_filter
     }
 
     pub(super) fn options(&self) -> &TableOptions {
@@ -178,38 +214,103 @@ impl Table {
         self.damage.as_ref()
     }
 
-    /// The contents of the data block `ordinal`.
+    /// The contents of the data block `ordinal`, to be kept.
     #[inline]
     pub(super) fn read_block(&self, ordinal: usize, read: TableReadOptions) -> Result<BlockBytes<'_>> {
-        let handle = self.index.handle(ordinal);
-        if let Some(contents) = self.file.raw_in_mapping(handle) {
-            if read.verify_checksums || !self.verified.contains(ordinal) {
-                self.file.verify_in_mapping(handle)?;
-                self.verified.insert(ordinal);
-            }
+        if let Some(contents) = self.block_in_place(ordinal, read)? {
             return Ok(BlockBytes::InPlace(contents));
         }
-        let key = CacheKey { id: self.cache_id, offset: handle.offset };
-        match &self.options.block_cache {
-            Some(cache) => match cache.get(key) {
-                Some(bytes) => Ok(BlockBytes::Loaded(bytes)),
-                None => self.load_block(ordinal, read, Some((cache, key))),
-            },
-            None => self.load_block(ordinal, read, None),
+        match self.cached_block(ordinal) {
+            Some(bytes) => Ok(BlockBytes::Loaded(bytes)),
+            None => self.load_block(ordinal, read, self.is_wanted_in_cache(ordinal, read)),
         }
     }
 
-    /// Reads a block from the file, and puts it into the cache where there is one for it.
-    #[inline(never)]
-    fn load_block(
+    /// Hands the contents of the data block `ordinal` to `body`. A block that the cache does not want is not given memory
+    /// of its own.
+    #[inline]
+    fn with_block<R>(
         &self,
         ordinal: usize,
         read: TableReadOptions,
-        cache: Option<(&BlockCache, CacheKey)>,
-    ) -> Result<BlockBytes<'_>> {
-        let bytes = self.file.load(self.index.handle(ordinal), true)?;
-        if let (BlockBytes::Loaded(bytes), Some((cache, key)), true) = (&bytes, cache, read.fill_cache) {
-            cache.insert(key, bytes.clone(), bytes.len() + CACHED_BLOCK_OVERHEAD);
+        body: impl FnOnce(&[u8]) -> Result<R>,
+    ) -> Result<R> {
+        if let Some(contents) = self.block_in_place(ordinal, read)? {
+            return body(contents);
+        }
+        if let Some(bytes) = self.cached_block(ordinal) {
+            return body(&bytes);
+        }
+        if self.is_wanted_in_cache(ordinal, read) {
+            return body(&self.load_block(ordinal, read, true)?);
+        }
+        let verify = self.must_verify(ordinal, read);
+        self.file.with_contents(self.index.handle(ordinal), verify, |bytes| {
+            self.loaded(ordinal);
+            body(bytes)
+        })
+    }
+
+    /// The block, if it lies raw in a mapping.
+    #[inline]
+    fn block_in_place(&self, ordinal: usize, read: TableReadOptions) -> Result<Option<&[u8]>> {
+        // Known to be elsewhere: then the mapping, which may be cold, is not looked at.
+        if self.not_in_place.contains(ordinal) {
+            return Ok(None);
+        }
+        let handle = self.index.handle(ordinal);
+        let contents = self.file.raw_in_mapping(handle);
+        if contents.is_some() && self.must_verify(ordinal, read) {
+            self.file.verify_in_mapping(handle)?;
+            self.verified.insert(ordinal);
+        }
+        Ok(contents)
+    }
+
+    #[inline]
+    fn cached_block(&self, ordinal: usize) -> Option<Arc<[u8]>> {
+        self.options.block_cache.as_ref()?.get(self.cache_key(ordinal))
+    }
+
+    fn is_wanted_in_cache(&self, ordinal: usize, read: TableReadOptions) -> bool {
+        let Some(cache) = self.options.block_cache.as_ref().filter(|_| read.fill_cache) else { return false };
+        // How long the block is shows when it is decompressed; most are a little longer than the block size.
+        let charge = self.options.block_size.max(self.index.handle(ordinal).size as usize);
+        cache.wants(self.cache_key(ordinal), charge + CACHED_BLOCK_OVERHEAD)
+    }
+
+    #[inline]
+    fn cache_key(&self, ordinal: usize) -> CacheKey {
+        CacheKey { id: self.cache_id, offset: self.index.handle(ordinal).offset }
+    }
+
+    /// Must the checksum be looked at? In a mapping once; what was read into memory was never seen before.
+    #[inline]
+    pub(super) fn must_verify(&self, ordinal: usize, read: TableReadOptions) -> bool {
+        read.verify_checksums || !self.verified.contains(ordinal)
+    }
+
+    /// Notes that a block was read from elsewhere than a raw place in a mapping, and was found right.
+    #[inline]
+    fn loaded(&self, ordinal: usize) {
+        if !self.not_in_place.contains(ordinal) {
+            self.not_in_place.insert(ordinal);
+            if self.file.is_mapped() {
+                self.verified.insert(ordinal);
+            }
+        }
+    }
+
+    /// Reads a block from the file, and puts it into the cache if it is wanted there.
+    #[inline(never)]
+    fn load_block(&self, ordinal: usize, read: TableReadOptions, wanted: bool) -> Result<BlockBytes<'_>> {
+        let bytes = self.file.load(self.index.handle(ordinal), self.must_verify(ordinal, read))?;
+        if let BlockBytes::Loaded(bytes) = &bytes {
+            self.loaded(ordinal);
+            if let Some(cache) = self.options.block_cache.as_ref().filter(|_| wanted) {
+                let charge = bytes.len() + CACHED_BLOCK_OVERHEAD;
+                cache.insert(self.cache_key(ordinal), bytes.clone(), charge);
+            }
         }
         Ok(bytes)
     }
@@ -219,6 +320,19 @@ impl Table {
         match &self.damage {
             None => Ok(TableGet::Missing { block_read }),
             Some(error) => Err(error.clone()),
+        }
+    }
+
+    /// May the table have a key with this hash?
+    #[inline]
+    fn may_have(&self, hash: KeyHash) -> bool {
+        match &self.whole_table_filter {
+            None => true,
+            Some(WholeTableFilter::Loaded(lines)) => lines.may_match(hash),
+            Some(WholeTableFilter::InMapping { offset, length }) => {
+                let lines = self.file.bytes_in_mapping(*offset, *length);
+                lines.is_none_or(|lines| whole_table_filter::may_match(lines, hash))
+            }
         }
     }
 
@@ -235,34 +349,61 @@ impl Table {
         }
     }
 
-    /// Takes filter and properties from where the metaindex says they are. A damaged block of those is done without.
+    /// Takes filters and properties from where the metaindex says they are. A damaged block of those is done without.
     fn read_meta_blocks(&mut self, metaindex: BlockHandle) -> Result<()> {
         let bytes = self.file.load(metaindex, true)?;
         let bad = |bad| self.file.bad_block(metaindex, bad);
         let filter_name =
             self.options.filter_policy.as_ref().map(|policy| [b"filter.", policy.name().as_slice()].concat());
-        let (mut filter, mut properties) = (None, None);
+        let (mut filter, mut whole_table_filter, mut properties) = (None, None, None);
         let mut entries = Block::parse(&bytes).map_err(bad)?.entries();
         while let Some((name, mut value)) = entries.next().map_err(bad)? {
             if name == PROPERTIES_BLOCK {
                 properties = BlockHandle::decode(&mut value);
+            } else if name == WHOLE_TABLE_FILTER_BLOCK && self.options.has_whole_table_filter() {
+                whole_table_filter = BlockHandle::decode(&mut value);
             } else if Some(name) == filter_name.as_deref() {
                 filter = BlockHandle::decode(&mut value);
             }
         }
-        let properties = match properties.map(|handle| self.file.load(handle, true)).transpose() {
-            Ok(bytes) => bytes.and_then(|bytes| TableProperties::decode(&bytes)),
-            Err(error) if self.options.paranoid_checks || !error.is_corruption() => return Err(error),
-            Err(_) => None,
-        };
-        let filter = match filter.map(|handle| self.read_filter(handle)).transpose() {
-            Ok(filter) => filter.flatten(),
-            Err(error) if self.options.paranoid_checks || !error.is_corruption() => return Err(error),
-            Err(_) => None,
-        };
+        let properties = self.read_if_sound(properties, |handle| {
+            Ok(TableProperties::decode(&self.file.load(handle, true)?))
+        })?;
+        let whole_table_filter =
+            self.read_if_sound(whole_table_filter, |handle| self.read_whole_table_filter(handle))?;
+        let mut filter = self.read_if_sound(filter, |handle| self.read_filter(handle))?;
+        if whole_table_filter.is_some() {
+            filter = filter.filter(|filter| filter.policy.is_finer_than(BITS_PER_KEY));
+        }
         self.properties = properties;
         self.filter = filter;
+        self.whole_table_filter = whole_table_filter;
         Ok(())
+    }
+
+    /// What `read` makes of a meta block; `None` where there is none, or, unless `paranoid_checks` is set, a damaged one.
+    fn read_if_sound<T>(
+        &self,
+        handle: Option<BlockHandle>,
+        read: impl FnOnce(BlockHandle) -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        match handle.map(read).transpose() {
+            Err(error) if self.options.paranoid_checks || !error.is_corruption() => Err(error),
+            result => Ok(result.ok().flatten().flatten()),
+        }
+    }
+
+    fn read_whole_table_filter(&self, handle: BlockHandle) -> Result<Option<WholeTableFilter>> {
+        let bytes = self.file.load(handle, true)?;
+        let Some(lines) = whole_table_filter::lines(&bytes) else { return Ok(None) };
+        Ok(Some(match bytes {
+            // Within a mapping, which is as long as a usize can say.
+            BlockBytes::InPlace(_) => WholeTableFilter::InMapping {
+                offset: handle.offset as usize + lines.start,
+                length: lines.len(),
+            },
+            BlockBytes::Loaded(bytes) => WholeTableFilter::Loaded(LoadedLines::copy_of(&bytes[lines])),
+        }))
     }
 
     fn read_filter(&self, handle: BlockHandle) -> Result<Option<Filter>> {
@@ -325,14 +466,14 @@ fn read_index(
     Ok((index, damage))
 }
 
-/// A bit for each data block: its checksum was right.
-struct VerifiedBlocks {
+/// A set of data blocks, by ordinal.
+struct BlockSet {
     words: Box<[AtomicU64]>,
 }
 
-impl VerifiedBlocks {
+impl BlockSet {
     fn new(blocks: usize) -> Self {
-        VerifiedBlocks { words: (0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect() }
+        BlockSet { words: (0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect() }
     }
 
     // The bits are hints about bytes that do not change, so no order of memory accesses depends on them.

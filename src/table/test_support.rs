@@ -8,7 +8,7 @@ use crate::compression::Compression;
 use crate::env::{RandomAccessFile, WritableFile};
 use crate::error::Result;
 use crate::format::internal_key::{InternalKey, InternalKeyComparator, ValueType};
-use parking_lot::Mutex;
+use crate::util::lock::Mutex;
 use std::cmp::Ordering;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -117,6 +117,7 @@ pub fn options() -> TableOptions {
     TableOptions {
         comparator: InternalKeyComparator::new(bytewise()),
         filter_policy: None,
+        whole_table_filter: false,
         block_cache: None,
         block_size: 4096,
         block_restart_interval: 16,

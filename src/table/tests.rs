@@ -6,8 +6,9 @@ use super::footer::Footer;
 use super::reader::{Table, TableGet};
 use super::test_support::*;
 use super::{TableOptions, TableReadOptions};
+use crate::comparator::Comparator;
 use crate::compression::Compression;
-use crate::filter_policy::BloomFilterPolicy;
+use crate::filter_policy::{BloomFilterPolicy, FilterPolicy};
 use crate::format::internal_key::{InternalKeyComparator, LookupKey, trailer, user_key};
 use crate::iterator::InternalIterator;
 use crate::util::cache::BlockCache;
@@ -28,6 +29,7 @@ fn all_options() -> Vec<TableOptions> {
                 if block_restart_interval != 16 {
                     options.filter_policy = Some(Arc::new(BloomFilterPolicy::new(10)));
                 }
+                options.whole_table_filter = block_size > 1024;
                 if block_restart_interval != 3 {
                     options.block_cache = Some(Arc::new(BlockCache::new(1 << 20)));
                 }
@@ -261,34 +263,108 @@ fn properties_count_what_was_added() {
 
 #[test]
 fn meta_blocks_are_listed_in_bytewise_order() {
-    let options = TableOptions { filter_policy: Some(Arc::new(BloomFilterPolicy::new(10))), ..options() };
-    let (bytes, _) = build(&options, &[(internal(b"k", 1), vec![])]);
-    let footer = Footer::decode(bytes.last_chunk().unwrap()).unwrap();
+    let policy = Some(Arc::new(BloomFilterPolicy::new(10)) as _);
+    let options = TableOptions { filter_policy: policy, whole_table_filter: true, ..options() };
+    let names = meta_block_names(&build(&options, &[(internal(b"k", 1), vec![])]).0);
+    assert_eq!(names, ["filter.leveldb.BuiltinBloomFilter2", "rocksdb.properties", "terrace.filter"]);
+}
+
+fn meta_block_names(table: &[u8]) -> Vec<String> {
+    let footer = Footer::decode(table.last_chunk().unwrap()).unwrap();
     let (start, size) = (footer.metaindex.offset as usize, footer.metaindex.size as usize);
-    let mut entries = Block::parse(&bytes[start..start + size]).unwrap().entries();
-    for name in ["filter.leveldb.BuiltinBloomFilter2", "rocksdb.properties"] {
-        assert_eq!(entries.next().unwrap().unwrap().0, name.as_bytes());
+    let mut entries = Block::parse(&table[start..start + size]).unwrap().entries();
+    let mut names = Vec::new();
+    while let Some((name, _)) = entries.next().unwrap() {
+        names.push(String::from_utf8(name.to_vec()).unwrap());
     }
-    assert!(entries.next().unwrap().is_none());
+    names
+}
+
+/// The even numbers, and how many look-ups of odd ones read a block.
+fn even_numbers() -> Vec<TestEntry> {
+    (0..5000).map(|i| (internal(format!("{:08}", i * 2).as_bytes(), 1), vec![b'v'; 50])).collect()
+}
+
+fn blocks_read_in_vain(table: &Table) -> usize {
+    let missing = |i: &i32| {
+        let target = internal(format!("{:08}", i * 2 + 1).as_bytes(), 5);
+        matches!(table.get(READ, &target, |_, _| ()).unwrap(), TableGet::Missing { block_read: true })
+    };
+    (0..5000).filter(missing).count()
 }
 
 #[test]
 fn a_filter_spares_the_block() {
-    let entries: Vec<TestEntry> =
-        (0..5000).map(|i| (internal(format!("{:08}", i * 2).as_bytes(), 1), vec![b'v'; 50])).collect();
-    let options = TableOptions { filter_policy: Some(Arc::new(BloomFilterPolicy::new(10))), ..options() };
-    let (bytes, _) = build(&options, &entries);
+    let policy = Some(Arc::new(BloomFilterPolicy::new(10)) as _);
+    for (filtered, limit) in [
+        (TableOptions { filter_policy: policy, ..options() }, 150),
+        (TableOptions { whole_table_filter: true, ..options() }, 75),
+    ] {
+        let (bytes, _) = build(&filtered, &even_numbers());
+        for mapped in [true, false] {
+            let table = open(&filtered, &bytes, mapped).unwrap();
+            let read = blocks_read_in_vain(&table);
+            assert!(read < limit, "{read}");
+            for (key, _) in even_numbers() {
+                assert!(matches!(table.get(READ, &key, |_, _| ()).unwrap(), TableGet::Found(())));
+            }
+        }
+        assert!(blocks_read_in_vain(&open(&options(), &bytes, true).unwrap()) > 4900);
+    }
+}
+
+/// Bytes, but its equal keys need not be equal bytes, for all that anyone knows.
+struct Unknown;
+
+impl Comparator for Unknown {
+    fn compare(&self, a: &[u8], b: &[u8]) -> std::cmp::Ordering {
+        a.cmp(b)
+    }
+    fn name(&self) -> Vec<u8> {
+        b"leveldb.BytewiseComparator".to_vec()
+    }
+}
+
+#[test]
+fn the_whole_table_filter_serves_the_bytewise_order_only() {
+    let comparator = InternalKeyComparator::new(Arc::new(Unknown));
+    let unknown = TableOptions { comparator, whole_table_filter: true, ..options() };
+    assert_eq!(meta_block_names(&build(&unknown, &even_numbers()).0), ["rocksdb.properties"]);
+    let bytewise = TableOptions { whole_table_filter: true, ..options() };
+    let (bytes, _) = build(&bytewise, &even_numbers());
+    assert!(blocks_read_in_vain(&open(&unknown, &bytes, true).unwrap()) > 4900);
+}
+
+/// A policy that lets no key through.
+struct Never;
+
+impl FilterPolicy for Never {
+    fn name(&self) -> Vec<u8> {
+        b"test.Never".to_vec()
+    }
+    fn create_filter(&self, _keys: &[&[u8]], _dst: &mut Vec<u8>) {}
+    fn key_may_match(&self, _key: &[u8], _filter: &[u8]) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_policy_has_the_last_word_after_the_whole_table_filter() {
+    let policy = Some(Arc::new(Never) as _);
+    let options = TableOptions { filter_policy: policy, whole_table_filter: true, ..options() };
+    let (bytes, _) = build(&options, &even_numbers());
     let table = open(&options, &bytes, true).unwrap();
-    let blocks_read = |table: &Table| {
-        let missing = |i: &i32| {
-            let target = internal(format!("{:08}", i * 2 + 1).as_bytes(), 5);
-            matches!(table.get(READ, &target, |_, _| ()).unwrap(), TableGet::Missing { block_read: true })
-        };
-        (0..5000).filter(missing).count()
+    let outcome = table.get(READ, &even_numbers()[7].0, |_, _| ()).unwrap();
+    assert!(matches!(outcome, TableGet::Missing { block_read: false }));
+}
+
+#[test]
+fn the_index_is_compressed_where_that_pays() {
+    let size = |compression| {
+        let table = build(&TableOptions { compression, block_size: 1024, ..options() }, &even_numbers()).0;
+        Footer::decode(table.last_chunk().unwrap()).unwrap().index.size
     };
-    assert!(blocks_read(&table) < 150, "{}", blocks_read(&table));
-    let unfiltered = open(&super::test_support::options(), &bytes, true).unwrap();
-    assert!(blocks_read(&unfiltered) > 4900);
+    assert!(size(Compression::Snappy) < size(Compression::None) * 3 / 4);
 }
 
 #[test]
@@ -315,6 +391,42 @@ fn blocks_are_read_once_while_they_are_cached() {
         assert_eq!(reads_of_a_get(true), 0);
         assert_eq!(reads_of_a_get(false), 0);
     }
+}
+
+#[test]
+fn a_full_cache_takes_a_block_that_is_missed_again() {
+    let entries: Vec<TestEntry> =
+        (0..5000).map(|i| (internal(format!("{i:08}").as_bytes(), 1), vec![b'v'; 50])).collect();
+    let cache = Arc::new(BlockCache::new(20 << 10));
+    let options =
+        TableOptions { compression: Compression::Snappy, block_cache: Some(cache.clone()), ..options() };
+    let (bytes, _) = build(&options, &entries);
+    let file = MemoryFile::new(bytes.clone(), false);
+    let table = Table::open(Arc::new(options), file.clone(), PathBuf::from("t"), bytes.len() as u64).unwrap();
+    let is_read = |i: usize| {
+        let before = file.reads.load(Ordering::Relaxed);
+        let value = table.get(READ, &entries[i].0, |_, value| value.to_vec()).unwrap();
+        assert!(matches!(value, TableGet::Found(value) if value == entries[i].1));
+        file.reads.load(Ordering::Relaxed) > before
+    };
+    (0..5000).for_each(|i| _ = is_read(i));
+    assert!(cache.total_charge() > 15 << 10);
+    let reads: Vec<bool> = (0..4).map(|_| is_read(2000)).collect();
+    assert!(reads == [true, true, false, false] || reads == [true, false, false, false], "{reads:?}");
+}
+
+#[test]
+fn a_checksum_in_a_mapping_is_looked_at_once_unless_asked_for() {
+    let (bytes, _) = build(&TableOptions { compression: Compression::Snappy, ..options() }, &even_numbers());
+    let options = TableOptions { compression: Compression::Snappy, ..options() };
+    let table = open(&options, &bytes, true).unwrap();
+    assert!(table.must_verify(0, READ));
+    table.get(READ, &even_numbers()[0].0, |_, _| ()).unwrap();
+    assert!(!table.must_verify(0, READ));
+    assert!(table.must_verify(0, TableReadOptions { verify_checksums: true, ..READ }));
+    let table = open(&options, &bytes, false).unwrap();
+    table.get(READ, &even_numbers()[0].0, |_, _| ()).unwrap();
+    assert!(table.must_verify(0, READ), "what is read again may have changed");
 }
 
 #[test]

@@ -62,11 +62,11 @@ pub fn fixed64_at(src: &[u8], offset: usize) -> Option<u64> {
 /// Reads a varint32; a fifth byte with bits above the 32nd is refused.
 #[inline]
 pub fn get_varint32(src: &mut &[u8]) -> Option<u32> {
-    if let Some((&first, rest)) = src.split_first() {
-        if first < 0x80 {
-            *src = rest;
-            return Some(u32::from(first));
-        }
+    if let Some((&first, rest)) = src.split_first()
+        && first < 0x80
+    {
+        *src = rest;
+        return Some(u32::from(first));
     }
     let mut probe = *src;
     let value = u32::try_from(get_varint64(&mut probe)?).ok()?;

@@ -39,7 +39,7 @@ use std::sync::Arc;
 
 /// The primitives that `Published` is made of, in one place, so that a model checker's can stand in.
 mod primitives {
-    pub(super) use parking_lot::Mutex;
+    pub(super) use crate::util::lock::Mutex;
     pub(super) use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
     /// Slots of a published value: more than most machines have cores. A power of two.

@@ -13,7 +13,7 @@ use crate::format::internal_key::InternalKey;
 use crate::table::cache::{PinPermit, TableCache};
 use crate::table::properties::TableProperties;
 use crate::table::reader::Table;
-use parking_lot::Mutex;
+use crate::util::lock::Mutex;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -11,6 +11,7 @@ use crate::format::file_name;
 use crate::format::internal_key::{LookupKey, ValueType, trailer};
 use crate::table::TableReadOptions;
 use crate::table::reader::TableGet;
+use crate::table::whole_table_filter::KeyHash;
 use std::sync::Arc;
 
 /// A file that a look-up read in vain, before it went on to another: its level and itself.
@@ -26,7 +27,8 @@ impl Version {
         charge_seeks: bool,
         found: impl FnOnce(&[u8]) -> R,
     ) -> Result<(Option<R>, SeekCharge)> {
-        let mut lookup = Lookup { version: self, read, key, found: Some(found), reads: Reads::default() };
+        let (hash, reads) = (KeyHash::of(key.user_key()), Reads::default());
+        let mut lookup = Lookup { version: self, read, key, hash, found: Some(found), reads };
         let answer = lookup.run()?;
         Ok((answer.flatten(), if charge_seeks { lookup.reads.charge() } else { None }))
     }
@@ -37,6 +39,8 @@ struct Lookup<'a, F> {
     version: &'a Version,
     read: TableReadOptions,
     key: &'a LookupKey,
+    /// Of the user key, for the filters.
+    hash: KeyHash,
     /// Taken when the value is found.
     found: Option<F>,
     reads: Reads<'a>,
@@ -105,14 +109,13 @@ impl<'a, R, F: FnOnce(&[u8]) -> R> Lookup<'a, F> {
     fn look_into(&mut self, level: usize, file: &'a Arc<FileMetaData>) -> Result<Option<Option<R>>> {
         let table = file.table(&self.version.table_cache)?;
         let found = &mut self.found;
-        let outcome =
-            table.get(self.read, self.key.internal_key(), |internal_key, value| match ValueType::from_u8(
-                trailer(internal_key) as u8,
-            ) {
-                Some(ValueType::Value) => Entry::Value(found.take().map(|found| found(value))),
-                Some(ValueType::Deletion) => Entry::Deletion,
-                None => Entry::UnknownType(trailer(internal_key) as u8),
-            })?;
+        let entry = |internal_key: &[u8], value: &[u8]| match ValueType::from_u8(trailer(internal_key) as u8)
+        {
+            Some(ValueType::Value) => Entry::Value(found.take().map(|found| found(value))),
+            Some(ValueType::Deletion) => Entry::Deletion,
+            None => Entry::UnknownType(trailer(internal_key) as u8),
+        };
+        let outcome = table.get_hashed(self.read, self.key.internal_key(), self.hash, entry)?;
         match outcome {
             TableGet::Found(entry) => {
                 self.reads.block_read(false, level, file);

@@ -35,6 +35,7 @@ impl Directory {
         let mut options = TableOptions {
             comparator: comparator.clone(),
             filter_policy: None,
+            whole_table_filter: false,
             block_cache: None,
             block_size: 1 << 10,
             block_restart_interval: 16,

@@ -62,14 +62,14 @@ impl VersionSet {
         let mut counters = [None; 4];
         let mut compact_pointers: [Option<InternalKey>; NUM_LEVELS] = Default::default();
         for edit in edits {
-            if let Some(name) = &edit.comparator {
-                if *name != comparator_name {
-                    return Err(Error::invalid_argument(format!(
-                        "{} does not match existing comparator : {}",
-                        name.escape_ascii(),
-                        comparator_name.escape_ascii()
-                    )));
-                }
+            if let Some(name) = &edit.comparator
+                && *name != comparator_name
+            {
+                return Err(Error::invalid_argument(format!(
+                    "{} does not match existing comparator : {}",
+                    name.escape_ascii(),
+                    comparator_name.escape_ascii()
+                )));
             }
             builder.apply(edit)?;
             for (level, key) in &edit.compact_pointers {

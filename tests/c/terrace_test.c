@@ -76,6 +76,7 @@ static void test_options(void) {
         /* Sensible, everything off, and nonsense that is brought into range. */
         terrace_options_set_reuse_logs(options, round == 0);
         terrace_options_set_seek_compaction(options, round == 0);
+        terrace_options_set_whole_table_filter(options, round == 0);
         terrace_options_set_max_write_buffer_number(options, round == 0 ? 4 : -round);
         terrace_options_set_level0_file_num_compaction_trigger(options, round == 0 ? 2 : -round);
         terrace_options_set_level0_slowdown_writes_trigger(options, round == 0 ? 20 : 100);
@@ -101,6 +102,7 @@ static void test_options(void) {
 
     terrace_options_set_reuse_logs(NULL, 1);
     terrace_options_set_seek_compaction(NULL, 1);
+    terrace_options_set_whole_table_filter(NULL, 1);
     terrace_options_set_max_write_buffer_number(NULL, 1);
     terrace_options_set_level0_file_num_compaction_trigger(NULL, 1);
     terrace_options_set_level0_slowdown_writes_trigger(NULL, 1);
@@ -214,8 +216,30 @@ static void test_logger(void) {
     terrace_logger_destroy(NULL);
 }
 
+/* A healthy database has no background error; what a sick one says is shown where a disk can be filled (tests/disk_full). */
+static void test_background_error(void) {
+    const char *path = scratch("background-error");
+    leveldb_options_t *options = create_options();
+    leveldb_t *db = leveldb_open(options, path, &err);
+    CHECK_NO_ERROR();
+    CHECK(terrace_background_error(db) == NULL);
+    terrace_resume(db, &err);
+    CHECK_NO_ERROR();
+    CHECK(terrace_background_error(NULL) == NULL);
+    terrace_resume(NULL, &err);
+    CHECK_ERROR("Invalid argument: ");
+    CHECK(terrace_background_error_code(NULL) == TERRACE_OK);
+    CHECK(terrace_background_error_errno(NULL) == 0 && terrace_background_error_severity(NULL) == 0);
+    CHECK(terrace_background_error_since_micros(NULL) == 0);
+    CHECK(terrace_background_error_message(NULL) == NULL && terrace_background_error_path(NULL) == NULL);
+    terrace_background_error_destroy(NULL);
+    leveldb_options_destroy(options);
+    close_and_destroy(db, path);
+}
+
 int main(void) {
     test_version();
+    test_background_error();
     test_last_error();
     test_options();
     test_flush_compact_and_close();

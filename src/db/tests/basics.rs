@@ -239,3 +239,40 @@ fn a_database_that_lost_its_current_file_is_refused_and_repaired() {
     assert_eq!(test.get("late").as_deref(), Some("in the log"));
     assert_eq!(test.get("k00007"), None);
 }
+
+/// LevelDB's compactions write the last sequence number of all that is in memory, so its MANIFEST can be ahead of the log that
+/// is replayed first. The log behind it was taken for one that follows a loss, and dropped.
+#[test]
+fn a_log_is_replayed_behind_one_that_ends_before_the_manifests_last_sequence() {
+    use crate::env::LogFileOptions;
+    use crate::version::manifest::ManifestWriter;
+    use crate::version::version_edit::VersionEdit;
+    use crate::wal::writer::WalWriter;
+
+    let mut test = TestDb::new(Options::default());
+    test.close();
+    super::remove(&test.path());
+    std::fs::create_dir(test.path()).unwrap();
+    let env = &test.options.env;
+    let options = LogFileOptions { mapped: false, expected_size: 0 };
+    for (number, sequence) in [(3, 1), (4, 3)] {
+        let mut log = WalWriter::create(env, &test.path(), number, options).unwrap();
+        let mut batch = WriteBatch::new();
+        batch.put(format!("first of {number}").as_bytes(), b"1");
+        batch.put(format!("second of {number}").as_bytes(), b"2");
+        batch.set_sequence(sequence);
+        log.add_record(batch.rep()).unwrap();
+        log.close().unwrap();
+    }
+    let edit = VersionEdit {
+        comparator: Some(test.options.comparator.name()),
+        log_number: Some(3),
+        next_file_number: Some(5),
+        last_sequence: Some(4),
+        ..VersionEdit::default()
+    };
+    assert!(ManifestWriter::create(env, &test.path(), 2, &[edit]).is_ok());
+    test.reopen();
+    assert_eq!(test.contents().len(), 4);
+    assert_eq!(test.db().property(b"terrace.recovery-damage").as_deref(), Some(""));
+}

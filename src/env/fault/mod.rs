@@ -50,8 +50,8 @@ use super::{
     CreateMode, Env, FileLock, LogFileOptions, RandomAccessFile, ReadMode, SequentialFile, WritableFile,
 };
 use crate::error::Result;
+use crate::util::lock::Mutex;
 use file::{FaultRandomAccessFile, FaultSequentialFile, FaultWritableFile};
-use parking_lot::Mutex;
 use rule::{Failure, RuleState};
 use std::ffi::OsString;
 use std::path::Path;

@@ -4,7 +4,7 @@
 
 use crate::env::Env;
 use crate::error::Error;
-use parking_lot::{Condvar, Mutex};
+use crate::util::lock::{Condvar, Mutex};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -350,9 +350,11 @@ impl FaultHandle {
         let deadline = Instant::now() + PATIENCE;
         let mut progress = self.0.progress.lock();
         while progress.hits < hits {
-            if self.0.changed.wait_until(&mut progress, deadline).timed_out() {
-                return progress.hits >= hits;
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
             }
+            self.0.changed.wait_for(&mut progress, left);
         }
         true
     }

@@ -8,7 +8,7 @@ use super::journal::Change;
 use super::tree::NodeId;
 use crate::env::{RandomAccessFile, SequentialFile, WritableFile};
 use crate::error::{Error, Result};
-use parking_lot::RwLock;
+use crate::util::lock::RwLock;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@
 
 use super::file::FileNode;
 use super::tree::{Entries, Node, NodeId, ROOT, Tree};
-use parking_lot::Mutex;
+use crate::util::lock::Mutex;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;

@@ -55,9 +55,9 @@ use super::{
     CreateMode, Env, FileLock, LogFileOptions, RandomAccessFile, ReadMode, SequentialFile, WritableFile,
 };
 use crate::error::{Error, Result};
+use crate::util::lock::Mutex;
 use file::{FileNode, MemFile, MemWritableFile};
 use journal::{Change, Image, Journal};
-use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -23,9 +23,10 @@
 
 use super::mapping::WriteMapping;
 use super::write::Poison;
-use super::{create_options, sys};
+use super::{create_options, fork, sys};
 use crate::env::{LogFileOptions, WritableFile};
 use crate::error::{Error, Result};
+use crate::util::fork::Generation;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
@@ -38,6 +39,8 @@ const POPULATE_UNIT: u64 = 32 << 10;
 const MAX_POPULATE_AHEAD: u64 = 128 << 10;
 /// Space allocated at once, at most.
 const MAX_ALLOCATION: u64 = 4 << 20;
+/// Allocated at first: an idle database takes no more.
+const FIRST_ALLOCATION: u64 = 128 << 10;
 /// Payloads from this size on go by `pwrite`.
 const LARGE_PAYLOAD: usize = 4 << 10;
 /// Records up to this size are copied together for one `pwrite`; above it a `pwritev` is cheaper than the copy.
@@ -46,6 +49,7 @@ const SMALL_WRITE: usize = 4 << 10;
 /// Creates a log file, which must not exist.
 pub fn create(path: &Path, options: LogFileOptions) -> Result<Box<dyn WritableFile>> {
     let with_path = |error: io::Error| Error::from_os(path, &error);
+    fork::watch().map_err(with_path)?;
     // A shared writable mapping needs a descriptor that may read, too.
     let file = create_options().read(true).write(true).create_new(true).open(path).map_err(with_path)?;
     let mut log = LogFile {
@@ -55,7 +59,7 @@ pub fn create(path: &Path, options: LogFileOptions) -> Result<Box<dyn WritableFi
         region: None,
         staged: Vec::new(),
         poison: Poison::default(),
-        process: std::process::id(),
+        process: Generation::current(),
     };
     if options.mapped {
         log.region = log.file.as_ref().and_then(|file| Region::new(file, options.expected_size));
@@ -80,7 +84,7 @@ struct Region {
     allocated: u64,
     /// How far ahead of the writer to populate: doubled while no sync comes, 0 after one (a page at a time then).
     ahead: u64,
-    /// Bytes to allocate at once.
+    /// Bytes to allocate at once, once there are as many.
     step: u64,
 }
 
@@ -93,14 +97,15 @@ impl Region {
             return None;
         }
         let step = round_up(expected_size.min(MAX_ALLOCATION), POPULATE_UNIT) + POPULATE_UNIT;
-        sys::allocate(file, 0, step).ok()?;
-        let window = WriteMapping::new(file, 0, step).ok()?;
+        let first = step.min(FIRST_ALLOCATION);
+        sys::allocate(file, 0, first).ok()?;
+        let window = WriteMapping::new(file, 0, first).ok()?;
         window.populate(0, POPULATE_UNIT as usize).ok()?;
         Some(Region {
             window,
             window_start: 0,
             populated: POPULATE_UNIT,
-            allocated: step,
+            allocated: first,
             ahead: POPULATE_UNIT,
             step,
         })
@@ -131,7 +136,8 @@ impl Region {
 
     /// Makes what lies before `end` allocated, and mapped from `position` on.
     fn allocate(&mut self, file: &File, position: u64, end: u64) -> io::Result<()> {
-        let more = round_up(end.saturating_sub(self.allocated), self.step);
+        // As much again as there is: few calls for a long log, little space for a short one.
+        let more = round_up(end.saturating_sub(self.allocated), self.allocated.min(self.step));
         sys::allocate(file, self.allocated, more)?;
         self.allocated += more;
         let start = position & !(sys::page_size() - 1);
@@ -162,7 +168,7 @@ struct LogFile {
     /// Bytes that come before the next record (a block's trailer), and room to put a small record together.
     staged: Vec<u8>,
     poison: Poison,
-    process: u32,
+    process: Generation,
 }
 
 impl LogFile {
@@ -338,7 +344,7 @@ impl WritableFile for LogFile {
 impl Drop for LogFile {
     fn drop(&mut self) {
         // The parent of a fork goes on writing behind what its child thinks is the end.
-        if self.process == std::process::id() {
+        if self.process.is_current() {
             let _ = self.close();
         }
     }
@@ -358,7 +364,7 @@ mod tests {
             position: 0,
             staged: Vec::new(),
             poison: Poison::default(),
-            process: std::process::id(),
+            process: Generation::current(),
         })
     }
 

@@ -1,11 +1,12 @@
 //! The real system: files, the clock and threads of a Linux machine.
 //!
 //! Every descriptor is close-on-exec, every call but close is repeated when a signal interrupts it, short reads and
-//! writes are gone on with, a write of nothing is an error, and every error names its path. `sys` and `mapping` are all the
-//! unsafe code there is.
+//! writes are gone on with, a write of nothing is an error, and every error names its path. `sys`, `mapping` and `fork` are
+//! all the unsafe code there is.
 //!
 //! Thread rule: `PosixEnv` has no state; the registry of held locks is behind its own mutex.
 
+pub mod fork;
 mod lock;
 mod log;
 mod mapping;

@@ -6,6 +6,7 @@
 
 #![allow(unsafe_code)]
 
+use crate::util::fork::Generation;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, IntoRawFd};
@@ -109,11 +110,27 @@ pub fn unlock(file: &File) {
     let _ = retry(|| check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) }));
 }
 
-fn record_lock(file: &File, kind: libc::c_short) -> io::Result<()> {
+/// Does this process have a lock on the file that would end with any of its descriptors (an fcntl lock, as LevelDB's)?
+pub fn is_locked_by_this_process(file: &File) -> bool {
+    let mut lock = whole_file(libc::F_WRLCK as libc::c_short);
+    // SAFETY: F_OFD_GETLK reads and writes a struct flock, which `lock` is, for the length of the call.
+    let asked = retry(|| check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &mut lock) }));
+    // The holder of an open-file-description lock is -1.
+    asked.is_ok()
+        && lock.l_type != libc::F_UNLCK as libc::c_short
+        && u32::try_from(lock.l_pid) == Ok(std::process::id())
+}
+
+fn whole_file(kind: libc::c_short) -> libc::flock {
     // SAFETY: struct flock is plain integers, for which zero is a value. l_pid must be 0 for this kind of lock.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = kind;
     lock.l_whence = libc::SEEK_SET as libc::c_short;
+    lock
+}
+
+fn record_lock(file: &File, kind: libc::c_short) -> io::Result<()> {
+    let lock = whole_file(kind);
     // SAFETY: F_OFD_SETLK reads a struct flock, which `lock` is, for the length of the call.
     retry(|| check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &lock) })).map_err(|error| {
         match error.raw_os_error() {
@@ -140,8 +157,12 @@ pub struct LocalTime {
     pub second: u32,
 }
 
-/// The local time at `seconds` after the Unix epoch; the epoch itself where the system cannot tell.
+/// The local time at `seconds` after the Unix epoch; the epoch itself where the system cannot tell. UTC in a child of `fork`:
+/// the C library's lock around the time zone may be held for ever there.
 pub fn local_time(seconds: u64) -> LocalTime {
+    if Generation::current().is_child() {
+        return universal_time(seconds);
+    }
     let seconds = libc::time_t::try_from(seconds).unwrap_or(0);
     let mut fields = std::mem::MaybeUninit::<libc::tm>::uninit();
     // SAFETY: both pointers are to live objects of the right types; localtime_r is the thread-safe variant.
@@ -158,5 +179,47 @@ pub fn local_time(seconds: u64) -> LocalTime {
         hour: fields.tm_hour as u32,
         minute: fields.tm_min as u32,
         second: fields.tm_sec as u32,
+    }
+}
+
+/// The time in Greenwich.
+fn universal_time(seconds: u64) -> LocalTime {
+    const SECONDS_A_DAY: u64 = 86_400;
+    const DAYS_IN_400_YEARS: u64 = 146_097;
+    // Days since the first of March in the year 0, so that a leap day is the last of a year, and years of 400.
+    let days = seconds / SECONDS_A_DAY + 719_468;
+    let (era, day_of_era) = (days / DAYS_IN_400_YEARS, days % DAYS_IN_400_YEARS);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // Months since March: five of them have 153 days.
+    let month_of_year = (5 * day_of_year + 2) / 153;
+    let month = if month_of_year < 10 { month_of_year + 3 } else { month_of_year - 9 };
+    let second = seconds % SECONDS_A_DAY;
+    LocalTime {
+        year: (year_of_era + era * 400) as i64 + i64::from(month <= 2),
+        month: month as u32,
+        day: (day_of_year - (153 * month_of_year + 2) / 5 + 1) as u32,
+        hour: (second / 3600) as u32,
+        minute: (second / 60 % 60) as u32,
+        second: (second % 60) as u32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn universal_time_knows_leap_years() {
+        let shown = |seconds| {
+            let LocalTime { year, month, day, hour, minute, second } = universal_time(seconds);
+            format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+        };
+        assert_eq!(shown(0), "1970-01-01 00:00:00");
+        assert_eq!(shown(951_782_399), "2000-02-28 23:59:59");
+        assert_eq!(shown(951_782_400), "2000-02-29 00:00:00");
+        assert_eq!(shown(1_709_251_199), "2024-02-29 23:59:59");
+        assert_eq!(shown(1_735_689_599), "2024-12-31 23:59:59");
+        assert_eq!(shown(4_107_542_400), "2100-03-01 00:00:00");
     }
 }

@@ -3,9 +3,10 @@
 //! Invariants: after the first failure nothing is written any more and every operation repeats that failure; a child of
 //! `fork` that drops its copy writes nothing. Thread rule: one writer.
 
-use super::{create_options, sys};
+use super::{create_options, fork, sys};
 use crate::env::{CreateMode, WritableFile};
 use crate::error::{Error, Result};
+use crate::util::fork::Generation;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -57,13 +58,14 @@ pub fn create(path: &Path, mode: CreateMode) -> Result<Box<dyn WritableFile>> {
         CreateMode::Truncate => options.write(true).create(true).truncate(true),
         CreateMode::Append => options.append(true).create(true),
     };
-    let file = options.open(path).map_err(|error| Error::from_os(path, &error))?;
+    let file =
+        fork::watch().and_then(|()| options.open(path)).map_err(|error| Error::from_os(path, &error))?;
     Ok(Box::new(BufferedFile {
         file: Some(file),
         path: path.to_path_buf(),
         buffer: Vec::with_capacity(BUFFER_SIZE),
         poison: Poison::default(),
-        process: std::process::id(),
+        process: Generation::current(),
     }))
 }
 
@@ -73,7 +75,7 @@ struct BufferedFile {
     path: PathBuf,
     buffer: Vec<u8>,
     poison: Poison,
-    process: u32,
+    process: Generation,
 }
 
 impl BufferedFile {
@@ -137,7 +139,7 @@ impl WritableFile for BufferedFile {
 impl Drop for BufferedFile {
     fn drop(&mut self) {
         // The parent of a fork still has these bytes in its own buffer.
-        if self.process == std::process::id() {
+        if self.process.is_current() {
             let _ = self.close();
         }
     }

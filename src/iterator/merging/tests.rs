@@ -190,6 +190,45 @@ fn a_failing_child_ends_the_union_with_its_error() {
 }
 
 #[test]
+fn tolerated_damage_ends_its_child_only_and_is_told_whichever_way_one_turns() {
+    for seed in 0..300 {
+        let random = &mut TestRandom::new(seed);
+        let comparator = comparators()[random.below(2)].clone();
+        let children = random_children(random, &comparator);
+        let Some(failing) = children.iter().position(|entries| !entries.is_empty()) else { continue };
+        let bad = random.below(children[failing].len());
+        let cut = |range: std::ops::Range<usize>| {
+            let mut children = children.clone();
+            children[failing] = children[failing][range].to_vec();
+            union(&comparator, &children)
+        };
+        let (before, mut behind) = (cut(0..bad), cut(bad + 1..children[failing].len()));
+        let mut iterator = merging(&comparator, children.clone()).tolerating_damage(true);
+        iterator.children[failing].fails_at = Some(bad);
+
+        iterator.seek_to_first();
+        assert_eq!(walk(&mut iterator, true), before, "seed {seed}");
+        assert!(iterator.status().unwrap_err().is_corruption() && !iterator.was_cut_short(), "seed {seed}");
+        iterator.seek_to_last();
+        behind.reverse();
+        assert_eq!(walk(&mut iterator, false), behind, "seed {seed}");
+        assert!(iterator.status().unwrap_err().is_corruption(), "seed {seed}");
+
+        // Once met, it is told until the next seek.
+        let mut met = false;
+        iterator.seek_to_first();
+        for _ in 0..100 {
+            met |= iterator.status().is_err();
+            assert_eq!(iterator.status().is_err(), met, "seed {seed}");
+            if !iterator.valid() {
+                break;
+            }
+            if random.below(3) > 0 { iterator.next() } else { iterator.prev() }
+        }
+    }
+}
+
+#[test]
 fn a_seek_clears_the_error_of_the_move_before() {
     let comparator = comparators()[0].clone();
     let entries =

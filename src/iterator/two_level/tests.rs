@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::Error;
 use crate::format::internal_key::{InternalKey, InternalKeyComparator, ValueType};
 use crate::iterator::testing::{Entry, TestRandom, VecIterator, comparators};
 use std::cell::RefCell;
@@ -8,6 +9,8 @@ struct FakeParts {
     comparator: InternalKeyComparator,
     parts: Vec<Vec<Entry>>,
     unopenable: Option<usize>,
+    /// Is that for damage?
+    is_damage: bool,
     /// (part, entry)
     damaged: Option<(usize, usize)>,
     opened: RefCell<Vec<usize>>,
@@ -26,7 +29,7 @@ impl Parts for FakeParts {
     fn open(&self, index: usize) -> Result<VecIterator> {
         self.opened.borrow_mut().push(index);
         if self.unopenable == Some(index) {
-            return Err(Error::io("can't open"));
+            return Err(if self.is_damage { Error::corruption("bad part") } else { Error::io("can't open") });
         }
         let mut part = VecIterator::new(self.comparator.clone(), self.parts[index].clone());
         part.fails_at = self.damaged.and_then(|(part, entry)| (part == index).then_some(entry));
@@ -50,6 +53,7 @@ fn over(sizes: &[usize]) -> TwoLevelIterator<FakeParts> {
         comparator: comparators()[0].clone(),
         parts: parts.collect(),
         unopenable: None,
+        is_damage: false,
         damaged: None,
         opened: RefCell::new(Vec::new()),
     })
@@ -165,4 +169,46 @@ fn damage_inside_a_part_ends_the_iteration() {
     assert!(!iterator.valid() && iterator.status().unwrap_err().is_corruption());
     iterator.seek_to_first();
     assert!(iterator.valid() && iterator.status().is_ok());
+}
+
+#[test]
+fn tolerated_damage_costs_its_own_entries_and_is_told() {
+    let numbers = |iterator: &mut TwoLevelIterator<FakeParts>, forward: bool| {
+        let mut seen = Vec::new();
+        if forward {
+            iterator.seek_to_first()
+        } else {
+            iterator.seek_to_last()
+        }
+        while iterator.valid() {
+            seen.push(iterator.value()[0]);
+            if forward { iterator.next() } else { iterator.prev() }
+        }
+        seen
+    };
+    // A part that fails inside ends there, and the next one follows.
+    let mut iterator = over(&[2, 3, 2]).tolerating_damage(true);
+    iterator.parts.damaged = Some((1, 1));
+    assert_eq!(numbers(&mut iterator, true), [0, 1, 2, 5, 6]);
+    assert!(iterator.status().unwrap_err().is_corruption());
+    assert_eq!(numbers(&mut iterator, false), [6, 5, 4, 1, 0]);
+    assert!(iterator.status().unwrap_err().is_corruption());
+    iterator.seek(&key(10));
+    assert!(iterator.valid() && iterator.status().is_ok());
+    // A part that can't be read at all is passed over wherever it stands, unless that is not for damage.
+    for unreadable in 0..3 {
+        let mut iterator = over(&[2, 2, 2]).tolerating_damage(true);
+        iterator.parts.unopenable = Some(unreadable);
+        iterator.parts.is_damage = true;
+        let left: Vec<u8> = (0..6).filter(|n| usize::from(n / 2) != unreadable).collect();
+        assert_eq!(numbers(&mut iterator, true), left);
+        assert!(iterator.status().unwrap_err().is_corruption());
+        assert!(numbers(&mut iterator, false).into_iter().rev().eq(left.iter().copied()));
+        assert!(iterator.status().unwrap_err().is_corruption());
+        iterator.seek(&key(4 * unreadable));
+        assert_eq!(iterator.valid(), unreadable < 2);
+        iterator.parts.is_damage = false;
+        assert_eq!(numbers(&mut iterator, true).len(), 2 * unreadable);
+        assert!(!iterator.status().unwrap_err().is_corruption());
+    }
 }

@@ -1,0 +1,120 @@
+//! A real file system that is full: a tmpfs of 24 MiB, mounted for the test, which therefore needs root. Reads go on, nothing acknowledged is lost, and writes go on by themselves once there is space.
+//!
+//! (The same on a disk in memory, at every operation, is in `fault`.)
+
+use crate::support::scratch;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use terrace::{Db, Options, ReadOptions, WriteOptions};
+
+/// A mounted tmpfs, unmounted in the end.
+struct SmallDisk<'a>(&'a Path);
+
+impl<'a> SmallDisk<'a> {
+    fn mount(path: &'a Path) -> Self {
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=24m", "terrace-test"])
+            .arg(path)
+            .status()
+            .expect("mount: install it (package mount)");
+        assert!(status.success(), "cannot mount a tmpfs: this test runs as root (sudo make test)");
+        SmallDisk(path)
+    }
+}
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0).status();
+    }
+}
+
+fn value(number: u64) -> Vec<u8> {
+    // Hardly compressible.
+    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..1000)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as u8
+        })
+        .collect()
+}
+
+fn check(db: &Db, model: &BTreeMap<String, u64>) {
+    for (key, &number) in model {
+        let found = db.get(&ReadOptions::default(), key.as_bytes()).expect("a read on a full disk");
+        assert!(found == Some(value(number)), "{key}");
+    }
+}
+
+/// Writes until the disk is full; what was acknowledged is in the model.
+fn fill(db: &Db, model: &mut BTreeMap<String, u64>, first: u64) -> terrace::Error {
+    for number in first..first + 100_000 {
+        let key = format!("key{:06}", number * 7919 % 1_000_000);
+        match db.put(&WriteOptions::default(), key.as_bytes(), &value(number)) {
+            Ok(()) => drop(model.insert(key, number)),
+            Err(error) => return error,
+        }
+    }
+    panic!("24 MiB took a hundred thousand values of a thousand bytes");
+}
+
+fn a_full_disk(mmap_wal: bool) {
+    let scratch = scratch();
+    let disk = SmallDisk::mount(scratch.path());
+    let ballast = disk.0.join("ballast");
+    std::fs::write(&ballast, vec![1; 8 << 20]).unwrap();
+    let path = disk.0.join("db");
+    let options =
+        Options { create_if_missing: true, write_buffer_size: 256 << 10, mmap_wal, ..Options::default() };
+    let db = Db::open(&options, &path).unwrap();
+    let mut model = BTreeMap::new();
+
+    let error = fill(&db, &mut model, 0);
+    assert!(error.is_no_space(), "{error}");
+    assert!(error.to_string().contains(path.to_str().unwrap()), "the message names no file: {error}");
+    assert!(model.len() > 3000, "{} values fit", model.len());
+    check(&db, &model);
+    // A compaction or an old log may have given back enough already; whatever `resume` says, nothing is lost by it.
+    if let Err(error) = db.resume() {
+        assert!(error.is_no_space() && db.background_error().is_some(), "{error}");
+    }
+    check(&db, &model);
+
+    // Space comes back: background work resumes by itself, and with it writes.
+    std::fs::remove_file(&ballast).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while let Err(error) = db.put(&WriteOptions { sync: true }, b"after", &value(1)) {
+        assert!(error.is_no_space() && Instant::now() < deadline, "{error}");
+        std::thread::yield_now();
+    }
+    model.insert("after".into(), 1);
+    check(&db, &model);
+    drop(db);
+
+    let db = Db::open(&options, &path).unwrap();
+    check(&db, &model);
+    db.compact_range(None, None).unwrap();
+    check(&db, &model);
+
+    // Full once more, closed like that, and opened where there is space again.
+    std::fs::write(&ballast, vec![1; 4 << 20]).unwrap();
+    let error = fill(&db, &mut model, 200_000);
+    assert!(error.is_no_space(), "{error}");
+    drop(db);
+    std::fs::remove_file(&ballast).unwrap();
+    check(&Db::open(&options, &path).unwrap(), &model);
+}
+
+#[test]
+fn a_full_disk_stops_writes_until_it_has_space_and_loses_nothing() {
+    a_full_disk(true);
+}
+
+#[test]
+fn a_full_disk_under_a_plain_log_too() {
+    a_full_disk(false);
+}
