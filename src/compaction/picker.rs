@@ -151,6 +151,20 @@ pub fn pick_seek(
     inputs::complete(version, options, CompactionReason::Seek, level, std::slice::from_ref(file))
 }
 
+/// Input bytes of level 1 for each byte of level 0 that an idle compaction may rewrite.
+const MAX_IDLE_REWRITE: u64 = 4;
+
+/// The compaction of level 0 while nothing else is to be done: its files, however few, cost every scan a source. `None` if there are
+/// none, or so little is in them that too much of level 1 would be rewritten for it.
+pub fn pick_idle(version: &Arc<Version>, options: &PickerOptions<'_>) -> Option<Compaction> {
+    let oldest = version.levels[0].last()?;
+    let compaction =
+        inputs::complete(version, options, CompactionReason::Size, 0, std::slice::from_ref(oldest))?;
+    let [upper, lower] = &compaction.inputs;
+    let limit = inputs::total_bytes(upper).saturating_mul(MAX_IDLE_REWRITE);
+    (inputs::total_bytes(lower) <= limit).then_some(compaction)
+}
+
 /// What a manual compaction of a range at one level does next.
 pub enum ManualPick {
     /// Nothing of the level overlaps the range: done.

@@ -236,6 +236,7 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
             seek_candidate: None,
             failures: Failures::default(),
             log_lines: Vec::new(),
+            quiet_since: None,
             stats: Default::default(),
             threads: Vec::new(),
             lock: None,

@@ -5,7 +5,7 @@
 //! database readable and refusing writes; nobody waits for ever.
 
 use super::background_error::{BackgroundError, Severity};
-use super::state::{DbInner, DbState};
+use super::state::{DbInner, DbState, Quiet};
 use crate::background::worker::Next;
 use crate::compaction::compaction::Compaction;
 use crate::compaction::job as compaction_job;
@@ -16,6 +16,10 @@ use crate::util::lock::MutexGuard;
 use crate::version::version_edit::VersionEdit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// For how long nothing must have been written before level 0 is compacted without being due.
+const QUIET: Duration = Duration::from_millis(100);
 
 impl DbInner {
     /// A step of the flush worker.
@@ -102,7 +106,8 @@ impl DbInner {
                     return Next::Wait;
                 }
             }
-            let Some((compaction, is_manual)) = self.pick(&mut state) else {
+            let picked = self.pick(&mut state).or_else(|| Some((self.pick_when_idle(&mut state)?, false)));
+            let Some((compaction, is_manual)) = picked else {
                 return self.wait_for_work(&mut state);
             };
             // Succeeds, or is due again later.
@@ -119,7 +124,32 @@ impl DbInner {
         if state.running.is_empty() {
             self.compaction_succeeded(state, None);
         }
-        Next::Wait
+        match state.quiet_since {
+            Some(_) => Next::WaitAtMost(QUIET),
+            None => Next::Wait,
+        }
+    }
+
+    /// What is left in level 0 once nothing has been written for a while and nothing else is to be done. (LevelDB merges it when
+    /// enough reads were in vain.)
+    fn pick_when_idle(&self, state: &mut DbState) -> Option<Compaction> {
+        let before = state.quiet_since.take();
+        if !self.options.idle_compaction
+            || !state.running.is_empty()
+            || !state.memtables.immutables.is_empty()
+            || state.failures.worst().is_some()
+        {
+            return None;
+        }
+        let options = self.picker_options(&state.running);
+        let compaction = picker::pick_idle(state.versions.current(), &options)?;
+        let (sequence, now) = (self.last_sequence.load(Ordering::Relaxed), self.env.now_micros());
+        let since = before.filter(|quiet| quiet.sequence == sequence).map_or(now, |quiet| quiet.since_micros);
+        if now.saturating_sub(since) >= QUIET.as_micros() as u64 {
+            return Some(compaction);
+        }
+        state.quiet_since = Some(Quiet { sequence, since_micros: since });
+        None
     }
 
     /// Ends a worker of a closed database; the next one of its kind may still sleep.

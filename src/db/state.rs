@@ -98,6 +98,15 @@ pub struct LogFile {
     pub begins_after: u64,
 }
 
+/// Nothing was written since then.
+#[derive(Clone, Copy, Debug)]
+pub struct Quiet {
+    /// The last sequence number, then and now.
+    pub sequence: u64,
+    /// By the env's clock.
+    pub since_micros: u64,
+}
+
 /// What one level's compactions have done since the database was opened.
 #[derive(Clone, Copy, Default)]
 pub struct LevelStats {
@@ -138,6 +147,8 @@ pub struct DbState {
     pub failures: Failures,
     /// To be logged without the mutex, by the flush worker.
     pub log_lines: Vec<String>,
+    /// Set while level 0 waits for a quiet moment to be compacted.
+    pub quiet_since: Option<Quiet>,
     /// By level.
     pub stats: [LevelStats; NUM_LEVELS],
     /// Joined at close.

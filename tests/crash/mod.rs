@@ -50,6 +50,7 @@ fn check_or_shrink(name: &str, workload: Workload, seed: u64, from_open: bool) -
 }
 
 /// For tests made of failures: every crash of the workload, a few times over.
+#[allow(dead_code)] // called by the tests that a shrunk failure becomes
 pub fn check(workload: &Workload) {
     for seed in 0..4 {
         if let Err(violation) = check_crashes(workload, seed, false) {

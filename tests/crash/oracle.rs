@@ -157,9 +157,8 @@ impl History {
         if *found == self.views[count] {
             return true;
         }
-        let unknown: Vec<usize> = (0..count)
-            .filter(|&index| self.writes[index].failed && self.writes[index].left_traces)
-            .collect();
+        let unknown: Vec<usize> =
+            (0..count).filter(|&index| self.writes[index].failed && self.writes[index].left_traces).collect();
         assert!(unknown.len() <= 12, "too many writes of unknown outcome: {unknown:?}");
         (1..1u32 << unknown.len()).any(|chosen| {
             let mut contents = self.base.clone();

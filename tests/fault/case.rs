@@ -33,7 +33,9 @@ impl Mode {
 
     fn errno(self) -> i32 {
         match self {
-            Mode::Once(errno) | Mode::Sticky(errno) | Mode::CarriedOut(errno) | Mode::ShortWrite(errno) => errno,
+            Mode::Once(errno) | Mode::Sticky(errno) | Mode::CarriedOut(errno) | Mode::ShortWrite(errno) => {
+                errno
+            }
         }
     }
 
@@ -110,7 +112,8 @@ impl Failures {
 
 /// The number of operations of a workload in which nothing fails.
 pub fn count_operations(named: &Named) -> Result<u64, String> {
-    let (disk, base) = prepare(&named.workload.setup, &named.workload.before).map_err(|error| error.to_string())?;
+    let (disk, base) =
+        prepare(&named.workload.setup, &named.workload.before).map_err(|error| error.to_string())?;
     let faults = FaultEnv::new(disk.shared());
     let mut driver = Driver::new(&named.workload.setup, &disk, faults.shared(), base);
     let operations = &named.workload.operations;
@@ -150,7 +153,8 @@ pub fn run(named: &Named, case: Case) -> Result<Outcome, String> {
     if let (Err(error), false) = (closed, outcome == Outcome::Reopened) {
         return Err(explain(format!("it does not close: {error}")));
     }
-    let db = open(setup, &disk, false).map_err(|error| explain(format!("I4: it does not open again: {error}")))?;
+    let db =
+        open(setup, &disk, false).map_err(|error| explain(format!("I4: it does not open again: {error}")))?;
     driver.history.explain_whole(&contents(&db)?).map_err(|what| explain(format!("I7: {what}")))?;
     drop(db);
     if hits > 0 {
@@ -182,9 +186,7 @@ fn check_live(driver: &Driver, must_read: bool) -> Result<(), String> {
     let Some(db) = driver.db() else { return Ok(()) };
     match contents(db) {
         Ok(found) if found == *driver.history.now() => Ok(()),
-        Ok(found) => {
-            Err(format!("I7: it shows {} instead of {}", show(&found), show(driver.history.now())))
-        }
+        Ok(found) => Err(format!("I7: it shows {} instead of {}", show(&found), show(driver.history.now()))),
         Err(error) if must_read => Err(error),
         Err(_) => Ok(()),
     }
@@ -231,12 +233,7 @@ fn write_again(driver: &mut Driver) -> Result<(), String> {
 }
 
 /// Nothing that was acknowledged is lost by a crash at these moments.
-fn check_crashes(
-    driver: &Driver,
-    disk: &MemEnv,
-    setup: &Setup,
-    moments: &[usize],
-) -> Result<(), String> {
+fn check_crashes(driver: &Driver, disk: &MemEnv, setup: &Setup, moments: &[usize]) -> Result<(), String> {
     let effort = Effort { subsets: 2, pairs: 1, one_recovered_in: 0 };
     let mut checker = Checker::new(setup, &driver.history, effort, moments[0] as u64);
     let mut point = disk.crash_point(0);

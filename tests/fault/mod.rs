@@ -68,8 +68,12 @@ fn check(workloads: impl Iterator<Item = Named>) {
     for workload in workloads {
         let workload = Arc::new(workload);
         match run_all(&workload, &|_| true) {
-            Ok(outcomes) => outcomes.into_iter().for_each(|(outcome, n)| *total.entry(outcome).or_default() += n),
-            Err(what) => panic!("{what}\nthe workload, as a test to be named after its symptom:\n\n{workload}"),
+            Ok(outcomes) => {
+                outcomes.into_iter().for_each(|(outcome, n)| *total.entry(outcome).or_default() += n)
+            }
+            Err(what) => {
+                panic!("{what}\nthe workload, as a test to be named after its symptom:\n\n{workload}")
+            }
         }
     }
     announce(&format!("fault: {total:?}, {:.1} s", started.elapsed().as_secs_f64()));

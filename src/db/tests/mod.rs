@@ -19,6 +19,7 @@ pub(super) struct TestDb {
 impl TestDb {
     pub fn new(mut options: Options) -> Self {
         options.create_if_missing = true;
+        options.idle_compaction = false; // it would change what tests look at
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut test = TestDb { directory, options, db: None };
         test.reopen();
