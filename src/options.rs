@@ -48,10 +48,6 @@ pub struct Options {
     /// Compact tables that many reads had to look into in vain, as LevelDB does. Default: no; on modern disks it rewrites
     /// databases under read load.
     pub seek_compaction: bool,
-    /// Milliseconds without a write after which files of level 0 that overlap are merged, though they are fewer than the
-    /// trigger: a database at rest is read faster. They cost a write load with pauses up to 3% more bytes written; 0: never.
-    /// Default: 1000.
-    pub idle_compaction_millis: u64,
     /// Memtables, the active one included, before a writer waits for a flush; at least 2. Default: 2, as in LevelDB.
     pub max_write_buffer_number: usize,
     /// Level-0 files at which a compaction starts. Default: 4.
@@ -62,6 +58,10 @@ pub struct Options {
     pub level0_stop_writes_trigger: usize,
     /// Bytes of level 1 above which it is compacted; each deeper level holds ten times more. Default: 10 MiB.
     pub max_bytes_for_level_base: u64,
+    /// Merge what is left in level 0 (fewer files than the trigger) once nothing has been written for 100 ms, so that reads of a
+    /// quiet database do not pay for it; never for so little that more than four times as much of level 1 is rewritten, and, of
+    /// a write load that pauses again and again, no more than 3% of what it writes anyway. Default: yes.
+    pub idle_compaction: bool,
     /// Threads that compact. Default: 1.
     pub max_background_compactions: usize,
     /// Read tables through mappings (a failing disk is then a SIGBUS, as in LevelDB). Default: yes.
@@ -90,12 +90,12 @@ impl Default for Options {
             whole_table_filter: true,
             reuse_logs: false,
             seek_compaction: false,
-            idle_compaction_millis: 1000,
             max_write_buffer_number: 2,
             level0_file_num_compaction_trigger: 4,
             level0_slowdown_writes_trigger: 8,
             level0_stop_writes_trigger: 12,
             max_bytes_for_level_base: 10 << 20,
+            idle_compaction: true,
             max_background_compactions: 1,
             mmap_reads: true,
             mmap_wal: true,

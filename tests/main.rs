@@ -6,10 +6,12 @@
 mod support;
 
 mod c_programs;
+mod crash;
 mod differential;
 mod disk_full;
 mod drop_in;
 mod exchange;
+mod fault;
 mod kill;
 mod layering;
 mod symbols;

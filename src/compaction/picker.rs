@@ -151,17 +151,18 @@ pub fn pick_seek(
     inputs::complete(version, options, CompactionReason::Seek, level, std::slice::from_ref(file))
 }
 
-/// Files of level 0 below the trigger that overlap: each read looks into one after the other, for as long as nobody writes.
-/// None where level 1 would have to be rewritten for a trifle.
+/// Input bytes of level 1 for each byte of level 0 that an idle compaction may rewrite.
+const MAX_IDLE_REWRITE: u64 = 4;
+
+/// The compaction of level 0 while nothing else is to be done: its files, however few, cost every scan a source. `None` if there are
+/// none, or so little is in them that too much of level 1 would be rewritten for it.
 pub fn pick_idle(version: &Arc<Version>, options: &PickerOptions<'_>) -> Option<Compaction> {
-    const MAX_REWRITTEN_FACTOR: u64 = 8;
     version.levels[0].iter().rev().find_map(|oldest| {
         let seeds = std::slice::from_ref(oldest);
-        inputs::complete(version, options, CompactionReason::Idle, 0, seeds).filter(|compaction| {
-            let [merged, rewritten] = &compaction.inputs;
-            let most = inputs::total_bytes(merged).saturating_mul(MAX_REWRITTEN_FACTOR);
-            merged.len() > 1 && inputs::total_bytes(rewritten) <= most
-        })
+        let compaction = inputs::complete(version, options, CompactionReason::Idle, 0, seeds)?;
+        let [upper, lower] = &compaction.inputs;
+        let limit = inputs::total_bytes(upper).saturating_mul(MAX_IDLE_REWRITE);
+        (inputs::total_bytes(lower) <= limit).then_some(compaction)
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A database that comes to rest with a few files at level 0, fewer than the trigger, would look into each of them at every
 //! read from then on. (LevelDB's seek compactions end that, and rewrite whole databases under reads.) So when no write has
-//! come for a while, and nothing else is to be done, those that overlap are merged into level 1.
+//! come for a while, and nothing else is to be done, they are merged into level 1.
 //!
 //! This costs a write load that pauses again and again: what would have been merged once, with more files, is merged twice.
 //! So idle compactions may write as much as a few memtables hold, and beyond that a thirty-second of what flushes and other
@@ -16,6 +16,9 @@ use crate::compaction::compaction::Compaction;
 use crate::compaction::picker;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+
+/// For how long nothing must have been written.
+const QUIET: Duration = Duration::from_millis(100);
 
 /// Memtables whose size idle compactions may write in any case.
 const FREE_MEMTABLES: u64 = 8;
@@ -40,7 +43,7 @@ impl DbInner {
         let sequence = self.last_sequence.load(Ordering::Acquire);
         match since {
             Some((since, then)) if then == sequence => {
-                if now >= since + self.idle_delay() {
+                if now >= since + QUIET {
                     return Some(compaction);
                 }
                 state.idle.since = Some((since, sequence));
@@ -53,11 +56,7 @@ impl DbInner {
     /// How long it is until it is worth asking again; `None`: only something that happens makes it so.
     pub(super) fn time_to_idle_compaction(&self, state: &DbState) -> Option<Duration> {
         let (since, _) = state.idle.since?;
-        Some((since + self.idle_delay()).saturating_duration_since(Instant::now()))
-    }
-
-    fn idle_delay(&self) -> Duration {
-        Duration::from_millis(self.options.idle_compaction_millis)
+        Some((since + QUIET).saturating_duration_since(Instant::now()))
     }
 
     fn mergeable_at_rest(&self, state: &DbState) -> Option<Compaction> {
@@ -65,10 +64,7 @@ impl DbInner {
             && state.manual.is_empty()
             && state.memtables.immutables.is_empty()
             && state.failures.worst().is_none();
-        if !is_at_rest
-            || self.options.idle_compaction_millis == 0
-            || state.versions.current().num_files(0) < 2
-        {
+        if !is_at_rest {
             return None;
         }
         let compaction = picker::pick_idle(state.versions.current(), &self.picker_options(&state.running))?;

@@ -44,8 +44,8 @@ use std::sync::atomic::Ordering;
 /// An open database. All methods may be called from any thread at once. Dropping it closes it.
 ///
 /// It belongs to the process that opened it. In a child made by `fork` every operation fails ("... used after fork"), and
-/// closing or dropping it does nothing; so it is with iterators and snapshots. The child may open other databases, and
-/// this one when its parent has closed it.
+/// closing or dropping it does nothing; so it is with iterators and snapshots. A child whose parent had no other call running
+/// when it forked may open other databases, and this one when its parent has closed it.
 pub struct Db {
     inner: Arc<DbInner>,
 }

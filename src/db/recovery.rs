@@ -89,13 +89,21 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
     let name = opening.comparator.user_comparator().name();
     let (versions, counters) =
         VersionSet::recover(name, empty(opening), &recovered.edits).map_err(|error| {
-            if error.is_corruption() {
-                error.context(file_name::manifest(path, recovered.number).display())
-            } else {
-                error
+            match &recovered.damaged_tail {
+                Some(damage) if error.is_corruption() => damage.clone(),
+                None if error.is_corruption() => {
+                    error.context(file_name::manifest(path, recovered.number).display())
+                }
+                _ => error,
             }
         })?;
     let (above_all, files) = list_files(opening, path)?;
+    if let Some(damage) = &recovered.damaged_tail {
+        if options.paranoid_checks || !may_do_without_last_edit(&versions, &files) {
+            return Err(damage.clone());
+        }
+        opening.info_log.log(format_args!("going on without the last edit, which was not synced: {damage}"));
+    }
     check_tables(path, &versions, &files)?;
     let mut logs: Vec<u64> = files
         .iter()
@@ -146,6 +154,18 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
         manifest,
         damage: replayer.damage,
     })
+}
+
+/// The end of the MANIFEST is damaged. If the edit there was never synced, nothing that it made unneeded is gone, so that all
+/// is there without it: the oldest log that `versions` needs, and (see `check_tables`) the tables. That log may also be missing
+/// because its own name was not synced; then no flush of it has ended, and no table is younger than it but those known.
+fn may_do_without_last_edit(versions: &VersionSet, files: &[FileType]) -> bool {
+    let known: HashSet<u64> = versions.current().levels.iter().flatten().map(|file| file.number).collect();
+    let has_log = files.contains(&FileType::Log(versions.log_number));
+    has_log
+        || !files.iter().any(|file| {
+            matches!(file, FileType::Table(number) if *number > versions.log_number && !known.contains(number))
+        })
 }
 
 /// Every table the MANIFEST names must be there.
@@ -200,7 +220,9 @@ impl Replayer<'_> {
             let (files_before, begins_after) = (self.new_files.len(), self.last_sequence);
             let summary = self.replay_one(number)?;
             if may_reuse && summary.is_clean() && self.new_files.len() == files_before {
-                return Ok(Some((number, summary.file_size, begins_after)));
+                // Behind a damaged log it may begin with a gap, which must not look like a loss the next time.
+                let before_first = summary.first_sequence.map_or(0, |first| first.saturating_sub(1));
+                return Ok(Some((number, summary.file_size, begins_after.max(before_first))));
             }
             if summary.stopped_at.is_some() {
                 self.damage.extend(summary.damage);

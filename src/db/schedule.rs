@@ -103,9 +103,12 @@ impl DbInner {
                     return Next::Wait;
                 }
             }
-            let picked = self.pick(&mut state);
-            let at_rest = || self.pick_idle(&mut state, Instant::now()).map(|compaction| (compaction, false));
-            let Some((compaction, is_manual)) = picked.or_else(at_rest) else {
+            let picked = self.pick(&mut state).or_else(|| {
+                let may_be_idle = self.options.idle_compaction;
+                let compaction = may_be_idle.then(|| self.pick_idle(&mut state, Instant::now()))??;
+                Some((compaction, false))
+            });
+            let Some((compaction, is_manual)) = picked else {
                 return self.wait_for_work(&mut state);
             };
             // Succeeds, or is due again later.

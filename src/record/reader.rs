@@ -40,6 +40,9 @@ pub struct Damage {
     pub bytes: u64,
     /// Why; names the file.
     pub error: Error,
+    /// A record may begin in the bytes given up. Where none does, and none follows, the damage may be what a crash made of a
+    /// record that was never synced: the space was there, and the file system had not written to it.
+    pub hides_records: bool,
 }
 
 /// What the next piece of the file is.
@@ -60,8 +63,8 @@ pub enum ReadOutcome {
 enum Piece {
     /// A fragment with the right checksum; its payload's place in the block. Not yet consumed.
     Fragment(u8, Range<usize>),
-    /// The rest of the block, given up, from this offset on.
-    Damaged(u64, &'static str),
+    /// The rest of the block, given up, from this offset on; may a record begin in it?
+    Damaged(u64, &'static str, bool),
     /// A fragment that was never written, or was lost: zeros begin at this offset.
     Zeroed(u64),
     /// No whole fragment follows.
@@ -113,8 +116,9 @@ impl RecordReader {
         loop {
             let (kind, payload) = match self.next_piece()? {
                 Piece::Fragment(kind, payload) => (kind, payload),
-                Piece::Damaged(offset, what) => {
-                    return Ok(self.damage(begin.unwrap_or(offset), self.offset(), what));
+                Piece::Damaged(offset, what, hides_records) => {
+                    let offset = begin.unwrap_or(offset);
+                    return Ok(self.damage(offset, self.offset(), what, hides_records));
                 }
                 Piece::Zeroed(offset) => return self.skip_zeros(offset),
                 Piece::End => return Ok(ReadOutcome::End),
@@ -123,7 +127,7 @@ impl RecordReader {
             if let (FULL | FIRST, Some(begin)) = (kind, begin) {
                 // Old writers left an empty FIRST at the end of a block and began again in the next one.
                 if !record.is_empty() {
-                    return Ok(self.damage(begin, offset, "partial record without end"));
+                    return Ok(self.damage(begin, offset, "partial record without end", true));
                 }
             }
             self.position = payload.end;
@@ -140,11 +144,12 @@ impl RecordReader {
                 }
                 (MIDDLE, Some(_)) => record.extend_from_slice(&self.block[payload]),
                 (MIDDLE | LAST, None) => {
-                    return Ok(self.damage(offset, self.offset(), "missing start of fragmented record"));
+                    let what = "missing start of fragmented record";
+                    return Ok(self.damage(offset, self.offset(), what, true));
                 }
                 _ => {
                     let what = format!("unknown record type {kind}");
-                    return Ok(self.damage(begin.unwrap_or(offset), self.offset(), &what));
+                    return Ok(self.damage(begin.unwrap_or(offset), self.offset(), &what, true));
                 }
             }
         }
@@ -168,10 +173,11 @@ impl RecordReader {
     }
 
     #[cold]
-    fn damage(&self, begin: u64, end: u64, what: &str) -> ReadOutcome {
+    fn damage(&self, begin: u64, end: u64, what: &str, hides_records: bool) -> ReadOutcome {
         let bytes = end - begin;
         let what = format_args!("{what} at offset {begin}, {bytes} bytes skipped");
-        ReadOutcome::Damage(Damage { offset: begin, bytes, error: Error::corruption_in(&self.path, what) })
+        let error = Error::corruption_in(&self.path, what);
+        ReadOutcome::Damage(Damage { offset: begin, bytes, error, hides_records })
     }
 
     /// Finds the next fragment, leaving the position at its header; moves to the end of the block where it is
@@ -191,9 +197,10 @@ impl RecordReader {
         }
         let Some(checked) = rest.get(6..HEADER_SIZE + length) else {
             let offset = self.offset();
-            let is_torn = self.is_last_block && !self.drop_block();
-            self.position = self.block_length;
-            return Ok(if is_torn { Piece::End } else { Piece::Damaged(offset, "bad record length") });
+            let hides_records = self.drop_block();
+            let is_torn = self.is_last_block && !hides_records;
+            let damaged = Piece::Damaged(offset, "bad record length", hides_records);
+            return Ok(if is_torn { Piece::End } else { damaged });
         };
         let payload = self.position + HEADER_SIZE..self.position + HEADER_SIZE + length;
         if crc32c::mask(crc32c::value(checked)).to_le_bytes() == rest[..4] {
@@ -203,8 +210,8 @@ impl RecordReader {
             return Ok(Piece::Zeroed(self.offset() + (zeros - self.position) as u64));
         }
         let offset = self.offset();
-        self.position = self.block_length;
-        Ok(Piece::Damaged(offset, "checksum mismatch"))
+        let hides_records = self.drop_block();
+        Ok(Piece::Damaged(offset, "checksum mismatch", hides_records))
     }
 
     fn read_block(&mut self) -> Result<()> {

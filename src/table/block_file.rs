@@ -3,15 +3,14 @@
 //! ```text
 //! stored block | contents | compression u8 | masked CRC-32C u32 of contents and compression byte |
 //! ```
-//! Shared between threads. Bytes in a mapping are read where they are; others go through a buffer of the thread, once.
+//! Shared between threads. Bytes in a mapping are read where they are; others go through a buffer of the thread.
 
-use super::block::{BlockBytes, load_bytes};
+use super::block::{self, BlockBuffer, BlockBytes, load_bytes};
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle};
-use crate::compression::{self, TYPE_RAW};
+use crate::compression::{self, DecompressError, TYPE_RAW};
 use crate::env::RandomAccessFile;
 use crate::error::{Error, Result};
 use crate::util::crc32c;
-use std::cell::Cell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -71,35 +70,81 @@ impl BlockFile {
         }
     }
 
-    /// Reads a block, and decompresses it. Blocks that are raw in a mapping stay there.
-    pub fn load(&self, handle: BlockHandle, verify_checksum: bool) -> Result<BlockBytes<'_>> {
-        self.try_load(handle, verify_checksum).map_err(|error| match error.path() {
-            Some(_) => error,
-            None => error.context(self.path.display()),
+    /// Is the file mapped?
+    #[inline]
+    pub fn is_mapped(&self) -> bool {
+        self.file.mapping().is_some()
+    }
+
+    /// Asks for a block's bytes, if they are in a mapping.
+    #[inline]
+    pub fn prefetch(&self, handle: BlockHandle) {
+        if let Some(stored) = self.file.mapping().and_then(|mapping| self.in_mapping(handle, mapping)) {
+            block::prefetch(stored);
+        }
+    }
+
+    /// As [`BlockFile::load`], into a buffer of the caller's own.
+    pub fn load_own(&self, handle: BlockHandle, verify_checksum: bool) -> Result<BlockBuffer> {
+        self.with_stored(handle, verify_checksum, |contents, type_byte| {
+            let bad = |error| self.bad_stream(handle, error);
+            let length = compression::decompressed_length(type_byte, contents).map_err(bad)?;
+            let mut buffer = BlockBuffer::new(length)?;
+            compression::decompress(type_byte, contents, &mut buffer).map_err(bad)?;
+            Ok(buffer)
         })
     }
 
-    fn try_load(&self, handle: BlockHandle, verify_checksum: bool) -> Result<BlockBytes<'_>> {
-        self.check_bounds(handle)?;
-        if let Some(mapping) = self.file.mapping() {
-            let stored = self.in_mapping(handle, mapping).ok_or_else(|| self.truncated(handle))?;
+    /// Reads a block, and decompresses it. Blocks that are raw in a mapping stay there.
+    pub fn load(&self, handle: BlockHandle, verify_checksum: bool) -> Result<BlockBytes<'_>> {
+        if let Some(contents) = self.raw_in_mapping(handle) {
+            self.check_bounds(handle)?;
             if verify_checksum {
-                self.verify(handle, stored)?;
+                self.verify_in_mapping(handle)?;
             }
-            return match self.raw_in_mapping(handle) {
-                Some(contents) => Ok(BlockBytes::InPlace(contents)),
-                None => self.decompress(handle, stored).map(BlockBytes::Loaded),
-            };
+            return Ok(BlockBytes::InPlace(contents));
         }
-        let length = handle.size as usize + BLOCK_TRAILER_SIZE;
-        with_thread_buffer(length, |stored| {
-            if self.file.read_at(handle.offset, stored)? != stored.len() {
-                return Err(self.truncated(handle));
-            }
+        self.with_stored(handle, verify_checksum, |contents, type_byte| {
+            let bad = |error| self.bad_stream(handle, error);
+            let length = compression::decompressed_length(type_byte, contents).map_err(bad)?;
+            load_bytes(length, |bytes| compression::decompress(type_byte, contents, bytes).map_err(bad))
+        })
+        .map(BlockBytes::Loaded)
+    }
+
+    /// Hands the stored contents of a block, and its type byte, to `body`. Errors get the file's name.
+    #[inline]
+    fn with_stored<R>(
+        &self,
+        handle: BlockHandle,
+        verify_checksum: bool,
+        body: impl FnOnce(&[u8], u8) -> Result<R>,
+    ) -> Result<R> {
+        self.check_bounds(handle)?;
+        let checked = |stored: &[u8]| {
             if verify_checksum {
                 self.verify(handle, stored)?;
             }
-            self.decompress(handle, stored).map(BlockBytes::Loaded)
+            let (contents, trailer) = stored.split_at(stored.len() - BLOCK_TRAILER_SIZE);
+            body(contents, trailer[0])
+        };
+        let result = match self.file.mapping() {
+            Some(mapping) => match self.in_mapping(handle, mapping) {
+                Some(stored) => checked(stored),
+                None => Err(self.truncated(handle)),
+            },
+            None => {
+                let mut stored = BlockBuffer::new(handle.size as usize + BLOCK_TRAILER_SIZE)?;
+                match self.file.read_at(handle.offset, &mut stored) {
+                    Ok(length) if length == stored.len() => checked(&stored),
+                    Ok(_) => Err(self.truncated(handle)),
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        result.map_err(|error| match error.path() {
+            Some(_) => error,
+            None => error.context(self.path.display()),
         })
     }
 
@@ -138,32 +183,8 @@ impl BlockFile {
         }
     }
 
-    /// `stored`: contents and trailer.
-    fn decompress(&self, handle: BlockHandle, stored: &[u8]) -> Result<Arc<[u8]>> {
-        let (contents, trailer) = stored.split_at(stored.len() - BLOCK_TRAILER_SIZE);
-        let bad = |error| self.corruption(format_args!("{error} at offset {}", handle.offset));
-        let length = compression::decompressed_length(trailer[0], contents).map_err(bad)?;
-        load_bytes(length, |bytes| compression::decompress(trailer[0], contents, bytes).map_err(bad))
+    #[cold]
+    fn bad_stream(&self, handle: BlockHandle, error: DecompressError) -> Error {
+        self.corruption(format_args!("{error} at offset {}", handle.offset))
     }
-}
-
-/// Runs `body` on a buffer of `length` bytes that the thread keeps for the next call.
-fn with_thread_buffer<R>(length: usize, body: impl FnOnce(&mut [u8]) -> Result<R>) -> Result<R> {
-    const KEEP: usize = 1 << 20;
-    thread_local! {
-        static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    }
-    // None is there in a call within another, nor at the end of the thread.
-    let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
-    if buffer.len() < length {
-        if buffer.try_reserve_exact(length - buffer.len()).is_err() {
-            return Err(Error::io(format!("no memory for a block of {length} bytes")));
-        }
-        buffer.resize(length, 0);
-    }
-    let result = body(&mut buffer[..length]);
-    if buffer.len() <= KEEP {
-        let _ = BUFFER.try_with(|slot| slot.set(buffer));
-    }
-    result
 }

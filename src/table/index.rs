@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! common    what the user keys of all separators but the last begin with
-//! prefixes  a u64 for each of those: the next 8 bytes of its user key, big-endian, padded with zeros
+//! prefixes  a u64 for each of those: the next 8 bytes of its user key, big-endian, padded with zeros; every
+//!           16th once more
 //! slots     16 bytes a block: offset u64, size u32, end of its key in `keys` u32
 //! keys      the rest of each separator, one behind the other: user key behind `common`, 8 bytes of trailer
 //! ```
@@ -26,9 +27,44 @@ use std::fmt;
 #[derive(Default)]
 pub(super) struct Index {
     common: Box<[u8]>,
-    prefixes: Box<[u64]>,
+    prefixes: Prefixes,
     slots: Box<[Slot]>,
     keys: Box<[u8]>,
+}
+
+/// Ascending numbers, and every 16th of them once more: a search steps through those, which are few enough to stay in a
+/// cache near the processor, and then touches two lines of the rest, where a binary search would touch a line a step.
+#[derive(Default)]
+struct Prefixes {
+    samples: Box<[u64]>,
+    numbers: Box<[u64]>,
+}
+
+const SAMPLED: usize = 16;
+
+impl Prefixes {
+    fn new(numbers: Vec<u64>) -> Self {
+        let samples = numbers.as_chunks::<SAMPLED>().0.iter().map(|group| group[SAMPLED - 1]).collect();
+        Prefixes { samples, numbers: numbers.into() }
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    #[inline]
+    fn get(&self, at: usize) -> Option<u64> {
+        self.numbers.get(at).copied()
+    }
+
+    /// The first number at or after `number`; `len()` if none is. Numbers in no order give some place.
+    #[inline]
+    fn find(&self, number: u64) -> usize {
+        let start = self.samples.partition_point(|&sample| sample < number) * SAMPLED;
+        let group = &self.numbers[start..self.numbers.len().min(start + SAMPLED)];
+        start + group.partition_point(|&other| other < number)
+    }
 }
 
 struct Slot {
@@ -130,13 +166,14 @@ impl Index {
             return if user < common { 0 } else { self.prefixes.len() };
         }
         let prefix = prefix(target, common.len());
-        let first = self.prefixes.partition_point(|&other| other < prefix);
-        if self.prefixes.get(first) != Some(&prefix) {
+        let first = self.prefixes.find(prefix);
+        if self.prefixes.get(first) != Some(prefix) {
             return first;
         }
         let mut last = first + 1;
-        if self.prefixes.get(last) == Some(&prefix) {
-            last += self.prefixes[last..].partition_point(|&other| other == prefix);
+        if self.prefixes.get(last) == Some(prefix) {
+            let end = self.prefixes.len();
+            last = partition_point(last, end, |at| self.prefixes.get(at) == Some(prefix));
         }
         partition_point(first, last, |at| compare_bytewise(self.key(at), &target[common.len()..]).is_lt())
     }
@@ -162,7 +199,10 @@ impl Index {
 
     /// Bytes of memory.
     pub fn memory_usage(&self) -> usize {
-        self.common.len() + self.prefixes.len() * 8 + size_of_val(&*self.slots) + self.keys.len()
+        self.common.len()
+            + (self.prefixes.len() + self.prefixes.samples.len()) * 8
+            + size_of_val(&*self.slots)
+            + self.keys.len()
     }
 
     /// The separator of a block, without `common` in all but the last.
@@ -232,7 +272,7 @@ impl Collector<'_> {
             keys.extend_from_slice(key);
             slot.key_end = keys.len() as u32;
         }
-        Index { common, prefixes: prefixes.into(), slots: self.slots.into(), keys: keys.into() }
+        Index { common, prefixes: Prefixes::new(prefixes), slots: self.slots.into(), keys: keys.into() }
     }
 }
 
@@ -257,3 +297,36 @@ fn partition_point(mut first: usize, mut last: usize, mut is_before: impl FnMut(
 }
 
 const _: () = assert!(BLOCK_TRAILER_SIZE == 5 && size_of::<Slot>() == 16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_are_found_as_by_a_binary_search() {
+        for length in (0..70).chain([255, 256, 257, 271, 272, 273, 4095, 4096, 4097, 70_000]) {
+            let numbers: Vec<u64> = (0..length).map(|i| i / 3 * 10 + 5).collect();
+            let prefixes = Prefixes::new(numbers.clone());
+            assert_eq!(prefixes.len(), numbers.len());
+            let step = length as usize / 500 + 1;
+            for number in (0..length / 3 * 10 + 20).step_by(step).chain([u64::MAX]) {
+                let place = numbers.partition_point(|&other| other < number);
+                assert_eq!(prefixes.find(number), place, "{number} among {length}");
+                assert_eq!(prefixes.get(place), numbers.get(place).copied());
+            }
+        }
+        let most = Prefixes::new(vec![u64::MAX; 32]);
+        assert_eq!((most.find(u64::MAX), most.find(0)), (0, 0));
+    }
+
+    #[test]
+    fn prefixes_in_no_order_are_found_somewhere() {
+        for length in 0..600u64 {
+            let prefixes =
+                Prefixes::new((0..length).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect());
+            for number in [0, 1, 1 << 63, u64::MAX, 12_345] {
+                assert!(prefixes.find(number) <= length as usize);
+            }
+        }
+    }
+}

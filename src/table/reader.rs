@@ -1,8 +1,9 @@
 //! An open table: look-ups, and the way from a key to a block.
 //!
 //! What opening reads stays: the index in flat arrays (`index`), the filters, the properties. A data block is read in place
-//! where it lies raw in a mapping, else through the block cache. Its checksum is verified when it is first read: each time
-//! it comes from the file into memory, and once in a mapping, which a bit for each block remembers.
+//! where it lies raw in a mapping, else through the block cache; a block that the cache does not want is decompressed into a
+//! buffer of the thread. Its checksum is verified when it is first read: once in a mapping, which a bit for each block
+//! remembers, and each time where the file is read.
 //!
 //! A table whose index is damaged opens unless `paranoid_checks` is set, with the blocks that can still be found: what is
 //! found there is returned, but "not there" becomes the error, and iterators end with it.
@@ -21,7 +22,7 @@ use crate::env::RandomAccessFile;
 use crate::error::{Error, Result};
 use crate::filter_policy::FilterPolicy;
 use crate::format::internal_key::{InternalKeyComparator, user_key};
-use crate::util::cache::{BlockCache, CacheKey};
+use crate::util::cache::CacheKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,7 +54,10 @@ pub struct Table {
     properties: Option<TableProperties>,
     /// This table's name in the block cache.
     cache_id: u64,
-    verified: VerifiedBlocks,
+    /// In a mapping: blocks whose checksum was right.
+    verified: BlockSet,
+    /// Blocks known not to lie raw in a mapping.
+    not_in_place: BlockSet,
 }
 
 /// The lines of the whole-table filter.
@@ -92,7 +96,8 @@ impl Table {
         let file = BlockFile::new(file, path, limit);
         let (index, damage) = read_index(&options, &file, footer.index)?;
         let mut table = Table {
-            verified: VerifiedBlocks::new(index.len()),
+            verified: BlockSet::new(index.len()),
+            not_in_place: BlockSet::new(index.len()),
             cache_id: options.block_cache.as_ref().map_or(0, |cache| cache.new_id()),
             properties: None,
             whole_table_filter: None,
@@ -186,7 +191,8 @@ impl Table {
             Some(WholeTableFilter::Loaded(lines)) => lines.memory_usage(),
             _ => 0,
         };
-        let blocks = self.index.memory_usage() + self.verified.words.len() * 8;
+        let blocks =
+            self.index.memory_usage() + (self.verified.words.len() + self.not_in_place.words.len()) * 8;
         size_of::<Table>() + blocks + filter + whole_table_filter
     }
 
@@ -210,35 +216,82 @@ impl Table {
     /// The contents of the data block `ordinal`.
     #[inline]
     pub(super) fn read_block(&self, ordinal: usize, read: TableReadOptions) -> Result<BlockBytes<'_>> {
-        let handle = self.index.handle(ordinal);
-        if let Some(contents) = self.file.raw_in_mapping(handle) {
-            if read.verify_checksums || !self.verified.contains(ordinal) {
-                self.file.verify_in_mapping(handle)?;
-                self.verified.insert(ordinal);
-            }
+        if let Some(contents) = self.block_in_place(ordinal, read)? {
             return Ok(BlockBytes::InPlace(contents));
         }
-        let key = CacheKey { id: self.cache_id, offset: handle.offset };
-        match &self.options.block_cache {
-            Some(cache) => match cache.get(key) {
-                Some(bytes) => Ok(BlockBytes::Loaded(bytes)),
-                None => self.load_block(ordinal, read, Some((cache, key))),
-            },
-            None => self.load_block(ordinal, read, None),
+        match self.cached_block(ordinal) {
+            Some(bytes) => Ok(BlockBytes::Loaded(bytes)),
+            None => self.load_block(ordinal, read),
         }
     }
 
-    /// Reads a block from the file, and puts it into the cache where there is one for it.
+    /// The block, if it lies raw in a mapping.
+    #[inline]
+    fn block_in_place(&self, ordinal: usize, read: TableReadOptions) -> Result<Option<&[u8]>> {
+        // Known to be elsewhere: then the mapping, which may be cold, is not looked at.
+        if self.not_in_place.contains(ordinal) {
+            return Ok(None);
+        }
+        let handle = self.index.handle(ordinal);
+        let contents = self.file.raw_in_mapping(handle);
+        if contents.is_some() && self.must_verify(ordinal, read) {
+            self.file.verify_in_mapping(handle)?;
+            self.verified.insert(ordinal);
+        }
+        Ok(contents)
+    }
+
+    #[inline]
+    fn cached_block(&self, ordinal: usize) -> Option<Arc<[u8]>> {
+        self.options.block_cache.as_ref()?.get(self.cache_key(ordinal))
+    }
+
+    fn is_wanted_in_cache(&self, ordinal: usize, read: TableReadOptions) -> bool {
+        let Some(cache) = self.options.block_cache.as_ref().filter(|_| read.fill_cache) else { return false };
+        // How long the block is shows when it is decompressed; most are a little longer than the block size.
+        let charge = self.options.block_size.max(self.index.handle(ordinal).size as usize);
+        cache.wants(self.cache_key(ordinal), charge + CACHED_BLOCK_OVERHEAD)
+    }
+
+    #[inline]
+    fn cache_key(&self, ordinal: usize) -> CacheKey {
+        CacheKey { id: self.cache_id, offset: self.index.handle(ordinal).offset }
+    }
+
+    /// Must the checksum be looked at? In a mapping once; what was read into memory was never seen before.
+    #[inline]
+    pub(super) fn must_verify(&self, ordinal: usize, read: TableReadOptions) -> bool {
+        read.verify_checksums || !self.verified.contains(ordinal)
+    }
+
+    /// Notes that a block was read from elsewhere than a raw place in a mapping, and was found right.
+    #[inline]
+    fn loaded(&self, ordinal: usize) {
+        if !self.not_in_place.contains(ordinal) {
+            self.not_in_place.insert(ordinal);
+            if self.file.is_mapped() {
+                self.verified.insert(ordinal);
+            }
+        }
+    }
+
+    /// Reads a block from the file, and puts it into the cache if it is wanted there.
     #[inline(never)]
-    fn load_block(
-        &self,
-        ordinal: usize,
-        read: TableReadOptions,
-        cache: Option<(&BlockCache, CacheKey)>,
-    ) -> Result<BlockBytes<'_>> {
-        let bytes = self.file.load(self.index.handle(ordinal), true)?;
-        if let (BlockBytes::Loaded(bytes), Some((cache, key)), true) = (&bytes, cache, read.fill_cache) {
-            cache.insert(key, bytes.clone(), bytes.len() + CACHED_BLOCK_OVERHEAD);
+    fn load_block(&self, ordinal: usize, read: TableReadOptions) -> Result<BlockBytes<'_>> {
+        let handle = self.index.handle(ordinal);
+        self.file.prefetch(handle);
+        let verify = self.must_verify(ordinal, read);
+        if !self.is_wanted_in_cache(ordinal, read) {
+            let bytes = self.file.load_own(handle, verify)?;
+            self.loaded(ordinal);
+            return Ok(BlockBytes::Own(bytes));
+        }
+        let bytes = self.file.load(handle, verify)?;
+        if let BlockBytes::Loaded(bytes) = &bytes {
+            self.loaded(ordinal);
+            if let Some(cache) = &self.options.block_cache {
+                cache.insert(self.cache_key(ordinal), bytes.clone(), bytes.len() + CACHED_BLOCK_OVERHEAD);
+            }
         }
         Ok(bytes)
     }
@@ -330,7 +383,7 @@ impl Table {
                 offset: handle.offset as usize + lines.start,
                 length: lines.len(),
             },
-            BlockBytes::Loaded(bytes) => WholeTableFilter::Loaded(LoadedLines::copy_of(&bytes[lines])),
+            bytes => WholeTableFilter::Loaded(LoadedLines::copy_of(&bytes[lines])),
         }))
     }
 
@@ -341,6 +394,7 @@ impl Table {
         let contents = match bytes {
             BlockBytes::InPlace(_) => Contents::InMapping(handle),
             BlockBytes::Loaded(bytes) => Contents::Loaded(bytes),
+            BlockBytes::Own(bytes) => Contents::Loaded((&*bytes).into()),
         };
         Ok(Some(Filter { policy, layout, contents }))
     }
@@ -394,14 +448,14 @@ fn read_index(
     Ok((index, damage))
 }
 
-/// A bit for each data block: its checksum was right.
-struct VerifiedBlocks {
+/// A set of data blocks, by ordinal.
+struct BlockSet {
     words: Box<[AtomicU64]>,
 }
 
-impl VerifiedBlocks {
+impl BlockSet {
     fn new(blocks: usize) -> Self {
-        VerifiedBlocks { words: (0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect() }
+        BlockSet { words: (0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect() }
     }
 
     // The bits are hints about bytes that do not change, so no order of memory accesses depends on them.

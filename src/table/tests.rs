@@ -394,6 +394,42 @@ fn blocks_are_read_once_while_they_are_cached() {
 }
 
 #[test]
+fn a_full_cache_takes_a_block_that_is_missed_again() {
+    let entries: Vec<TestEntry> =
+        (0..5000).map(|i| (internal(format!("{i:08}").as_bytes(), 1), vec![b'v'; 50])).collect();
+    let cache = Arc::new(BlockCache::new(20 << 10));
+    let options =
+        TableOptions { compression: Compression::Snappy, block_cache: Some(cache.clone()), ..options() };
+    let (bytes, _) = build(&options, &entries);
+    let file = MemoryFile::new(bytes.clone(), false);
+    let table = Table::open(Arc::new(options), file.clone(), PathBuf::from("t"), bytes.len() as u64).unwrap();
+    let is_read = |i: usize| {
+        let before = file.reads.load(Ordering::Relaxed);
+        let value = table.get(READ, &entries[i].0, |_, value| value.to_vec()).unwrap();
+        assert!(matches!(value, TableGet::Found(value) if value == entries[i].1));
+        file.reads.load(Ordering::Relaxed) > before
+    };
+    (0..5000).for_each(|i| _ = is_read(i));
+    assert!(cache.total_charge() > 15 << 10);
+    let reads: Vec<bool> = (0..4).map(|_| is_read(2000)).collect();
+    assert!(reads == [true, true, false, false] || reads == [true, false, false, false], "{reads:?}");
+}
+
+#[test]
+fn a_checksum_in_a_mapping_is_looked_at_once_unless_asked_for() {
+    let (bytes, _) = build(&TableOptions { compression: Compression::Snappy, ..options() }, &even_numbers());
+    let options = TableOptions { compression: Compression::Snappy, ..options() };
+    let table = open(&options, &bytes, true).unwrap();
+    assert!(table.must_verify(0, READ));
+    table.get(READ, &even_numbers()[0].0, |_, _| ()).unwrap();
+    assert!(!table.must_verify(0, READ));
+    assert!(table.must_verify(0, TableReadOptions { verify_checksums: true, ..READ }));
+    let table = open(&options, &bytes, false).unwrap();
+    table.get(READ, &even_numbers()[0].0, |_, _| ()).unwrap();
+    assert!(table.must_verify(0, READ), "what is read again may have changed");
+}
+
+#[test]
 fn long_scans_announce_themselves_and_short_ones_do_not() {
     let entries: Vec<TestEntry> =
         (0..20_000).map(|i| (internal(format!("{i:08}").as_bytes(), 1), vec![b'v'; 100])).collect();

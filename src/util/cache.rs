@@ -10,6 +10,9 @@
 //! So a scan passes through the small queue and leaves the main one alone. A hit moves nothing: it counts up to 3 in
 //! the entry, and writes nothing once there.
 //!
+//! Whoever can do without inserting asks [`Cache::wants`] first: a full cache wants what was missed twice. The
+//! fingerprint that the first miss leaves is the same as that of an evicted entry, so the value joins the main queue.
+//!
 //! # Room
 //! The capacity is one for all shards, so that a value far larger than a shard's share can be kept too. Whoever inserts
 //! first reserves the charge, then evicts until the reservations fit: from the value's own shard down to half of its
@@ -143,6 +146,20 @@ impl<V: Clone> Cache<V> {
         self.shards[index].charge.store(state.charge(), Ordering::Relaxed);
         self.total_charge.fetch_sub(freed, Ordering::Relaxed);
         drop(state);
+    }
+
+    /// Is a value that was missed worth inserting? While there is room for `charge` bytes: yes. Then only if it was missed
+    /// before, not too long ago: this call remembers the miss. What is read once then neither costs an insertion and an
+    /// eviction, nor pushes anything out.
+    pub fn wants(&self, key: CacheKey, charge: usize) -> bool {
+        if charge > self.capacity {
+            return false;
+        }
+        if self.total_charge.load(Ordering::Relaxed) + charge <= self.capacity {
+            return true;
+        }
+        let hash = Hash::of(key);
+        self.shards[self.shard_of(hash)].state.lock().was_missed_before(hash.tag)
     }
 
     /// Forgets a value.
@@ -292,7 +309,7 @@ struct State<V> {
     count: usize,
     /// A power of two, at most three quarters full; empty at first.
     buckets: Vec<Bucket>,
-    /// Tags of entries evicted from the small queue, each at the place its own bits name. A newer one replaces the one
+    /// Tags of entries evicted from the small queue, and of values missed once, each at the place its own bits name. A newer one replaces the one
     /// that was there, so that they fade after about as many evictions as there are places. As many as buckets.
     fingerprints: Vec<u32>,
     queues: [Queue; 2],
@@ -371,6 +388,15 @@ impl<V: Clone> State<V> {
         self.add_bucket(Bucket { tag, index });
         self.count += 1;
         None
+    }
+
+    /// Is the fingerprint remembered? It is from now on.
+    fn was_missed_before(&mut self, tag: u32) -> bool {
+        if self.fingerprints.is_empty() {
+            return true;
+        }
+        let place = tag as usize & (self.fingerprints.len() - 1);
+        std::mem::replace(&mut self.fingerprints[place], tag) == tag
     }
 
     fn remove(&mut self, key: CacheKey, tag: u32) -> Option<(V, usize)> {

@@ -98,6 +98,25 @@ fn a_value_may_be_as_large_as_the_cache_and_no_larger() {
 }
 
 #[test]
+fn a_full_cache_wants_what_was_missed_twice() {
+    let cache = Cache::new(1 << 20);
+    let blocks = (1 << 20) / 4096;
+    for i in 0..blocks {
+        assert!(cache.wants(key(i), 4096), "there is room for {i}");
+        cache.insert(key(i), i, 4096);
+    }
+    assert!(!cache.wants(key(1000), 4096));
+    assert!(cache.wants(key(1000), 4096));
+    cache.insert(key(1000), 1000, 4096);
+    // Others that are missed once push nothing out, and the memory of them fades.
+    assert_eq!((2000..20_000).filter(|&i| cache.wants(key(i), 4096)).count(), 0);
+    assert_eq!(cache.get(key(1000)), Some(1000));
+    assert_eq!((2000..2500).filter(|&i| cache.wants(key(i), 4096)).count(), 0);
+    assert!(!cache.wants(key(7), (1 << 20) + 1), "larger than the cache");
+    assert!(!Cache::<u64>::new(0).wants(key(7), 1));
+}
+
+#[test]
 fn a_hot_set_survives_a_scan_of_ten_times_the_capacity() {
     for capacity in [1 << 20, 8 << 20, 64 << 20] {
         let cache = Cache::new(capacity);

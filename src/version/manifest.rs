@@ -35,10 +35,14 @@ pub struct RecoveredManifest {
     pub file_size: u64,
     /// Does the last record end where the file ends, so that it may be appended to?
     pub clean_end: bool,
+    /// What is wrong behind the last whole edit, if that is more than a torn tail: an edit that a crash made garbage of before
+    /// it was synced, or one that was synced and has rotted. Which it is shows in the files: an edit that was not synced has
+    /// made nothing unneeded yet.
+    pub damaged_tail: Option<Error>,
 }
 
 /// Reads CURRENT (strict: exactly `MANIFEST-<digits>\n`), then every edit of that MANIFEST. A torn tail ends
-/// it; damage inside is Corruption. CURRENT missing: NotFound. CURRENT naming a missing file: Corruption.
+/// it, and so does a damaged one (see `RecoveredManifest::damaged_tail`); damage inside is Corruption. CURRENT missing: NotFound. CURRENT naming a missing file: Corruption.
 pub fn recover(env: &Arc<dyn Env>, db: &Path) -> Result<RecoveredManifest> {
     let mut edits = Vec::new();
     let recovered = recover_with(env, db, &mut |edit| {
@@ -94,11 +98,22 @@ fn read_with(
     }
     let mut reader = RecordReader::new(file, path.to_path_buf());
     let mut record = Vec::new();
+    let mut damaged_tail: Option<Error> = None;
     loop {
-        match reader.read_record(&mut record)? {
+        let outcome = reader.read_record(&mut record)?;
+        if let (Some(error), ReadOutcome::Record | ReadOutcome::Hole(_)) = (&damaged_tail, &outcome) {
+            return Err(error.clone());
+        }
+        match outcome {
             ReadOutcome::Record => {}
             ReadOutcome::End => break,
-            ReadOutcome::Damage(damage) => return Err(damage.error),
+            ReadOutcome::Damage(damage) if damage.hides_records => {
+                return Err(damaged_tail.unwrap_or(damage.error));
+            }
+            ReadOutcome::Damage(damage) => {
+                damaged_tail.get_or_insert(damage.error);
+                continue;
+            }
             // Each edit is synced before the next is written, so what is behind a hole shows that the hole
             // was synced once.
             ReadOutcome::Hole(offset) => {
@@ -113,7 +128,7 @@ fn read_with(
         apply(edit)?;
     }
     let clean_end = reader.end_of_last_record() == file_size;
-    Ok(RecoveredManifest { number, edits: Vec::new(), file_size, clean_end })
+    Ok(RecoveredManifest { number, edits: Vec::new(), file_size, clean_end, damaged_tail })
 }
 
 /// The MANIFEST that CURRENT names: its path and number.

@@ -56,6 +56,8 @@ pub struct ReplayOptions {
 pub struct ReplaySummary {
     /// Batches handed over.
     pub batches: u64,
+    /// The sequence number at which the first of them begins.
+    pub first_sequence: Option<SequenceNumber>,
     /// The highest sequence number of any entry handed over (0 for none).
     pub last_sequence: SequenceNumber,
     /// What was damaged and skipped, in order (empty for a clean log); the first hundred.
@@ -182,6 +184,7 @@ impl Replay<'_> {
         let next = sequence + u64::from(count); // a valid batch: at most 2^56 - 1
         self.next_sequence = Some(next);
         self.summary.batches += 1;
+        self.summary.first_sequence.get_or_insert(sequence);
         if count > 0 {
             self.summary.last_sequence = next - 1;
         }

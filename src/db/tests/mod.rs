@@ -1,6 +1,7 @@
 //! Behaviours of a whole database that no lower floor can show.
 
 mod basics;
+mod lost_and_damaged;
 mod repair_order;
 mod rest;
 mod review;
@@ -20,6 +21,7 @@ pub(super) struct TestDb {
 impl TestDb {
     pub fn new(mut options: Options) -> Self {
         options.create_if_missing = true;
+        options.idle_compaction = false; // it would change what tests look at
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut test = TestDb { directory, options, db: None };
         test.reopen();

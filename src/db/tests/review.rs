@@ -29,6 +29,7 @@ impl Faulty {
     pub fn on(mem: MemEnv, options: Options) -> Self {
         let faults = FaultEnv::new(mem.shared());
         let options = Options {
+            idle_compaction: false,
             env: faults.shared(),
             create_if_missing: true,
             info_log: options.info_log.clone().or_else(|| Some(crate::env::info_log::null())),
@@ -192,7 +193,7 @@ fn a_panic_in_one_worker_does_not_open_the_manifest_to_a_second_writer() {
     let mut test = Faulty::new(Options { level0_file_num_compaction_trigger: 2, ..Options::default() });
     let (panic_now, wait) = mpsc::channel::<()>();
     let wait = parking_lot::Mutex::new(wait);
-    let hook = move |_: &Path| {
+    let hook = move |_: FaultKind, _: &Path| {
         if std::thread::current().name().is_some_and(|name| name.contains("compact")) {
             let _ = wait.lock().recv();
             panic!("on purpose");

@@ -79,7 +79,7 @@ enum Action {
     Count,
 }
 
-type Hook = Arc<dyn Fn(&Path) + Send + Sync>;
+type Hook = Arc<dyn Fn(FaultKind, &Path) + Send + Sync>;
 
 /// What goes wrong. Without further words: every operation of the given kinds fails with EIO.
 #[derive(Clone)]
@@ -203,9 +203,9 @@ impl FaultRule {
         self
     }
 
-    /// Calls `hook` with the path at every hit, before anything else happens: to note, or to change something underneath
-    /// (a failed fsync on a `MemEnv`: `move |path| mem.forget_unsynced(path)`).
-    pub fn on_hit(mut self, hook: impl Fn(&Path) + Send + Sync + 'static) -> Self {
+    /// Calls `hook` with the kind and the path at every hit, before anything else happens: to note, or to change something
+    /// underneath (a failed fsync on a `MemEnv`: `move |_, path| mem.forget_unsynced(path)`).
+    pub fn on_hit(mut self, hook: impl Fn(FaultKind, &Path) + Send + Sync + 'static) -> Self {
         self.hook = Some(Arc::new(hook));
         self
     }
@@ -282,7 +282,7 @@ impl RuleState {
             self.changed.notify_all();
         }
         if let Some(hook) = &self.rule.hook {
-            hook(path);
+            hook(kind, path);
         }
         match self.rule.action {
             Action::Fail => {

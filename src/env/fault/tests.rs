@@ -180,7 +180,7 @@ fn a_hook_sees_every_hit() {
     env.sync_dir(Path::new("/")).unwrap();
     file.append(b"abc").unwrap();
     let forget = mem.clone();
-    let rule = FaultRule::new([FaultKind::Sync]).once().on_hit(move |path| {
+    let rule = FaultRule::new([FaultKind::Sync]).once().on_hit(move |_, path| {
         forget.create_writable(path, CreateMode::Append).unwrap().append(b"hook").unwrap();
         forget.forget_unsynced(path);
     });

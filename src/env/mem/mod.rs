@@ -336,6 +336,7 @@ impl Env for MemEnv {
             Some(_) => {
                 let wake = self.now_micros().saturating_add(micros);
                 self.shared.clock.fetch_max(wake, Ordering::SeqCst);
+                std::thread::yield_now(); // who sleeps lets others run
             }
             None => PosixEnv.sleep_micros(micros),
         }

@@ -1,0 +1,113 @@
+//! A crash at every moment, with everything that may survive it.
+//!
+//! A workload runs once, on a disk in memory that writes down all that happens to it. Then, for every moment of it, the
+//! disks that a crash at that moment might have left are made, opened, and held against what was acknowledged by then
+//! (`oracle`): see `states` for which disks, and for what is checked. A failure is shrunk and printed as a test.
+//!
+//! `TERRACE_SEED=n` runs the random workload n alone; `TERRACE_WORKLOADS=n` runs n of them.
+
+pub mod mutant;
+mod mutants;
+pub mod oracle;
+pub mod run;
+pub mod shrink;
+pub mod states;
+pub mod workload;
+
+use crate::support::random::{announce, number_from_env};
+use states::{Checker, Effort, Tally, Violation};
+use std::time::Instant;
+use workload::{Setup, Workload};
+
+/// Random workloads.
+const WORKLOADS: u64 = 40;
+
+/// Operations of a random workload.
+const OPERATIONS: usize = 24;
+
+/// How thoroughly workloads are checked.
+pub const EFFORT: Effort = Effort { subsets: 8, pairs: 6, one_recovered_in: 40 };
+
+/// Checks every crash of a workload from the moment that `from_open` says.
+fn check_crashes(workload: &Workload, seed: u64, from_open: bool) -> Result<Tally, Violation> {
+    let run = run::run(workload).map_err(|error| Violation {
+        what: format!("an operation fails although nothing else does: {error}"),
+        crash: String::new(),
+    })?;
+    let mut checker = Checker::new(&workload.setup, &run.history, EFFORT, seed);
+    checker.check_all(&run.disk, if from_open { run.opened } else { 0 })?;
+    Ok(checker.tally)
+}
+
+/// As above; a failure is shrunk, and ends the test. `name` says how to get it again.
+fn check_or_shrink(name: &str, workload: Workload, seed: u64, from_open: bool) -> Tally {
+    check_crashes(&workload, seed, from_open).unwrap_or_else(|violation| {
+        announce(&format!("{name} fails, and is being shrunk: {violation}"));
+        let check = |workload: &Workload| check_crashes(workload, seed, false).map(|_| ());
+        let (workload, violation) = shrink::shrink(workload, violation, &check);
+        panic!("{name}: {}", shrink::report(&workload, &violation, "check(&workload);"));
+    })
+}
+
+/// For tests made of failures: every crash of the workload, a few times over.
+#[allow(dead_code)] // called by the tests that a shrunk failure becomes
+pub fn check(workload: &Workload) {
+    for seed in 0..4 {
+        if let Err(violation) = check_crashes(workload, seed, false) {
+            panic!("{violation}");
+        }
+    }
+}
+
+fn check_sequences(name: &str, before: Vec<workload::Operation>, setups: u64) -> Tally {
+    let started = Instant::now();
+    let mut tally = Tally::default();
+    for (number, operations) in workload::sequences().into_iter().enumerate() {
+        let setup = Setup::numbered(number as u64 * 7 + setups);
+        let from_open = number > 10; // creation and opening are the same for all
+        let workload = Workload { setup, before: before.clone(), operations };
+        tally.add(check_or_shrink(&format!("{name} {number}"), workload, number as u64, from_open));
+    }
+    announce(&format!("crash: {name}: {tally}, {:.1} s", started.elapsed().as_secs_f64()));
+    tally
+}
+
+#[test]
+fn every_sequence_of_two_operations_on_a_new_database_survives_every_crash() {
+    let tally = check_sequences("sequence on a new database", Vec::new(), 0);
+    assert!(tally.states() >= 10_000, "{tally}");
+}
+
+#[test]
+fn every_sequence_of_two_operations_on_an_old_database_survives_every_crash() {
+    let tally = check_sequences("sequence on an old database", workload::something(), 3);
+    assert!(tally.states() >= 10_000, "{tally}");
+}
+
+fn check_random(name: &str, seeds: impl Iterator<Item = u64>) {
+    let started = Instant::now();
+    let mut tally = Tally::default();
+    for seed in seeds {
+        let workload = workload::random(seed, OPERATIONS);
+        tally.add(check_or_shrink(&format!("TERRACE_SEED={seed}"), workload, seed, false));
+    }
+    announce(&format!("crash: {name}: {tally}, {:.1} s", started.elapsed().as_secs_f64()));
+}
+
+fn seeds() -> std::ops::Range<u64> {
+    match number_from_env("TERRACE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 1..number_from_env("TERRACE_WORKLOADS").unwrap_or(WORKLOADS) + 1,
+    }
+}
+
+// Two tests, so that two cores share them.
+#[test]
+fn random_workloads_with_odd_seeds_survive_every_crash() {
+    check_random("random workloads, odd seeds", seeds().filter(|seed| seed % 2 == 1));
+}
+
+#[test]
+fn random_workloads_with_even_seeds_survive_every_crash() {
+    check_random("random workloads, even seeds", seeds().filter(|seed| seed % 2 == 0));
+}

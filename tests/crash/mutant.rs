@@ -1,0 +1,290 @@
+//! The engine with one step of its order of writes, syncs, renames and unlinks left out, or out of order.
+//!
+//! What the engine asks of its environment is all that a disk sees of it, so an environment in between can leave steps out.
+//! Which sync of a directory is meant is told by what the same thread did just before it.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::ThreadId;
+use terrace::Result;
+use terrace::env::{
+    CreateMode, Env, FileLock, LogFileOptions, RandomAccessFile, ReadMode, SequentialFile, WritableFile,
+};
+use terrace::format::file_name::{self, FileType};
+use terrace::record::reader::{ReadOutcome, RecordReader};
+
+/// What is wrong with the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutant {
+    /// Nothing.
+    None,
+    /// Nothing, but everything goes through the environment that makes mutants.
+    Watched,
+    /// A synced write does not make durable what older logs hold.
+    NoSyncOfOlderLogs,
+    /// A synced write does not make the name of a new log durable.
+    NoSyncOfLogNames,
+    /// A synced write does not make its log durable.
+    NoSyncOfLogs,
+    /// Tables are not made durable.
+    NoSyncOfTables,
+    /// Names of tables are not made durable.
+    NoSyncOfTableNames,
+    /// Edits of the MANIFEST are not made durable.
+    NoSyncOfManifests,
+    /// CURRENT is made to name a MANIFEST whose own name is not durable.
+    NoSyncOfManifestNames,
+    /// The file that becomes CURRENT is not made durable.
+    NoSyncOfTemporaryFiles,
+    /// CURRENT's change is not made durable.
+    NoSyncAfterRename,
+    /// What an edit of a MANIFEST in use makes unneeded is removed before the edit is durable.
+    UnlinkBeforeManifestSync,
+    /// A log that could not be appended to is appended to again.
+    AppendAfterFailedAppend,
+    /// A log with a torn tail is taken for one that was closed cleanly.
+    ReuseOfTornLog,
+    /// A synced write returns before its log is durable.
+    AcknowledgedBeforeSync,
+}
+
+/// What a thread did last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Log,
+    Table,
+    Manifest,
+    Rename,
+    Other,
+}
+
+type SharedFile = Arc<Mutex<Box<dyn WritableFile>>>;
+
+/// An environment that makes of the engine a mutant.
+#[derive(Clone)]
+pub struct MutantEnv {
+    mutant: Mutant,
+    inner: Arc<dyn Env>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    last_steps: HashMap<ThreadId, Step>,
+    newest_log: u64,
+    /// MANIFESTs whose sync waits for a removal.
+    unsynced_manifests: Vec<SharedFile>,
+    /// The log whose last append failed.
+    failed_log: Option<PathBuf>,
+}
+
+fn file_type(path: &Path) -> Option<FileType> {
+    file_name::parse(path.file_name()?)
+}
+
+fn step_of(path: &Path) -> Step {
+    match file_type(path) {
+        Some(FileType::Log(_)) => Step::Log,
+        Some(FileType::Table(_)) => Step::Table,
+        Some(FileType::Manifest(_)) => Step::Manifest,
+        _ => Step::Other,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl MutantEnv {
+    /// Passes on to `inner` all that this mutant still does.
+    pub fn new(mutant: Mutant, inner: Arc<dyn Env>) -> MutantEnv {
+        MutantEnv { mutant, inner, shared: Arc::default() }
+    }
+
+    fn note(&self, step: Step) {
+        lock(&self.shared).last_steps.insert(std::thread::current().id(), step);
+    }
+
+    fn file(&self, path: &Path, inner: Box<dyn WritableFile>) -> Box<dyn WritableFile> {
+        self.note(step_of(path));
+        let inner = Arc::new(Mutex::new(inner));
+        let path = path.to_path_buf();
+        Box::new(MutantFile { env: self.clone(), path, inner, owes_sync: false, was_synced: false })
+    }
+}
+
+impl Env for MutantEnv {
+    fn open_sequential(&self, path: &Path) -> Result<Box<dyn SequentialFile>> {
+        self.inner.open_sequential(path)
+    }
+
+    fn open_random_access(&self, path: &Path, mode: ReadMode) -> Result<Arc<dyn RandomAccessFile>> {
+        self.inner.open_random_access(path, mode)
+    }
+
+    fn create_writable(&self, path: &Path, mode: CreateMode) -> Result<Box<dyn WritableFile>> {
+        Ok(self.file(path, self.inner.create_writable(path, mode)?))
+    }
+
+    fn create_log(&self, path: &Path, options: LogFileOptions) -> Result<Box<dyn WritableFile>> {
+        let failed = lock(&self.shared).failed_log.take();
+        let file = match failed {
+            Some(failed) => {
+                self.inner.rename(&failed, path)?;
+                self.inner.create_writable(path, CreateMode::Append)?
+            }
+            None => self.inner.create_log(path, options)?,
+        };
+        if let Some(FileType::Log(number)) = file_type(path) {
+            lock(&self.shared).newest_log = number;
+        }
+        Ok(self.file(path, file))
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        self.inner.exists(path)
+    }
+
+    fn children(&self, dir: &Path) -> Result<Vec<OsString>> {
+        self.inner.children(dir)
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<()> {
+        let result = self.inner.remove_file(path);
+        let waiting = std::mem::take(&mut lock(&self.shared).unsynced_manifests);
+        waiting.iter().try_for_each(|manifest| lock(manifest).sync())?;
+        result
+    }
+
+    fn create_dir(&self, path: &Path) -> Result<()> {
+        self.note(Step::Other);
+        self.inner.create_dir(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> Result<()> {
+        self.inner.remove_dir(path)
+    }
+
+    fn file_size(&self, path: &Path) -> Result<u64> {
+        if self.mutant == Mutant::ReuseOfTornLog && step_of(path) == Step::Log {
+            return end_of_last_record(&*self.inner, path);
+        }
+        self.inner.file_size(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.note(Step::Rename);
+        self.inner.rename(from, to)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<()> {
+        let last = lock(&self.shared).last_steps.insert(std::thread::current().id(), Step::Other);
+        let left_out = match self.mutant {
+            Mutant::NoSyncOfLogNames => Some(Step::Log),
+            Mutant::NoSyncOfTableNames => Some(Step::Table),
+            Mutant::NoSyncOfManifestNames => Some(Step::Manifest),
+            Mutant::NoSyncAfterRename => Some(Step::Rename),
+            _ => None,
+        };
+        if last.is_some() && last == left_out { Ok(()) } else { self.inner.sync_dir(dir) }
+    }
+
+    fn lock_file(&self, path: &Path) -> Result<Box<dyn FileLock>> {
+        self.inner.lock_file(path)
+    }
+
+    fn now_micros(&self) -> u64 {
+        self.inner.now_micros()
+    }
+
+    fn sleep_micros(&self, micros: u64) {
+        self.inner.sleep_micros(micros);
+    }
+
+    fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> Result<std::thread::JoinHandle<()>> {
+        self.inner.spawn(name, body)
+    }
+}
+
+fn end_of_last_record(env: &dyn Env, path: &Path) -> Result<u64> {
+    let mut reader = RecordReader::new(env.open_sequential(path)?, path.to_path_buf());
+    let mut record = Vec::new();
+    while !matches!(reader.read_record(&mut record)?, ReadOutcome::End) {}
+    Ok(reader.end_of_last_record())
+}
+
+struct MutantFile {
+    env: MutantEnv,
+    path: PathBuf,
+    inner: SharedFile,
+    /// A sync was acknowledged and not made.
+    owes_sync: bool,
+    /// Not its first sync.
+    was_synced: bool,
+}
+
+impl MutantFile {
+    /// Makes good what a mutant left undone before.
+    fn catch_up(&mut self) -> Result<()> {
+        self.env.note(step_of(&self.path));
+        if std::mem::take(&mut self.owes_sync) { lock(&self.inner).sync() } else { Ok(()) }
+    }
+
+    fn append_with(&mut self, append: impl FnOnce(&mut dyn WritableFile) -> Result<()>) -> Result<()> {
+        self.catch_up()?;
+        let result = append(&mut **lock(&self.inner));
+        if result.is_err()
+            && self.env.mutant == Mutant::AppendAfterFailedAppend
+            && step_of(&self.path) == Step::Log
+        {
+            lock(&self.env.shared).failed_log = Some(self.path.clone());
+        }
+        result
+    }
+}
+
+impl WritableFile for MutantFile {
+    fn append(&mut self, data: &[u8]) -> Result<()> {
+        self.append_with(|file| file.append(data))
+    }
+
+    fn append_record(&mut self, header: &[u8; 7], payload: &[u8]) -> Result<()> {
+        self.append_with(|file| file.append_record(header, payload))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.catch_up()?;
+        lock(&self.inner).flush()
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.catch_up()?;
+        let shared = &self.env.shared;
+        let was_synced = std::mem::replace(&mut self.was_synced, true);
+        let left_out = match (self.env.mutant, file_type(&self.path)) {
+            (Mutant::NoSyncOfOlderLogs, Some(FileType::Log(number))) => number < lock(shared).newest_log,
+            (Mutant::NoSyncOfLogs, Some(FileType::Log(_))) => true,
+            (Mutant::NoSyncOfTables, Some(FileType::Table(_))) => true,
+            (Mutant::NoSyncOfManifests, Some(FileType::Manifest(_))) => true,
+            (Mutant::NoSyncOfTemporaryFiles, Some(FileType::Temp(_))) => true,
+            (Mutant::UnlinkBeforeManifestSync, Some(FileType::Manifest(_))) if was_synced => {
+                lock(shared).unsynced_manifests.push(self.inner.clone());
+                true
+            }
+            (Mutant::AcknowledgedBeforeSync, Some(FileType::Log(_))) => {
+                self.owes_sync = true;
+                true
+            }
+            _ => false,
+        };
+        let mut file = lock(&self.inner);
+        if left_out { file.flush() } else { file.sync() }
+    }
+
+    fn close(&mut self) -> Result<()> {
+        self.catch_up()?;
+        lock(&self.inner).close()
+    }
+}

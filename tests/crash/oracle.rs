@@ -1,0 +1,280 @@
+//! What a database may hold after a crash: the writes that were made, and when each was acknowledged.
+//!
+//! Time is the number of changes that the disk had seen. A crash after `n` of them must keep every write that is *durable
+//! at n* (a synced write that was acknowledged by then, and all before it), may keep any that had begun, and must leave the
+//! database as it was after one of them.
+
+use crate::support::random::Random;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a database holds.
+pub type Contents = BTreeMap<Vec<u8>, Arc<Vec<u8>>>;
+
+/// A key, and its new value if it is not removed.
+pub type Change = (Vec<u8>, Option<Arc<Vec<u8>>>);
+
+/// A write that was tried.
+#[derive(Debug)]
+pub struct Write {
+    /// When it was called.
+    pub start: usize,
+    /// When it returned.
+    pub end: usize,
+    /// Was it to be durable, and all before it?
+    pub sync: bool,
+    /// Did it return an error?
+    pub failed: bool,
+    /// Did the disk see anything of it? If not, and it failed, it must never be found.
+    pub left_traces: bool,
+    /// What it changes, all or nothing.
+    pub changes: Vec<Change>,
+}
+
+/// All that was written to a database, by one writer.
+#[derive(Default)]
+pub struct History {
+    /// What was there before.
+    base: Contents,
+    writes: Vec<Write>,
+    /// Moments by which so many writes were durable although they had not asked for it: a flush.
+    barriers: Vec<(usize, usize)>,
+    /// What it holds after each number of writes, failed ones left out.
+    views: Vec<Contents>,
+}
+
+/// The bytes of a key: some long, so that what the MANIFEST says of tables takes more than a sector of the disk.
+pub fn key(number: u8) -> Vec<u8> {
+    format!("key{number}{}", "-".repeat(usize::from(number) * 25)).into_bytes()
+}
+
+/// The value that write `write` stores under a key: like no other, if it has eight bytes.
+pub fn value(write: usize, key: u8, length: usize) -> Arc<Vec<u8>> {
+    let id = (write as u64) << 8 | u64::from(key);
+    let mut random = Random::new(id);
+    let mut bytes = id.to_be_bytes().to_vec();
+    while bytes.len() < length {
+        let word = random.next().to_le_bytes();
+        bytes.extend_from_slice(&word);
+        bytes.extend_from_slice(&word); // compressible by half
+    }
+    bytes.truncate(length);
+    Arc::new(bytes)
+}
+
+fn apply(contents: &mut Contents, changes: &[Change]) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => drop(contents.insert(key.clone(), value.clone())),
+            None => drop(contents.remove(key)),
+        }
+    }
+}
+
+impl History {
+    /// Nothing was written yet to a database that holds `base`.
+    pub fn new(base: Contents) -> History {
+        History { views: vec![base.clone()], base, writes: Vec::new(), barriers: Vec::new() }
+    }
+
+    /// Notes a write that has returned.
+    pub fn record(&mut self, write: Write) {
+        let mut view = self.now().clone();
+        if !write.failed {
+            apply(&mut view, &write.changes);
+        }
+        self.views.push(view);
+        self.writes.push(write);
+    }
+
+    /// Notes that all writes so far are durable at `end`.
+    pub fn record_barrier(&mut self, end: usize) {
+        self.barriers.push((end, self.writes.len()));
+    }
+
+    /// Forgets what flushes promise beyond synced writes.
+    pub fn forget_barriers(&mut self) {
+        self.barriers.clear();
+    }
+
+    /// Writes so far, the failed ones included.
+    pub fn len(&self) -> usize {
+        self.writes.len()
+    }
+
+    /// What the open database must show: every write that did not fail.
+    pub fn now(&self) -> &Contents {
+        self.views.last().expect("there is always a first view")
+    }
+
+    /// How many writes a crash after `operations` must keep at least, and may keep at most.
+    pub fn bounds(&self, operations: usize) -> (usize, usize) {
+        let synced = |(index, write): (usize, &Write)| {
+            (write.sync && !write.failed && write.end <= operations).then_some(index + 1)
+        };
+        let by_sync = self.writes.iter().enumerate().filter_map(synced).max().unwrap_or(0);
+        let reached = self.barriers.iter().filter(|(end, _)| *end <= operations);
+        let by_barrier = reached.map(|(_, writes)| *writes).max().unwrap_or(0);
+        let begun = self.writes.iter().filter(|write| write.start < operations).count();
+        (by_sync.max(by_barrier), begun)
+    }
+
+    /// May a database hold `found` after a crash after `operations`? `gaps`: unsynced writes in between may be missing (some
+    /// of the log came out as garbage). Otherwise says what is wrong.
+    pub fn explain(&self, found: &Contents, operations: usize, gaps: bool) -> Result<(), String> {
+        let (least, most) = self.bounds(operations);
+        self.explain_between(found, least, most, gaps)
+    }
+
+    /// Does `found` have every write that did not fail (a process was killed, or the database closed)?
+    pub fn explain_whole(&self, found: &Contents) -> Result<(), String> {
+        self.explain_between(found, self.writes.len(), self.writes.len(), false)
+    }
+
+    fn explain_between(&self, found: &Contents, least: usize, most: usize, gaps: bool) -> Result<(), String> {
+        if (least..=most).rev().any(|count| self.is_prefix(found, count)) {
+            return Ok(());
+        }
+        if gaps && self.is_subset(found, least, most) {
+            return Ok(());
+        }
+        Err(format!(
+            "it holds {} instead of what it held after {least} to {most} of {} writes: {}",
+            show(found),
+            self.writes.len(),
+            (least..=most)
+                .rev()
+                .take(6)
+                .map(|count| show(&self.views[count]))
+                .collect::<Vec<_>>()
+                .join(" or ")
+        ))
+    }
+
+    /// Is it what the first `count` writes lead to? One that failed may have been made nonetheless, if the disk saw anything
+    /// of it.
+    fn is_prefix(&self, found: &Contents, count: usize) -> bool {
+        if *found == self.views[count] {
+            return true;
+        }
+        let unknown: Vec<usize> =
+            (0..count).filter(|&index| self.writes[index].failed && self.writes[index].left_traces).collect();
+        assert!(unknown.len() <= 12, "too many writes of unknown outcome: {unknown:?}");
+        (1..1u32 << unknown.len()).any(|chosen| {
+            let mut contents = self.base.clone();
+            for (index, write) in self.writes[..count].iter().enumerate() {
+                let place = unknown.iter().position(|&other| other == index);
+                if !write.failed || place.is_some_and(|place| chosen >> place & 1 == 1) {
+                    apply(&mut contents, &write.changes);
+                }
+            }
+            contents == *found
+        })
+    }
+
+    /// Is it what the first `least` writes and some of those up to `most` lead to, each of them whole?
+    fn is_subset(&self, found: &Contents, least: usize, most: usize) -> bool {
+        let later = |from: usize, key: &[u8], value: Option<&Arc<Vec<u8>>>| {
+            let mut changes = self.writes[from..most].iter().flat_map(|write| &write.changes);
+            changes.any(|change| change.0 == key && change.1.as_ref() == value)
+        };
+        let keys = found.keys().chain(self.views.iter().flat_map(|view| view.keys()));
+        let is_known = keys
+            .into_iter()
+            .all(|key| found.get(key) == self.views[least].get(key) || later(least, key, found.get(key)));
+        let is_whole = |index: usize| {
+            let changes = &self.writes[index].changes;
+            let seen = |change: &Change| change.1.is_some() && found.get(&change.0) == change.1.as_ref();
+            let stands = |change: &Change| {
+                // Within a batch the last change of a key counts.
+                let last = changes.iter().rfind(|other| other.0 == change.0).expect("at least itself");
+                found.get(&change.0) == last.1.as_ref() || later(index + 1, &change.0, found.get(&change.0))
+            };
+            !changes
+                .iter()
+                .any(|change| seen(change) && change.1.as_ref().is_some_and(|value| value.len() >= 8))
+                || changes.iter().all(stands)
+        };
+        is_known && (least..most).all(is_whole)
+    }
+}
+
+/// Contents, briefly: which write each value comes from.
+pub fn show(contents: &Contents) -> String {
+    let entries = contents.iter().map(|(key, value)| {
+        let source = match value.first_chunk::<8>() {
+            Some(id) => format!("#{}", u64::from_be_bytes(*id) >> 8),
+            None => "short".to_owned(),
+        };
+        format!("{}={source}({})", key.escape_ascii().to_string().trim_end_matches('-'), value.len())
+    });
+    format!("{{{}}}", entries.collect::<Vec<_>>().join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three writes: put 1 (synced, returned at 10), a batch of 1 and 2 (returned at 20), delete 1 (returned at 30).
+    fn history() -> History {
+        let mut history = History::new(Contents::new());
+        let put = |write, number| (key(number), Some(value(write, number, 20)));
+        let mut record = |start, end, sync, changes| {
+            history.record(Write { start, end, sync, failed: false, left_traces: true, changes });
+        };
+        record(0, 10, true, vec![put(0, 1)]);
+        record(10, 20, false, vec![put(1, 1), put(1, 2)]);
+        record(20, 30, false, vec![(key(1), None)]);
+        history
+    }
+
+    fn contents(entries: &[(usize, u8)]) -> Contents {
+        entries.iter().map(|&(write, number)| (key(number), value(write, number, 20))).collect()
+    }
+
+    #[test]
+    fn a_lost_synced_write_is_found() {
+        let history = history();
+        assert!(history.explain(&contents(&[]), 9, false).is_ok());
+        assert!(history.explain(&contents(&[]), 10, false).is_err());
+        assert!(history.explain(&contents(&[(0, 1)]), 10, false).is_ok());
+    }
+
+    #[test]
+    fn half_a_batch_a_phantom_and_a_resurrected_key_are_found() {
+        let history = history();
+        for gaps in [false, true] {
+            assert!(history.explain(&contents(&[(0, 1), (1, 2)]), 30, gaps).is_err(), "half a batch");
+            assert!(history.explain(&contents(&[(0, 1), (7, 3)]), 30, gaps).is_err(), "a phantom");
+            assert!(history.explain(&contents(&[(1, 1), (1, 2)]), 10, gaps).is_err(), "from the future");
+        }
+        assert!(history.explain_whole(&contents(&[(1, 1), (1, 2)])).is_err(), "a deleted key");
+        assert!(history.explain_whole(&contents(&[(1, 2)])).is_ok());
+    }
+
+    #[test]
+    fn a_gap_is_allowed_only_where_it_is_explained() {
+        let history = history();
+        assert!(history.explain(&contents(&[]), 30, true).is_ok()); // the batch is missing, the deletion is there
+        assert!(history.explain(&contents(&[]), 30, false).is_err());
+    }
+
+    #[test]
+    fn a_failed_write_may_be_there_or_not_but_only_if_the_disk_saw_it() {
+        for left_traces in [false, true] {
+            let mut history = History::new(Contents::new());
+            let mut record = |number, start, failed: bool| {
+                let changes = vec![(key(number), Some(value(usize::from(number) - 1, number, 20)))];
+                let end = start + 10;
+                history.record(Write { start, end, sync: !failed, failed, left_traces, changes });
+            };
+            record(1, 0, false);
+            record(2, 10, true);
+            record(3, 20, false);
+            assert!(history.explain_whole(&contents(&[(0, 1), (2, 3)])).is_ok());
+            let with_it = contents(&[(0, 1), (1, 2), (2, 3)]);
+            assert_eq!(history.explain_whole(&with_it).is_ok(), left_traces);
+            assert!(history.explain_whole(&contents(&[(0, 1), (1, 2)])).is_err());
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The twelve workloads in which everything fails once.
+
+use crate::crash::workload::Operation::{self, *};
+use crate::crash::workload::{Setup, Workload, random, something};
+use std::fmt;
+
+/// A workload with a name.
+pub struct Named {
+    /// Without spaces.
+    pub name: &'static str,
+    /// What is done.
+    pub workload: Workload,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#[test]\nfn symptom() {{\n{}", self.workload)?;
+        write!(f, "    check([Named {{ name: {:?}, workload }}].into_iter());\n}}\n", self.name)
+    }
+}
+
+fn named(name: &'static str, setup: Setup, before: Vec<Operation>, operations: Vec<Operation>) -> Named {
+    Named { name, workload: Workload { setup, before, operations } }
+}
+
+fn put(key: u8, length: usize) -> Operation {
+    Put { key, length, sync: false }
+}
+
+fn put_synced(key: u8, length: usize) -> Operation {
+    Put { key, length, sync: true }
+}
+
+/// Writes, some of them synced, over two logs.
+pub fn synced_and_not() -> Named {
+    let setup = Setup { mapped_log: false, ..Setup::default() };
+    let operations = vec![
+        put_synced(1, 100),
+        put(2, 200),
+        Delete { key: 1, sync: false },
+        put_synced(3, 30),
+        Rotate,
+        put(1, 300),
+        Batch { changes: vec![(2, None), (4, Some(40))], sync: true },
+        put_synced(5, 50),
+    ];
+    named("synced-and-not", setup, Vec::new(), operations)
+}
+
+/// The twelve.
+pub fn twelve() -> Vec<Named> {
+    let default = Setup::default();
+    let reuse = Setup { reuse_logs: true, ..default };
+    let small = Setup { level0_trigger: 2, memtables: 4, ..default };
+    let seeded = |name, seed| {
+        let workload = random(seed, 16);
+        Named { name, workload }
+    };
+    vec![
+        named("creation", default, Vec::new(), vec![put_synced(1, 10)]),
+        synced_and_not(),
+        named("flush", default, Vec::new(), vec![put(1, 900), Flush, put_synced(2, 10), Flush, put(1, 5)]),
+        named(
+            "memtables",
+            Setup { memtables: 4, mapped_log: false, ..default },
+            Vec::new(),
+            vec![put(1, 70_000), put(2, 70_000), put_synced(3, 70_000), put(1, 70_000), put_synced(4, 1)],
+        ),
+        named(
+            "compaction",
+            small,
+            Vec::new(),
+            vec![put(1, 500), put(2, 500), Flush, put(2, 10), put_synced(3, 10), Flush, Compact, put(1, 7)],
+        ),
+        named(
+            "recovery",
+            default,
+            Vec::new(),
+            vec![put_synced(1, 100), put(2, 3000), Reopen, put(3, 1), Reopen],
+        ),
+        named(
+            "reuse",
+            reuse,
+            Vec::new(),
+            vec![put_synced(1, 100), put(2, 300), Reopen, put_synced(3, 1), Reopen],
+        ),
+        named("old-database", default, something(), vec![put(6, 100), put_synced(1, 1), Compact, Reopen]),
+        named("old-database-reused", reuse, something(), vec![put_synced(6, 100), Rotate, put(1, 1), Reopen]),
+        named(
+            "deletions",
+            Setup { bloom: true, compressed: true, ..small },
+            something(),
+            vec![
+                Delete { key: 1, sync: true },
+                Batch { changes: (0..8).map(|key| (key, None)).collect(), sync: false },
+                Flush,
+                put(7, 2000),
+                Compact,
+                put_synced(1, 8),
+            ],
+        ),
+        seeded("random-1", 101),
+        seeded("random-2", 202),
+    ]
+}
