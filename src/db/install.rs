@@ -1,5 +1,8 @@
 //! The only place where a job's edit becomes the current state.
 //!
+//! After a failed write nobody knows whether the MANIFEST has the edit. So nothing more is written to it, and nothing is removed
+//! that it may name, until another MANIFEST has taken its place; the flush worker sees to that (`cure_manifest`).
+//!
 //! One edit at a time: who installs marks the MANIFEST busy, prepares the edit and the version it leads to, lets the mutex go
 //! for the I/O, then commits. Persist, then install. While the MANIFEST is busy no compaction is picked, so that a flush may
 //! be placed below level 0 by what it sees when it prepares its edit.
@@ -60,6 +63,11 @@ impl DbInner {
         }
     }
 
+    /// Writes a new MANIFEST of the current state after a write to the last one has failed. Releases the mutex meanwhile.
+    pub(super) fn cure_manifest(&self, state: &mut MutexGuard<'_, DbState>) -> Result<Replaced> {
+        self.install(state, |_| VersionEdit::default(), |_| {})
+    }
+
     fn write_edit(
         &self,
         state: &mut MutexGuard<'_, DbState>,
@@ -77,18 +85,34 @@ impl DbInner {
             None => Some(state.versions.snapshot(next_file_number, state.flushed_sequence)),
         };
         let result = MutexGuard::unlocked(state, || {
+            let begins = snapshot.is_some();
             if let Some(snapshot) = snapshot {
                 manifest = Some(self.new_manifest(&[snapshot])?);
             }
             match &mut manifest {
-                Some(manifest) => manifest.append(&prepared.edit),
+                Some(manifest) => manifest.append(&prepared.edit).map(|()| begins),
                 None => Err(Error::io("no MANIFEST to write to")),
             }
         });
-        // After a failed write its outcome is unknown: the next edit goes to a new MANIFEST.
-        result?;
-        state.manifest = manifest;
-        Ok(prepared)
+        match result {
+            Ok(begun) => {
+                state.manifest = manifest;
+                if begun {
+                    // CURRENT durably names a MANIFEST that knows nothing of them.
+                    state.unconfirmed_tables.drain(..).for_each(|number| self.obsolete.push(number));
+                }
+                Ok(prepared)
+            }
+            Err(error) => {
+                // The outcome is unknown: the next edit goes to a new MANIFEST. (A moved file is in the version already.)
+                let (new_files, before) = (&prepared.edit.new_files, state.versions.current());
+                let is_new = |number| before.levels.iter().all(|level| level.position(number).is_none());
+                let numbers = new_files.iter().map(|(_, file)| file.number).filter(|&number| is_new(number));
+                let numbers: Vec<u64> = numbers.collect();
+                state.unconfirmed_tables.extend(numbers);
+                Err(error)
+            }
+        }
     }
 
     /// Writes a new MANIFEST, makes CURRENT name it, and removes the ones before it.

@@ -62,7 +62,7 @@ impl Db {
 
     /// Why background work or writes have stopped, if they have.
     pub fn background_error(&self) -> Option<BackgroundError> {
-        self.inner.state.lock().background_error.clone()
+        self.inner.state.lock().background_errors.worst().cloned()
     }
 
     /// Starts a new memtable and a new log; the old memtable is flushed in the background. What LevelDB does on a write of NULL.
@@ -82,10 +82,10 @@ impl Db {
         let mut state = inner.state.lock();
         let target = state.memtables.active_log_number;
         while !state.memtables.immutables.is_empty() && state.versions.log_number < target {
-            if let Some(error) = &state.background_error {
+            inner.refusal(&state)?;
+            if let Some(error) = state.background_errors.of(Severity::Flush) {
                 return Err(error.to_error());
             }
-            inner.refusal(&state)?;
             inner.flush_waker.wake();
             inner.state_changed.wait(&mut state);
         }

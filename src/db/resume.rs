@@ -20,17 +20,11 @@ impl Db {
     pub fn resume(&self) -> Result<()> {
         let inner = &self.inner;
         let mut state = inner.state.lock();
-        let before = match &mut state.background_error {
-            None => return Ok(()),
-            Some(kept) if !kept.is_retried() => return Err(kept.to_error()),
-            Some(kept) => {
-                kept.retries = 0;
-                state.failures
-            }
-        };
+        let before = state.failures;
+        state.background_errors.forget_retries();
         loop {
             inner.refusal_if_closed()?;
-            match &state.background_error {
+            match state.background_errors.worst() {
                 None => return Ok(()),
                 Some(kept) if state.failures != before || !kept.is_retried() => return Err(kept.to_error()),
                 Some(_) => {}

@@ -26,18 +26,28 @@ impl DbInner {
             if self.is_closed() {
                 return Next::Stop;
             }
-            match state.background_error.as_ref().map(|kept| kept.severity) {
-                Some(Severity::UntilReopened) => return Next::Wait,
-                Some(Severity::ReplaceLog) => {
-                    drop(state);
-                    if self.replace_poisoned_log().is_err() {
-                        return self.retry_later();
-                    }
-                    state = self.state.lock();
+            if state.background_errors.of(Severity::UntilReopened).is_some() {
+                return Next::Wait;
+            }
+            if state.background_errors.of(Severity::Manifest).is_some() {
+                // Before anything else: what is written meanwhile could not be installed.
+                let cured = self.cure_manifest(&mut state);
+                drop(state);
+                if cured.is_err() {
+                    return self.retry_later();
                 }
-                _ => {}
+                self.compaction_waker.wake();
+                return Next::Again;
+            }
+            if state.background_errors.of(Severity::ReplaceLog).is_some() {
+                drop(state);
+                if self.replace_poisoned_log().is_err() {
+                    return self.retry_later();
+                }
+                state = self.state.lock();
             }
             if state.memtables.immutables.is_empty() {
+                self.clear_background_error(&mut state, Severity::Flush);
                 return Next::Wait;
             }
             match self.flush_immutables(state) {
@@ -54,8 +64,9 @@ impl DbInner {
             if self.is_closed() {
                 return Next::Stop;
             }
-            if state.background_error.as_ref().is_some_and(|error| !error.is_retried()) {
-                return Next::Wait;
+            let errors = &state.background_errors;
+            if errors.of(Severity::Manifest).or(errors.of(Severity::UntilReopened)).is_some() {
+                return Next::Wait; // what it makes could not be installed
             }
             if state.manifest_busy {
                 // Picked again when the edit under way is installed: see `install`.
@@ -64,7 +75,12 @@ impl DbInner {
                 }
                 return Next::Again;
             }
-            let Some((compaction, is_manual)) = self.pick(&mut state) else { return Next::Wait };
+            let Some((compaction, is_manual)) = self.pick(&mut state) else {
+                if state.running.is_empty() {
+                    self.clear_background_error(&mut state, Severity::Compaction); // nothing is left to retry
+                }
+                return Next::Wait;
+            };
             match self.run_compaction(state, compaction, is_manual) {
                 Ok(()) => Next::Again,
                 Err(_) => self.retry_later(),
@@ -92,7 +108,7 @@ impl DbInner {
 
     fn retry_later(&self) -> Next {
         let state = self.state.lock();
-        match &state.background_error {
+        match state.background_errors.worst() {
             _ if self.is_closed() => Next::Stop,
             Some(error) if error.is_retried() => Next::WaitAtMost(error.backoff()),
             Some(_) => Next::Wait,
@@ -141,7 +157,7 @@ impl DbInner {
                     edit
                 },
                 |state| {
-                    state.memtables.immutables.remove_oldest(flushed);
+                    drop(state.memtables.immutables.remove_oldest(flushed)); // `memtables` still holds them
                     let needed = state.versions.log_number;
                     unneeded_logs = self.take_unneeded_logs(state, needed);
                     self.min_log_number.store(needed, Ordering::Release);
@@ -153,13 +169,11 @@ impl DbInner {
         });
         match result {
             Ok((replaced, unneeded_logs)) => {
-                // With no memtable left behind, the MANIFEST names the log that is written to.
-                let cured = if state.memtables.immutables.is_empty() {
-                    Severity::ReplaceLog
-                } else {
-                    Severity::Retrying
-                };
-                self.clear_background_error(&mut state, cured);
+                self.clear_background_error(&mut state, Severity::Flush);
+                if state.memtables.immutables.is_empty() {
+                    // The MANIFEST names the log that is written to.
+                    self.clear_background_error(&mut state, Severity::ReplaceLog);
+                }
                 self.state_changed.notify_all();
                 drop(state);
                 drop((memtables, replaced));
@@ -169,7 +183,7 @@ impl DbInner {
             }
             Err(error) => {
                 if !self.is_closed() {
-                    self.record_background_error(&mut state, Severity::Retrying, &error);
+                    self.record_background_error(&mut state, Severity::Flush, &error);
                 }
                 self.state_changed.notify_all();
                 Err(error)
@@ -258,7 +272,7 @@ impl DbInner {
         }
         match result {
             Ok(replaced) => {
-                self.clear_background_error(&mut state, Severity::Retrying);
+                self.clear_background_error(&mut state, Severity::Compaction);
                 self.state_changed.notify_all();
                 drop(state);
                 drop(replaced);
@@ -270,7 +284,7 @@ impl DbInner {
             Err(error) => {
                 if is_job_error && !self.is_closed() {
                     let fatal = self.options.paranoid_checks && error.is_corruption();
-                    let severity = if fatal { Severity::UntilReopened } else { Severity::Retrying };
+                    let severity = if fatal { Severity::UntilReopened } else { Severity::Compaction };
                     self.record_background_error(&mut state, severity, &error);
                 }
                 self.state_changed.notify_all();
@@ -283,9 +297,15 @@ impl DbInner {
     fn end_manual_piece(&self, state: &mut DbState, result: &Result<()>) {
         let Some(manual) = state.manual.front_mut() else { return };
         manual.is_running = false;
+        // Where compactions have stopped meanwhile, the rest is not waited for.
+        let refusal = state.background_errors.refusing_writes().map(|error| error.to_error());
+        let result = match (result, refusal) {
+            (Ok(()), Some(error)) if !manual.is_last_piece => Err(error),
+            (result, _) => result.clone(),
+        };
         if result.is_err() || manual.is_last_piece {
             if let Some(manual) = state.manual.pop_front() {
-                manual.reply.send(result.clone());
+                manual.reply.send(result);
             }
         }
     }

@@ -10,7 +10,7 @@
 //! Order of locks: `writer` before `pending` and before `state`; `snapshots` is innermost. Nothing waits for I/O while it
 //! holds `state`; a writer that must wait for a flush holds `writer` and waits on `state_changed`, which lets `state` go.
 
-use super::background_error::BackgroundError;
+use super::background_error::BackgroundErrors;
 use super::manual_compaction::ManualCompaction;
 use super::snapshot::SnapshotList;
 use super::write_group::{Pending, WriterState};
@@ -116,6 +116,9 @@ pub struct DbState {
     pub manifest: Option<ManifestWriter>,
     /// Somebody prepares, writes or commits an edit.
     pub manifest_busy: bool,
+    /// Tables of edits that could not be written: the MANIFEST may name them all the same. They are removed once another
+    /// MANIFEST has taken its place.
+    pub unconfirmed_tables: Vec<u64>,
     /// Logs that exist, oldest first; the last is the one written to.
     pub logs: Vec<LogFile>,
     /// The last sequence number of what is in tables: the one before the first entry of the oldest log that is needed. A
@@ -128,7 +131,7 @@ pub struct DbState {
     /// A file that reads went into in vain too often.
     pub seek_candidate: Option<(usize, Arc<FileMetaData>)>,
     /// Why background work or writes have stopped.
-    pub background_error: Option<BackgroundError>,
+    pub background_errors: BackgroundErrors,
     /// Failures noted so far.
     pub failures: u64,
     /// By level.
@@ -201,7 +204,7 @@ impl DbInner {
         if state.versions.current().num_files(0) >= self.options.level0_slowdown_writes_trigger {
             bits |= attention::LEVEL0;
         }
-        if self.is_closed() || state.background_error.as_ref().is_some_and(BackgroundError::refuses_writes) {
+        if self.is_closed() || state.background_errors.refusing_writes().is_some() {
             bits |= attention::REFUSED;
         }
         self.attention.store(bits, Ordering::Release);
@@ -212,9 +215,6 @@ impl DbInner {
         if self.is_closed() {
             return Err(self.closed_error());
         }
-        match &state.background_error {
-            Some(error) if error.refuses_writes() => Err(error.to_error()),
-            _ => Ok(()),
-        }
+        state.background_errors.refusing_writes().map_or(Ok(()), |error| Err(error.to_error()))
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Runs with the writer lock held, so there is one such waiter at a time, and nobody else rotates.
 
+use super::background_error::Severity;
 use super::state::{DbInner, LogFile};
 use super::write_group::WriterState;
 use crate::error::Result;
@@ -40,11 +41,16 @@ impl DbInner {
             if !force && !is_full {
                 return Ok(());
             }
-            let must_wait = state.memtables.immutables.len() + 1 >= self.options.max_write_buffer_number
-                || level0_files >= self.options.level0_stop_writes_trigger;
-            if must_wait {
-                if let Some(error) = &state.background_error {
-                    return Err(error.to_error());
+            let for_flush = state.memtables.immutables.len() + 1 >= self.options.max_write_buffer_number;
+            let for_compaction = level0_files >= self.options.level0_stop_writes_trigger;
+            if for_flush || for_compaction {
+                // Nobody waits for what keeps failing.
+                for (waits, severity) in
+                    [(for_flush, Severity::Flush), (for_compaction, Severity::Compaction)]
+                {
+                    if let Some(error) = state.background_errors.of(severity).filter(|_| waits) {
+                        return Err(error.to_error());
+                    }
                 }
                 self.flush_waker.wake();
                 self.compaction_waker.wake();
@@ -66,11 +72,7 @@ impl DbInner {
         if let Err(error) = wal.rotate(number) {
             if wal.poisoned().is_some() {
                 let mut state = self.state.lock();
-                self.record_background_error(
-                    &mut state,
-                    super::background_error::Severity::UntilReopened,
-                    &error,
-                );
+                self.record_background_error(&mut state, Severity::UntilReopened, &error);
             }
             return Err(error);
         }
