@@ -14,6 +14,7 @@ use crate::iterator::InternalIterator;
 use crate::iterator::merging::MergingIterator;
 use crate::options::ReadOptions;
 use crate::util::fork::keep_for_ever;
+use crate::util::random::Random;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -39,6 +40,8 @@ pub struct DbIterator {
     /// Backward: the value shown.
     saved_value: Vec<u8>,
     error: Option<Error>,
+    /// Where reads make compactions due.
+    sampler: Option<Box<ReadSampler>>,
     /// Kept for what it keeps alive; taken when the iterator is dropped.
     view: Option<Arc<SuperVersion>>,
     db: Arc<DbInner>,
@@ -66,6 +69,7 @@ impl DbIterator {
             saved_value: Vec::new(),
             error: None,
             view,
+            sampler: db.options.seek_compaction.then(|| Box::new(ReadSampler::new(sequence))),
             db: db.clone(),
         }
     }
@@ -222,6 +226,7 @@ impl DbIterator {
     #[inline]
     fn find_next_user_entry(&mut self, mut skipping: bool) {
         while self.input.valid() {
+            self.sample();
             let Some(entry) = ParsedInternalKey::parse(self.input.key()) else {
                 self.damaged();
                 return;
@@ -251,6 +256,7 @@ impl DbIterator {
     fn find_previous_user_entry(&mut self) {
         let mut is_live = false;
         while self.input.valid() {
+            self.sample();
             let Some(entry) = ParsedInternalKey::parse(self.input.key()) else {
                 self.damaged();
                 return;
@@ -287,10 +293,60 @@ impl DbIterator {
         }
     }
 
+    /// Counts the entry that the input stands on, where reads are sampled, and charges the file it may have been read from.
+    #[inline]
+    fn sample(&mut self) {
+        if let Some(sampler) = &mut self.sampler {
+            let key = self.input.key();
+            if sampler.is_due(key.len() + self.input.value().len())
+                && let Some((level, file)) = self.view.as_ref().and_then(|view| view.version.sample_read(key))
+            {
+                self.db.charge_seek(level, file);
+            }
+        }
+    }
+
     #[cold]
     fn damaged(&mut self) {
         self.valid = false;
         self.error = Some(Error::corruption("corrupted internal key in DbIterator; repair the database"));
+    }
+}
+
+/// Bytes of entries between two samples, on average: an iterator that reads on through a file reads it whole for the
+/// price of a few seeks.
+const BYTES_BETWEEN_SAMPLES: u64 = 1 << 20;
+
+/// Which of the entries that an iterator comes by are sampled.
+struct ReadSampler {
+    random: Random,
+    bytes_left: u64,
+}
+
+impl ReadSampler {
+    fn new(seed: u64) -> Self {
+        let mut sampler = ReadSampler { random: Random::new(seed), bytes_left: 0 };
+        sampler.bytes_left = sampler.period();
+        sampler
+    }
+
+    /// At random, so that no regular pattern of reads is missed.
+    fn period(&mut self) -> u64 {
+        self.random.uniform(2 * BYTES_BETWEEN_SAMPLES)
+    }
+
+    /// Counts an entry of this size; is it a sample?
+    fn is_due(&mut self, bytes: usize) -> bool {
+        match self.bytes_left.checked_sub(bytes as u64) {
+            Some(left) => {
+                self.bytes_left = left;
+                false
+            }
+            None => {
+                self.bytes_left = self.period();
+                true
+            }
+        }
     }
 }
 

@@ -187,6 +187,35 @@ fn random_moves_agree_with_a_model() {
 }
 
 #[test]
+fn extreme_keys_come_back() {
+    for options in all_options() {
+        let long = vec![0xff; 100_000];
+        let users: [&[u8]; 9] =
+            [b"", b"\0", b"\0\0", b"a", b"\x7f", b"\xfe\xff", b"\xff", b"\xff\xff", &long];
+        let mut entries: Vec<TestEntry> =
+            users.iter().map(|user| (internal(user, 7), user.iter().rev().copied().collect())).collect();
+        entries.sort_by(|a, b| options.comparator.compare(&a.0, &b.0));
+        let (bytes, _) = build(&options, &entries);
+        for mapped in [true, false] {
+            let table = open(&options, &bytes, mapped).unwrap();
+            let mut iterator = table.iter(READ);
+            for at in 0..entries.len() {
+                iterator.seek(&entries[at].0);
+                assert_at(&iterator, &entries, Some(at));
+                iterator.next();
+                assert_at(&iterator, &entries, Some(at + 1));
+            }
+            iterator.seek_to_last();
+            for at in (0..entries.len()).rev() {
+                assert_at(&iterator, &entries, Some(at));
+                iterator.prev();
+            }
+            assert_at(&iterator, &entries, None);
+        }
+    }
+}
+
+#[test]
 fn many_versions_of_a_key_are_told_apart() {
     for block_restart_interval in [1, 16, 1024] {
         let options = TableOptions { block_restart_interval, ..options() };

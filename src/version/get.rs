@@ -8,7 +8,7 @@ use super::file_metadata::FileMetaData;
 use super::version::Version;
 use crate::error::{Error, Result};
 use crate::format::file_name;
-use crate::format::internal_key::{LookupKey, ValueType, trailer};
+use crate::format::internal_key::{LookupKey, ValueType, trailer, user_key};
 use crate::table::TableReadOptions;
 use crate::table::reader::TableGet;
 use crate::table::whole_table_filter::KeyHash;
@@ -31,6 +31,20 @@ impl Version {
         let mut lookup = Lookup { version: self, read, key, hash, found: Some(found), reads };
         let answer = lookup.run()?;
         Ok((answer.flatten(), if charge_seeks { lookup.reads.charge() } else { None }))
+    }
+
+    /// The file that a look-up of an entry that an iterator came by would begin with, if it would go on to another: what is
+    /// charged for a sample of what iterators read.
+    pub fn sample_read(&self, internal_key: &[u8]) -> SeekCharge {
+        let Version { levels, comparator, depth, .. } = self;
+        let level0 = levels[0].covering(comparator, user_key(internal_key)).map(|file| (0, file));
+        let deeper = (1..*depth).filter_map(|level| {
+            let index = levels[level].candidate(comparator, internal_key)?;
+            Some((level, &levels[level][index]))
+        });
+        let mut files = level0.chain(deeper);
+        let (level, file) = files.next()?;
+        files.next().map(|_| (level, file.clone()))
     }
 }
 

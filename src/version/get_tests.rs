@@ -3,7 +3,7 @@ use crate::comparator::Comparator;
 use crate::filter_policy::FilterPolicy;
 use crate::format::internal_key::{InternalKey, InternalKeyComparator};
 use crate::iterator::testing::{Entry as Pair, TestRandom, comparators};
-use crate::version::testing::{Directory, Files, READ, levels, raw_key};
+use crate::version::testing::{Directory, Files, READ, key, levels, plain_file, raw_key};
 
 /// (user key, sequence, type, value) as a table's entry.
 fn entry(user_key: &str, sequence: u64, value_type: ValueType) -> Pair {
@@ -217,6 +217,20 @@ fn the_first_file_read_in_vain_is_charged_if_another_had_to_be_read() {
     assert_eq!(charge_at(&version, "y"), None, "only read in 1, in vain");
     assert_eq!(charge_at(&version, "wx"), Some((1, 3)));
     assert_eq!(charge_at(&version, "A"), None);
+}
+
+#[test]
+fn a_sampled_read_is_charged_to_its_first_file_if_there_is_another() {
+    let directory = Directory::new(&comparators()[0]);
+    let version = directory.version(levels([
+        (0, vec![plain_file(9, "d", "m"), plain_file(8, "k", "p")]),
+        (1, vec![plain_file(3, "a", "c"), plain_file(4, "o", "r")]),
+        (2, vec![plain_file(1, "b", "e")]),
+    ]));
+    let charged =
+        |user_key| version.sample_read(key(user_key, 50).encoded()).map(|(level, file)| (level, file.number));
+    let charges = ["a", "b", "d", "f", "l", "o", "q", "z"].map(charged);
+    assert_eq!(charges, [None, Some((1, 3)), Some((0, 9)), None, Some((0, 9)), Some((0, 8)), None, None]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod callbacks;
 mod defects;
 mod headers;
 mod options;
+mod stdio;
 
 use std::ffi::{CStr, c_char};
 use std::ptr;

@@ -1,0 +1,462 @@
+//! What flushes and compactions do to the files, and what they must not do to what is read.
+
+use super::{TestDb, position, random_bytes, under_all_options, under_all_options_with_faults};
+use crate::batch::write_batch::WriteBatch;
+use crate::compression::Compression;
+use crate::env::fault::FaultKind;
+use crate::options::{Options, WriteOptions};
+use crate::util::cache::BlockCache;
+use crate::util::random::Random;
+use std::sync::Arc;
+
+fn key(i: usize) -> String {
+    format!("key{i:06}")
+}
+
+#[test]
+fn a_small_buffer_makes_tables() {
+    under_all_options(&Options { write_buffer_size: 64 << 10, ..Options::default() }, |mut test| {
+        let value = |i| key(i) + &"v".repeat(1000);
+        let before = test.tables().len();
+        for i in 0..500 {
+            test.put(key(i), value(i));
+        }
+        test.wait_until_idle();
+        assert!(test.tables().len() > before);
+        for _ in 0..2 {
+            for i in 0..500 {
+                assert_eq!(test.get(key(i)), Some(value(i)));
+            }
+            test.reopen();
+        }
+    });
+}
+
+#[test]
+fn a_compaction_splits_its_output() {
+    let base = Options { write_buffer_size: 100 << 20, ..Options::default() };
+    under_all_options(&base, |mut test| {
+        let mut random = Random::new(301);
+        let values: Vec<_> = (0..80).map(|_| random_bytes(&mut random, 100_000)).collect();
+        for (i, value) in values.iter().enumerate() {
+            test.put(key(i), value);
+        }
+        assert_eq!(test.files_per_level(), [0; 0]);
+        test.reopen();
+        test.flush(); // where the log was reused
+        test.rewrite_all();
+        let files = test.files_per_level();
+        assert_eq!(files.iter().filter(|&&count| count > 0).count(), 1);
+        assert!(*files.last().unwrap() >= 4, "{files:?}");
+        for (i, value) in values.iter().enumerate() {
+            assert!(test.get(key(i)).unwrap().as_bytes() == value);
+        }
+    });
+}
+
+#[test]
+fn overwriting_one_key_keeps_the_number_of_files_bounded() {
+    let base = Options { write_buffer_size: 100_000, ..Options::default() };
+    under_all_options_with_faults(&base, |test| {
+        // Of each deeper level one, of level 0 as many as stop writes.
+        let most = 7 + test.options.level0_stop_writes_trigger;
+        let value = random_bytes(&mut Random::new(301), 2 * test.options.write_buffer_size);
+        for i in 0..5 * most {
+            test.put("key", &value);
+            let files = test.files_per_level();
+            assert!(files.iter().sum::<usize>() <= most, "after {i}: {files:?}");
+        }
+        test.wait_until_idle();
+        let files = test.files_per_level();
+        assert!(files.iter().sum::<usize>() <= 7 + 3, "{files:?}");
+    });
+}
+
+/// The most bytes that one file of a level (but the first) overlaps in the next.
+fn max_next_level_overlap(test: &TestDb) -> u64 {
+    let version = test.db().inner.state.lock().versions.current().clone();
+    let overlap = |level: usize| {
+        version.levels[level]
+            .iter()
+            .map(|file| {
+                let (smallest, largest) = (file.smallest.user_key(), file.largest.user_key());
+                let below = version.overlapping_files(level + 1, Some(smallest), Some(largest));
+                below.iter().map(|file| file.file_size).sum::<u64>()
+            })
+            .max()
+            .unwrap_or(0)
+    };
+    (1..version.levels.len() - 1).map(overlap).max().unwrap_or(0)
+}
+
+#[test]
+fn a_sparse_update_never_makes_a_file_overlap_much_of_the_next_level() {
+    // Sizes a twentieth of LevelDB's: the smallest files there are, and as many of them.
+    let base = Options {
+        max_file_size: 1 << 20,
+        compression: Compression::None,
+        max_bytes_for_level_base: 4 << 20,
+        ..Options::default()
+    };
+    under_all_options_with_faults(&base, |test| {
+        let most = 10 * base.max_file_size as u64;
+        test.make_tables(7, "A", "Z");
+        // A little of A and C, a lot of B, each updated: B must not be rewritten at one go for the sake of A and C.
+        test.put("A", "va");
+        let value = vec![b'x'; 4000];
+        for i in 0..8000 {
+            test.put(format!("B{i:010}"), &value);
+        }
+        test.put("C", "vc");
+        test.flush();
+        test.compact_level(0, None, None);
+        for key in ["A", "B100", "C"] {
+            test.put(key, "v2");
+        }
+        test.flush();
+        test.wait_until_idle();
+        for level in 0..3 {
+            let overlap = max_next_level_overlap(&test);
+            assert!(overlap <= 2 * most, "before level {level}: {overlap}, {:?}", test.files_per_level());
+            test.compact_level(level, None, None);
+        }
+        for key in ["A", "B100", "C"] {
+            assert_eq!(test.get(key).as_deref(), Some("v2"));
+        }
+    });
+}
+
+fn assert_between(value: u64, low: u64, high: u64) {
+    assert!((low..=high).contains(&value), "{value} is not within {low}..={high}");
+}
+
+#[test]
+fn approximate_sizes_are_within_five_percent() {
+    const S1: u64 = 100_000;
+    const S2: u64 = 105_000;
+    let base = Options { write_buffer_size: 100 << 20, compression: Compression::None, ..Options::default() };
+    under_all_options(&base, |mut test| {
+        assert_eq!(test.size("", "xyz"), 0);
+        test.reopen();
+        assert_eq!(test.size("", "xyz"), 0);
+        let mut random = Random::new(301);
+        for i in 0..80 {
+            test.put(key(i), random_bytes(&mut random, S1 as usize));
+        }
+        assert_eq!(test.size("", key(50)), 0, "what is in memory does not count");
+        for _ in 0..3 {
+            test.reopen();
+            if test.options.reuse_logs && test.files_per_level().is_empty() {
+                assert_eq!(test.size("", key(50)), 0, "it is still in memory");
+                test.flush();
+            }
+            for compacted in (0..80).step_by(10) {
+                for i in (0..80).step_by(10) {
+                    let n = i as u64;
+                    assert_between(test.size("", key(i)), S1 * n, S2 * n);
+                    assert_between(test.size("", key(i) + ".suffix"), S1 * (n + 1), S2 * (n + 1));
+                    assert_between(test.size(key(i), key(i + 10)), S1 * 10, S2 * 10);
+                }
+                assert_between(test.size("", key(50)), S1 * 50, S2 * 50);
+                test.compact_level(0, Some(&key(compacted)), Some(&key(compacted + 9)));
+            }
+            assert_eq!(test.files_at(0), 0);
+        }
+        assert_eq!(test.size(key(50), key(20)), 0, "a range that ends before it begins");
+    });
+}
+
+#[test]
+fn approximate_sizes_of_small_and_large_values_add_up() {
+    let base = Options { compression: Compression::None, ..Options::default() };
+    under_all_options(&base, |mut test| {
+        let mut random = Random::new(301);
+        let sizes = [10_000, 10_000, 100_000, 10_000, 100_000, 10_000, 300_000, 10_000];
+        for (i, size) in sizes.into_iter().enumerate() {
+            test.put(key(i), random_bytes(&mut random, size));
+        }
+        test.flush();
+        for _ in 0..3 {
+            test.reopen();
+            let mut before = 0;
+            for (i, size) in sizes.into_iter().enumerate() {
+                assert_between(test.size("", key(i)), before, before + 1000);
+                before += size as u64;
+            }
+            assert_between(test.size("", key(8)), 550_000, 560_000);
+            assert_between(test.size(key(3), key(5)), 110_000, 111_000);
+            test.compact_level(0, None, None);
+        }
+    });
+}
+
+#[test]
+fn a_deletion_never_sinks_below_level_0_files_that_it_overlaps() {
+    under_all_options(&Options::default(), |test| {
+        // Files at levels 1 and 2, so that flushes stay on level 0.
+        test.put("100", "v100");
+        test.put("999", "v999");
+        test.flush();
+        test.delete("100");
+        test.delete("999");
+        test.flush();
+        assert_eq!(test.files_per_level(), [0, 1, 1]);
+        for keys in [&["300", "500"][..], &["200", "600", "900"]] {
+            for key in keys {
+                test.put(key, format!("v{key}"));
+            }
+            test.flush();
+        }
+        assert_eq!(test.files_per_level(), [2, 1, 1]);
+        // Now away with those.
+        test.compact_level(1, None, None);
+        test.compact_level(2, None, None);
+        assert_eq!(test.files_per_level(), [2]);
+        test.delete("600");
+        test.flush();
+        assert_eq!(test.files_per_level(), [3]);
+        assert_eq!(test.get("600"), None);
+        test.compact_all();
+        assert_eq!(test.get("600"), None);
+        assert_eq!(test.contents().len(), 4);
+    });
+}
+
+/// LevelDB's issue 44: a compaction of level 0 left out files that overlapped, and deleted keys came back.
+#[test]
+fn deleted_keys_do_not_come_back_over_many_openings() {
+    /// `+key` puts it (with its own name as value), `-key` deletes it, `.` opens the database again.
+    fn play(test: &mut TestDb, script: &str) {
+        for word in script.split_ascii_whitespace() {
+            match (word, word.split_at(1)) {
+                (".", _) => {
+                    test.flush(); // one table for each life, as where the log is not reused
+                    test.reopen();
+                }
+                (_, ("+", key)) => test.put(key, key),
+                (_, (_, key)) => test.delete(key),
+            }
+        }
+    }
+    let pair = |key: &str| (key.to_owned(), key.to_owned());
+    under_all_options(&Options::default(), |mut test| {
+        play(&mut test, ". +b . -b -a . -a . +a . .");
+        assert_eq!(test.contents(), [pair("a")]);
+        test.wait_until_idle();
+        assert_eq!(test.contents(), [pair("a")]);
+    });
+    under_all_options(&Options::default(), |mut test| {
+        play(&mut test, ". + . -e + . +c . + . +");
+        test.wait_until_idle();
+        play(&mut test, ". +d . + . -d -b .");
+        assert_eq!(test.contents(), [pair(""), pair("c")]);
+        test.wait_until_idle();
+        assert_eq!(test.contents(), [pair(""), pair("c")]);
+    });
+}
+
+#[test]
+fn a_range_is_compacted_and_nothing_beside_it() {
+    under_all_options(&Options::default(), |test| {
+        test.make_tables(3, "p", "q");
+        assert_eq!(test.files_per_level(), [1, 1, 1]);
+        test.compact("", "c"); // before the files
+        assert_eq!(test.files_per_level(), [1, 1, 1]);
+        test.compact("r", "z"); // behind them
+        assert_eq!(test.files_per_level(), [1, 1, 1]);
+        test.compact("z", "a"); // no range at all
+        assert_eq!(test.files_per_level(), [1, 1, 1]);
+        test.compact("p1", "p9"); // among them
+        assert_eq!(test.files_per_level(), [0, 0, 1]);
+        test.make_tables(3, "c", "e");
+        assert_eq!(test.files_per_level(), [1, 1, 2]);
+        test.compact("b", "f");
+        assert_eq!(test.files_per_level(), [0, 0, 2]);
+        test.make_tables(1, "a", "z");
+        assert_eq!(test.files_per_level(), [0, 1, 2]);
+        test.compact_all();
+        assert_eq!(test.files_per_level(), [0, 0, 1]);
+        assert_eq!(test.contents().len(), 6);
+    });
+}
+
+#[test]
+fn the_number_of_files_stays_the_same_over_compactions() {
+    under_all_options(&Options::default(), |test| {
+        test.put("foo", "v2");
+        test.compact("a", "z");
+        let before = test.files(|_| true).len();
+        for _ in 0..10 {
+            test.put("foo", "v2");
+            test.compact("a", "z");
+        }
+        test.wait_until("the files to be removed", |_| test.files(|_| true).len() == before);
+    });
+}
+
+#[test]
+fn bloom_filters_spare_table_reads() {
+    const N: usize = 10_000;
+    let base = Options {
+        block_cache: Some(Arc::new(BlockCache::new(0))),
+        level0_file_num_compaction_trigger: 100,
+        ..Options::default()
+    };
+    under_all_options_with_faults(&base, |test| {
+        for i in 0..N {
+            test.put(key(i), key(i));
+        }
+        test.compact("a", "z");
+        for i in (0..N).step_by(100) {
+            test.put(key(i), key(i));
+        }
+        test.flush();
+        let reads = |suffix: &str| {
+            let before = test.faults().count(FaultKind::Read);
+            for i in 0..N {
+                let expected = suffix.is_empty().then(|| key(i));
+                assert_eq!(test.get(key(i) + suffix), expected);
+            }
+            (test.faults().count(FaultKind::Read) - before) as usize
+        };
+        reads(""); // opens the tables
+        if test.options.filter_policy.is_some() {
+            let present = reads("");
+            assert!((N..=N + 2 * N / 100).contains(&present), "{present} reads of present keys");
+            let missing = reads(".missing");
+            assert!(missing <= 3 * N / 100, "{missing} reads of missing keys");
+        } else {
+            assert!(reads("") >= N);
+            reads(".missing");
+        }
+    });
+}
+
+/// Reads through the first `n` of the keys again and again until they are compacted, which shows by the space they take.
+fn reads_compact_what_they_read(whole: bool) {
+    const COUNT: usize = 240;
+    const VALUE: usize = 100_000;
+    let base = Options {
+        seek_compaction: true,
+        max_file_size: 1 << 20,
+        write_buffer_size: 1 << 20,
+        block_cache: Some(Arc::new(BlockCache::new(0))),
+        ..Options::default()
+    };
+    under_all_options_with_faults(&base, |test| {
+        let n = if whole { COUNT } else { COUNT / 2 };
+        let mut random = Random::new(301);
+        for i in 0..COUNT {
+            test.put(key(i), random_bytes(&mut random, VALUE));
+        }
+        test.flush();
+        test.wait_until_idle();
+        test.rewrite_levels_above(2);
+        // Nothing makes a compaction of these due but reads.
+        for i in 0..COUNT {
+            test.put(key(i), "");
+        }
+        test.flush();
+        test.wait_until_idle();
+        let (read, other) = (|| test.size(key(0), key(n)), || test.size(key(n), key(COUNT)));
+        let (read_before, other_before) = (read(), other());
+        assert!(read_before as usize > n * VALUE * 9 / 10, "{read_before}");
+        let mut rounds = 0;
+        while read() > read_before / 10 {
+            rounds += 1;
+            assert!(rounds < 200, "{} bytes left of {read_before}", read());
+            let mut iterator = test.iter();
+            iterator.seek_to_first();
+            while iterator.valid() && *iterator.key() < *key(n).as_bytes() {
+                assert!(iterator.value().is_empty());
+                iterator.next();
+            }
+            test.wait_until_idle();
+        }
+        let other_after = other();
+        assert!(other_after <= other_before + (1 << 20), "{other_before} -> {other_after}");
+        if !whole {
+            assert!(other_after >= other_before / 5, "{other_before} -> {other_after}");
+        }
+    });
+}
+
+#[test]
+fn reading_everything_compacts_everything() {
+    reads_compact_what_they_read(true);
+}
+
+#[test]
+fn reading_half_leaves_most_of_the_other_half() {
+    reads_compact_what_they_read(false);
+}
+
+/// LevelDB's issue 178: a manual compaction over a range whose keys interleave with deleted ones lost entries.
+#[test]
+fn compacting_over_deleted_keys_loses_no_others() {
+    const COUNT: usize = 110_000;
+    let base = Options { write_buffer_size: 1 << 20, ..Options::default() };
+    under_all_options(&base, |test| {
+        let write = |suffix: &str, delete: bool| {
+            let mut batch = WriteBatch::new();
+            for i in 0..COUNT {
+                let key = format!("my_key_{i}{suffix}");
+                match delete {
+                    true => batch.delete(key.as_bytes()),
+                    false => batch.put(key.as_bytes(), b"value for a key of its range"),
+                }
+            }
+            test.db().write(&WriteOptions::default(), &batch).unwrap();
+        };
+        write("", false);
+        write("_xxx", false);
+        write("_xxx", true);
+        test.compact("my_key_0", &format!("my_key_{}", COUNT - 1));
+        let mut iterator = test.iter();
+        iterator.seek_to_first();
+        let mut count = 0;
+        while iterator.valid() {
+            count += 1;
+            iterator.next();
+        }
+        iterator.status().unwrap();
+        assert_eq!(count, COUNT);
+    });
+}
+
+/// LevelDB's issue 320: versions of one user key, kept for snapshots, were split over two files of a level; a compaction took
+/// but one of them down, and an old value was read before the newer one.
+#[test]
+fn versions_kept_for_snapshots_never_show_an_old_value() {
+    const KEYS: usize = 2000;
+    let base = Options { write_buffer_size: 256 << 10, max_file_size: 1 << 20, ..Options::default() };
+    under_all_options_with_faults(&base, |test| {
+        let mut random = Random::new(320);
+        let name = |i: usize| format!("{i:08}{}", "k".repeat(1016));
+        let mut model: Vec<Option<String>> = vec![None; KEYS];
+        let mut snapshots = (0..100).map(|_| None).collect::<Vec<_>>();
+        for step in 0..20_000 {
+            let i = random.uniform(KEYS as u64) as usize;
+            assert!(test.get(name(i)) == model[i], "step {step}");
+            if model[i].is_some() && random.one_in(3) {
+                test.delete(name(i));
+                model[i] = None;
+            } else {
+                let value = String::from_utf8(random_bytes(&mut random, 1024)).unwrap();
+                test.put(name(i), &value);
+                model[i] = Some(value);
+            }
+            if random.one_in(100) {
+                snapshots[random.uniform(100) as usize] = Some(test.db().snapshot());
+            }
+        }
+        drop(snapshots);
+        let mut iterator = test.iter();
+        iterator.seek_to_first();
+        for (i, value) in model.iter().enumerate().filter_map(|(i, value)| Some((i, value.as_ref()?))) {
+            assert!(position(&iterator) == format!("{}->{value}", name(i)));
+            iterator.next();
+        }
+        assert!(!iterator.valid());
+    });
+}
