@@ -67,7 +67,7 @@ impl BackgroundError {
 }
 
 impl DbInner {
-    /// Notes a failure. Called with the state mutex held; wakes all who wait.
+    /// Notes a failure. Called with the state mutex held; wakes all who wait, and answers them if nothing is tried again.
     pub fn record_background_error(&self, state: &mut DbState, severity: Severity, error: &Error) {
         self.info_log.log(format_args!("{severity:?} error: {error}"));
         state.failures += 1;
@@ -81,6 +81,11 @@ impl DbInner {
                     retries: 0,
                 });
             }
+        }
+        if let Some(kept) = state.background_error.as_ref().filter(|kept| !kept.is_retried()) {
+            // Nobody will get to them.
+            let answer = kept.to_error();
+            state.manual.drain(..).for_each(|manual| manual.reply.send(Err(answer.clone())));
         }
         self.update_attention(state);
         self.state_changed.notify_all();

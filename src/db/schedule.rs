@@ -26,21 +26,23 @@ impl DbInner {
             if self.is_closed() {
                 return Next::Stop;
             }
-            match state.background_error.as_ref().map(|kept| kept.severity) {
-                Some(Severity::UntilReopened) => return Next::Wait,
-                Some(Severity::ReplaceLog) => {
-                    drop(state);
-                    if self.replace_poisoned_log().is_err() {
-                        return self.retry_later();
-                    }
-                    state = self.state.lock();
+            let severity = state.background_error.as_ref().map(|kept| kept.severity);
+            if severity == Some(Severity::UntilReopened) {
+                return Next::Wait;
+            }
+            if severity == Some(Severity::ReplaceLog) {
+                drop(state);
+                if self.replace_poisoned_log().is_err() {
+                    return self.retry_later();
                 }
-                _ => {}
+                state = self.state.lock();
             }
             if state.memtables.immutables.is_empty() {
                 return Next::Wait;
             }
-            match self.flush_immutables(state) {
+            // A log that fails while this flush runs is not replaced yet: the next flush cures that.
+            let cures = if severity == Some(Severity::ReplaceLog) { severity } else { None };
+            match self.flush_immutables(state, cures.unwrap_or(Severity::Retrying)) {
                 Ok(()) => Next::Again,
                 Err(_) => self.retry_later(),
             }
@@ -64,12 +66,32 @@ impl DbInner {
                 }
                 return Next::Again;
             }
-            let Some((compaction, is_manual)) = self.pick(&mut state) else { return Next::Wait };
+            let Some((compaction, is_manual)) = self.pick(&mut state) else { return self.settle(state) };
             match self.run_compaction(state, compaction, is_manual) {
                 Ok(()) => Next::Again,
                 Err(_) => self.retry_later(),
             }
         })
+    }
+
+    /// There is nothing to compact (any more: the work that failed may have been a request, which was answered). Where nothing is
+    /// left to be tried again, that error is over; a MANIFEST that could not be written is written for its own sake.
+    fn settle(&self, mut state: MutexGuard<'_, DbState>) -> Next {
+        if !state.memtables.immutables.is_empty() || !state.running.is_empty() {
+            return Next::Wait;
+        }
+        match state.background_error.as_ref().map(|kept| kept.severity) {
+            Some(Severity::Retrying) => self.clear_background_error(&mut state, Severity::Retrying),
+            Some(Severity::Manifest) => {
+                let result = self.install(&mut state, |_| VersionEdit::default(), |_| {});
+                drop(state);
+                if result.is_err() {
+                    return self.retry_later();
+                }
+            }
+            _ => {}
+        }
+        Next::Wait
     }
 
     /// Runs a step; a panic in it ends writes, not the process.
@@ -84,7 +106,6 @@ impl DbInner {
             let error = Error::io(format!("internal error in a background thread: {what}"));
             self.record_background_error(&mut state, Severity::UntilReopened, &error);
             state.manifest_busy = false;
-            state.manual.clear();
             self.state_changed.notify_all();
             Next::Wait
         })
@@ -113,8 +134,9 @@ impl DbInner {
         }
     }
 
-    /// Writes all immutable memtables to one table and installs it.
-    fn flush_immutables(&self, mut state: MutexGuard<'_, DbState>) -> Result<()> {
+    /// Writes all immutable memtables to one table and installs it. If no memtable is left behind then, the MANIFEST names the log
+    /// that is written to, and an error of severity `cures` is over.
+    fn flush_immutables(&self, mut state: MutexGuard<'_, DbState>, cures: Severity) -> Result<()> {
         let started = self.env.now_micros();
         let memtables =
             state.memtables.immutables.oldest_first().map(|i| i.memtable.clone()).collect::<Vec<_>>();
@@ -154,13 +176,8 @@ impl DbInner {
         });
         match result {
             Ok((replaced, unneeded_logs)) => {
-                // With no memtable left behind, the MANIFEST names the log that is written to.
-                let cured = if state.memtables.immutables.is_empty() {
-                    Severity::ReplaceLog
-                } else {
-                    Severity::Retrying
-                };
-                self.clear_background_error(&mut state, cured);
+                let is_behind = !state.memtables.immutables.is_empty();
+                self.clear_background_error(&mut state, if is_behind { Severity::Retrying } else { cures });
                 self.state_changed.notify_all();
                 drop(state);
                 drop((memtables, replaced));

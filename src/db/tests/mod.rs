@@ -1,5 +1,6 @@
 //! Behaviours of a whole database that no lower floor can show.
 
+mod background_errors;
 mod basics;
 mod lost_and_damaged;
 
