@@ -72,8 +72,18 @@ pub fn twelve() -> Vec<Named> {
             Vec::new(),
             vec![put(1, 500), put(2, 500), Flush, put(2, 10), put_synced(3, 10), Flush, Compact, put(1, 7)],
         ),
-        named("recovery", default, Vec::new(), vec![put_synced(1, 100), put(2, 3000), Reopen, put(3, 1), Reopen]),
-        named("reuse", reuse, Vec::new(), vec![put_synced(1, 100), put(2, 300), Reopen, put_synced(3, 1), Reopen]),
+        named(
+            "recovery",
+            default,
+            Vec::new(),
+            vec![put_synced(1, 100), put(2, 3000), Reopen, put(3, 1), Reopen],
+        ),
+        named(
+            "reuse",
+            reuse,
+            Vec::new(),
+            vec![put_synced(1, 100), put(2, 300), Reopen, put_synced(3, 1), Reopen],
+        ),
         named("old-database", default, something(), vec![put(6, 100), put_synced(1, 1), Compact, Reopen]),
         named("old-database-reused", reuse, something(), vec![put_synced(6, 100), Rotate, put(1, 1), Reopen]),
         named(
