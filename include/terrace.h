@@ -118,6 +118,15 @@ void terrace_options_set_seek_compaction(leveldb_options_t *options,
                                          uint8_t seek_compaction);
 
 /*
+ * Merge what is left in level 0 once nothing has been written for 100 ms, so that reads of a quiet database do not pay for it;
+ * never for so little that more than four times as much of level 1 is rewritten. Default: yes.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_idle_compaction(leveldb_options_t *options,
+                                         uint8_t idle_compaction);
+
+/*
  * Give each table a filter of all its keys, 10 bits each, which spares almost every read of a table that lacks the key.
  * Only with LevelDB's own comparator; LevelDB ignores it. Default: yes.
  *

@@ -34,7 +34,8 @@
  *
  * (9) A database belongs to the process that opened it. In a child made by fork(), calls on the databases, iterators and
  *     snapshots of the parent fail with an `IO error` that says so, closing and destroying them does nothing to the
- *     parent's, and the child may open other databases.
+ *     parent's. The child may open other databases, unless other threads of the parent were inside of calls when it forked:
+ *     then it should do no more than exec().
  */
 
 #ifndef STORAGE_LEVELDB_INCLUDE_C_H_

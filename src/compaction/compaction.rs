@@ -25,6 +25,8 @@ pub enum CompactionReason {
     Size,
     /// Too many reads in vain.
     Seek,
+    /// Nobody writes, and reads had better look into fewer files.
+    Idle,
 }
 
 /// Files of one level and the next that are to be merged into the next.

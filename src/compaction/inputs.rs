@@ -43,11 +43,16 @@ pub(super) fn user_key_range<'a>(
 /// Is the file mostly deletions that are worth a compaction, and that no snapshot needs any more? Only a file that is wholly old
 /// counts, and only one that says so: where a rewrite could not drop them, it would be chosen again and again.
 pub(super) fn is_full_of_deletions(file: &FileMetaData, oldest_snapshot: SequenceNumber) -> bool {
-    let Some(properties) = file.properties() else { return false };
+    newest_of_many_deletions(file).is_some_and(|newest| newest <= oldest_snapshot)
+}
+
+/// The newest sequence of a file that is mostly deletions which are worth a compaction; `None` of any other.
+pub(super) fn newest_of_many_deletions(file: &FileMetaData) -> Option<SequenceNumber> {
+    let properties = file.properties()?;
     let average_key = properties.raw_key_size / properties.num_entries.max(1);
-    properties.num_deletions.saturating_mul(2) > properties.num_entries
-        && properties.num_deletions.saturating_mul(average_key) >= MIN_DELETION_BYTES
-        && (1..=oldest_snapshot).contains(&properties.largest_sequence)
+    let are_many = properties.num_deletions.saturating_mul(2) > properties.num_entries
+        && properties.num_deletions.saturating_mul(average_key) >= MIN_DELETION_BYTES;
+    (are_many && properties.largest_sequence > 0).then_some(properties.largest_sequence)
 }
 
 /// The files of a level >= 1 that overlap the user keys [smallest, largest].

@@ -9,7 +9,7 @@ use super::cursor::{BaseLevelCursor, GrandparentCursor};
 use crate::error::Result;
 use crate::flush::job::JobContext;
 use crate::flush::output::{PendingTables, TableOutput};
-use crate::format::internal_key;
+use crate::format::internal_key::{self, InternalKeyComparator};
 use crate::iterator::InternalIterator;
 use crate::iterator::compaction_iterator::CompactionIterator;
 use crate::iterator::merging::MergingIterator;
@@ -117,26 +117,52 @@ fn merge_part<'a>(
     outputs.finish()
 }
 
-/// The inputs, newer before older. Blocks read once are not worth a place in the block cache.
+/// The inputs. Blocks read once are not worth a place in the block cache.
 fn open_inputs(compaction: &Compaction, context: &JobContext<'_>) -> Result<Vec<Input>> {
     let read = TableReadOptions { verify_checksums: context.paranoid_checks, fill_cache: false };
     let comparator = &compaction.version.comparator;
-    let level_iterator = |files: &Vec<Arc<FileMetaData>>| {
-        LevelIterator::new(comparator.clone(), files.clone(), context.table_cache.clone(), read)
+    let level_iterator = |files: Vec<Arc<FileMetaData>>| {
+        Input::Level(LevelIterator::new(comparator.clone(), files, context.table_cache.clone(), read))
     };
     let [first_side, second_side] = &compaction.inputs;
     let mut inputs = Vec::new();
     if compaction.level == 0 {
-        for file in first_side {
-            inputs.push(Input::Table(file.table(context.table_cache)?.iter(read)));
+        for run in disjoint_runs(comparator, first_side) {
+            inputs.push(match &run[..] {
+                [file] => Input::Table(file.table(context.table_cache)?.iter(read)),
+                _ => level_iterator(run),
+            });
         }
     } else {
-        inputs.push(Input::Level(level_iterator(first_side)));
+        inputs.push(level_iterator(first_side.clone()));
     }
     if !second_side.is_empty() {
-        inputs.push(Input::Level(level_iterator(second_side)));
+        inputs.push(level_iterator(second_side.clone()));
     }
     Ok(inputs)
+}
+
+/// The files as runs, each ascending and disjoint: as few as there are files over one key, so that the merge compares few
+/// and, of many files (a repair without a MANIFEST has all of them here), few are open at once.
+fn disjoint_runs(
+    comparator: &InternalKeyComparator,
+    files: &[Arc<FileMetaData>],
+) -> Vec<Vec<Arc<FileMetaData>>> {
+    let mut files = files.to_vec();
+    files.sort_by(|a, b| comparator.compare(a.smallest.encoded(), b.smallest.encoded()));
+    let mut runs: Vec<Vec<Arc<FileMetaData>>> = Vec::new();
+    for file in files {
+        let ends_before = |run: &&mut Vec<Arc<FileMetaData>>| {
+            run.last().is_some_and(|last| {
+                comparator.compare(last.largest.encoded(), file.smallest.encoded()).is_lt()
+            })
+        };
+        match runs.iter_mut().find(ends_before) {
+            Some(run) => run.push(file),
+            None => runs.push(vec![file]),
+        }
+    }
+    runs
 }
 
 /// The tables that a part of a compaction writes.

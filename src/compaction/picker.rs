@@ -151,6 +151,28 @@ pub fn pick_seek(
     inputs::complete(version, options, CompactionReason::Seek, level, std::slice::from_ref(file))
 }
 
+/// Input bytes of level 1 for each byte of level 0 that an idle compaction may rewrite.
+const MAX_IDLE_REWRITE: u64 = 4;
+
+/// The compaction of level 0 while nothing else is to be done: its files, however few, cost every scan a source. `None` if there are
+/// none, or so little is in them that too much of level 1 would be rewritten for it.
+pub fn pick_idle(version: &Arc<Version>, options: &PickerOptions<'_>) -> Option<Compaction> {
+    version.levels[0].iter().rev().find_map(|oldest| {
+        let seeds = std::slice::from_ref(oldest);
+        let compaction = inputs::complete(version, options, CompactionReason::Idle, 0, seeds)?;
+        let [upper, lower] = &compaction.inputs;
+        let limit = inputs::total_bytes(upper).saturating_mul(MAX_IDLE_REWRITE);
+        (inputs::total_bytes(lower) <= limit).then_some(compaction)
+    })
+}
+
+/// The sequence that the oldest snapshot must reach for another file full of deletions to be due; `None`: there is none.
+pub fn next_droppable_deletions(version: &Version, options: &PickerOptions<'_>) -> Option<SequenceNumber> {
+    let files = version.levels.iter().flatten();
+    let newest = files.filter_map(|file| inputs::newest_of_many_deletions(file));
+    newest.filter(|&newest| newest > options.oldest_snapshot).min()
+}
+
 /// What a manual compaction of a range at one level does next.
 pub enum ManualPick {
     /// Nothing of the level overlaps the range: done.

@@ -1,10 +1,15 @@
 //! Why background work or writes have stopped, and what ends that.
 //!
-//! The first error is kept and named; a later one replaces it only if it is worse. Reads always go on.
+//! Three things fail apart: flushes, compactions, and the database itself (its MANIFEST, its log, the engine). Each keeps its
+//! first error and the time of its next try, and only its own success ends it: a flush that went well says nothing of a
+//! compaction that can't read its input. Reads always go on.
+//!
+//! Nothing is logged here: it would be done with the state mutex held, and a logger may be the user's, and ask the
+//! database something. The lines wait in the state for the flush worker.
 
 use super::state::{DbInner, DbState};
 use crate::error::Error;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What failed, which decides what can cure it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -32,17 +37,15 @@ pub struct BackgroundError {
     pub since_micros: u64,
     /// Retries so far.
     pub retries: u32,
+    /// When it is tried again. (Not by the env's clock: a worker waits for it on its channel.)
+    retry_at: Instant,
 }
 
 impl BackgroundError {
     /// One that nothing done in this process ends.
     pub(super) fn for_ever(error: Error) -> Self {
-        BackgroundError { error, severity: Severity::UntilReopened, since_micros: 0, retries: 0 }
-    }
-
-    /// Are writes refused?
-    pub fn refuses_writes(&self) -> bool {
-        self.severity >= Severity::Manifest
+        let retry_at = Instant::now();
+        BackgroundError { error, severity: Severity::UntilReopened, since_micros: 0, retries: 0, retry_at }
     }
 
     /// Will background work be tried again?
@@ -60,45 +63,142 @@ impl BackgroundError {
         }
     }
 
-    /// How long to wait before the next try: 10 ms, doubled each time, at most 5 s.
-    pub fn backoff(&self) -> Duration {
-        Duration::from_millis((10u64 << self.retries.min(9)).min(5_000))
+    /// How long after a failure the next try comes: 10 ms, doubled each time, at most 5 s; of damage, which does not go away
+    /// by itself but costs the reading and writing of a whole compaction each time, at most ten minutes.
+    fn backoff(&self) -> Duration {
+        let most = if self.error.is_corruption() { 600_000 } else { 5_000 };
+        Duration::from_millis((10u64 << self.retries.min(16)).min(most))
+    }
+
+    /// How long it is until the next try; `None`: now.
+    pub(super) fn time_to_retry(&self) -> Option<Duration> {
+        self.retry_at.checked_duration_since(Instant::now()).filter(|time| !time.is_zero())
+    }
+}
+
+/// What fails now.
+#[derive(Default)]
+pub struct Failures {
+    /// Of the flush worker.
+    pub(super) flush: Option<BackgroundError>,
+    /// Of the compaction workers.
+    pub(super) compaction: Option<BackgroundError>,
+    /// The level whose compaction failed first.
+    compaction_level: usize,
+    /// Of the database: writes are refused.
+    pub(super) database: Option<BackgroundError>,
+    /// How many there were.
+    pub(super) count: u64,
+}
+
+impl Failures {
+    /// The worst that fails now.
+    pub fn worst(&self) -> Option<&BackgroundError> {
+        self.database.as_ref().or(self.flush.as_ref()).or(self.compaction.as_ref())
+    }
+
+    /// What of the database has failed, if anything.
+    pub(super) fn database_severity(&self) -> Option<Severity> {
+        self.database.as_ref().map(|kept| kept.severity)
+    }
+
+    /// Lets everything be tried at once.
+    pub(super) fn retry_now(&mut self) {
+        for kept in [&mut self.flush, &mut self.compaction, &mut self.database].into_iter().flatten() {
+            kept.retries = 0;
+            kept.retry_at = Instant::now();
+        }
     }
 }
 
 impl DbInner {
-    /// Notes a failure. Called with the state mutex held; wakes all who wait, and answers them if nothing is tried again.
-    pub fn record_background_error(&self, state: &mut DbState, severity: Severity, error: &Error) {
-        self.info_log.log(format_args!("{severity:?} error: {error}"));
-        state.failures += 1;
-        match &mut state.background_error {
-            Some(kept) if kept.severity >= severity => kept.retries = kept.retries.saturating_add(1),
-            slot => {
-                *slot = Some(BackgroundError {
+    /// Notes that the MANIFEST, the log or the engine has failed.
+    pub(super) fn record_background_error(&self, state: &mut DbState, severity: Severity, error: &Error) {
+        self.note_failure(state, severity, error, |failures| &mut failures.database);
+        self.update_attention(state);
+    }
+
+    /// Notes that a flush has failed; it is tried again.
+    pub(super) fn flush_failed(&self, state: &mut DbState, error: &Error) {
+        self.note_failure(state, Severity::Retrying, error, |failures| &mut failures.flush);
+    }
+
+    /// Notes that a compaction of `level` has failed; it is tried again.
+    pub(super) fn compaction_failed(&self, state: &mut DbState, level: usize, error: &Error) {
+        if state.failures.compaction.is_none() {
+            state.failures.compaction_level = level;
+        }
+        self.note_failure(state, Severity::Retrying, error, |failures| &mut failures.compaction);
+    }
+
+    /// Keeps the first error of the worst severity; wakes all who wait.
+    fn note_failure(
+        &self,
+        state: &mut DbState,
+        severity: Severity,
+        error: &Error,
+        slot: impl FnOnce(&mut Failures) -> &mut Option<BackgroundError>,
+    ) {
+        state.failures.count += 1;
+        self.state_changed.notify_all();
+        let slot = slot(&mut state.failures);
+        match slot {
+            // (Nor is it logged: should the logger be what fails, there would be no end.)
+            Some(kept) if kept.severity > severity || !kept.is_retried() => return,
+            Some(kept) if kept.severity == severity => {
+                kept.retries = kept.retries.saturating_add(1);
+                kept.retry_at = Instant::now() + kept.backoff();
+            }
+            _ => {
+                let first = slot.insert(BackgroundError {
                     error: error.clone(),
                     severity,
                     since_micros: self.env.now_micros(),
                     retries: 0,
+                    retry_at: Instant::now(),
                 });
+                first.retry_at += first.backoff();
             }
         }
-        if let Some(kept) = state.background_error.as_ref().filter(|kept| !kept.is_retried()) {
-            // Nobody will get to them.
-            let answer = kept.to_error();
-            state.manual.drain(..).for_each(|manual| manual.reply.send(Err(answer.clone())));
-        }
-        self.update_attention(state);
-        self.state_changed.notify_all();
+        state.log_lines.push(format!("{severity:?} error: {error}"));
+        self.flush_waker.wake(); // logs the line
     }
 
-    /// A retried job succeeded: its error is over.
-    pub fn clear_background_error(&self, state: &mut DbState, severity: Severity) {
-        if state.background_error.as_ref().is_some_and(|kept| kept.severity <= severity && kept.is_retried())
-        {
-            self.info_log.log(format_args!("background work has recovered"));
-            state.background_error = None;
+    /// What the database failed with is over, if it is no worse than this.
+    pub(super) fn clear_background_error(&self, state: &mut DbState, severity: Severity) {
+        if state.failures.database_severity().is_some_and(|kept| kept <= severity) {
+            self.recovered(state, "the database", |failures| failures.database = None);
             self.update_attention(state);
-            self.state_changed.notify_all();
+        }
+    }
+
+    /// A flush has succeeded.
+    pub(super) fn flush_succeeded(&self, state: &mut DbState) {
+        if state.failures.flush.is_some() {
+            self.recovered(state, "flushing", |failures| failures.flush = None);
+        }
+    }
+
+    /// A compaction of `level` has succeeded (`None`: there is nothing to compact). One of another level says nothing of the
+    /// one that fails.
+    pub(super) fn compaction_succeeded(&self, state: &mut DbState, level: Option<usize>) {
+        let failures = &state.failures;
+        if failures.compaction.is_some() && level.is_none_or(|level| level == failures.compaction_level) {
+            self.recovered(state, "compacting", |failures| failures.compaction = None);
+        }
+    }
+
+    fn recovered(&self, state: &mut DbState, what: &str, clear: impl FnOnce(&mut Failures)) {
+        clear(&mut state.failures);
+        state.log_lines.push(format!("{what} has recovered"));
+        self.state_changed.notify_all();
+        self.flush_waker.wake(); // logs the line
+    }
+
+    /// Logs what was left to be logged without the mutex.
+    pub(super) fn write_log_lines(&self, lines: Vec<String>) {
+        for line in lines {
+            self.info_log.log(format_args!("{line}"));
         }
     }
 }

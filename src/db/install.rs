@@ -13,11 +13,18 @@ use crate::version::manifest::{ManifestError, ManifestWriter};
 use crate::version::version::Version;
 use crate::version::version_edit::VersionEdit;
 use crate::version::version_set::PreparedEdit;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// A MANIFEST that has grown past this, and past the size of what it describes, is replaced by a new one.
-const MAX_MANIFEST_BYTES: u64 = 16 << 20;
+/// A MANIFEST is replaced by a new one when it has grown past this, and past twice what it began with: the description of
+/// a large database alone may be longer.
+const MIN_MANIFEST_LIMIT: u64 = 16 << 20;
+
+/// Bytes at which a MANIFEST is replaced that has this many when it describes the whole state.
+pub(super) fn manifest_limit(bytes: u64) -> u64 {
+    MIN_MANIFEST_LIMIT.max(bytes.saturating_mul(2))
+}
 
 /// States that were replaced, to be dropped outside of the mutex (files they alone held become obsolete then).
 #[must_use]
@@ -27,7 +34,8 @@ impl DbInner {
     /// Writes the edit that `make_edit` returns to the MANIFEST and makes it the current state. `make_edit` runs when it is
     /// this edit's turn, `on_commit` when it is durable, before the new state is published. Releases the mutex while it writes.
     ///
-    /// On an error nothing has changed but the background error; the outcome on disk is unknown, so nothing may be removed.
+    /// On an error nothing has changed but the background error; the outcome on disk is unknown, so nothing may be removed
+    /// before the next MANIFEST is durable. The flush worker sees to that.
     pub(super) fn install(
         &self,
         state: &mut MutexGuard<'_, DbState>,
@@ -38,9 +46,10 @@ impl DbInner {
             self.state_changed.wait(state);
         }
         state.manifest_busy = true;
-        let result = self.write_edit(state, make_edit);
+        // Whoever else panics meanwhile, the right to write stays here.
+        let result = catch_unwind(AssertUnwindSafe(|| self.write_edit(state, make_edit)));
         state.manifest_busy = false;
-        match result {
+        match result.unwrap_or_else(|panic| resume_unwind(panic)) {
             Ok(prepared) => {
                 let before = state.versions.commit(&prepared);
                 state.flushed_sequence = prepared.edit.last_sequence.unwrap_or(state.flushed_sequence);
@@ -53,52 +62,76 @@ impl DbInner {
                 self.state_changed.notify_all();
                 Ok(replaced)
             }
-            Err(error) => {
-                self.record_background_error(state, Severity::Manifest, &error);
+            Err((severity, error)) => {
+                self.record_background_error(state, severity, &error);
                 Err(error)
             }
         }
+    }
+
+    /// Writes a new MANIFEST in the place of one that could not be written.
+    pub(super) fn renew_manifest(&self, state: &mut MutexGuard<'_, DbState>) -> Result<Replaced> {
+        self.install(state, |_| VersionEdit::default(), |_| {})
     }
 
     fn write_edit(
         &self,
         state: &mut MutexGuard<'_, DbState>,
         make_edit: impl FnOnce(&mut DbState) -> VersionEdit,
-    ) -> Result<PreparedEdit> {
+    ) -> std::result::Result<PreparedEdit, (Severity, Error)> {
         let edit = make_edit(state);
         let next_file_number = self.next_file_number.load(Ordering::Relaxed);
         let log_number = edit.log_number.unwrap_or(state.versions.log_number);
         let oldest_needed = state.logs.iter().find(|log| log.number >= log_number);
         let last_sequence = oldest_needed.map_or(state.flushed_sequence, |log| log.begins_after);
-        let prepared = state.versions.prepare(edit, next_file_number, last_sequence)?;
-        let mut manifest = state.manifest.take().filter(|manifest| manifest.file_size() < MAX_MANIFEST_BYTES);
+        // An edit that does not fit is a defect: it would not fit the next time either.
+        let prepared = state
+            .versions
+            .prepare(edit, next_file_number, last_sequence)
+            .map_err(|error| (Severity::UntilReopened, error))?;
+        let limit = state.manifest_limit;
+        let mut manifest = state.manifest.take().filter(|manifest| manifest.file_size() < limit);
         let snapshot = match &manifest {
             Some(_) => None,
             None => Some(state.versions.snapshot(next_file_number, state.flushed_sequence)),
         };
+        let mut new_limit = None;
         let result = MutexGuard::unlocked(state, || {
             if let Some(snapshot) = snapshot {
-                manifest = Some(self.new_manifest(&[snapshot])?);
+                let new = self.new_manifest(snapshot)?;
+                new_limit = Some(manifest_limit(new.file_size()));
+                manifest = Some(new);
             }
             match &mut manifest {
                 Some(manifest) => manifest.append(&prepared.edit),
                 None => Err(Error::io("no MANIFEST to write to")),
             }
         });
-        // After a failed write its outcome is unknown: the next edit goes to a new MANIFEST.
-        result?;
-        state.manifest = manifest;
-        Ok(prepared)
+        if let Some(limit) = new_limit {
+            // What failed edits left behind is in no MANIFEST that counts.
+            state.manifest_limit = limit;
+            state.orphans.drain(..).for_each(|number| self.obsolete.push(number));
+        }
+        match result {
+            Ok(()) => {
+                state.manifest = manifest;
+                Ok(prepared)
+            }
+            // The outcome is unknown: the next edit goes to a new MANIFEST.
+            Err(error) => {
+                let is_moved = |number| prepared.edit.deleted_files.iter().any(|&(_, other)| other == number);
+                let new = prepared.edit.new_files.iter().map(|(_, file)| file.number);
+                state.orphans.extend(new.filter(|&number| !is_moved(number)));
+                Err((Severity::Manifest, error))
+            }
+        }
     }
 
     /// Writes a new MANIFEST, makes CURRENT name it, and removes the ones before it.
-    pub(super) fn new_manifest(&self, snapshot: &[VersionEdit]) -> Result<ManifestWriter> {
+    fn new_manifest(&self, mut snapshot: VersionEdit) -> Result<ManifestWriter> {
         let number = self.new_file_number();
-        let mut snapshot = snapshot.to_vec();
-        if let Some(edit) = snapshot.last_mut() {
-            edit.next_file_number = Some(self.next_file_number.load(Ordering::Relaxed));
-        }
-        let manifest = ManifestWriter::create(&self.env, &self.path, number, &snapshot)
+        snapshot.next_file_number = Some(self.next_file_number.load(Ordering::Relaxed));
+        let manifest = ManifestWriter::create(&self.env, &self.path, number, &[snapshot])
             .map_err(|ManifestError { error, .. }| error)?;
         self.remove_manifests_before(number);
         Ok(manifest)

@@ -17,6 +17,9 @@ use crate::util::fork::keep_for_ever;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+/// A larger buffer, once needed for a value shown backward, does not stay with the iterator for good.
+const MAX_KEPT_VALUE_BYTES: usize = 1 << 20;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Direction {
     Forward,
@@ -173,6 +176,9 @@ impl DbIterator {
         self.direction = direction;
         self.saved_key.clear();
         self.saved_value.clear();
+        if self.saved_value.capacity() > MAX_KEPT_VALUE_BYTES {
+            self.saved_value = Vec::new();
+        }
         self.valid = false;
         self.error = None;
         !self.refused()

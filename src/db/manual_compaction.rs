@@ -46,7 +46,7 @@ impl Db {
 
 impl DbInner {
     /// Compacts the range at one level into the next, and waits.
-    fn compact_level(&self, level: usize, begin: Option<&[u8]>, end: Option<&[u8]>) -> Result<()> {
+    pub(super) fn compact_level(&self, level: usize, begin: Option<&[u8]>, end: Option<&[u8]>) -> Result<()> {
         let (reply, ticket) = reply_and_ticket();
         {
             let mut state = self.state.lock();

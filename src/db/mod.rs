@@ -2,11 +2,12 @@
 //!
 //! `state` says what a database is made of and in which order its locks are taken. Writes: `write`, `write_group`,
 //! `write_stall`. Reads: `get`, `iterator`, `snapshot`. Background: `schedule`, `install`, `background_error`,
-//! `resume`, `manual_compaction`, `obsolete_files`. Life: `open`, `recovery`, `destroy`, `repair`, and `close` here.
+//! `resume`, `manual_compaction`, `idle_compaction`, `obsolete_files`. Life: `open`, `recovery`, `destroy`, `repair`, and `close` here.
 
 mod background_error;
 mod destroy;
 mod get;
+mod idle_compaction;
 mod install;
 mod iterator;
 mod manual_compaction;
@@ -43,8 +44,8 @@ use std::sync::atomic::Ordering;
 /// An open database. All methods may be called from any thread at once. Dropping it closes it.
 ///
 /// It belongs to the process that opened it. In a child made by `fork` every operation fails ("... used after fork"), and
-/// closing or dropping it does nothing; so it is with iterators and snapshots. The child may open other databases, and
-/// this one when its parent has closed it.
+/// closing or dropping it does nothing; so it is with iterators and snapshots. A child whose parent had no other call running
+/// when it forked may open other databases, and this one when its parent has closed it.
 pub struct Db {
     inner: Arc<DbInner>,
 }
@@ -75,7 +76,7 @@ impl Db {
         if !self.inner.process.is_current() {
             return Some(BackgroundError::for_ever(self.inner.forked_error()));
         }
-        self.inner.state.lock().background_error.clone()
+        self.inner.state.lock().failures.worst().cloned()
     }
 
     /// Starts a new memtable and a new log; the old memtable is flushed in the background. What LevelDB does on a write of NULL.
@@ -97,10 +98,10 @@ impl Db {
         let mut state = inner.state.lock();
         let target = state.memtables.active_log_number;
         while !state.memtables.immutables.is_empty() && state.versions.log_number < target {
-            if let Some(error) = &state.background_error {
-                return Err(error.to_error());
-            }
             inner.refusal(&state)?;
+            if let Some(failure) = &state.failures.flush {
+                return Err(failure.to_error());
+            }
             inner.flush_waker.wake();
             inner.state_changed.wait(&mut state);
         }
@@ -149,22 +150,23 @@ impl DbInner {
             self.state_changed.notify_all();
             std::mem::take(&mut state.threads)
         };
+        // A worker that ends wakes the next one of its kind.
+        self.flush_waker.wake();
+        self.compaction_waker.wake();
         for thread in threads {
-            // A worker that takes a wake-up may not be the one that still sleeps: wake until each has ended.
-            while !thread.is_finished() {
-                self.flush_waker.wake();
-                self.compaction_waker.wake();
-                self.state_changed.notify_all();
-                self.env.sleep_micros(50);
-            }
             let _ = thread.join();
         }
         let wal = self.writer.lock().wal.take();
         let result = wal.map_or(Ok(()), |mut wal| wal.close());
-        let mut state = self.state.lock();
-        state.manifest = None;
+        self.remove_obsolete_tables();
+        let (lock, lines) = {
+            let mut state = self.state.lock();
+            state.manifest = None;
+            (state.lock.take(), std::mem::take(&mut state.log_lines))
+        };
+        self.write_log_lines(lines);
         self.info_log.log(format_args!("closed"));
-        drop(state.lock.take());
+        drop(lock);
         result
     }
 }

@@ -1,8 +1,8 @@
 //! Removes files that the last durable MANIFEST does not need.
 //!
 //! At open the directory is listed once; from then on numbers are removed as the last version that has them goes (tables),
-//! or as an edit that makes them unneeded is durable (logs, MANIFESTs). Nothing is removed after close: the directory may be
-//! another process's by then.
+//! or as an edit that makes them unneeded is durable (logs, MANIFESTs). Nothing is removed once close has let the lock go: the
+//! directory may be another process's by then.
 
 use super::state::{DbInner, DbState};
 use crate::format::file_name::{self, FileType};
@@ -10,12 +10,9 @@ use std::collections::HashSet;
 use std::path::Path;
 
 impl DbInner {
-    /// Removes the tables that no version refers to any more.
+    /// Removes the tables that no version refers to any more. Not after the lock was let go.
     pub(super) fn remove_obsolete_tables(&self) {
         for number in self.obsolete.take() {
-            if self.is_closed() {
-                return;
-            }
             self.family.table_cache.evict(number);
             let path = file_name::table(&self.path, number);
             match self.env.remove_file(&path) {

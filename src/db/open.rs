@@ -4,6 +4,9 @@
 //! and CURRENT; only then the new log, and the removal of what is no longer needed.
 
 use super::Db;
+use super::background_error::Failures;
+use super::idle_compaction::Idle;
+use super::install::manifest_limit;
 use super::recovery::{self, Recovered};
 use super::snapshot::SnapshotList;
 use super::state::{DbInner, DbState, LogFile};
@@ -23,7 +26,7 @@ use crate::table::cache::TableCache;
 use crate::util::cache::BlockCache;
 use crate::util::fork::Generation;
 use crate::util::lock::{Condvar, Mutex};
-use crate::util::sync::Published;
+use crate::util::sync::{CachePadded, Published};
 use crate::version::manifest::{self, ManifestError, ManifestWriter};
 use crate::version::version_edit::VersionEdit;
 use crate::wal::writer::WalWriter;
@@ -184,6 +187,8 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
     versions.commit(&prepared);
     let manifest = match manifest {
         Some(mut manifest) => {
+            // CURRENT names it, but perhaps not durably: the last life may have ended between the rename and the sync.
+            env.sync_dir(path)?;
             manifest.append(&prepared.edit)?;
             manifest
         }
@@ -193,6 +198,7 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
                 .map_err(|ManifestError { error, .. }| error)?
         }
     };
+    let manifest_limit = manifest_limit(manifest.file_size());
     let log_options =
         LogFileOptions { mapped: options.mmap_wal, expected_size: options.write_buffer_size as u64 };
     let (wal, memtable) = match reused_log {
@@ -210,19 +216,20 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
         env,
         info_log,
         family: ColumnFamily { comparator, table_cache, super_version },
-        last_sequence: AtomicU64::new(last_sequence),
+        last_sequence: CachePadded::new(AtomicU64::new(last_sequence)),
         next_file_number: AtomicU64::new(next_file_number),
         min_log_number: AtomicU64::new(log_number),
         attention: AtomicU32::new(0),
+        deletions_wait_for: AtomicU64::new(u64::MAX),
         closed: AtomicBool::new(false),
         process: Generation::current(),
-        writer: Mutex::new(WriterState {
+        writer: CachePadded::new(Mutex::new(WriterState {
             wal: Some(wal),
             memtable,
             last_sequence,
             record: Vec::new(),
             spare: Vec::new(),
-        }),
+        })),
         pending: Mutex::new(Pending::new(Vec::new())),
         has_pending: AtomicBool::new(false),
         snapshots: Mutex::new(SnapshotList::default()),
@@ -231,13 +238,16 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
             versions,
             manifest: Some(manifest),
             manifest_busy: false,
+            manifest_limit,
+            orphans: Vec::new(),
             logs: vec![LogFile { number: log_number, begins_after: flushed_sequence }],
             flushed_sequence,
             running: RunningCompactions::new(),
             manual: Default::default(),
+            idle: Idle::default(),
             seek_candidate: None,
-            background_error: None,
-            failures: 0,
+            failures: Failures::default(),
+            log_lines: Vec::new(),
             stats: Default::default(),
             threads: Vec::new(),
             lock: None,

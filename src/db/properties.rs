@@ -78,7 +78,7 @@ impl DbInner {
         match name {
             "background-error" => {
                 let state = self.state.lock();
-                Some(state.background_error.as_ref().map_or_else(String::new, |kept| kept.error.to_string()))
+                Some(state.failures.worst().map_or_else(String::new, |kept| kept.error.to_string()))
             }
             "recovery-damage" => {
                 Some(self.recovery_damage.iter().map(|error| format!("{error}\n")).collect::<String>())

@@ -1,12 +1,14 @@
 //! Makes a database that won't open openable again.
 //!
-//! 1. The valid prefix of the MANIFEST says which tables are alive, at which level, and which logs are still needed. A table
-//!    below its file-number counter that it does not name is dead, and stays dead: deletions do not come back. Without
-//!    any MANIFEST every table and every log counts.
+//! 1. The MANIFEST says which tables are alive, at which level, and which logs are still needed. A table below its
+//!    file-number counter that it does not name is dead, and stays dead: deletions do not come back. Of a damaged MANIFEST
+//!    the part before the damage counts: dead is then only what that part deletes, since what it does not name may have
+//!    been named behind. Without any MANIFEST every table and every log counts.
 //! 2. Every table is read in full, checksums verified. A whole one of a level below 0 stays where it is; of a damaged one
 //!    the readable entries are saved.
-//! 3. What is left (level 0, tables newer than the MANIFEST, saved entries, the logs' batches) is merged into one sorted
-//!    run by sequence number, so that no order of file numbers can show an old value before a new one.
+//! 3. What is left (level 0, tables whose level nobody knows, saved entries, the logs' batches) is merged into one sorted
+//!    run by sequence number, and put above the tables that stay. Those of them that may have newer entries of its keys
+//!    are merged as well: no order of levels or of file numbers shows an old value before a new one.
 //! 4. A new MANIFEST describes the result. Whatever it does not name is moved into `lost/`; nothing is deleted.
 //!
 //! Holds the LOCK throughout; run on an open database it is refused.
@@ -35,7 +37,7 @@ use crate::version::version::Version;
 use crate::version::version_edit::VersionEdit;
 use crate::version::version_set::VersionSet;
 use crate::wal::replay::replay;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -55,21 +57,30 @@ pub fn repair(options: &Options, path: &Path) -> Result<()> {
     };
     let options = Options { paranoid_checks: false, ..options.clone() };
     let mut repairer = Repairer::new(Opening::new(&options, path, logger), path)?;
-    repairer.read_manifest();
-    repairer.scan_tables();
+    repairer.read_manifest()?;
+    repairer.scan_tables()?;
     repairer.save_logs()?;
-    repairer.save_memtable()?;
     repairer.finish()
 }
 
 /// What the MANIFEST's valid prefix says.
 #[derive(Default)]
 struct ManifestFacts {
+    /// There is nothing behind the prefix.
+    is_whole: bool,
     /// Level of each live table.
     levels: BTreeMap<u64, usize>,
+    /// Tables that were alive once.
+    deleted: BTreeSet<u64>,
     log_number: u64,
     next_file_number: u64,
 }
+
+/// Of a table that may have come from any level: any other may have newer entries.
+const UNKNOWN_LEVEL: usize = NUM_LEVELS;
+
+/// The merged run has about this many files at most where it goes to level 0: writes wait when there are many.
+const MAX_LEVEL0_FILES: u64 = 8;
 
 struct Repairer {
     opening: Opening,
@@ -82,8 +93,9 @@ struct Repairer {
     last_sequence: u64,
     /// Whole tables of levels below 0, which stay.
     kept: Vec<(usize, Arc<FileMetaData>)>,
-    /// Tables to be merged.
-    sources: Vec<Arc<FileMetaData>>,
+    /// Tables to be merged, and the level below which, on the way down, nothing is newer: that which they are of, or
+    /// `UNKNOWN_LEVEL`.
+    sources: Vec<(usize, Arc<FileMetaData>)>,
     /// Entries saved from logs and damaged tables.
     memtable: MemtableWriter,
 }
@@ -128,43 +140,58 @@ impl Repairer {
     }
 
     /// Reads the MANIFEST that CURRENT names, else the newest that has anything to say.
-    fn read_manifest(&mut self) {
+    fn read_manifest(&mut self) -> Result<()> {
         let current = crate::version::manifest::current_number(&self.opening.options.env, &self.path).ok();
         let candidates = current.into_iter().chain(self.manifests.iter().rev().copied());
         for number in candidates.collect::<Vec<_>>() {
             match self.read_manifest_prefix(number) {
                 Ok(Some(facts)) => {
                     self.log(format_args!(
-                        "repair: MANIFEST-{number:06} names {} tables, logs from #{}",
+                        "repair: MANIFEST-{number:06}{} names {} tables, logs from #{}",
+                        if facts.is_whole { "" } else { ", up to its damage," },
                         facts.levels.len(),
                         facts.log_number
                     ));
                     self.facts = Some(facts);
-                    return;
+                    return Ok(());
                 }
                 Ok(None) => self.log(format_args!("repair: MANIFEST-{number:06} says nothing")),
-                Err(error) => self.log(format_args!("repair: MANIFEST-{number:06}: {error}")),
+                Err(error) if is_loss(&error) => {
+                    self.log(format_args!("repair: MANIFEST-{number:06}: {error}"));
+                }
+                Err(error) => return Err(error),
             }
         }
         self.log(format_args!("repair: no usable MANIFEST: every table and log counts"));
+        Ok(())
     }
 
     fn read_manifest_prefix(&mut self, number: u64) -> Result<Option<ManifestFacts>> {
         let path = file_name::manifest(&self.path, number);
-        let mut reader = RecordReader::new(self.opening.options.env.open_sequential(&path)?, path);
+        let mut reader = RecordReader::new(self.opening.options.env.open_sequential(&path)?, path.clone());
         let mut facts = ManifestFacts::default();
         let (mut record, mut has_counters) = (Vec::new(), false);
-        while let ReadOutcome::Record = reader.read_record(&mut record)? {
-            let Ok(edit) = VersionEdit::decode(&record) else { break };
-            if edit
-                .comparator
-                .as_ref()
-                .is_some_and(|name| *name != self.opening.comparator.user_comparator().name())
-            {
-                return Err(Error::invalid_argument("it was written with another comparator"));
+        loop {
+            match reader.read_record(&mut record)? {
+                ReadOutcome::Record => {}
+                outcome => {
+                    facts.is_whole = matches!(outcome, ReadOutcome::End);
+                    break;
+                }
             }
-            for (_, number) in &edit.deleted_files {
-                facts.levels.remove(number);
+            let Ok(edit) = VersionEdit::decode(&record) else { break };
+            if let Some(name) = &edit.comparator
+                && *name != self.opening.comparator.user_comparator().name()
+            {
+                return Err(Error::invalid_argument(format!(
+                    "{}: the database was written with the comparator '{}'; repair it with that",
+                    path.display(),
+                    name.escape_ascii()
+                )));
+            }
+            for &(_, number) in &edit.deleted_files {
+                facts.levels.remove(&number);
+                facts.deleted.insert(number);
             }
             for (level, file) in &edit.new_files {
                 facts.levels.insert(file.number, *level);
@@ -177,25 +204,27 @@ impl Repairer {
         Ok(has_counters.then_some(facts))
     }
 
-    /// Is the table alive, and at which level? `None`: dead. A table newer than the MANIFEST's prefix counts as level 0.
+    /// Is the table alive, and at which level? `None`: dead.
     fn level_of(&self, number: u64) -> Option<usize> {
-        match &self.facts {
-            None => Some(0),
-            Some(facts) => match facts.levels.get(&number) {
-                Some(&level) => Some(level),
-                None if number >= facts.next_file_number => Some(0),
-                None => None,
-            },
+        let Some(facts) = &self.facts else { return Some(0) };
+        if let Some(&level) = facts.levels.get(&number) {
+            return Some(level);
         }
+        let may_be_alive = number >= facts.next_file_number || !facts.is_whole;
+        (may_be_alive && !facts.deleted.contains(&number)).then_some(UNKNOWN_LEVEL)
     }
 
-    fn scan_tables(&mut self) {
+    fn scan_tables(&mut self) -> Result<()> {
         for number in self.tables.clone() {
             let Some(level) = self.level_of(number) else { continue };
-            if let Err(error) = self.scan_table(number, level) {
-                self.log(format_args!("repair: table #{number} is lost: {error}"));
+            match self.scan_table(number, level) {
+                Err(error) if is_loss(&error) => {
+                    self.log(format_args!("repair: table #{number} is lost: {error}"));
+                }
+                result => result?,
             }
         }
+        Ok(())
     }
 
     /// Reads a whole table; keeps it, or makes it a source, or saves what is readable of it.
@@ -206,13 +235,13 @@ impl Repairer {
             .or_else(|_| env.file_size(&file_name::old_table(&self.path, number)))?;
         let table = self.opening.table_cache.find(number, size)?;
         let Some((smallest, largest)) = self.check_table(&table)? else {
-            let saved = self.save_entries(&table)?;
+            let saved = self.save_entries(&table, level)?;
             self.log(format_args!("repair: table #{number} is damaged: {saved} entries saved"));
             return Ok(());
         };
         let file = Arc::new(FileMetaData::new(number, size, smallest, largest));
         match level {
-            0 => self.sources.push(file),
+            0 | UNKNOWN_LEVEL => self.sources.push((level, file)),
             _ => self.kept.push((level, file)),
         }
         Ok(())
@@ -237,12 +266,13 @@ impl Repairer {
         }
         match (entries.status(), smallest) {
             (Ok(()), Some(smallest)) => Ok(Some((smallest, InternalKey::decode(&largest)?))),
+            (Err(error), _) if !is_loss(&error) => Err(error),
             _ => Ok(None),
         }
     }
 
-    /// Saves the readable entries of a damaged table; how many.
-    fn save_entries(&mut self, table: &Arc<Table>) -> Result<u64> {
+    /// Saves the readable entries of a damaged table of a level; how many.
+    fn save_entries(&mut self, table: &Arc<Table>, level: usize) -> Result<u64> {
         let mut entries = table.iter(SCAN);
         let mut saved = 0;
         entries.seek_to_first();
@@ -252,51 +282,59 @@ impl Repairer {
                 self.last_sequence = self.last_sequence.max(entry.sequence);
                 self.memtable.insert(entry.sequence, entry.value_type, entry.user_key, entries.value());
                 saved += 1;
+                self.save_memtable_if_full(level)?;
             }
             entries.next();
         }
-        self.save_memtable_if_full()?;
+        self.save_memtable(level)?;
         Ok(saved)
     }
 
     fn save_logs(&mut self) -> Result<()> {
         let needed = self.facts.as_ref().map_or(0, |facts| facts.log_number);
+        // Behind the damage of a MANIFEST an edit may say that a log is in tables already.
+        let level = match &self.facts {
+            Some(facts) if !facts.is_whole => UNKNOWN_LEVEL,
+            _ => 0,
+        };
         for number in self.logs.clone() {
             if number < needed {
                 continue;
             }
             let env = self.opening.options.env.clone();
-            let outcome =
-                replay(&env, &file_name::log(&self.path, number), false, &mut |batch| self.save_batch(batch));
+            let outcome = replay(&env, &file_name::log(&self.path, number), false, &mut |batch| {
+                self.save_batch(batch, level)
+            });
             match outcome {
                 Ok(summary) => self.log(format_args!(
                     "repair: log #{number}: {} batches saved, {} parts damaged",
                     summary.batches,
                     summary.damage.len()
                 )),
-                Err(error) => self.log(format_args!("repair: log #{number}: {error}")),
+                Err(error) if is_loss(&error) => self.log(format_args!("repair: log #{number}: {error}")),
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
+        self.save_memtable(level)
     }
 
-    fn save_batch(&mut self, batch: &[u8]) -> Result<()> {
+    fn save_batch(&mut self, batch: &[u8], level: usize) -> Result<()> {
         let (first, entries) =
             (fixed64_at(batch, 0).unwrap_or(0), batch.get(HEADER_SIZE..).unwrap_or_default());
         let next = self.memtable.insert_entries(first, entries)?;
         self.last_sequence = self.last_sequence.max(next.saturating_sub(1));
-        self.save_memtable_if_full()
+        self.save_memtable_if_full(level)
     }
 
-    fn save_memtable_if_full(&mut self) -> Result<()> {
+    fn save_memtable_if_full(&mut self, level: usize) -> Result<()> {
         if self.memtable.memtable().approximate_memory_usage() > self.opening.options.write_buffer_size {
-            self.save_memtable()?;
+            self.save_memtable(level)?;
         }
         Ok(())
     }
 
-    /// Writes the saved entries to a table, which becomes a source.
-    fn save_memtable(&mut self) -> Result<()> {
+    /// Writes the saved entries, which are of one level, to a table, which becomes a source.
+    fn save_memtable(&mut self, level: usize) -> Result<()> {
         if self.memtable.memtable().is_empty() {
             return Ok(());
         }
@@ -304,7 +342,7 @@ impl Repairer {
         let memtable = self.memtable.memtable().clone();
         let never = AtomicBool::new(false);
         let file = flush_job::run(&[memtable], number, &self.context(&never))?;
-        self.sources.extend(file);
+        self.sources.extend(file.map(|file| (level, file)));
         self.memtable = Memtable::new(self.opening.comparator.clone()).1;
         Ok(())
     }
@@ -322,8 +360,27 @@ impl Repairer {
         }
     }
 
+    /// Makes sources of the kept tables that may have newer entries than a source, which will be above them: of a level
+    /// not deeper than that source's, with keys in its range.
+    fn take_newer_tables(&mut self) {
+        let comparator = self.opening.comparator.clone();
+        let overlap = |a: &FileMetaData, b: &FileMetaData| {
+            comparator.compare_user_keys(a.smallest.user_key(), b.largest.user_key()).is_le()
+                && comparator.compare_user_keys(b.smallest.user_key(), a.largest.user_key()).is_le()
+        };
+        let mut next = 0;
+        while let Some((source_level, source)) = self.sources.get(next).cloned() {
+            let is_newer = |(level, file): &mut (usize, Arc<FileMetaData>)| {
+                *level <= source_level && overlap(file, &source)
+            };
+            self.sources.extend(self.kept.extract_if(.., is_newer));
+            next += 1;
+        }
+    }
+
     /// The kept tables as a version; if they contradict each other they are merged like the others.
     fn kept_version(&mut self) -> Result<Arc<Version>> {
+        self.take_newer_tables();
         let empty =
             || Arc::new(Version::empty(self.opening.comparator.clone(), self.opening.table_cache.clone()));
         let edit = VersionEdit { new_files: self.kept.clone(), ..VersionEdit::default() };
@@ -333,42 +390,49 @@ impl Repairer {
             Err(error) => {
                 let version = empty();
                 self.log(format_args!("repair: the levels contradict each other: {error}"));
-                self.sources.extend(self.kept.drain(..).map(|(_, file)| file));
+                self.sources.append(&mut self.kept);
                 Ok(version)
             }
         }
     }
 
+    /// Merges the sources into one run: at level 1 where it is alone, else at level 0.
+    fn merge_sources(&mut self, kept: &Arc<Version>) -> Result<Vec<(usize, Arc<FileMetaData>)>> {
+        if self.sources.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sources: Vec<_> = self.sources.iter().map(|(_, file)| file.clone()).collect();
+        let bytes = sources.iter().fold(0, |sum: u64, file| sum.saturating_add(file.file_size));
+        let level = if self.kept.is_empty() { 1 } else { 0 };
+        let max_file_size = self.opening.options.max_file_size as u64;
+        let compaction = Compaction {
+            reason: CompactionReason::Manual,
+            level: 0,
+            output_level: 0, // so that every kept table counts as deeper
+            inputs: [sources, Vec::new()],
+            grandparents: Vec::new(),
+            max_output_file_size: match level {
+                0 => max_file_size.max(bytes / MAX_LEVEL0_FILES),
+                _ => max_file_size,
+            },
+            max_grandparent_overlap: u64::MAX,
+            version: kept.clone(),
+            compact_pointer: None,
+            drops_deletions: false,
+        };
+        let never = AtomicBool::new(false);
+        let outcome = compaction_job::run(&compaction, &self.context(&never))?;
+        Ok(outcome.edit.new_files.into_iter().map(|(_, file)| (level, file)).collect())
+    }
+
     /// Merges the sources, writes the MANIFEST, moves the rest aside.
     fn finish(&mut self) -> Result<()> {
         let kept = self.kept_version()?;
-        let run_level = if self.kept.is_empty() { 1 } else { 0 };
-        let merged = if self.sources.is_empty() {
-            Vec::new()
-        } else {
-            let compaction = Compaction {
-                reason: CompactionReason::Manual,
-                level: 0,
-                output_level: 0, // so that every kept table counts as deeper
-                inputs: [self.sources.clone(), Vec::new()],
-                grandparents: Vec::new(),
-                max_output_file_size: if run_level == 0 {
-                    u64::MAX
-                } else {
-                    self.opening.options.max_file_size as u64
-                },
-                max_grandparent_overlap: u64::MAX,
-                version: kept.clone(),
-                compact_pointer: None,
-                drops_deletions: false,
-            };
-            let never = AtomicBool::new(false);
-            compaction_job::run(&compaction, &self.context(&never))?.edit.new_files
-        };
+        let merged = self.merge_sources(&kept)?;
         let mut versions = VersionSet::new(self.opening.comparator.user_comparator().name(), kept);
         let edit = VersionEdit {
             log_number: Some(self.next_file_number.fetch_add(1, Ordering::Relaxed)),
-            new_files: merged.into_iter().map(|(_, file)| (run_level, file)).collect(),
+            new_files: merged,
             ..VersionEdit::default()
         };
         let manifest_number = self.next_file_number.fetch_add(1, Ordering::Relaxed);
@@ -409,7 +473,7 @@ impl Repairer {
         for &number in &self.logs {
             move_one(file_name::log(&self.path, number));
         }
-        let saved = self.sources.iter().map(|file| file.number);
+        let saved = self.sources.iter().map(|(_, file)| file.number);
         for number in self.tables.iter().copied().chain(saved) {
             if !live.contains(&number) {
                 self.opening.table_cache.evict(number);
@@ -419,6 +483,12 @@ impl Repairer {
         }
         let _ = env.sync_dir(&lost).and_then(|()| env.sync_dir(&self.path));
     }
+}
+
+/// Is what the error is about lost for good? Of any other error (too many open files, no permission) the cause can be mended
+/// first: then nothing is given up, and nothing has been changed.
+fn is_loss(error: &Error) -> bool {
+    error.is_corruption() || error.is_not_found() || error.errno() == Some(libc::EIO)
 }
 
 /// Every block is verified, and none displaces a cached one.

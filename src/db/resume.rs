@@ -21,19 +21,15 @@ impl Db {
         let inner = &self.inner;
         inner.check_process()?;
         let mut state = inner.state.lock();
-        let before = match &mut state.background_error {
-            None => return Ok(()),
-            Some(kept) if !kept.is_retried() => return Err(kept.to_error()),
-            Some(kept) => {
-                kept.retries = 0;
-                state.failures
-            }
-        };
+        let before = state.failures.count;
+        state.failures.retry_now();
         loop {
             inner.refusal_if_closed()?;
-            match &state.background_error {
+            match state.failures.worst() {
                 None => return Ok(()),
-                Some(kept) if state.failures != before || !kept.is_retried() => return Err(kept.to_error()),
+                Some(worst) if state.failures.count != before || !worst.is_retried() => {
+                    return Err(worst.to_error());
+                }
                 Some(_) => {}
             }
             inner.flush_waker.wake();

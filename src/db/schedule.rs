@@ -4,10 +4,10 @@
 //! worker, never behind a compaction), then manual, then size, then seek compactions. A step that panics leaves the
 //! database readable and refusing writes; nobody waits for ever.
 
-use super::background_error::Severity;
+use super::background_error::{BackgroundError, Severity};
 use super::state::{DbInner, DbState};
 use crate::background::worker::Next;
-use crate::compaction::compaction::Compaction;
+use crate::compaction::compaction::{Compaction, CompactionReason};
 use crate::compaction::job as compaction_job;
 use crate::compaction::picker::{self, ManualPick};
 use crate::error::{Error, Result};
@@ -16,37 +16,65 @@ use crate::util::lock::MutexGuard;
 use crate::version::version_edit::VersionEdit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 impl DbInner {
     /// A step of the flush worker.
     pub(super) fn flush_step(&self) -> Next {
         self.guarded(|| {
-            self.remove_obsolete_tables();
             let mut state = self.state.lock();
+            let lines = std::mem::take(&mut state.log_lines);
+            if !lines.is_empty() {
+                MutexGuard::unlocked(&mut state, || self.write_log_lines(lines));
+            }
             if self.is_closed() {
-                return Next::Stop;
+                return self.stop();
             }
-            let severity = state.background_error.as_ref().map(|kept| kept.severity);
-            if severity == Some(Severity::UntilReopened) {
-                return Next::Wait;
-            }
-            if severity == Some(Severity::ReplaceLog) {
-                drop(state);
-                if self.replace_poisoned_log().is_err() {
-                    return self.retry_later();
-                }
-                state = self.state.lock();
-            }
-            if state.memtables.immutables.is_empty() {
-                return Next::Wait;
-            }
-            // A log that fails while this flush runs is not replaced yet: the next flush cures that.
-            let cures = if severity == Some(Severity::ReplaceLog) { severity } else { None };
-            match self.flush_immutables(state, cures.unwrap_or(Severity::Retrying)) {
-                Ok(()) => Next::Again,
-                Err(_) => self.retry_later(),
-            }
+            let next = self.flush_or_recover(state);
+            self.remove_obsolete_tables();
+            next
         })
+    }
+
+    /// Flushes what there is to flush. First it cures what has failed and is due to be tried again: a lost MANIFEST, a full log.
+    fn flush_or_recover<'a>(&'a self, mut state: MutexGuard<'a, DbState>) -> Next {
+        if let Some(failure) = &state.failures.database {
+            if !failure.is_retried() {
+                return Next::Wait;
+            }
+            if let Some(time) = failure.time_to_retry() {
+                return Next::WaitAtMost(time);
+            }
+        }
+        let severity = state.failures.database_severity();
+        if severity.is_some() && state.manifest.is_none() && !state.manifest_busy {
+            return match self.renew_manifest(&mut state) {
+                Ok(replaced) => {
+                    drop(state);
+                    drop(replaced);
+                    self.compaction_waker.wake(); // it has waited for this
+                    Next::Again
+                }
+                Err(_) => Next::Again, // waits until it is due again
+            };
+        }
+        let replaces_log = severity == Some(Severity::ReplaceLog);
+        if replaces_log {
+            drop(state);
+            if self.replace_poisoned_log().is_err() {
+                return Next::Again; // waits until it is due again
+            }
+            state = self.state.lock();
+        }
+        if state.memtables.immutables.is_empty() {
+            return Next::Wait;
+        }
+        if let Some(time) = state.failures.flush.as_ref().and_then(BackgroundError::time_to_retry) {
+            return Next::WaitAtMost(time);
+        }
+        // Succeeds, or is due again later.
+        let _ = self.flush_immutables(state, replaces_log);
+        Next::Again
     }
 
     /// A step of a compaction worker.
@@ -54,10 +82,7 @@ impl DbInner {
         self.guarded(|| {
             let mut state = self.state.lock();
             if self.is_closed() {
-                return Next::Stop;
-            }
-            if state.background_error.as_ref().is_some_and(|error| !error.is_retried()) {
-                return Next::Wait;
+                return self.stop();
             }
             if state.manifest_busy {
                 // Picked again when the edit under way is installed: see `install`.
@@ -66,32 +91,54 @@ impl DbInner {
                 }
                 return Next::Again;
             }
-            let Some((compaction, is_manual)) = self.pick(&mut state) else { return self.settle(state) };
-            match self.run_compaction(state, compaction, is_manual) {
-                Ok(()) => Next::Again,
-                Err(_) => self.retry_later(),
+            if let Some(failure) = &state.failures.database {
+                // Without a MANIFEST nothing can be installed. (A full log is another matter: a compaction may make room.)
+                if failure.severity != Severity::ReplaceLog {
+                    let error = failure.to_error();
+                    // The first one's worker answers it, if it is at work.
+                    let kept = usize::from(state.manual.front().is_some_and(|manual| manual.is_running));
+                    for manual in state.manual.drain(kept..) {
+                        manual.reply.send(Err(error.clone()));
+                    }
+                    return Next::Wait;
+                }
             }
+            let picked = self.pick(&mut state).or_else(|| {
+                let may_be_idle = self.options.idle_compaction;
+                let compaction = may_be_idle.then(|| self.pick_idle(&mut state, Instant::now()))??;
+                Some((compaction, false))
+            });
+            let Some((compaction, is_manual)) = picked else {
+                return self.wait_for_work(&mut state);
+            };
+            // Succeeds, or is due again later.
+            let _ = self.run_compaction(state, compaction, is_manual);
+            Next::Again
         })
     }
 
-    /// There is nothing to compact (any more: the work that failed may have been a request, which was answered). Where nothing is
-    /// left to be tried again, that error is over; a MANIFEST that could not be written is written for its own sake.
-    fn settle(&self, mut state: MutexGuard<'_, DbState>) -> Next {
-        if !state.memtables.immutables.is_empty() || !state.running.is_empty() {
-            return Next::Wait;
+    /// There is nothing to compact now.
+    fn wait_for_work(&self, state: &mut DbState) -> Next {
+        if let Some(time) = state.failures.compaction.as_ref().and_then(BackgroundError::time_to_retry) {
+            return Next::WaitAtMost(time);
         }
-        match state.background_error.as_ref().map(|kept| kept.severity) {
-            Some(Severity::Retrying) => self.clear_background_error(&mut state, Severity::Retrying),
-            Some(Severity::Manifest) => {
-                let result = self.install(&mut state, |_| VersionEdit::default(), |_| {});
-                drop(state);
-                if result.is_err() {
-                    return self.retry_later();
-                }
-            }
-            _ => {}
+        if state.running.is_empty() {
+            self.compaction_succeeded(state, None);
         }
-        Next::Wait
+        let options = self.picker_options(&state.running);
+        let wait_for = picker::next_droppable_deletions(state.versions.current(), &options);
+        self.deletions_wait_for.store(wait_for.unwrap_or(u64::MAX), Ordering::SeqCst);
+        if wait_for.is_some_and(|sequence| self.oldest_snapshot() >= sequence) {
+            return Next::Again; // the snapshot went before it could know that it was waited for
+        }
+        self.time_to_idle_compaction(state).map_or(Next::Wait, Next::WaitAtMost)
+    }
+
+    /// Ends a worker of a closed database; the next one of its kind may still sleep.
+    fn stop(&self) -> Next {
+        self.flush_waker.wake();
+        self.compaction_waker.wake();
+        Next::Stop
     }
 
     /// Runs a step; a panic in it ends writes, not the process.
@@ -105,20 +152,9 @@ impl DbInner {
             let mut state = self.state.lock();
             let error = Error::io(format!("internal error in a background thread: {what}"));
             self.record_background_error(&mut state, Severity::UntilReopened, &error);
-            state.manifest_busy = false;
-            self.state_changed.notify_all();
+            state.manual.drain(..).for_each(|manual| manual.reply.send(Err(error.clone())));
             Next::Wait
         })
-    }
-
-    fn retry_later(&self) -> Next {
-        let state = self.state.lock();
-        match &state.background_error {
-            _ if self.is_closed() => Next::Stop,
-            Some(error) if error.is_retried() => Next::WaitAtMost(error.backoff()),
-            Some(_) => Next::Wait,
-            None => Next::Again,
-        }
     }
 
     fn job_context(&self) -> JobContext<'_> {
@@ -134,9 +170,9 @@ impl DbInner {
         }
     }
 
-    /// Writes all immutable memtables to one table and installs it. If no memtable is left behind then, the MANIFEST names the log
-    /// that is written to, and an error of severity `cures` is over.
-    fn flush_immutables(&self, mut state: MutexGuard<'_, DbState>, cures: Severity) -> Result<()> {
+    /// Writes all immutable memtables to one table and installs it. `replaces_log`: with the last of them goes all that a full
+    /// log, which was replaced, holds.
+    fn flush_immutables(&self, mut state: MutexGuard<'_, DbState>, replaces_log: bool) -> Result<()> {
         let started = self.env.now_micros();
         let memtables =
             state.memtables.immutables.oldest_first().map(|i| i.memtable.clone()).collect::<Vec<_>>();
@@ -144,6 +180,7 @@ impl DbInner {
         let context = self.job_context();
         let number = self.new_file_number();
         let outcome = MutexGuard::unlocked(&mut state, || flush_job::run(&memtables, number, &context));
+        let is_job_error = outcome.is_err();
         let result = outcome.and_then(|file| {
             let bytes = file.as_ref().map_or(0, |file| file.file_size);
             let mut level = 0;
@@ -176,9 +213,11 @@ impl DbInner {
         });
         match result {
             Ok((replaced, unneeded_logs)) => {
-                let is_behind = !state.memtables.immutables.is_empty();
-                self.clear_background_error(&mut state, if is_behind { Severity::Retrying } else { cures });
-                self.state_changed.notify_all();
+                self.flush_succeeded(&mut state);
+                if replaces_log {
+                    // Nothing was written since, so the MANIFEST names the log that is written to.
+                    self.clear_background_error(&mut state, Severity::ReplaceLog);
+                }
                 drop(state);
                 drop((memtables, replaced));
                 self.compaction_waker.wake();
@@ -186,10 +225,9 @@ impl DbInner {
                 Ok(())
             }
             Err(error) => {
-                if !self.is_closed() {
-                    self.record_background_error(&mut state, Severity::Retrying, &error);
+                if is_job_error && !self.is_closed() {
+                    self.flush_failed(&mut state, &error);
                 }
-                self.state_changed.notify_all();
                 Err(error)
             }
         }
@@ -202,14 +240,15 @@ impl DbInner {
         state.running.level_for_flush(&self.family.comparator, level, smallest, largest)
     }
 
-    /// The compaction to run now, marked as running: manual before size before seek.
+    /// The compaction to run now, and whether it is a manual one: manual before size before seek. Nothing new is begun while
+    /// a manual one waits for others to end, so that it has its turn; nothing but a manual one before a failed one is due again.
     fn pick(&self, state: &mut DbState) -> Option<(Compaction, bool)> {
-        let DbState { running, versions, manual: requests, seek_candidate, .. } = state;
+        let DbState { running, versions, manual: requests, seek_candidate, failures, .. } = state;
         let options = self.picker_options(running);
         let version = versions.current().clone();
         while let Some(manual) = requests.front_mut() {
             if manual.is_running {
-                break;
+                break; // one piece at a time; others go on beside it
             }
             match picker::pick_manual(
                 &version,
@@ -227,13 +266,16 @@ impl DbInner {
                     }
                     return Some((*compaction, true));
                 }
-                ManualPick::Busy => break,
+                ManualPick::Busy => return None,
                 ManualPick::Done => {
                     if let Some(manual) = requests.pop_front() {
                         manual.reply.send(Ok(()));
                     }
                 }
             }
+        }
+        if failures.compaction.as_ref().is_some_and(|failure| failure.time_to_retry().is_some()) {
+            return None;
         }
         if let Some(compaction) = picker::pick_size(&version, &options, &versions.compact_pointers) {
             return Some((compaction, false));
@@ -250,6 +292,7 @@ impl DbInner {
     ) -> Result<()> {
         state.running.add(&compaction);
         let context = self.job_context();
+        let level = compaction.level;
         let more_work =
             picker::needs_compaction(state.versions.current(), &self.picker_options(&state.running));
         let outcome = if compaction.is_trivial_move() {
@@ -265,6 +308,9 @@ impl DbInner {
                 stats.micros += outcome.micros;
                 stats.bytes_read += outcome.bytes_read;
                 stats.bytes_written += outcome.bytes_written;
+                if compaction.reason == CompactionReason::Idle {
+                    state.idle.bytes_written += outcome.bytes_written;
+                }
                 Ok(outcome.edit)
             })
         };
@@ -273,8 +319,7 @@ impl DbInner {
         state.running.remove(&compaction);
         match result {
             Ok(replaced) => {
-                self.clear_background_error(&mut state, Severity::Retrying);
-                self.state_changed.notify_all();
+                self.compaction_succeeded(&mut state, Some(level));
                 drop(state);
                 drop(replaced);
                 drop(compaction);
@@ -290,12 +335,14 @@ impl DbInner {
                 if is_manual {
                     self.end_manual_piece(&mut state, &Err(error.clone()));
                 }
-                if is_job_error && !self.is_closed() {
-                    let fatal = self.options.paranoid_checks && error.is_corruption();
-                    let severity = if fatal { Severity::UntilReopened } else { Severity::Retrying };
-                    self.record_background_error(&mut state, severity, &error);
+                if !is_job_error || self.is_closed() {
+                    return Err(error); // noted by who installs; or no error
                 }
-                self.state_changed.notify_all();
+                if self.options.paranoid_checks && error.is_corruption() {
+                    self.record_background_error(&mut state, Severity::UntilReopened, &error);
+                } else if !is_manual {
+                    self.compaction_failed(&mut state, level, &error);
+                }
                 Err(error)
             }
         }

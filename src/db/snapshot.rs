@@ -75,8 +75,10 @@ impl Drop for Snapshot {
             keep_for_ever(self.db.clone()); // see `Db`'s drop
             return;
         }
-        if self.db.snapshots.lock().release(self.sequence) && !self.db.is_closed() {
-            // Deletions that only this snapshot needed may now make a compaction due.
+        let was_oldest = self.db.snapshots.lock().release(self.sequence);
+        // Are there deletions that only this snapshot needed? (They are noted before the list is looked at once more.)
+        let waiting = || self.db.deletions_wait_for.load(Ordering::SeqCst) <= self.db.oldest_snapshot();
+        if was_oldest && !self.db.is_closed() && waiting() {
             self.db.compaction_waker.wake();
         }
     }

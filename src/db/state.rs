@@ -10,7 +10,8 @@
 //! Order of locks: `writer` before `pending` and before `state`; `snapshots` is innermost. Nothing waits for I/O while it
 //! holds `state`; a writer that must wait for a flush holds `writer` and waits on `state_changed`, which lets `state` go.
 
-use super::background_error::BackgroundError;
+use super::background_error::Failures;
+use super::idle_compaction::Idle;
 use super::manual_compaction::ManualCompaction;
 use super::snapshot::SnapshotList;
 use super::write_group::{Pending, WriterState};
@@ -25,6 +26,7 @@ use crate::format::NUM_LEVELS;
 use crate::options::Options;
 use crate::util::fork::Generation;
 use crate::util::lock::{Condvar, Mutex};
+use crate::util::sync::CachePadded;
 use crate::version::file_metadata::{FileMetaData, ObsoleteFiles};
 use crate::version::manifest::ManifestWriter;
 use crate::version::version_set::VersionSet;
@@ -46,19 +48,21 @@ pub struct DbInner {
     /// The default family.
     pub family: ColumnFamily,
     /// The newest sequence number that reads may see.
-    pub last_sequence: AtomicU64,
+    pub last_sequence: CachePadded<AtomicU64>,
     /// The next number of a file; shared with running jobs.
     pub next_file_number: AtomicU64,
     /// The oldest log that recovery would need; writers let older ones go.
     pub min_log_number: AtomicU64,
     /// Not zero: a writer must look at the state before it writes (see `attention`).
     pub attention: AtomicU32,
+    /// The sequence number that the oldest snapshot must reach for deletions to be dropped that wait for it.
+    pub deletions_wait_for: AtomicU64,
     /// Set by close, before anything else of it.
     pub closed: AtomicBool,
     /// The process that opened it. In a child of that, nothing of this may be touched but what never changes.
     pub process: Generation,
     /// The one writer's state.
-    pub writer: Mutex<WriterState>,
+    pub writer: CachePadded<Mutex<WriterState>>,
     /// Writers that wait for their turn, as a group.
     pub pending: Mutex<Pending>,
     /// Is any writer in `pending`? A hint that saves the lock.
@@ -71,7 +75,7 @@ pub struct DbInner {
     pub state_changed: Condvar,
     /// Files that no version refers to any more.
     pub obsolete: Arc<ObsoleteFiles>,
-    /// Wakes the flush worker (which also removes obsolete files).
+    /// Wakes the flush worker (which also removes obsolete files, and logs what others could not).
     pub flush_waker: Waker,
     /// Wakes a compaction worker.
     pub compaction_waker: Waker,
@@ -119,6 +123,10 @@ pub struct DbState {
     pub manifest: Option<ManifestWriter>,
     /// Somebody prepares, writes or commits an edit.
     pub manifest_busy: bool,
+    /// Bytes at which a new MANIFEST replaces it.
+    pub manifest_limit: u64,
+    /// New tables of edits whose writing failed. A MANIFEST may name them, until the next one, which does not, is durable.
+    pub orphans: Vec<u64>,
     /// Logs that exist, oldest first; the last is the one written to.
     pub logs: Vec<LogFile>,
     /// The last sequence number of what is in tables: the one before the first entry of the oldest log that is needed. A
@@ -128,12 +136,14 @@ pub struct DbState {
     pub running: RunningCompactions,
     /// Ranges users asked to be compacted, first come first served.
     pub manual: std::collections::VecDeque<ManualCompaction>,
+    /// The rest the database may be in.
+    pub idle: Idle,
     /// A file that reads went into in vain too often.
     pub seek_candidate: Option<(usize, Arc<FileMetaData>)>,
     /// Why background work or writes have stopped.
-    pub background_error: Option<BackgroundError>,
-    /// Failures noted so far.
-    pub failures: u64,
+    pub failures: Failures,
+    /// To be logged without the mutex, by the flush worker.
+    pub log_lines: Vec<String>,
     /// By level.
     pub stats: [LevelStats; NUM_LEVELS],
     /// Joined at close.
@@ -182,13 +192,15 @@ impl DbInner {
             level0_file_num_compaction_trigger: self.options.level0_file_num_compaction_trigger,
             max_bytes_for_level_base: self.options.max_bytes_for_level_base,
             max_file_size: self.options.max_file_size as u64,
-            oldest_snapshot: self
-                .snapshots
-                .lock()
-                .oldest()
-                .unwrap_or(self.last_sequence.load(Ordering::Acquire)),
+            oldest_snapshot: self.oldest_snapshot(),
             running,
         }
+    }
+
+    /// The sequence number of the oldest state that must stay readable.
+    pub fn oldest_snapshot(&self) -> u64 {
+        let snapshots = self.snapshots.lock();
+        snapshots.oldest().unwrap_or_else(|| self.last_sequence.load(Ordering::Acquire))
     }
 
     /// The sequence numbers a job must keep readable: live snapshots, ascending, then the newest state.
@@ -220,7 +232,7 @@ impl DbInner {
         if state.versions.current().num_files(0) >= self.options.level0_slowdown_writes_trigger {
             bits |= attention::LEVEL0;
         }
-        if self.is_closed() || state.background_error.as_ref().is_some_and(BackgroundError::refuses_writes) {
+        if self.is_closed() || state.failures.database.is_some() {
             bits |= attention::REFUSED;
         }
         self.attention.store(bits, Ordering::Release);
@@ -231,9 +243,9 @@ impl DbInner {
         if self.is_closed() {
             return Err(self.closed_error());
         }
-        match &state.background_error {
-            Some(error) if error.refuses_writes() => Err(error.to_error()),
-            _ => Ok(()),
+        match &state.failures.database {
+            Some(failure) => Err(failure.to_error()),
+            None => Ok(()),
         }
     }
 }

@@ -86,14 +86,15 @@ impl DbInner {
     /// Commits one payload, with the writer lock held.
     #[inline]
     fn write_alone(&self, writer: &mut WriterState, sync: bool, payload: Payload<'_>) -> Result<()> {
-        if writer.memtable.memtable().approximate_memory_usage() > self.options.write_buffer_size
-            || self.attention.load(Ordering::Acquire) != 0
-            || writer.wal.is_none()
-        {
-            self.make_room(writer, false)?;
+        self.make_room_if_needed(writer)?;
+        // What can't be had is found out before anything is in the log.
+        let size = payload.size();
+        if size > MAX_GROUP_BYTES {
+            writer.memtable.reserve(payload.count() as usize, size)?;
         }
         let mut record = std::mem::take(&mut writer.record);
         record.clear();
+        write_batch::reserve_entry(&mut record, HEADER_SIZE, size)?;
         record.resize(HEADER_SIZE, 0);
         payload.encode(&mut record);
         let result = self.log_record(writer, &mut record, payload.count(), sync);
@@ -110,6 +111,16 @@ impl DbInner {
             writer.record = record;
         }
         result.map(|_| ())
+    }
+
+    /// Returns when the active memtable takes writes; looks at the state only where something is to be heeded.
+    #[inline]
+    fn make_room_if_needed(&self, writer: &mut WriterState) -> Result<()> {
+        let is_full = writer.memtable.memtable().approximate_memory_usage() > self.options.write_buffer_size;
+        if is_full || self.attention.load(Ordering::Acquire) != 0 || writer.wal.is_none() {
+            return self.make_room(writer, false);
+        }
+        Ok(())
     }
 
     /// Writes with others. Small payloads join the pending group; large ones take the lock by themselves.
@@ -151,7 +162,7 @@ impl DbInner {
             std::mem::replace(&mut *pending, Pending::new(spare))
         };
         let mut record = taken.record;
-        let result = self.make_room(&mut writer, false).and_then(|()| {
+        let result = self.make_room_if_needed(&mut writer).and_then(|()| {
             let first = self.log_record(&mut writer, &mut record, taken.count, taken.sync)?;
             insert_entries(&mut writer, first, &record[HEADER_SIZE..]);
             self.last_sequence.store(writer.last_sequence, Ordering::Release);

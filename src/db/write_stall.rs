@@ -40,11 +40,16 @@ impl DbInner {
             if !force && !is_full {
                 return Ok(());
             }
-            let must_wait = state.memtables.immutables.len() + 1 >= self.options.max_write_buffer_number
-                || level0_files >= self.options.level0_stop_writes_trigger;
-            if must_wait {
-                if let Some(error) = &state.background_error {
-                    return Err(error.to_error());
+            let waits_for_flush =
+                state.memtables.immutables.len() + 1 >= self.options.max_write_buffer_number;
+            let waits_for_compaction = level0_files >= self.options.level0_stop_writes_trigger;
+            if waits_for_flush || waits_for_compaction {
+                let failures = &state.failures;
+                let failure = failures.flush.as_ref().filter(|_| waits_for_flush);
+                if let Some(failure) =
+                    failure.or(failures.compaction.as_ref().filter(|_| waits_for_compaction))
+                {
+                    return Err(failure.to_error());
                 }
                 self.flush_waker.wake();
                 self.compaction_waker.wake();

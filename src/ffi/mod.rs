@@ -33,7 +33,8 @@
 //!
 //! (9) A database belongs to the process that opened it. In a child made by fork(), calls on the databases, iterators and
 //!     snapshots of the parent fail with an `IO error` that says so, closing and destroying them does nothing to the
-//!     parent's, and the child may open other databases.
+//!     parent's. The child may open other databases, unless other threads of the parent were inside of calls when it forked:
+//!     then it should do no more than exec().
 
 // How this folder is built: every function is written out by hand, because the headers are generated from the source
 // and the generator does not see into macros. A function guards, borrows, and calls the core; it holds no logic of its

@@ -28,6 +28,20 @@ pub unsafe extern "C" fn terrace_options_set_seek_compaction(
     unsafe { set(options, |options| options.seek_compaction = seek_compaction != 0) };
 }
 
+/// Merge what is left in level 0 once nothing has been written for 100 ms, so that reads of a quiet database do not pay for it;
+/// never for so little that more than four times as much of level 1 is rewritten. Default: yes.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_idle_compaction(
+    options: *mut leveldb_options_t,
+    idle_compaction: u8,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.idle_compaction = idle_compaction != 0) };
+}
+
 /// Give each table a filter of all its keys, 10 bits each, which spares almost every read of a table that lacks the key.
 /// Only with LevelDB's own comparator; LevelDB ignores it. Default: yes.
 ///

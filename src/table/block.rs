@@ -14,11 +14,13 @@
 
 #![allow(unsafe_code)]
 
+mod buffer;
 mod iterator;
 
 #[cfg(test)]
 mod tests;
 
+pub use buffer::BlockBuffer;
 pub use iterator::{BlockIterator, BlockOwner};
 
 use super::block_builder::common_prefix_length;
@@ -57,6 +59,8 @@ pub enum BlockBytes<'a> {
     InPlace(&'a [u8]),
     /// Read, and decompressed where needed.
     Loaded(Arc<[u8]>),
+    /// As `Loaded`, for one reader, in a buffer that will be used again.
+    Own(BlockBuffer),
 }
 
 impl Deref for BlockBytes<'_> {
@@ -66,8 +70,22 @@ impl Deref for BlockBytes<'_> {
         match self {
             BlockBytes::InPlace(bytes) => bytes,
             BlockBytes::Loaded(bytes) => bytes,
+            BlockBytes::Own(buffer) => buffer,
         }
     }
+}
+
+/// Asks for the first 4 KiB of `bytes`, which will be read next: in order, but not as fast as the lines can come.
+#[inline]
+pub fn prefetch(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in bytes[..bytes.len().min(4 << 10)].chunks(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing that a program could see, and the address is that of a byte of a slice.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
 }
 
 /// `length` bytes to be filled by `fill`, which gets zeros. The length comes from a file: where there is not enough memory

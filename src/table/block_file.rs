@@ -3,15 +3,14 @@
 //! ```text
 //! stored block | contents | compression u8 | masked CRC-32C u32 of contents and compression byte |
 //! ```
-//! Shared between threads. Bytes in a mapping are read where they are; others go through buffers of the thread.
+//! Shared between threads. Bytes in a mapping are read where they are; others go through a buffer of the thread.
 
-use super::block::{BlockBytes, load_bytes};
+use super::block::{self, BlockBuffer, BlockBytes, load_bytes};
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle};
 use crate::compression::{self, DecompressError, TYPE_RAW};
 use crate::env::RandomAccessFile;
 use crate::error::{Error, Result};
 use crate::util::crc32c;
-use std::cell::Cell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,6 +76,25 @@ impl BlockFile {
         self.file.mapping().is_some()
     }
 
+    /// Asks for a block's bytes, if they are in a mapping.
+    #[inline]
+    pub fn prefetch(&self, handle: BlockHandle) {
+        if let Some(stored) = self.file.mapping().and_then(|mapping| self.in_mapping(handle, mapping)) {
+            block::prefetch(stored);
+        }
+    }
+
+    /// As [`BlockFile::load`], into a buffer of the caller's own.
+    pub fn load_own(&self, handle: BlockHandle, verify_checksum: bool) -> Result<BlockBuffer> {
+        self.with_stored(handle, verify_checksum, |contents, type_byte| {
+            let bad = |error| self.bad_stream(handle, error);
+            let length = compression::decompressed_length(type_byte, contents).map_err(bad)?;
+            let mut buffer = BlockBuffer::new(length)?;
+            compression::decompress(type_byte, contents, &mut buffer).map_err(bad)?;
+            Ok(buffer)
+        })
+    }
+
     /// Reads a block, and decompresses it. Blocks that are raw in a mapping stay there.
     pub fn load(&self, handle: BlockHandle, verify_checksum: bool) -> Result<BlockBytes<'_>> {
         if let Some(contents) = self.raw_in_mapping(handle) {
@@ -92,26 +110,6 @@ impl BlockFile {
             load_bytes(length, |bytes| compression::decompress(type_byte, contents, bytes).map_err(bad))
         })
         .map(BlockBytes::Loaded)
-    }
-
-    /// As [`BlockFile::load`], into a buffer that the thread keeps for the next call: `body` gets the contents.
-    pub fn with_contents<R>(
-        &self,
-        handle: BlockHandle,
-        verify_checksum: bool,
-        body: impl FnOnce(&[u8]) -> Result<R>,
-    ) -> Result<R> {
-        self.with_stored(handle, verify_checksum, |contents, type_byte| {
-            if type_byte == TYPE_RAW {
-                return body(contents);
-            }
-            let bad = |error| self.bad_stream(handle, error);
-            let length = compression::decompressed_length(type_byte, contents).map_err(bad)?;
-            with_thread_buffer(BufferUse::Contents, length, |bytes| {
-                compression::decompress(type_byte, contents, bytes).map_err(bad)?;
-                body(bytes)
-            })
-        })
     }
 
     /// Hands the stored contents of a block, and its type byte, to `body`. Errors get the file's name.
@@ -136,13 +134,12 @@ impl BlockFile {
                 None => Err(self.truncated(handle)),
             },
             None => {
-                let length = handle.size as usize + BLOCK_TRAILER_SIZE;
-                with_thread_buffer(BufferUse::Stored, length, |stored| {
-                    if self.file.read_at(handle.offset, stored)? != stored.len() {
-                        return Err(self.truncated(handle));
-                    }
-                    checked(stored)
-                })
+                let mut stored = BlockBuffer::new(handle.size as usize + BLOCK_TRAILER_SIZE)?;
+                match self.file.read_at(handle.offset, &mut stored) {
+                    Ok(length) if length == stored.len() => checked(&stored),
+                    Ok(_) => Err(self.truncated(handle)),
+                    Err(error) => Err(error),
+                }
             }
         };
         result.map_err(|error| match error.path() {
@@ -190,37 +187,4 @@ impl BlockFile {
     fn bad_stream(&self, handle: BlockHandle, error: DecompressError) -> Error {
         self.corruption(format_args!("{error} at offset {}", handle.offset))
     }
-}
-
-/// What a buffer of a thread is for: two may be in use at once.
-#[derive(Clone, Copy)]
-enum BufferUse {
-    Stored,
-    Contents,
-}
-
-/// Runs `body` on a buffer of `length` bytes that the thread keeps for the next call.
-fn with_thread_buffer<R>(
-    buffer_use: BufferUse,
-    length: usize,
-    body: impl FnOnce(&mut [u8]) -> Result<R>,
-) -> Result<R> {
-    const KEEP: usize = 1 << 20;
-    thread_local! {
-        static BUFFERS: [Cell<Vec<u8>>; 2] = const { [const { Cell::new(Vec::new()) }; 2] };
-    }
-    let place = buffer_use as usize;
-    // None is there in a call within another, nor at the end of the thread.
-    let mut buffer = BUFFERS.try_with(|buffers| buffers[place].take()).unwrap_or_default();
-    if buffer.len() < length {
-        if buffer.try_reserve_exact(length - buffer.len()).is_err() {
-            return Err(Error::io(format!("no memory for a block of {length} bytes")));
-        }
-        buffer.resize(length, 0);
-    }
-    let result = body(&mut buffer[..length]);
-    if buffer.len() <= KEEP {
-        let _ = BUFFERS.try_with(|buffers| buffers[place].set(buffer));
-    }
-    result
 }

@@ -4,8 +4,8 @@
 //!
 //! ```text
 //! common    what the user keys of all separators but the last begin with
-//! prefixes  a u64 for each of those: the next 8 bytes of its user key, big-endian, padded with zeros; and of every 16th
-//!           another, of every 16th of those, and so on (see `PrefixTree`)
+//! prefixes  a u64 for each of those: the next 8 bytes of its user key, big-endian, padded with zeros; every
+//!           16th once more
 //! slots     16 bytes a block: offset u64, size u32, end of its key in `keys` u32
 //! keys      the rest of each separator, one behind the other: user key behind `common`, 8 bytes of trailer
 //! ```
@@ -27,73 +27,43 @@ use std::fmt;
 #[derive(Default)]
 pub(super) struct Index {
     common: Box<[u8]>,
-    prefixes: PrefixTree,
+    prefixes: Prefixes,
     slots: Box<[Slot]>,
     keys: Box<[u8]>,
 }
 
-/// Ascending numbers in groups of two cache lines, and above them levels of every 16th number of the level below: a search
-/// touches one group of each level, where a binary search would touch a line a step.
+/// Ascending numbers, and every 16th of them once more: a search steps through those, which are few enough to stay in a
+/// cache near the processor, and then touches two lines of the rest, where a binary search would touch a line a step.
 #[derive(Default)]
-struct PrefixTree {
-    /// Level by level, the top first; each is padded with `u64::MAX` to whole groups, and has one group at least.
-    groups: Box<[Group]>,
-    /// Where each level begins in `groups`.
-    levels: Vec<u32>,
-    /// Numbers.
-    length: usize,
+struct Prefixes {
+    samples: Box<[u64]>,
+    numbers: Box<[u64]>,
 }
 
-const GROUP: usize = 16;
+const SAMPLED: usize = 16;
 
-#[derive(Clone, Copy)]
-#[repr(align(128))]
-struct Group([u64; GROUP]);
-
-impl PrefixTree {
+impl Prefixes {
     fn new(numbers: Vec<u64>) -> Self {
-        let length = numbers.len();
-        let mut levels = vec![numbers];
-        while let Some(below) = levels.last().filter(|level| level.len() > GROUP) {
-            let lasts = below.as_chunks::<GROUP>().0.iter().map(|group| group[GROUP - 1]).collect();
-            levels.push(lasts);
-        }
-        let (mut groups, mut starts) = (Vec::new(), Vec::new());
-        for level in levels.iter().rev() {
-            starts.push(groups.len() as u32);
-            groups.extend(level.chunks(GROUP).map(|numbers| {
-                let mut group = Group([u64::MAX; GROUP]);
-                group.0[..numbers.len()].copy_from_slice(numbers);
-                group
-            }));
-            // The search may end behind the last number.
-            if level.len() % GROUP == 0 {
-                groups.push(Group([u64::MAX; GROUP]));
-            }
-        }
-        PrefixTree { groups: groups.into(), levels: starts, length }
+        let samples = numbers.as_chunks::<SAMPLED>().0.iter().map(|group| group[SAMPLED - 1]).collect();
+        Prefixes { samples, numbers: numbers.into() }
     }
 
     #[inline]
     fn len(&self) -> usize {
-        self.length
+        self.numbers.len()
     }
 
     #[inline]
     fn get(&self, at: usize) -> Option<u64> {
-        let bottom = *self.levels.last()? as usize;
-        (at < self.length).then(|| self.groups[bottom + at / GROUP].0[at % GROUP])
+        self.numbers.get(at).copied()
     }
 
     /// The first number at or after `number`; `len()` if none is. Numbers in no order give some place.
     #[inline]
     fn find(&self, number: u64) -> usize {
-        let mut at = 0;
-        for &level in &self.levels {
-            let Some(group) = self.groups.get(level as usize + at) else { break };
-            at = at * GROUP + group.0.iter().map(|&other| usize::from(other < number)).sum::<usize>();
-        }
-        at.min(self.length)
+        let start = self.samples.partition_point(|&sample| sample < number) * SAMPLED;
+        let group = &self.numbers[start..self.numbers.len().min(start + SAMPLED)];
+        start + group.partition_point(|&other| other < number)
     }
 }
 
@@ -229,7 +199,10 @@ impl Index {
 
     /// Bytes of memory.
     pub fn memory_usage(&self) -> usize {
-        self.common.len() + size_of_val(&*self.prefixes.groups) + size_of_val(&*self.slots) + self.keys.len()
+        self.common.len()
+            + (self.prefixes.len() + self.prefixes.samples.len()) * 8
+            + size_of_val(&*self.slots)
+            + self.keys.len()
     }
 
     /// The separator of a block, without `common` in all but the last.
@@ -299,7 +272,7 @@ impl Collector<'_> {
             keys.extend_from_slice(key);
             slot.key_end = keys.len() as u32;
         }
-        Index { common, prefixes: PrefixTree::new(prefixes), slots: self.slots.into(), keys: keys.into() }
+        Index { common, prefixes: Prefixes::new(prefixes), slots: self.slots.into(), keys: keys.into() }
     }
 }
 
@@ -330,28 +303,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_prefix_tree_finds_what_a_binary_search_finds() {
+    fn prefixes_are_found_as_by_a_binary_search() {
         for length in (0..70).chain([255, 256, 257, 271, 272, 273, 4095, 4096, 4097, 70_000]) {
             let numbers: Vec<u64> = (0..length).map(|i| i / 3 * 10 + 5).collect();
-            let tree = PrefixTree::new(numbers.clone());
-            assert_eq!(tree.len(), numbers.len());
+            let prefixes = Prefixes::new(numbers.clone());
+            assert_eq!(prefixes.len(), numbers.len());
             let step = length as usize / 500 + 1;
             for number in (0..length / 3 * 10 + 20).step_by(step).chain([u64::MAX]) {
                 let place = numbers.partition_point(|&other| other < number);
-                assert_eq!(tree.find(number), place, "{number} among {length}");
-                assert_eq!(tree.get(place), numbers.get(place).copied());
+                assert_eq!(prefixes.find(number), place, "{number} among {length}");
+                assert_eq!(prefixes.get(place), numbers.get(place).copied());
             }
         }
-        let most = PrefixTree::new(vec![u64::MAX; 32]);
+        let most = Prefixes::new(vec![u64::MAX; 32]);
         assert_eq!((most.find(u64::MAX), most.find(0)), (0, 0));
     }
 
     #[test]
-    fn a_prefix_tree_of_numbers_in_no_order_finds_some_place() {
+    fn prefixes_in_no_order_are_found_somewhere() {
         for length in 0..600u64 {
-            let tree = PrefixTree::new((0..length).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect());
+            let prefixes =
+                Prefixes::new((0..length).map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect());
             for number in [0, 1, 1 << 63, u64::MAX, 12_345] {
-                assert!(tree.find(number) <= length as usize);
+                assert!(prefixes.find(number) <= length as usize);
             }
         }
     }

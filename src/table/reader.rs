@@ -1,8 +1,8 @@
 //! An open table: look-ups, and the way from a key to a block.
 //!
 //! What opening reads stays: the index in flat arrays (`index`), the filters, the properties. A data block is read in place
-//! where it lies raw in a mapping, else through the block cache; a look-up of a block that the cache does not want decompresses
-//! it into a buffer of the thread. Its checksum is verified when it is first read: once in a mapping, which a bit for each block
+//! where it lies raw in a mapping, else through the block cache; a block that the cache does not want is decompressed into a
+//! buffer of the thread. Its checksum is verified when it is first read: once in a mapping, which a bit for each block
 //! remembers, and each time where the file is read.
 //!
 //! A table whose index is damaged opens unless `paranoid_checks` is set, with the blocks that can still be found: what is
@@ -146,14 +146,13 @@ impl Table {
         {
             return self.missing(false);
         }
-        self.with_block(ordinal, read, |bytes| {
-            let block = Block::parse(bytes).map_err(|bad| self.file.bad_block(handle, bad))?;
-            match block.get(&self.options.comparator, internal_key, found) {
-                Ok(Some(result)) => Ok(TableGet::Found(result)),
-                Ok(None) => self.missing(true),
-                Err(bad) => Err(self.file.bad_block(handle, bad)),
-            }
-        })
+        let bytes = self.read_block(ordinal, read)?;
+        let block = Block::parse(&bytes).map_err(|bad| self.file.bad_block(handle, bad))?;
+        match block.get(&self.options.comparator, internal_key, found) {
+            Ok(Some(result)) => Ok(TableGet::Found(result)),
+            Ok(None) => self.missing(true),
+            Err(bad) => Err(self.file.bad_block(handle, bad)),
+        }
     }
 
     /// Iterates. Unless `paranoid_checks` is set, a damaged block is passed over and the error kept in `status`.
@@ -214,7 +213,7 @@ impl Table {
         self.damage.as_ref()
     }
 
-    /// The contents of the data block `ordinal`, to be kept.
+    /// The contents of the data block `ordinal`.
     #[inline]
     pub(super) fn read_block(&self, ordinal: usize, read: TableReadOptions) -> Result<BlockBytes<'_>> {
         if let Some(contents) = self.block_in_place(ordinal, read)? {
@@ -222,33 +221,8 @@ impl Table {
         }
         match self.cached_block(ordinal) {
             Some(bytes) => Ok(BlockBytes::Loaded(bytes)),
-            None => self.load_block(ordinal, read, self.is_wanted_in_cache(ordinal, read)),
+            None => self.load_block(ordinal, read),
         }
-    }
-
-    /// Hands the contents of the data block `ordinal` to `body`. A block that the cache does not want is not given memory
-    /// of its own.
-    #[inline]
-    fn with_block<R>(
-        &self,
-        ordinal: usize,
-        read: TableReadOptions,
-        body: impl FnOnce(&[u8]) -> Result<R>,
-    ) -> Result<R> {
-        if let Some(contents) = self.block_in_place(ordinal, read)? {
-            return body(contents);
-        }
-        if let Some(bytes) = self.cached_block(ordinal) {
-            return body(&bytes);
-        }
-        if self.is_wanted_in_cache(ordinal, read) {
-            return body(&self.load_block(ordinal, read, true)?);
-        }
-        let verify = self.must_verify(ordinal, read);
-        self.file.with_contents(self.index.handle(ordinal), verify, |bytes| {
-            self.loaded(ordinal);
-            body(bytes)
-        })
     }
 
     /// The block, if it lies raw in a mapping.
@@ -303,13 +277,20 @@ impl Table {
 
     /// Reads a block from the file, and puts it into the cache if it is wanted there.
     #[inline(never)]
-    fn load_block(&self, ordinal: usize, read: TableReadOptions, wanted: bool) -> Result<BlockBytes<'_>> {
-        let bytes = self.file.load(self.index.handle(ordinal), self.must_verify(ordinal, read))?;
+    fn load_block(&self, ordinal: usize, read: TableReadOptions) -> Result<BlockBytes<'_>> {
+        let handle = self.index.handle(ordinal);
+        self.file.prefetch(handle);
+        let verify = self.must_verify(ordinal, read);
+        if !self.is_wanted_in_cache(ordinal, read) {
+            let bytes = self.file.load_own(handle, verify)?;
+            self.loaded(ordinal);
+            return Ok(BlockBytes::Own(bytes));
+        }
+        let bytes = self.file.load(handle, verify)?;
         if let BlockBytes::Loaded(bytes) = &bytes {
             self.loaded(ordinal);
-            if let Some(cache) = self.options.block_cache.as_ref().filter(|_| wanted) {
-                let charge = bytes.len() + CACHED_BLOCK_OVERHEAD;
-                cache.insert(self.cache_key(ordinal), bytes.clone(), charge);
+            if let Some(cache) = &self.options.block_cache {
+                cache.insert(self.cache_key(ordinal), bytes.clone(), bytes.len() + CACHED_BLOCK_OVERHEAD);
             }
         }
         Ok(bytes)
@@ -402,7 +383,7 @@ impl Table {
                 offset: handle.offset as usize + lines.start,
                 length: lines.len(),
             },
-            BlockBytes::Loaded(bytes) => WholeTableFilter::Loaded(LoadedLines::copy_of(&bytes[lines])),
+            bytes => WholeTableFilter::Loaded(LoadedLines::copy_of(&bytes[lines])),
         }))
     }
 
@@ -413,6 +394,7 @@ impl Table {
         let contents = match bytes {
             BlockBytes::InPlace(_) => Contents::InMapping(handle),
             BlockBytes::Loaded(bytes) => Contents::Loaded(bytes),
+            BlockBytes::Own(bytes) => Contents::Loaded((&*bytes).into()),
         };
         Ok(Some(Filter { policy, layout, contents }))
     }

@@ -1,6 +1,6 @@
 /*
  * fork(): a child's calls on its parent's database fail and never hang, whatever the parent's threads were doing; the parent
- * notices nothing; and the child may open databases of its own.
+ * notices nothing; and a child whose parent had no other call running may open databases of its own.
  */
 #include "terrace.h"
 
@@ -234,6 +234,81 @@ static void *keep_reading(void *argument) {
     return error;
 }
 
+static void test_children_of_a_busy_parent_are_refused_and_never_hang(void) {
+    const char *path = scratch("busy");
+    const int children = under_valgrind() ? 5 : 60;
+    leveldb_cache_t *cache = leveldb_cache_create_lru(1 << 20);
+    leveldb_filterpolicy_t *policy = leveldb_filterpolicy_create_bloom(10);
+    leveldb_options_t *options = create_options();
+    leveldb_readoptions_t *read_options = leveldb_readoptions_create();
+    struct busy busy[WRITERS + 1];
+    leveldb_iterator_t *iter;
+    leveldb_t *db;
+    long expected = 0, found = 0;
+    int i;
+
+    leveldb_options_set_write_buffer_size(options, 100000);
+    leveldb_options_set_cache(options, cache);
+    leveldb_options_set_filter_policy(options, policy);
+    db = leveldb_open(options, path, &err);
+    CHECK_NO_ERROR();
+    atomic_store(&busy_ends, 0);
+    for (i = 0; i <= WRITERS; i++) {
+        busy[i].db = db;
+        busy[i].number = i;
+        busy[i].written = 0;
+        CHECK(pthread_create(&busy[i].thread, NULL, i < WRITERS ? keep_writing : keep_reading, &busy[i]) == 0);
+    }
+    for (i = 0; i < children; i++) {
+        pid_t child = child_of();
+        if (child == 0) {
+            leveldb_writeoptions_t *write_options = leveldb_writeoptions_create();
+            leveldb_put(db, write_options, "k", 1, "child", 5, &err);
+            CHECK_USED_AFTER_FORK();
+            CHECK(leveldb_get(db, read_options, "k", 1, NULL, &err) == NULL);
+            CHECK_USED_AFTER_FORK();
+            terrace_flush(db, &err);
+            CHECK_USED_AFTER_FORK();
+            if (i % 2 == 0) {
+                leveldb_close(db);
+            }
+            leveldb_writeoptions_destroy(write_options);
+            end_child();
+        }
+        check_child(child);
+    }
+    atomic_store(&busy_ends, 1);
+    for (i = 0; i <= WRITERS; i++) {
+        void *error = NULL;
+        CHECK(pthread_join(busy[i].thread, &error) == 0);
+        CHECK(error == NULL);
+        expected += busy[i].written;
+    }
+    leveldb_close(db);
+
+    db = leveldb_open(options, path, &err);
+    CHECK_NO_ERROR();
+    iter = leveldb_create_iterator(db, read_options);
+    for (leveldb_iter_seek_to_first(iter); leveldb_iter_valid(iter); leveldb_iter_next(iter)) {
+        size_t key_length, value_length;
+        const char *key = leveldb_iter_key(iter, &key_length);
+        const char *value = leveldb_iter_value(iter, &value_length);
+        CHECK(value_length == 200 && value[0] == 'a' + (key[0] - '0') && value[199] == value[0]);
+        found++;
+    }
+    leveldb_iter_get_error(iter, &err);
+    CHECK_NO_ERROR();
+    CHECK(found == expected && found > 0);
+    leveldb_iter_destroy(iter);
+    leveldb_options_destroy(options);
+    leveldb_readoptions_destroy(read_options);
+    close_and_destroy(db, path);
+    leveldb_cache_destroy(cache);
+    leveldb_filterpolicy_destroy(policy);
+}
+
+/* ---- A child with a database of its own ---- */
+
 static void *write_in_child(void *argument) {
     leveldb_writeoptions_t *options = leveldb_writeoptions_create();
     char key[32], *error = NULL;
@@ -268,17 +343,13 @@ static void use_another_database(const leveldb_options_t *options, const char *p
     CHECK_NO_ERROR();
 }
 
-static void test_children_of_a_busy_parent_never_hang(void) {
-    const char *path = scratch("busy");
-    const int children = under_valgrind() ? 5 : 60;
+static void test_a_child_opens_another_database(void) {
+    const char *path = scratch("parent");
+    const int children = under_valgrind() ? 2 : 20;
     leveldb_cache_t *cache = leveldb_cache_create_lru(1 << 20);
     leveldb_filterpolicy_t *policy = leveldb_filterpolicy_create_bloom(10);
     leveldb_options_t *options = create_options();
-    leveldb_readoptions_t *read_options = leveldb_readoptions_create();
-    struct busy busy[WRITERS + 1];
-    leveldb_iterator_t *iter;
     leveldb_t *db;
-    long expected = 0, found = 0;
     int i;
 
     leveldb_options_set_write_buffer_size(options, 100000);
@@ -286,58 +357,21 @@ static void test_children_of_a_busy_parent_never_hang(void) {
     leveldb_options_set_filter_policy(options, policy);
     db = leveldb_open(options, path, &err);
     CHECK_NO_ERROR();
-    atomic_store(&busy_ends, 0);
-    for (i = 0; i <= WRITERS; i++) {
-        busy[i].db = db;
-        busy[i].number = i;
-        busy[i].written = 0;
-        CHECK(pthread_create(&busy[i].thread, NULL, i < WRITERS ? keep_writing : keep_reading, &busy[i]) == 0);
-    }
+    write_megabyte(db);
+    leveldb_compact_range(db, NULL, 0, NULL, 0);
     for (i = 0; i < children; i++) {
         pid_t child = child_of();
         if (child == 0) {
-            const char *own = scratch("own"); /* has the process's number in it */
-            leveldb_writeoptions_t *write_options = leveldb_writeoptions_create();
-            leveldb_put(db, write_options, "k", 1, "child", 5, &err);
+            use_another_database(options, scratch("own")); /* the name has the process's number in it */
+            leveldb_put(db, NULL, "k", 1, "child", 5, &err);
             CHECK_USED_AFTER_FORK();
-            CHECK(leveldb_get(db, read_options, "k", 1, NULL, &err) == NULL);
-            CHECK_USED_AFTER_FORK();
-            terrace_flush(db, &err);
-            CHECK_USED_AFTER_FORK();
-            use_another_database(options, own);
-            if (i % 2 == 0) {
-                leveldb_close(db);
-            }
-            leveldb_writeoptions_destroy(write_options);
+            leveldb_close(db);
             end_child();
         }
+        put(db, "while the child lives", "v");
         check_child(child);
     }
-    atomic_store(&busy_ends, 1);
-    for (i = 0; i <= WRITERS; i++) {
-        void *error = NULL;
-        CHECK(pthread_join(busy[i].thread, &error) == 0);
-        CHECK(error == NULL);
-        expected += busy[i].written;
-    }
-    leveldb_close(db);
-
-    db = leveldb_open(options, path, &err);
-    CHECK_NO_ERROR();
-    iter = leveldb_create_iterator(db, read_options);
-    for (leveldb_iter_seek_to_first(iter); leveldb_iter_valid(iter); leveldb_iter_next(iter)) {
-        size_t key_length, value_length;
-        const char *key = leveldb_iter_key(iter, &key_length);
-        const char *value = leveldb_iter_value(iter, &value_length);
-        CHECK(value_length == 200 && value[0] == 'a' + (key[0] - '0') && value[199] == value[0]);
-        found++;
-    }
-    leveldb_iter_get_error(iter, &err);
-    CHECK_NO_ERROR();
-    CHECK(found == expected && found > 0);
-    leveldb_iter_destroy(iter);
     leveldb_options_destroy(options);
-    leveldb_readoptions_destroy(read_options);
     close_and_destroy(db, path);
     leveldb_cache_destroy(cache);
     leveldb_filterpolicy_destroy(policy);
@@ -452,7 +486,8 @@ static void test_a_killed_process_leaves_no_lock_with_its_children(void) {
 
 int main(void) {
     test_a_child_is_refused_and_its_parent_goes_on();
-    test_children_of_a_busy_parent_never_hang();
+    test_children_of_a_busy_parent_are_refused_and_never_hang();
+    test_a_child_opens_another_database();
     test_the_lock_ends_with_the_parents_close_and_with_nothing_else();
     test_a_killed_process_leaves_no_lock_with_its_children();
     return passed();

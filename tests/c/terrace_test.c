@@ -76,6 +76,7 @@ static void test_options(void) {
         /* Sensible, everything off, and nonsense that is brought into range. */
         terrace_options_set_reuse_logs(options, round == 0);
         terrace_options_set_seek_compaction(options, round == 0);
+        terrace_options_set_idle_compaction(options, round == 0);
         terrace_options_set_whole_table_filter(options, round == 0);
         terrace_options_set_max_write_buffer_number(options, round == 0 ? 4 : -round);
         terrace_options_set_level0_file_num_compaction_trigger(options, round == 0 ? 2 : -round);
@@ -102,6 +103,7 @@ static void test_options(void) {
 
     terrace_options_set_reuse_logs(NULL, 1);
     terrace_options_set_seek_compaction(NULL, 1);
+    terrace_options_set_idle_compaction(NULL, 1);
     terrace_options_set_whole_table_filter(NULL, 1);
     terrace_options_set_max_write_buffer_number(NULL, 1);
     terrace_options_set_level0_file_num_compaction_trigger(NULL, 1);

@@ -6,6 +6,8 @@
 //!
 //! `TERRACE_SEED=n` runs the random workload n alone; `TERRACE_WORKLOADS=n` runs n of them.
 
+mod crowd;
+mod found;
 pub mod mutant;
 mod mutants;
 pub mod oracle;
@@ -50,6 +52,7 @@ fn check_or_shrink(name: &str, workload: Workload, seed: u64, from_open: bool) -
 }
 
 /// For tests made of failures: every crash of the workload, a few times over.
+#[allow(dead_code)] // called by the tests that a shrunk failure becomes
 pub fn check(workload: &Workload) {
     for seed in 0..4 {
         if let Err(violation) = check_crashes(workload, seed, false) {

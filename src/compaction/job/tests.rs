@@ -286,3 +286,18 @@ fn closing_the_database_stops_the_job_and_removes_its_outputs() {
     assert_eq!(error.to_string(), "IO error: compaction of level 1: database is closing");
     assert_eq!(fixture.tables_on_disk(), numbers(&compaction.inputs[0]));
 }
+
+#[test]
+fn files_of_level_0_that_do_not_overlap_are_read_one_after_another() {
+    let fixture = JobFixture::new();
+    let table = |smallest: &'static str, largest: &'static str, sequence| {
+        fixture.table(&[(smallest, sequence, Some("v")), (largest, sequence, Some("v"))])
+    };
+    let files =
+        [table("a", "f", 9), table("k", "m", 8), table("c", "h", 7), table("h", "z", 6), table("g", "i", 5)];
+    let comparator = InternalKeyComparator::new(bytewise());
+    let runs: Vec<_> = disjoint_runs(&comparator, &files).iter().map(|run| numbers(run)).collect();
+    let number = |i: usize| files[i].number;
+    // h@7, where one ends, comes before h@6, where the other begins.
+    assert_eq!(runs, [[0, 4, 1].map(number).to_vec(), [2, 3].map(number).to_vec()]);
+}

@@ -465,3 +465,21 @@ fn a_piece_of_a_manual_compaction_holds_whole_user_keys() {
     assert_eq!(inputs_of(&compaction).0, [4]);
     assert!(next.is_none());
 }
+
+#[test]
+fn an_idle_compaction_rewrites_no_more_than_four_times_what_it_merges() {
+    let with = |upper: u64, lower: u64| {
+        let version = version(&[
+            (0, vec![sized_file(9, "a", "m", upper)]),
+            (1, vec![sized_file(3, "a", "c", lower / 2), sized_file(4, "d", "z", lower / 2)]),
+        ]);
+        pick_idle(&version, &OPTIONS).map(|compaction| compaction.num_input_files())
+    };
+    assert_eq!(with(MB, 4 * MB), Some(3));
+    assert_eq!(with(MB, 5 * MB), None);
+    assert_eq!(with(0, 0), Some(3));
+    assert!(pick_idle(&version(&[(1, vec![file(3, "a", "c")])]), &OPTIONS).is_none());
+    let busy = version(&[(0, vec![file(9, "a", "m")])]);
+    mark(&busy, 9);
+    assert!(pick_idle(&busy, &OPTIONS).is_none());
+}

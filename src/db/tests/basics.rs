@@ -276,3 +276,28 @@ fn a_log_is_replayed_behind_one_that_ends_before_the_manifests_last_sequence() {
     assert_eq!(test.contents().len(), 4);
     assert_eq!(test.db().property(b"terrace.recovery-damage").as_deref(), Some(""));
 }
+
+#[test]
+fn what_is_left_in_level_0_is_merged_once_nothing_is_written() {
+    let test = TestDb::new(Options::default());
+    let path = test.path().with_extension("idle");
+    let options = Options { create_if_missing: true, ..Options::default() };
+    assert!(options.idle_compaction);
+    let db = Db::open(&options, &path).unwrap();
+    let files = |level: usize| {
+        let name = format!("leveldb.num-files-at-level{level}");
+        db.property(name.as_bytes()).unwrap().parse::<usize>().unwrap()
+    };
+    for value in ["old", "new"] {
+        for i in 0..1000 {
+            db.put(&WriteOptions::default(), format!("k{i:04}").as_bytes(), value.as_bytes()).unwrap();
+        }
+        db.flush().unwrap();
+    }
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while files(0) > 0 {
+        assert!(std::time::Instant::now() < deadline, "{} files in level 0", files(0));
+        std::thread::yield_now();
+    }
+    assert_eq!(db.get(&ReadOptions::default(), b"k0500").unwrap().as_deref(), Some(&b"new"[..]));
+}

@@ -3,6 +3,9 @@
 mod background_errors;
 mod basics;
 mod lost_and_damaged;
+mod repair_order;
+mod rest;
+mod review;
 
 use crate::db::{Db, DbIterator, destroy};
 use crate::error::Result;
@@ -19,6 +22,7 @@ pub(super) struct TestDb {
 impl TestDb {
     pub fn new(mut options: Options) -> Self {
         options.create_if_missing = true;
+        options.idle_compaction = false; // it would change what tests look at
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut test = TestDb { directory, options, db: None };
         test.reopen();

@@ -108,6 +108,7 @@ fn every_setter_reaches_the_core() {
         leveldb_options_set_compression(options, 0);
         terrace_options_set_reuse_logs(options, 1);
         terrace_options_set_seek_compaction(options, 1);
+        terrace_options_set_idle_compaction(options, 0);
         terrace_options_set_whole_table_filter(options, 0);
         terrace_options_set_max_write_buffer_number(options, 5);
         terrace_options_set_level0_file_num_compaction_trigger(options, 6);
@@ -119,6 +120,7 @@ fn every_setter_reaches_the_core() {
         terrace_options_set_mmap_wal(options, 0);
     });
     assert!(options.create_if_missing && options.error_if_exists && options.paranoid_checks);
+    assert!(!options.idle_compaction);
     assert!(options.reuse_logs && options.seek_compaction && !options.mmap_reads && !options.mmap_wal);
     assert!(!options.whole_table_filter);
     assert_eq!((options.write_buffer_size, options.max_open_files, options.block_size), (12345, 321, 2222));

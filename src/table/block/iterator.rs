@@ -8,7 +8,7 @@
 
 #![allow(unsafe_code)]
 
-use super::{BadBlock, Block, BlockBytes, BlockResult, Entry, Scan, bad, check_type};
+use super::{BadBlock, Block, BlockBuffer, BlockBytes, BlockResult, Entry, Scan, bad, check_type};
 use crate::error::Result;
 use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, trailer, user_key};
 use std::ptr::NonNull;
@@ -42,10 +42,17 @@ pub struct BlockIterator<T> {
     run: Vec<Entry>,
     bad: Option<BadBlock>,
     /// What owns the block's bytes, unless `owner` does.
-    loaded: Option<Arc<[u8]>>,
+    loaded: Loaded,
     /// Of the owner's comparator.
     bytewise: bool,
     owner: Arc<T>,
+}
+
+/// A block's memory.
+enum Loaded {
+    None,
+    Shared(#[allow(dead_code)] Arc<[u8]>),
+    Own(#[allow(dead_code)] BlockBuffer),
 }
 
 // SAFETY: the pointers lead into memory that `owner`, `loaded` and `key_buffer` own and that nobody writes to while
@@ -71,7 +78,7 @@ impl<T: BlockOwner> BlockIterator<T> {
             key_buffer: Vec::new(),
             run: Vec::new(),
             bad: None,
-            loaded: None,
+            loaded: Loaded::None,
             bytewise: owner.comparator().is_bytewise(),
             owner,
         }
@@ -90,7 +97,7 @@ impl<T: BlockOwner> BlockIterator<T> {
         self.num_restarts = 0;
         self.bytes = NonNull::dangling().as_ptr();
         self.length = 0;
-        self.loaded = None;
+        self.loaded = Loaded::None;
     }
 
     /// Takes another block, which `load` finds in the owner or loads. The iterator stands on no entry then. A block that
@@ -109,9 +116,11 @@ impl<T: BlockOwner> BlockIterator<T> {
         };
         (self.limit, self.num_restarts) = (block.limit, block.num_restarts);
         (self.bytes, self.length) = (bytes.as_ptr(), bytes.len());
-        if let BlockBytes::Loaded(bytes) = bytes {
-            self.loaded = Some(bytes);
-        }
+        self.loaded = match bytes {
+            BlockBytes::InPlace(_) => Loaded::None,
+            BlockBytes::Loaded(bytes) => Loaded::Shared(bytes),
+            BlockBytes::Own(buffer) => Loaded::Own(buffer),
+        };
         Ok(())
     }
 
@@ -224,6 +233,7 @@ impl<T: BlockOwner> BlockIterator<T> {
                         self.key = suffix.as_ptr();
                     } else {
                         self.key_buffer.clear();
+                        self.key_buffer.reserve(2 * COPY);
                         self.key_buffer.extend_from_slice(&target[..entry.shared as usize]);
                         self.key_buffer.extend_from_slice(suffix);
                         self.key = self.key_buffer.as_ptr();

@@ -1,0 +1,102 @@
+//! Memory for blocks that one reader uses and nobody shares: a short list of free buffers for each thread, so that an
+//! iterator over what the cache does not keep allocates nothing from block to block, nor does the next iterator.
+//!
+//! A buffer may be dropped on another thread than it came from.
+
+use crate::error::{Error, Result};
+use std::cell::Cell;
+use std::ops::{Deref, DerefMut};
+
+/// Free buffers kept for each thread, and the longest that is.
+const KEEP: usize = 16;
+const KEEP_LENGTH: usize = 64 << 10;
+
+thread_local! {
+    static FREE: Cell<Vec<Vec<u8>>> = const { Cell::new(Vec::new()) };
+}
+
+/// Bytes for one block.
+#[derive(Default)]
+pub struct BlockBuffer {
+    /// As long as any block that was in it, or longer.
+    bytes: Vec<u8>,
+    length: usize,
+}
+
+impl BlockBuffer {
+    /// `length` bytes of some content. The length comes from a file: no memory is an error, not an abort.
+    pub fn new(length: usize) -> Result<Self> {
+        // None are there at the end of the thread.
+        let mut free = FREE.try_with(Cell::take).unwrap_or_default();
+        let mut bytes = free.pop().unwrap_or_default();
+        let _ = FREE.try_with(|place| place.set(free));
+        if bytes.len() < length {
+            // Blocks differ a little: room for the next ones too.
+            let room = length.next_multiple_of(512);
+            if bytes.try_reserve_exact(room - bytes.len()).is_err() {
+                return Err(Error::io(format!("no memory for a block of {length} bytes")));
+            }
+            bytes.resize(room, 0);
+        }
+        Ok(BlockBuffer { bytes, length })
+    }
+}
+
+impl Drop for BlockBuffer {
+    fn drop(&mut self) {
+        if self.bytes.is_empty() || self.bytes.len() > KEEP_LENGTH {
+            return;
+        }
+        let bytes = std::mem::take(&mut self.bytes);
+        let _ = FREE.try_with(|place| {
+            let mut free = place.take();
+            if free.len() < KEEP {
+                free.push(bytes);
+            }
+            place.set(free);
+        });
+    }
+}
+
+impl Deref for BlockBuffer {
+    type Target = [u8];
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl DerefMut for BlockBuffer {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.length]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_is_used_again_unless_it_is_long() {
+        let first = BlockBuffer::new(4100).unwrap();
+        let address = first.as_ptr();
+        assert_eq!(first.len(), 4100);
+        drop(first);
+        let again = BlockBuffer::new(4300).unwrap();
+        assert_eq!((again.as_ptr(), again.len()), (address, 4300));
+        let other = BlockBuffer::new(10).unwrap();
+        assert_ne!(other.as_ptr(), address);
+        drop(BlockBuffer::new(1 << 20).unwrap());
+        assert!(BlockBuffer::new(10).unwrap().bytes.len() < 1 << 20);
+        assert!(BlockBuffer::new(usize::MAX / 4).is_err());
+    }
+
+    #[test]
+    fn few_buffers_are_kept() {
+        let many: Vec<_> = (0..100).map(|_| BlockBuffer::new(100).unwrap()).collect();
+        drop(many);
+        let kept = FREE.take();
+        assert_eq!(kept.len(), KEEP);
+    }
+}
