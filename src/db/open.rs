@@ -15,7 +15,7 @@ use crate::background::worker::{self, wake_channel};
 use crate::column_family::column_family::{ColumnFamily, FamilyMemtables};
 use crate::compaction::running::RunningCompactions;
 use crate::env::info_log::{self, Logger};
-use crate::env::{LogFileOptions, ReadMode, posix};
+use crate::env::{Env, LogFileOptions, ReadMode, posix};
 use crate::error::{Error, Result};
 use crate::format::file_name::{self, FileType};
 use crate::format::internal_key::InternalKeyComparator;
@@ -87,14 +87,13 @@ impl Db {
                 return Err(does_not_exist(path));
             }
             // A parent that is missing shows as the LOCK file that can't be made, as in LevelDB.
-            if env.create_dir(path).is_ok() {
-                env.sync_dir(parent_of(path))?;
-            }
+            let _ = env.create_dir(path);
         }
         let lock = env.lock_file(&file_name::lock(path))?;
         let creating = !env.exists(&file_name::current(path));
         if creating {
             refuse_to_create_over(options, path)?;
+            sync_name(env, path)?;
         } else if options.error_if_exists {
             return Err(Error::invalid_argument(format!(
                 "{}: exists (error_if_exists is true)",
@@ -126,6 +125,16 @@ pub(super) fn parent_of(path: &Path) -> &Path {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) => Path::new("."),
         None => path,
+    }
+}
+
+/// Makes the name of a new database's directory durable. It may have been there before: an attempt to create the database that
+/// was cut short did not get to this.
+fn sync_name(env: &Arc<dyn Env>, path: &Path) -> Result<()> {
+    match env.sync_dir(parent_of(path)) {
+        // Who may not list the parent can't sync it either, and has a database nonetheless, as with LevelDB.
+        Err(error) if error.errno() == Some(libc::EACCES) => Ok(()),
+        result => result,
     }
 }
 

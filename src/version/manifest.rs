@@ -155,6 +155,8 @@ fn read_current(env: &Arc<dyn Env>, db: &Path) -> Result<(PathBuf, u64)> {
 
 /// Appends edits to a MANIFEST.
 pub struct ManifestWriter {
+    env: Arc<dyn Env>,
+    path: PathBuf,
     number: u64,
     writer: RecordWriter,
     record: Vec<u8>,
@@ -175,7 +177,7 @@ impl ManifestWriter {
         let path = file_name::manifest(db, number);
         // A file that is there already is somebody else's: it is not removed.
         let file = env.create_writable(&path, CreateMode::New).map_err(not_current)?;
-        let mut manifest = ManifestWriter { number, writer: RecordWriter::new(file, 0), record: Vec::new() };
+        let mut manifest = Self::new(env, path.clone(), number, RecordWriter::new(file, 0));
         let prepared = manifest.write_durably(env, db, snapshot).and_then(|()| {
             let temp = file_name::temp(db, number);
             write_temp(env, &temp, number).inspect_err(|_| drop(env.remove_file(&temp)))
@@ -189,6 +191,10 @@ impl ManifestWriter {
             .and_then(|()| env.sync_dir(db))
             .map_err(|error| ManifestError { error, may_be_current: true })?;
         Ok(manifest)
+    }
+
+    fn new(env: &Arc<dyn Env>, path: PathBuf, number: u64, writer: RecordWriter) -> Self {
+        ManifestWriter { env: env.clone(), path, number, writer, record: Vec::new() }
     }
 
     fn write_durably(&mut self, env: &Arc<dyn Env>, db: &Path, edits: &[VersionEdit]) -> Result<()> {
@@ -208,14 +214,21 @@ impl ManifestWriter {
             return Err(Error::corruption_in(&path, what));
         }
         let file = env.create_writable(&path, CreateMode::Append)?;
-        Ok(ManifestWriter { number, writer: RecordWriter::new(file, size), record: Vec::new() })
+        Ok(Self::new(env, path, number, RecordWriter::new(file, size)))
     }
 
     /// Appends one edit and makes it durable. After an error its outcome is unknown: never use this writer
     /// again (it refuses).
     pub fn append(&mut self, edit: &VersionEdit) -> Result<()> {
         self.write(edit)?;
-        self.writer.sync()
+        self.writer.sync().inspect_err(|_| self.spoil())
+    }
+
+    /// After a failed sync the MANIFEST reads as if all of it had been written, and a later sync says nothing of what was not. So
+    /// that the next opening does not go on with it either, a zero behind the last edit makes its end look torn.
+    fn spoil(&self) {
+        let file = self.env.create_writable(&self.path, CreateMode::Append);
+        let _ = file.and_then(|mut file| file.append(&[0]).and_then(|()| file.close()));
     }
 
     fn write(&mut self, edit: &VersionEdit) -> Result<()> {

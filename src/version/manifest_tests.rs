@@ -135,6 +135,17 @@ fn after_a_failed_append_or_sync_no_edit_is_written() {
 }
 
 #[test]
+fn a_manifest_that_could_not_be_synced_is_not_gone_on_with() {
+    let env = FakeEnv::default();
+    let mut manifest = create(&env, 4, &[edit(1)]).unwrap();
+    env.fail_once("sync", 5);
+    assert!(manifest.append(&edit(2)).is_err());
+    assert_eq!(log_numbers(&env), [1, 2]);
+    let found = recovered(&env).unwrap();
+    assert!(!found.clean_end && found.damaged_tail.is_none());
+}
+
+#[test]
 fn a_cleanly_ended_manifest_goes_on() {
     let env = FakeEnv::default();
     let size = create(&env, 4, &[edit(1)]).unwrap().file_size();

@@ -35,6 +35,8 @@ pub struct WalWriter {
     /// Replaced logs with unsynced records, oldest first.
     older: Vec<Log>,
     failure: Option<Error>,
+    /// A sync has failed, or the close that stands for one: see `spoil`.
+    sync_failed: bool,
 }
 
 impl WalWriter {
@@ -67,7 +69,7 @@ impl WalWriter {
 
     fn with(env: &Arc<dyn Env>, db: &Path, options: LogFileOptions, current: Log) -> Self {
         let (env, db) = (Arc::clone(env), db.to_path_buf());
-        WalWriter { env, db, options, current, older: Vec::new(), failure: None }
+        WalWriter { env, db, options, current, older: Vec::new(), failure: None, sync_failed: false }
     }
 
     fn create_log(env: &Arc<dyn Env>, db: &Path, number: u64, options: LogFileOptions) -> Result<Log> {
@@ -114,7 +116,21 @@ impl WalWriter {
             return Ok(());
         }
         let result = self.sync_all();
+        if result.is_err() {
+            self.sync_failed = true;
+            self.spoil();
+        }
         self.remember(result)
+    }
+
+    /// After a failed sync the log reads as if all of it had been written, and a later sync says nothing of what was not. So the
+    /// log must not be gone on with, not by the next opening either: a zero behind the last record shows that it was not closed
+    /// cleanly, and readers take it for a torn tail.
+    fn spoil(&self) {
+        let path = file_name::log(&self.db, self.current.number);
+        let file = self.env.create_writable(&path, CreateMode::Append);
+        // As well as it can be done: on a disk that takes nothing at all there is no mark.
+        let _ = file.and_then(|mut file| file.append(&[0]).and_then(|()| file.close()));
     }
 
     fn sync_all(&mut self) -> Result<()> {
@@ -160,15 +176,21 @@ impl WalWriter {
         }
     }
 
-    /// Closes all; the current log is cut to its length. Returns the first error, if only that of an earlier
+    /// Closes all; the current log is cut to its length (after a failed sync, to one byte more). Returns the first error, if only that of an earlier
     /// operation.
     pub fn close(&mut self) -> Result<()> {
-        for log in self.older.iter_mut().chain([&mut self.current]) {
+        for mut log in self.older.drain(..) {
             if let Err(error) = log.writer.close() {
                 self.failure.get_or_insert(error);
             }
         }
-        self.older.clear();
+        if let Err(error) = self.current.writer.close() {
+            self.sync_failed |= self.failure.is_none();
+            self.failure.get_or_insert(error);
+        }
+        if std::mem::take(&mut self.sync_failed) {
+            self.spoil(); // perhaps again: the log was cut to its length
+        }
         self.check()
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::record::fake_env::FakeEnv;
+use crate::wal::replay::replay;
 
 const OPTIONS: LogFileOptions = LogFileOptions { mapped: true, expected_size: 1 << 20 };
 const EIO: i32 = 5;
@@ -127,14 +128,35 @@ fn after_a_failed_append_or_sync_nothing_is_written_any_more() {
         let mut wal = three_logs(&env);
         env.fail_once(operation, EIO);
         let error = wal.add_record(b"five").and_then(|()| wal.sync()).unwrap_err();
-        assert_eq!(env.take_operations().last().map(|line| line.starts_with(operation)), Some(true));
+        let mut operations = env.take_operations();
+        let failed = operations.iter().rposition(|line| line.starts_with(operation)).unwrap();
+        let is_sync = operation.starts_with("sync");
+        // But for the mark on a log that could not be synced.
+        let mark = ["create 000005.log", "append 000005.log", "close 000005.log"];
+        assert_eq!(operations.split_off(failed + 1), if is_sync { &mark[..] } else { &[] });
         for result in [wal.add_record(b"x"), wal.sync(), wal.rotate(6), wal.close(), wal.sync()] {
             assert_eq!(result.unwrap_err().to_string(), error.to_string());
         }
-        let operations = env.take_operations();
+        let mut operations = env.take_operations();
+        assert_eq!(operations.split_off(3), if is_sync { &mark[..] } else { &[] });
         assert!(operations.iter().all(|line| line.starts_with("close")), "{operations:?}");
-        assert_eq!(operations.len(), 3);
         assert_eq!(wal.poisoned().unwrap().to_string(), error.to_string());
+    }
+}
+
+#[test]
+fn a_log_that_could_not_be_synced_does_not_look_cleanly_closed() {
+    for operation in ["sync 000003", "close 000003"] {
+        let env = FakeEnv::default();
+        let mut wal = create(&env, 3);
+        wal.add_record(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).unwrap(); // an empty batch
+        env.fail_once(operation, EIO);
+        wal.sync().and_then(|()| wal.close()).unwrap_err();
+        let _ = wal.close();
+        let path = Path::new("/db/000003.log");
+        let summary = replay(&env.shared(), path, true, &mut |_| Ok(())).unwrap();
+        assert!(!summary.is_clean() && summary.damage_count == 0, "{operation}: {summary:?}");
+        assert!(env.file_size(path).unwrap() < summary.end_of_last_record + 7, "less than a header");
     }
 }
 

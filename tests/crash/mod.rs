@@ -6,6 +6,8 @@
 //!
 //! `TERRACE_SEED=n` runs the random workload n alone; `TERRACE_WORKLOADS=n` runs n of them.
 
+mod crowd;
+mod found;
 pub mod mutant;
 mod mutants;
 pub mod oracle;

@@ -87,9 +87,10 @@ impl History {
         self.writes.push(write);
     }
 
-    /// Notes that all writes so far are durable at `end`.
+    /// Notes that all writes so far (but for those that failed) are durable at `end`.
     pub fn record_barrier(&mut self, end: usize) {
-        self.barriers.push((end, self.writes.len()));
+        let last = self.writes.iter().rposition(|write| !write.failed);
+        self.barriers.push((end, last.map_or(0, |last| last + 1)));
     }
 
     /// Forgets what flushes promise beyond synced writes.
@@ -131,8 +132,17 @@ impl History {
         self.explain_between(found, self.writes.len(), self.writes.len(), false)
     }
 
+    /// Is `found` what an open database shows? It was opened after the first `opened_after` writes; of those that failed since
+    /// nothing may be seen.
+    pub fn explain_live(&self, found: &Contents, opened_after: usize) -> Result<(), String> {
+        match self.is_prefix(found, self.writes.len(), opened_after) {
+            true => Ok(()),
+            false => Err(format!("it shows {} instead of {}", show(found), show(self.now()))),
+        }
+    }
+
     fn explain_between(&self, found: &Contents, least: usize, most: usize, gaps: bool) -> Result<(), String> {
-        if (least..=most).rev().any(|count| self.is_prefix(found, count)) {
+        if (least..=most).rev().any(|count| self.is_prefix(found, count, count)) {
             return Ok(());
         }
         if gaps && self.is_subset(found, least, most) {
@@ -151,14 +161,15 @@ impl History {
         ))
     }
 
-    /// Is it what the first `count` writes lead to? One that failed may have been made nonetheless, if the disk saw anything
-    /// of it.
-    fn is_prefix(&self, found: &Contents, count: usize) -> bool {
+    /// Is it what the first `count` writes lead to? One of the first `recovered` that failed may have been made nonetheless, if
+    /// the disk saw anything of it.
+    fn is_prefix(&self, found: &Contents, count: usize, recovered: usize) -> bool {
         if *found == self.views[count] {
             return true;
         }
-        let unknown: Vec<usize> =
-            (0..count).filter(|&index| self.writes[index].failed && self.writes[index].left_traces).collect();
+        let unknown: Vec<usize> = (0..recovered)
+            .filter(|&index| self.writes[index].failed && self.writes[index].left_traces)
+            .collect();
         assert!(unknown.len() <= 12, "too many writes of unknown outcome: {unknown:?}");
         (1..1u32 << unknown.len()).any(|chosen| {
             let mut contents = self.base.clone();

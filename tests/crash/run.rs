@@ -17,6 +17,8 @@ pub struct Driver {
     disk: MemEnv,
     env: Arc<dyn Env>,
     db: Option<Db>,
+    /// How much was written before it was opened.
+    opened_after: usize,
     /// What was written so far.
     pub history: History,
 }
@@ -25,7 +27,8 @@ impl Driver {
     /// A database on `disk`, which is reached through `env` and holds `base`; not open yet.
     pub fn new(setup: &Setup, disk: &MemEnv, env: Arc<dyn Env>, base: Contents) -> Driver {
         let env = setup.env(env);
-        Driver { setup: *setup, disk: disk.clone(), env, db: None, history: History::new(base) }
+        let history = History::new(base);
+        Driver { setup: *setup, disk: disk.clone(), env, db: None, opened_after: 0, history }
     }
 
     /// The open database.
@@ -37,8 +40,14 @@ impl Driver {
     pub fn open(&mut self) -> Result<&Db, Error> {
         if self.db.is_none() {
             self.db = Some(Db::open(&self.setup.options(self.env.clone()), Path::new(PATH))?);
+            self.opened_after = self.history.len();
         }
         Ok(self.db.as_ref().expect("just opened"))
+    }
+
+    /// Does the open database show what it must?
+    pub fn check_live(&self, found: &Contents) -> Result<(), String> {
+        self.history.explain_live(found, self.opened_after)
     }
 
     /// Closes it, if it is open.

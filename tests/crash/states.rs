@@ -241,7 +241,7 @@ pub fn open(setup: &Setup, disk: &MemEnv, paranoid_checks: bool) -> Result<Db, E
 }
 
 /// What may survive a crash at this moment, as far as it is tried.
-fn choices(point: &CrashPoint, effort: &Effort, random: &mut Random) -> Vec<CrashChoice> {
+pub fn choices(point: &CrashPoint, effort: &Effort, random: &mut Random) -> Vec<CrashChoice> {
     let unsynced = point.unsynced();
     let mut choices = vec![CrashChoice::OnlySynced, CrashChoice::Everything];
     choices.extend(
@@ -271,7 +271,7 @@ fn fingerprint(files: &[(PathBuf, Vec<u8>)], bounds: (usize, usize)) -> u64 {
 }
 
 /// The crash, for people: the changes just before it, those that were not synced, and what became of them.
-fn describe(disk: &MemEnv, point: &CrashPoint, choice: CrashChoice) -> String {
+pub fn describe(disk: &MemEnv, point: &CrashPoint, choice: CrashChoice) -> String {
     let operations = point.operations();
     let list = |indexes: &[usize]| {
         let lines: Vec<_> =

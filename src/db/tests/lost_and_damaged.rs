@@ -107,3 +107,18 @@ fn a_log_that_is_reused_behind_a_damaged_one_is_read_again() {
         db.put(&WriteOptions { sync: true }, &[life], b"synced").unwrap();
     }
 }
+
+#[test]
+fn the_name_of_the_directory_is_durable_though_its_first_creation_failed() {
+    let disk = MemEnv::with_journal();
+    let faults = FaultEnv::new(disk.shared());
+    let options = Options { env: faults.shared(), ..options(&disk) };
+    let failing = faults.add(FaultRule::new([FaultKind::SyncDir]).once());
+    Db::open(&options, Path::new(DB)).unwrap_err();
+    assert_eq!(failing.hits(), 1);
+    let db = Db::open(&options, Path::new(DB)).unwrap();
+    db.put(&WriteOptions { sync: true }, b"key", b"value").unwrap();
+    let crashed = disk.crash_clone(CrashChoice::OnlySynced);
+    let db = Db::open(&Options { env: crashed.shared(), ..options }, Path::new(DB)).unwrap();
+    assert_eq!(db.get(&ReadOptions::default(), b"key").unwrap().as_deref(), Some(&b"value"[..]));
+}

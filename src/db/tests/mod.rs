@@ -3,6 +3,7 @@
 //! A module a theme; `behaviours` lists which test shows which of the behaviours that LevelDB's own tests ask for, on this floor
 //! and below. Nothing here sleeps: tests wait for conditions, with a limit that only a defect reaches.
 
+mod background_errors;
 mod basics;
 mod behaviours;
 mod compactions;
