@@ -274,11 +274,16 @@ impl<'a> Block<'a> {
         let target_user = user_key(target);
         let mut matched = 0;
         let mut decided = false;
+        let mut key_length = 0;
         let mut offset = from;
         while offset < self.limit {
             let entry = self.entry(offset)?;
             offset = entry.end();
             let (shared, suffix_length) = (entry.shared as usize, entry.suffix_length as usize);
+            if shared > key_length {
+                return bad("key shares more than there is", entry.offset as usize);
+            }
+            key_length = shared + suffix_length;
             if shared > matched {
                 if decided {
                     continue;

@@ -120,6 +120,30 @@ fn an_entry_shares_no_more_than_there_is() {
     assert_eq!(exercise(&block(&[first, entry(1, 9, 0, &internal(b"a", 1))], &[0], 1)), (2, 2, false));
 }
 
+/// A look-up passed over such entries, and said that their keys were not there.
+#[test]
+fn a_look_up_tells_an_entry_that_shares_more_than_there_is() {
+    let keys = [internal(b"a", 5), internal(b"ab", 5), internal(b"b", 5)];
+    let bytes = block(
+        &[
+            entry(0, 9, 0, &keys[0]),
+            entry(100, 9, 0, &keys[1][1..]), // not 1
+            entry(0, 9, 0, &keys[2]),
+        ],
+        &[0],
+        1,
+    );
+    let block = Block::parse(&bytes).unwrap();
+    let look_up = |user: &[u8]| {
+        let target = LookupKey::new(user, MAX_SEQUENCE);
+        block.get(&order(), target.internal_key(), |_, _| ())
+    };
+    assert_eq!(look_up(b"a"), Ok(Some(())));
+    for user in [&b"aa"[..], b"ab", b"b"] {
+        assert!(look_up(user).is_err(), "{}", user.escape_ascii());
+    }
+}
+
 #[test]
 fn lengths_that_wrap_are_refused() {
     let key = internal(b"a", 1);
