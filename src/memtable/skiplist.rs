@@ -534,8 +534,9 @@ impl SkipListIterator {
     /// Moves to the previous entry; stays invalid where it is. Nodes have no links back: it searches.
     pub fn prev(&mut self) {
         if let Some(entry) = self.entry() {
-            let before = self.list.find(&self.list.target(entry.key)).0;
-            self.node = self.list.unless_head(before);
+            let (before, found) = self.list.find(&self.list.target(entry.key));
+            // With a comparator that contradicts itself the search may end anywhere, also behind: then the walk ends.
+            self.node = if found == self.node { self.list.unless_head(before) } else { ptr::null_mut() };
         }
     }
 }

@@ -316,6 +316,35 @@ fn a_comparator_that_panics_leaves_a_list_that_works() {
     }
 }
 
+/// Going back is a search for the entry before: it found the last entry again and again.
+#[test]
+fn a_walk_back_ends_with_a_comparator_that_contradicts_itself() {
+    struct Stubborn(Ordering);
+    impl Comparator for Stubborn {
+        fn compare(&self, _: &[u8], _: &[u8]) -> Ordering {
+            self.0
+        }
+        fn name(&self) -> Vec<u8> {
+            b"test.Stubborn".to_vec()
+        }
+    }
+    for answer in [Ordering::Less, Ordering::Equal, Ordering::Greater] {
+        let (memtable, mut writer) = new_memtable(Arc::new(Stubborn(answer)));
+        for sequence in 1..=100 {
+            writer.insert(sequence, ValueType::Value, &sequence.to_be_bytes(), b"");
+        }
+        let mut iterator = memtable.iter();
+        iterator.seek_to_last();
+        let mut steps = 0;
+        while iterator.valid() {
+            steps += 1;
+            assert!(steps <= 100, "always {answer:?}");
+            iterator.prev();
+        }
+        assert!(steps > 0);
+    }
+}
+
 /// As in LevelDB's skiplist test: a key is (number, generation, hash of both). The writer inserts ever higher
 /// generations of random numbers. A reader notes the generation of each number, then walks the list from random places:
 /// every key that was there when it started must be met, and none that was never written.
