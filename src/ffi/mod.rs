@@ -54,6 +54,7 @@ pub mod db;
 pub mod env;
 pub mod filter_policy;
 pub mod iterator;
+pub mod iterator_read;
 pub mod last_error;
 pub mod logger;
 pub mod options;
