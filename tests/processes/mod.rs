@@ -179,11 +179,3 @@ fn a_library_is_unloaded_right_after_close_while_threads_that_used_it_live() {
 fn a_library_is_unloaded_right_after_close_under_valgrind() {
     unload(true);
 }
-
-/// Threads that used it keep most libraries mapped until they end; this one stays whoever used it.
-#[test]
-fn the_library_is_marked_as_one_that_stays() {
-    let dynamic = Tool::new("readelf", "binutils").args(["-dW"]).args([terrace_path()]).run();
-    let flags = dynamic.lines().find(|line| line.contains("(FLAGS_1)")).expect("flags of the library");
-    assert!(flags.contains("NODELETE"), "{flags}");
-}
