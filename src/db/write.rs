@@ -74,7 +74,7 @@ impl Db {
 impl DbInner {
     #[inline]
     fn write(&self, options: &WriteOptions, payload: Payload<'_>) -> Result<()> {
-        self.check_process()?;
+        self.check_caller()?;
         if let Some(mut writer) = self.writer.try_alone() {
             return self.write_alone(&mut writer, options.sync, payload);
         }
