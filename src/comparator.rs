@@ -30,6 +30,10 @@ pub trait Comparator: Send + Sync {
     }
 }
 
+/// What a comparator that cannot compare panics with, by `resume_unwind`: the message. The call or the background work that
+/// needed the comparison then ends without having changed what is on disk.
+pub struct ComparatorFailed(pub String);
+
 /// The default: unsigned bytes, shorter first. Its name is `leveldb.BytewiseComparator`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BytewiseComparator;
