@@ -18,7 +18,7 @@ from typing import Any, NoReturn, Optional, Union
 
 from ._batch import WriteBatch
 from ._comparator import raise_with_cause
-from ._errors import Error, ErrorCell, ErrorCode, error_of, raise_last, take_string
+from ._errors import Error, ErrorCell, ErrorCode, error_of, last_error, take_string
 from ._handles import DatabaseHandle, Generation, OwnedHandle, SnapshotHandle, bytes_of, in_callback
 from ._iterator import BaseIterator, Iterator, RawIterator
 from ._library import lib
@@ -67,18 +67,17 @@ def _path(name: Any) -> bytes:
 
 
 def _get(database: DB, options: Optional[OwnedHandle], key: bytes, default: Any) -> Any:
-    """Reads a value that was too long for the usual buffer, or finds out why a read failed."""
+    """Reads a value of any length."""
     size = _USUAL
     while True:
-        cell = ErrorCell()
         buffer = (c_char * size)()
-        length = _get_into(database._handle, options, key, len(key), buffer, size, cell.ref)
+        length = _get_into(database._handle, options, key, len(key), buffer, size, None)
         if length <= size:
             return buffer[:length]
         if length == _MISSING:
             return default
         if length == _FAILED:
-            database._raise(cell.take())
+            database._raise(last_error())
         size = length
 
 
@@ -192,6 +191,8 @@ class DB(Ranges):
             return buffer[:length]
         if length == _MISSING:
             return default
+        if length == _FAILED:
+            self._raise(last_error())
         return _get(self, options, key, default)
 
     def put(self, key: Any, value: Any, *, sync: Any = False) -> None:
@@ -327,10 +328,10 @@ class DB(Ranges):
         if error is not None:
             self._raise(error)
 
-    def _raise(self, error: Optional[Error]) -> NoReturn:
+    def _raise(self, error: Error) -> NoReturn:
         """Raises for a call that failed. (To a call that comes after `close` the database is NULL.)"""
         self._check_open()
-        raise_with_cause(error or Error("the call failed, and the reason got lost"))
+        raise_with_cause(error)
 
 
 _LEVELDB_NUMBERS = (
@@ -422,7 +423,7 @@ class Snapshot(Ranges):
         address = lib.leveldb_create_snapshot(db._handle)
         if not address:
             db._check_open("Cannot operate on closed LevelDB database")
-            raise_last()
+            raise_with_cause(last_error())
         self._options = ReadOptions(SnapshotHandle(address))
 
     def get(self, key: Any, default: Any = None, *, verify_checksums: Any = False, fill_cache: Any = True) -> Any:

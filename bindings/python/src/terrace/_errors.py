@@ -6,7 +6,7 @@ import builtins
 import enum
 import os
 from ctypes import byref, c_void_p, string_at
-from typing import NoReturn, Optional
+from typing import Optional
 
 from ._library import lib
 
@@ -81,10 +81,10 @@ def error_of(message: bytes) -> Error:
     return error
 
 
-def raise_last() -> NoReturn:
-    """Raises for a call that failed and had no errptr."""
+def last_error() -> Error:
+    """The error of a call that failed and had no errptr. (A finalizer of Python's that ran since may have replaced it.)"""
     message = take_string(lib.terrace_last_error_message())
-    raise error_of(message if message is not None else b"IO error: the call failed, and the reason got lost")
+    return error_of(message if message is not None else b"IO error: the call failed, and the reason got lost")
 
 
 class ErrorCell:

@@ -12,13 +12,13 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterable
-from ctypes import byref, c_char, c_size_t, c_void_p, string_at
+from ctypes import byref, c_char, c_size_t, c_void_p, sizeof, string_at
 from itertools import chain, repeat
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Optional, TypeVar
 
 from ._comparator import raise_with_cause
-from ._errors import IteratorInvalidError, error_of, raise_last, take_string
+from ._errors import IteratorInvalidError, error_of, last_error, take_string
 from ._handles import Generation, OwnedHandle, bytes_of, in_callback
 from ._library import lib
 
@@ -41,11 +41,13 @@ _FORWARD, _BACK = 0, 1
 _BEFORE_START, _BETWEEN, _AFTER_STOP, _LOST = range(4)
 
 # Entries and bytes read ahead: few at first, and after turning around, more as a scan goes on.
-_LEVELS = tuple((entries, c_char * size, size) for entries, size in ((8, 1 << 10), (64, 1 << 14), (512, 1 << 17), (1024, 1 << 18)))
+_LEVELS = tuple((entries, c_char * size, size) for entries, size in ((2, 1 << 9), (16, 1 << 12), (128, 1 << 15), (1024, 1 << 18)))
 _ENDS = tuple(c_size_t * (2 * entries) for entries, _, _ in _LEVELS)
 
 # From how many entries on it pays to look whether all have the same lengths.
 _MANY = 32
+
+_END_BYTES = sizeof(c_size_t)
 
 
 class BaseIterator:
@@ -61,7 +63,7 @@ class BaseIterator:
         address = lib.leveldb_create_iterator(db._handle, options)
         if not address:
             db._check_open("Database or iterator is closed")
-            raise_last()
+            raise_with_cause(last_error())
         # The comparator outlives the iterator, too.
         self._handle = OwnedHandle(address, lib.leveldb_iter_destroy, db._kept)
         db._iterators[id(self)] = weakref.ref(self)
@@ -166,7 +168,6 @@ class Iterator(BaseIterator, Generic[T]):
         self._next_size = c_size_t()
         self._same: Optional[tuple[tuple[int, int], bytes, Struct]] = None
         super().__init__(db, options)
-        self._check()
 
     def __iter__(self) -> Iterator[T]:
         return self
@@ -200,6 +201,9 @@ class Iterator(BaseIterator, Generic[T]):
         lock = self._enter()
         try:
             self._forget()
+            if self._is_empty():
+                self._where = _BEFORE_START
+                return
             self._where = _LOST
             before = False
             if self._start is not None and self._db._compare(key, self._start) <= 0:
@@ -236,6 +240,13 @@ class Iterator(BaseIterator, Generic[T]):
         self._ahead.clear()
         self._behind.clear()
         self._level = 0
+
+    def _is_empty(self) -> bool:
+        """Is there no room between the ends of the range?"""
+        if self._start is None or self._stop is None:
+            return False
+        order = self._db._compare(self._start, self._stop)
+        return order > 0 or (order == 0 and not (self._include_start and self._include_stop))
 
     def _pass_over(self, key: bytes) -> None:
         """From at or after `key` to after it."""
@@ -350,8 +361,8 @@ class Iterator(BaseIterator, Generic[T]):
                 pieces = map(self._buffer.__getitem__, map(slice, chain((0,), bounds), bounds))
             return zip(pieces, pieces)
         if count >= _MANY and ends[count - 1] == ends[0] * count:
-            lengths = (ends[0], 0) if parts == _KEYS else (0, ends[0])
-            same = self._unpack_same(*lengths, count)
+            key, value = (ends[0], 0) if parts == _KEYS else (0, ends[0])
+            same = self._unpack_same(key, value, count)
             if same is not None:
                 return chain.from_iterable(same)
         bounds = ends[:count]
@@ -366,7 +377,7 @@ class Iterator(BaseIterator, Generic[T]):
         size = key + value
         if not size:
             return None
-        if self._same is None or self._same[0] != (key, value) or len(self._same[1]) < len(bytes(c_size_t())) * numbers:
+        if self._same is None or self._same[0] != (key, value) or len(self._same[1]) < _END_BYTES * numbers:
             # What the ends of such entries look like.
             both = self._parts == _KEYS | _VALUES
             pairs = ((start + key, start + size) if both else (start + size,) for start in range(0, size * numbers, size))
@@ -375,7 +386,7 @@ class Iterator(BaseIterator, Generic[T]):
             fields += f"{value}s" if self._parts & _VALUES else ""
             self._same = ((key, value), expected, Struct(fields))
         _, expected, fields_of = self._same
-        found = string_at(self._ends, len(bytes(c_size_t())) * numbers)
+        found = string_at(self._ends, _END_BYTES * numbers)
         if not expected.startswith(found):
             return None
         count = numbers // 2 if self._parts == _KEYS | _VALUES else numbers
