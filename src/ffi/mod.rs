@@ -54,6 +54,7 @@ pub mod comparator;
 pub mod db;
 pub mod env;
 pub mod filter_policy;
+pub mod get_into;
 pub mod iterator;
 pub mod iterator_read;
 pub mod last_error;
