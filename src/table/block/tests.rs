@@ -326,8 +326,10 @@ fn plain_moves_pass_the_same_entries_as_others() {
         let mut builder = BlockBuilder::new([1, 2, 16][random.below(3) as usize]);
         let values: Vec<Vec<u8>> = keys
             .iter()
-            .map(|_| [3, 130, 20_000][random.below(3) as usize])
-            .map(|longest| vec![7; random.below(longest) as usize])
+            .map(|_| {
+                let longest = [3, 130, 20_000][random.below(3) as usize];
+                vec![7; random.below(longest) as usize]
+            })
             .collect();
         let mut previous: &[u8] = &[];
         for (key, value) in keys.iter().zip(&values) {
