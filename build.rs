@@ -7,9 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of `src/ffi` that declare something, in the order in which the headers do.
-const SOURCES: [&str; 16] = [
+const SOURCES: [&str; 17] = [
     "db",
     "iterator",
+    "iterator_read",
     "snapshot",
     "write_batch",
     "options",

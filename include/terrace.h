@@ -65,6 +65,28 @@ typedef enum {
 } terrace_severity_t;
 
 /*
+ * What terrace_iter_read() does; to be added up.
+ */
+typedef enum {
+    /*
+     * Copy keys.
+     */
+    TERRACE_READ_KEYS = 1,
+    /*
+     * Copy values.
+     */
+    TERRACE_READ_VALUES = 2,
+    /*
+     * Go backward.
+     */
+    TERRACE_READ_BACKWARD = 4,
+    /*
+     * The entry whose key is `stop` belongs to those asked for.
+     */
+    TERRACE_READ_STOP_INCLUSIVE = 8
+} terrace_iter_read_t;
+
+/*
  * Why background work or writes of a database have stopped; see terrace_background_error().
  */
 typedef struct terrace_background_error_t terrace_background_error_t;
@@ -99,6 +121,39 @@ void terrace_compact_range(leveldb_t *db,
  * Requires: `db` is NULL or open; `errptr` as in (3).
  */
 void terrace_flush(leveldb_t *db, char **errptr);
+
+/*
+ * Copies many entries in one call: those from where the iterator stands, forward or backward, until the buffer is full,
+ * `max_entries` are copied, or no entry is left. Moves the iterator behind the last one copied, and returns how many.
+ *
+ * `flags` is a sum of values of `terrace_iter_read_t`. `buffer` receives the parts asked for (key, value, or key before value)
+ * of one entry behind the other, without anything in between. `ends` receives one number a part: where in `buffer` it ends, which
+ * is where the next one starts. It has room for `max_entries` numbers, twice as many with keys and values. With neither,
+ * entries are counted and passed over, and `buffer` and `ends` may be NULL.
+ *
+ * `stop` bounds the scan in the order of the database: forward, entries whose key is at or behind `stop` are not copied;
+ * backward, those whose key is at or before it. With TERRACE_READ_STOP_INCLUSIVE the key `stop` itself is. NULL (whatever the length)
+ * is no bound. The first entry that is left out is the one the iterator then stands on.
+ *
+ * `*next_size` says how the scan goes on: how many bytes of `buffer` the next entry takes, or `(size_t)-1` if none comes next,
+ * because the bound, the end or an error was reached: leveldb_iter_get_error() tells which, and is to be asked. When nothing was
+ * copied, and `*next_size` is another number, it is the size of the buffer to come again with. `next_size` may be NULL.
+ *
+ * A NULL `iter` is refused, as in (6). Unknown flags, a NULL `buffer` whose size is not 0, NULL `ends` and a `stop` that is too
+ * long are errors of the iterator, which stays invalid until it is positioned again.
+ *
+ * Requires: `iter` is NULL or an iterator that no other call uses now; `stop` has its length; `buffer` is writable for `buffer_size`
+ * bytes and `ends` for the numbers said above, neither overlaps the other, `stop` or `*next_size`; `next_size` is NULL or writable.
+ */
+size_t terrace_iter_read(leveldb_iterator_t *iter,
+                         int flags,
+                         const char *stop,
+                         size_t stop_len,
+                         char *buffer,
+                         size_t buffer_size,
+                         size_t *ends,
+                         size_t max_entries,
+                         size_t *next_size);
 
 /*
  * Append to the last log and MANIFEST of a cleanly closed database instead of starting new ones. Default: no.

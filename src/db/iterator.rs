@@ -100,6 +100,12 @@ impl DbIterator {
         }
     }
 
+    /// The order of the database: that of its comparator.
+    #[inline]
+    pub fn compare_keys(&self, a: &[u8], b: &[u8]) -> std::cmp::Ordering {
+        self.comparator.compare_user_keys(a, b)
+    }
+
     /// The first error since the last seek: a scan that ends is complete only if this is `Ok`. With `paranoid_checks`, and at an
     /// I/O error, the iterator ends there. Without, it passes over damaged blocks and goes on, as LevelDB does: it may then be
     /// valid while this is an error, and show an old value of a key whose newest was in the damage.

@@ -91,6 +91,20 @@ pub(super) unsafe fn advance(iter: *mut leveldb_iterator_t, step: impl FnOnce(&m
     }
 }
 
+/// Notes that a call was refused: an error of the iterator until the next seek. A NULL iterator is refused for being NULL.
+///
+/// # Safety
+/// As [`seek`].
+#[cold]
+pub(super) unsafe fn refuse(iter: *mut leveldb_iterator_t, error: Error) {
+    // SAFETY: as the caller promises.
+    match unsafe { handle::lend_mut(iter) } {
+        Some(handle) if matches!(handle.trouble, Some(Trouble::Broken(_))) => {}
+        Some(handle) => handle.fail(Failure::new(error)),
+        None => last_error::set(Failure::new(handle::is_null("iterator"))),
+    }
+}
+
 /// Lends a part of the entry the iterator stands on; NULL and length 0 if it stands on none.
 ///
 /// # Safety

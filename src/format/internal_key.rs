@@ -6,7 +6,7 @@
 //! Order: user key ascending by the user's comparator, then sequence descending, then type descending: the newest version
 //! of a key comes first. A look-up at sequence `s` seeks to `(user key, s, SEEK_TYPE)`, the first entry not newer than `s`.
 
-use crate::comparator::Comparator;
+use crate::comparator::{Comparator, call_comparator};
 use crate::error::{Error, Result};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -250,7 +250,7 @@ impl InternalKeyComparator {
     /// The order of two user keys.
     #[inline]
     pub fn compare_user_keys(&self, a: &[u8], b: &[u8]) -> Ordering {
-        if self.bytewise { a.cmp(b) } else { self.user.compare(a, b) }
+        if self.bytewise { a.cmp(b) } else { call_comparator(&*self.user, a, b) }
     }
 
     /// The order of two internal keys.
