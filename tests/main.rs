@@ -14,4 +14,5 @@ mod exchange;
 mod fault;
 mod kill;
 mod layering;
+mod processes;
 mod symbols;

@@ -10,7 +10,7 @@ use super::install::manifest_limit;
 use super::recovery::{self, Recovered};
 use super::snapshot::SnapshotList;
 use super::state::{DbInner, DbState, LogFile};
-use super::write_group::{Pending, WriterState};
+use super::write_group::{WriteQueue, WriterState};
 use crate::background::worker::{self, wake_channel};
 use crate::column_family::column_family::{ColumnFamily, FamilyMemtables};
 use crate::compaction::running::RunningCompactions;
@@ -223,15 +223,7 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
         deletions_wait_for: AtomicU64::new(u64::MAX),
         closed: AtomicBool::new(false),
         process: Generation::current(),
-        writer: CachePadded::new(Mutex::new(WriterState {
-            wal: Some(wal),
-            memtable,
-            last_sequence,
-            record: Vec::new(),
-            spare: Vec::new(),
-        })),
-        pending: Mutex::new(Pending::new(Vec::new())),
-        has_pending: AtomicBool::new(false),
+        writer: WriteQueue::new(WriterState { wal: Some(wal), memtable, last_sequence, record: Vec::new() }),
         snapshots: Mutex::new(SnapshotList::default()),
         state: Mutex::new(DbState {
             memtables,

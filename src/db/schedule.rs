@@ -334,16 +334,17 @@ impl DbInner {
                 Ok(())
             }
             Err(error) => {
+                // An error of installing is noted there; one of closing is none.
+                if is_job_error && !self.is_closed() {
+                    if self.options.paranoid_checks && error.is_corruption() {
+                        self.record_background_error(&mut state, Severity::UntilReopened, &error);
+                    } else if !is_manual {
+                        self.compaction_failed(&mut state, level, &error);
+                    }
+                }
+                // Last: who is told of the error finds writes refused, if they are.
                 if is_manual {
                     self.end_manual_piece(&mut state, &Err(error.clone()));
-                }
-                if !is_job_error || self.is_closed() {
-                    return Err(error); // noted by who installs; or no error
-                }
-                if self.options.paranoid_checks && error.is_corruption() {
-                    self.record_background_error(&mut state, Severity::UntilReopened, &error);
-                } else if !is_manual {
-                    self.compaction_failed(&mut state, level, &error);
                 }
                 Err(error)
             }

@@ -2,23 +2,23 @@
 //!
 //! ```text
 //! DbInner      fixed, or atomic: read by everyone
-//!   writer     Mutex<WriterState>: the log and the right to write to the memtable; its holder is the one writer
-//!   pending    Mutex<Pending>: the group of writers that forms behind it
+//!   writer     WriteQueue: the log and the right to write to the memtable, for the one writer whose turn it is
 //!   snapshots  Mutex: the sequence numbers that must stay readable
 //!   state      Mutex<DbState>: everything else that changes
 //! ```
-//! Order of locks: `writer` before `pending` and before `state`; `snapshots` is innermost. Nothing waits for I/O while it
+//! Order of locks: `writer` before `state`; `snapshots` is innermost. Nothing waits for I/O while it
 //! holds `state`; a writer that must wait for a flush holds `writer` and waits on `state_changed`, which lets `state` go.
 
 use super::background_error::Failures;
 use super::idle_compaction::Idle;
 use super::manual_compaction::ManualCompaction;
 use super::snapshot::SnapshotList;
-use super::write_group::{Pending, WriterState};
+use super::write_group::{WriteQueue, WriterState};
 use crate::background::worker::{Waker, Wakeup};
 use crate::column_family::column_family::{ColumnFamily, FamilyMemtables};
 use crate::compaction::picker::PickerOptions;
 use crate::compaction::running::RunningCompactions;
+use crate::comparator::is_inside_comparator;
 use crate::env::info_log::Logger;
 use crate::env::{Env, FileLock};
 use crate::error::{Error, Result};
@@ -61,12 +61,8 @@ pub struct DbInner {
     pub closed: AtomicBool,
     /// The process that opened it. In a child of that, nothing of this may be touched but what never changes.
     pub process: Generation,
-    /// The one writer's state.
-    pub writer: CachePadded<Mutex<WriterState>>,
-    /// Writers that wait for their turn, as a group.
-    pub pending: Mutex<Pending>,
-    /// Is any writer in `pending`? A hint that saves the lock.
-    pub has_pending: AtomicBool,
+    /// The one writer's state, and the writers that wait for their turn.
+    pub writer: WriteQueue<WriterState>,
     /// Live snapshots.
     pub snapshots: Mutex<SnapshotList>,
     /// Everything else that changes.
@@ -164,6 +160,29 @@ impl DbInner {
     #[inline]
     pub fn check_process(&self) -> Result<()> {
         if self.process.is_current() { Ok(()) } else { Err(self.forked_error()) }
+    }
+
+    /// Fails where an operation that takes locks, or waits, may not be called: in a child process, and in a comparator of the user,
+    /// which may run while such locks are held.
+    #[inline]
+    pub fn check_caller(&self) -> Result<()> {
+        self.check_process()?;
+        if self.is_inside_comparator() { Err(self.reentered_error()) } else { Ok(()) }
+    }
+
+    /// May the calling thread hold locks of this database, because it is in its comparator?
+    #[inline]
+    pub fn is_inside_comparator(&self) -> bool {
+        !self.family.comparator.is_bytewise() && is_inside_comparator()
+    }
+
+    /// What an operation within a comparator ends with.
+    #[cold]
+    pub fn reentered_error(&self) -> Error {
+        Error::invalid_argument(format!(
+            "{}: called from within a comparator, which may read a database but do nothing else with it",
+            self.path.display()
+        ))
     }
 
     /// What an operation in a child process ends with.

@@ -7,7 +7,7 @@
 use super::Db;
 use super::background_error::Severity;
 use super::state::DbInner;
-use super::write_group::{MAX_GROUP_BYTES, MAX_MEMBER_BYTES, Pending, WriterState};
+use super::write_group::{MAX_GROUP_BYTES, MAX_MEMBER_BYTES, Members, WriterState};
 use crate::batch::write_batch::{self, HEADER_SIZE, WriteBatch};
 use crate::error::{Error, Result};
 use crate::format::internal_key::{MAX_SEQUENCE, ValueType};
@@ -74,10 +74,8 @@ impl Db {
 impl DbInner {
     #[inline]
     fn write(&self, options: &WriteOptions, payload: Payload<'_>) -> Result<()> {
-        self.check_process()?;
-        if !self.has_pending.load(Ordering::Relaxed)
-            && let Some(mut writer) = self.writer.try_lock()
-        {
+        self.check_caller()?;
+        if let Some(mut writer) = self.writer.try_alone() {
             return self.write_alone(&mut writer, options.sync, payload);
         }
         self.write_in_crowd(options.sync, payload)
@@ -86,6 +84,14 @@ impl DbInner {
     /// Commits one payload, with the writer lock held.
     #[inline]
     fn write_alone(&self, writer: &mut WriterState, sync: bool, payload: Payload<'_>) -> Result<()> {
+        let refusal = RefuseOnUnwind(self);
+        let result = self.commit_alone(writer, sync, payload);
+        std::mem::forget(refusal);
+        result
+    }
+
+    #[inline]
+    fn commit_alone(&self, writer: &mut WriterState, sync: bool, payload: Payload<'_>) -> Result<()> {
         self.make_room_if_needed(writer)?;
         // What can't be had is found out before anything is in the log.
         let size = payload.size();
@@ -126,50 +132,30 @@ impl DbInner {
     /// Writes with others. Small payloads join the pending group; large ones take the lock by themselves.
     #[cold]
     fn write_in_crowd(&self, sync: bool, payload: Payload<'_>) -> Result<()> {
-        if payload.size() > MAX_MEMBER_BYTES {
-            return self.write_alone(&mut self.writer.lock(), sync, payload);
-        }
-        let mut pending = self.pending.lock();
-        if pending.record.len() > MAX_GROUP_BYTES || pending.count > u32::MAX / 2 {
-            drop(pending);
-            return self.write_alone(&mut self.writer.lock(), sync, payload);
-        }
-        payload.encode(&mut pending.record);
-        pending.count += payload.count();
-        pending.sync |= sync;
-        pending.writers += 1;
-        let is_leader = pending.writers == 1;
-        let group = pending.group.clone();
-        self.has_pending.store(true, Ordering::Relaxed);
-        drop(pending);
-        if !is_leader {
-            return group.wait();
-        }
-        let guard = FinishOnUnwind(&group);
-        let result = self.lead();
-        std::mem::forget(guard);
-        group.finish(result.clone());
-        result
+        let join = |members: &mut Members| {
+            payload.encode(&mut members.record);
+            members.count += payload.count();
+            members.sync |= sync;
+        };
+        let grouped = if payload.size() <= MAX_MEMBER_BYTES {
+            self.writer.write_in_group(join, |writer, members| self.write_group(writer, members))
+        } else {
+            None
+        };
+        grouped.unwrap_or_else(|| self.write_alone(&mut self.writer.lock(), sync, payload))
     }
 
-    /// Waits for the writer lock, takes the group that has formed meanwhile, and commits it.
-    fn lead(&self) -> Result<()> {
-        let mut writer = self.writer.lock();
-        let taken = {
-            let mut pending = self.pending.lock();
-            self.has_pending.store(false, Ordering::Relaxed);
-            let spare = std::mem::take(&mut writer.spare);
-            std::mem::replace(&mut *pending, Pending::new(spare))
-        };
-        let mut record = taken.record;
-        let result = self.make_room_if_needed(&mut writer).and_then(|()| {
-            let first = self.log_record(&mut writer, &mut record, taken.count, taken.sync)?;
-            insert_entries(&mut writer, first, &record[HEADER_SIZE..]);
+    /// Commits a group, at its turn.
+    fn write_group(&self, writer: &mut WriterState, members: &mut Members) -> Result<()> {
+        self.make_room_if_needed(writer)?;
+        let refusal = RefuseOnUnwind(self);
+        let result = self.log_record(writer, &mut members.record, members.count, members.sync);
+        if let Ok(first) = result {
+            insert_entries(writer, first, &members.record[HEADER_SIZE..]);
             self.last_sequence.store(writer.last_sequence, Ordering::Release);
-            Ok(())
-        });
-        writer.spare = record;
-        result
+        }
+        std::mem::forget(refusal);
+        result.map(|_| ())
     }
 
     /// Numbers the record, appends it to the log, syncs if asked for. Returns the sequence number of the first entry. After an
@@ -213,11 +199,13 @@ fn insert_entries(writer: &mut WriterState, first: u64, entries: &[u8]) {
     }
 }
 
-/// A leader that panics still tells its group.
-struct FinishOnUnwind<'a>(&'a super::write_group::Group);
+/// After a write that panicked no other follows, unless this is forgotten: a batch may be in the memtable by half, and the next
+/// sequence number published would show it. Dropped while the writer lock is held.
+struct RefuseOnUnwind<'a>(&'a DbInner);
 
-impl Drop for FinishOnUnwind<'_> {
+impl Drop for RefuseOnUnwind<'_> {
     fn drop(&mut self) {
-        self.0.finish(Err(Error::io("internal error: the leader of the write group panicked")));
+        let error = Error::io("internal error: a write panicked");
+        self.0.record_background_error(&mut self.0.state.lock(), Severity::UntilReopened, &error);
     }
 }

@@ -8,12 +8,14 @@
 //! One record is one batch of the log: a group is recovered whole or not at all, so each batch in it is too.
 
 use crate::batch::write_batch::HEADER_SIZE;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::memtable::memtable::MemtableWriter;
-use crate::util::lock::{Condvar, Mutex};
+use crate::util::lock::atomic::{AtomicBool, Ordering};
+use crate::util::lock::{Condvar, Mutex, MutexGuard};
+use crate::util::sync::CachePadded;
 use crate::wal::writer::WalWriter;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the one writer at a time owns.
 pub struct WriterState {
@@ -25,22 +27,16 @@ pub struct WriterState {
     pub last_sequence: u64,
     /// The record under construction, kept for its memory.
     pub record: Vec<u8>,
-    /// The buffer of the group committed last, kept for its memory.
-    pub spare: Vec<u8>,
 }
 
-/// The group that is forming.
-pub struct Pending {
+/// What the members of a group have to write.
+pub struct Members {
     /// Header space, then the entries of all members.
     pub record: Vec<u8>,
     /// Entries.
     pub count: u32,
-    /// Members; the first is the leader.
-    pub writers: u32,
     /// Does any member want its write to be durable?
     pub sync: bool,
-    /// What the members wait for.
-    pub group: Arc<Group>,
 }
 
 /// Bytes at which a group takes no more members: they write on their own, behind it.
@@ -49,18 +45,136 @@ pub const MAX_GROUP_BYTES: usize = 1 << 20;
 /// Bytes of a batch that is not copied into a group.
 pub const MAX_MEMBER_BYTES: usize = 128 << 10;
 
+/// The group that is forming.
+struct Pending {
+    members: Members,
+    writers: u32,
+    group: Arc<Group>,
+}
+
 impl Pending {
     /// No members.
-    pub fn new(mut record: Vec<u8>) -> Self {
+    fn new(mut record: Vec<u8>) -> Self {
         record.clear();
         record.resize(HEADER_SIZE, 0);
-        Pending { record, count: 0, writers: 0, sync: false, group: Arc::new(Group::default()) }
+        let members = Members { record, count: 0, sync: false };
+        Pending { members, writers: 0, group: Arc::new(Group::default()) }
+    }
+}
+
+/// The turns of writers: a value that one of them has at a time, and the group that forms behind it. Order of locks: the turn
+/// before the group.
+pub struct WriteQueue<W> {
+    turn: CachePadded<Mutex<Turn<W>>>,
+    pending: Mutex<Pending>,
+    /// Has the group any member? A hint that saves its lock.
+    has_pending: AtomicBool,
+}
+
+struct Turn<W> {
+    value: W,
+    /// The buffer of the group committed last, kept for its memory.
+    spare: Vec<u8>,
+}
+
+/// A writer's turn.
+pub struct TurnGuard<'a, W>(MutexGuard<'a, Turn<W>>);
+
+impl<W> Deref for TurnGuard<'_, W> {
+    type Target = W;
+
+    #[inline]
+    fn deref(&self) -> &W {
+        &self.0.value
+    }
+}
+
+impl<W> DerefMut for TurnGuard<'_, W> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut W {
+        &mut self.0.value
+    }
+}
+
+impl<W> WriteQueue<W> {
+    /// Nobody writes.
+    pub fn new(value: W) -> Self {
+        WriteQueue {
+            turn: CachePadded::new(Mutex::new(Turn { value, spare: Vec::new() })),
+            pending: Mutex::new(Pending::new(Vec::new())),
+            has_pending: AtomicBool::new(false),
+        }
+    }
+
+    /// Waits for a turn.
+    #[inline]
+    pub fn lock(&self) -> TurnGuard<'_, W> {
+        TurnGuard(self.turn.lock())
+    }
+
+    /// A turn, if nobody else has it or stands in the group.
+    #[inline]
+    pub fn try_alone(&self) -> Option<TurnGuard<'_, W>> {
+        if self.has_pending.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.turn.try_lock().map(TurnGuard)
+    }
+
+    /// Writes with others: `join` adds the caller's entries to the group, and `commit` writes a group, at its turn. Only the first
+    /// member's `commit` runs, for all of them, and they all get its result. `None`, and nothing was called: the group is full.
+    pub fn write_in_group(
+        &self,
+        join: impl FnOnce(&mut Members),
+        commit: impl FnOnce(&mut W, &mut Members) -> Result<()>,
+    ) -> Option<Result<()>> {
+        let (group, is_leader) = {
+            let mut pending = self.pending.lock();
+            if pending.members.record.len() > MAX_GROUP_BYTES || pending.members.count > u32::MAX / 2 {
+                return None;
+            }
+            join(&mut pending.members);
+            pending.writers += 1;
+            self.has_pending.store(true, Ordering::Relaxed);
+            (pending.group.clone(), pending.writers == 1)
+        };
+        if !is_leader {
+            return Some(group.wait());
+        }
+        let guard = FinishOnUnwind(&group);
+        let result = self.lead(commit);
+        std::mem::forget(guard);
+        group.finish(result.clone());
+        Some(result)
+    }
+
+    /// Waits for the leader's turn, takes the group that has formed meanwhile, and commits it.
+    fn lead(&self, commit: impl FnOnce(&mut W, &mut Members) -> Result<()>) -> Result<()> {
+        let mut turn = self.turn.lock();
+        let mut members = {
+            let mut pending = self.pending.lock();
+            self.has_pending.store(false, Ordering::Relaxed);
+            let next = Pending::new(std::mem::take(&mut turn.spare));
+            std::mem::replace(&mut *pending, next).members
+        };
+        let result = commit(&mut turn.value, &mut members);
+        turn.spare = members.record;
+        result
+    }
+}
+
+/// A leader that panics still tells its group.
+struct FinishOnUnwind<'a>(&'a Group);
+
+impl Drop for FinishOnUnwind<'_> {
+    fn drop(&mut self) {
+        self.0.finish(Err(Error::io("internal error: the leader of the write group panicked")));
     }
 }
 
 /// The outcome of a group.
 #[derive(Default)]
-pub struct Group {
+struct Group {
     finished: AtomicBool,
     result: Mutex<Option<Result<()>>>,
     wake: Condvar,
@@ -68,15 +182,15 @@ pub struct Group {
 
 impl Group {
     /// Tells all members.
-    pub fn finish(&self, result: Result<()>) {
+    fn finish(&self, result: Result<()>) {
         *self.result.lock() = Some(result);
         self.finished.store(true, Ordering::Release);
         self.wake.notify_all();
     }
 
     /// Waits for the leader.
-    pub fn wait(&self) -> Result<()> {
-        const SPINS: u32 = 100;
+    fn wait(&self) -> Result<()> {
+        const SPINS: u32 = if cfg!(loom) { 1 } else { 100 };
         for _ in 0..SPINS {
             if self.finished.load(Ordering::Acquire) {
                 break;
@@ -92,3 +206,6 @@ impl Group {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;

@@ -28,16 +28,16 @@
 use crate::error::{Error, Result};
 use crate::format::internal_key::{self, InternalKeyComparator, SequenceNumber, TRAILER_SIZE, ValueType};
 use crate::util::arena::Arena;
+use crate::util::lock::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::util::random::Random;
 use std::alloc::Layout;
 use std::cmp::Ordering as Order;
 use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 /// Levels of the highest nodes; with a branching of 4, enough for 16 million entries.
-const MAX_HEIGHT: usize = 12;
+const MAX_HEIGHT: usize = if cfg!(loom) { 3 } else { 12 };
 
 /// The part of a node that every node has. Links of higher levels stand before it, key and value after it.
 #[repr(C)]
@@ -291,7 +291,7 @@ impl SkipList {
             // SAFETY: `before` is the head or was reached by a link of this level or one above it, so it has this
             // level.
             let after = unsafe { next(before, level) };
-            if level > 0 {
+            if level > 0 && !cfg!(loom) {
                 // Where the search goes on should it go down here: that node comes while this one is compared.
                 // SAFETY: as above.
                 prefetch(unsafe { link(before, level - 1) }.load(Ordering::Relaxed));
@@ -531,6 +531,29 @@ impl SkipListIterator {
         }
     }
 
+    /// Moves to the next entry if `wanted`, which gets this entry and that, gives something. Else, and where there is no
+    /// next entry or the order is not the bytewise one, it does not move.
+    #[inline]
+    pub fn next_if<R>(&mut self, wanted: impl FnOnce(Entry<'_>, Entry<'_>) -> Option<R>) -> Option<R> {
+        if !self.valid() || !self.list.order.is_bytewise() {
+            return None;
+        }
+        // The link is looked at once: an entry inserted now goes unseen.
+        // SAFETY: every node has a level 0.
+        let after = unsafe { next(self.node, 0) };
+        if after.is_null() {
+            return None;
+        }
+        // SAFETY: both are nodes of the list, which lives as long as the iterator, and not the head.
+        let [here, there] =
+            [self.node, after].map(|node| unsafe { Entry { key: key(node), value: value(node) } });
+        let result = wanted(here, there)?;
+        self.node = after;
+        // SAFETY: as above.
+        prefetch(unsafe { next(after, 0) });
+        Some(result)
+    }
+
     /// Moves to the previous entry; stays invalid where it is. Nodes have no links back: it searches.
     pub fn prev(&mut self) {
         if let Some(entry) = self.entry() {
@@ -540,3 +563,6 @@ impl SkipListIterator {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;

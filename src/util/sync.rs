@@ -37,15 +37,12 @@ use std::ops::{Deref, DerefMut};
 use std::ptr;
 use std::sync::Arc;
 
-/// The primitives that `Published` is made of, in one place, so that a model checker's can stand in.
-mod primitives {
-    pub(super) use crate::util::lock::Mutex;
-    pub(super) use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use crate::util::lock::Mutex;
+use crate::util::lock::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::AtomicUsize;
 
-    /// Slots of a published value: more than most machines have cores. A power of two.
-    pub(super) const SLOTS: usize = 64;
-}
-use primitives::{AtomicPtr, AtomicUsize, Mutex, Ordering, SLOTS};
+/// Slots of a published value: more than most machines have cores. A power of two.
+const SLOTS: usize = 64;
 
 /// A value on cache lines of its own (two, since processors fetch them in pairs).
 #[derive(Clone, Copy, Debug, Default)]
@@ -99,6 +96,14 @@ pub fn thread_number() -> usize {
     })
 }
 
+/// Between two sequentially consistent accesses of which others must see the first before the second: nothing, but for the
+/// model checker, which takes such accesses for merely acquiring and releasing, and knows one order of all only from fences.
+#[inline(always)]
+fn in_one_order() {
+    #[cfg(loom)]
+    loom::sync::atomic::fence(Ordering::SeqCst);
+}
+
 /// A value that is read all the time and replaced now and then. See the top of this file.
 pub struct Published<T> {
     current: Mutex<Arc<T>>,
@@ -122,8 +127,13 @@ impl<T> Published<T> {
     /// The current value, to be used for a while. It stays what it is while others publish.
     #[inline]
     pub fn with(&self) -> PublishedGuard<'_, T> {
-        let slot_number = thread_number() & (self.slots.len() - 1);
+        self.with_slot(thread_number() & (self.slots.len() - 1))
+    }
+
+    #[inline]
+    fn with_slot(&self, slot_number: usize) -> PublishedGuard<'_, T> {
         let found = self.slots[slot_number].swap(ptr::null_mut(), Ordering::SeqCst);
+        in_one_order();
         let value = if !found.is_null() && found == self.current_address.load(Ordering::SeqCst) {
             // SAFETY: a pointer in a slot came from `Arc::into_raw` and stands for one count, which the swap made ours.
             unsafe { Arc::from_raw(found) }
@@ -147,6 +157,7 @@ impl<T> Published<T> {
             self.current_address.store(address, Ordering::SeqCst);
             std::mem::replace(&mut *current, value)
         };
+        in_one_order();
         self.sweep();
         previous
     }
@@ -181,6 +192,7 @@ impl<T> Published<T> {
         let slot = &self.slots[slot_number];
         let address = Arc::into_raw(value).cast_mut();
         let put = slot.compare_exchange(ptr::null_mut(), address, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        in_one_order();
         if put && address == self.current_address.load(Ordering::SeqCst) {
             return;
         }
@@ -233,7 +245,10 @@ impl<T> Drop for PublishedGuard<'_, T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod models;
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicBool;

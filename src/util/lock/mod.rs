@@ -8,6 +8,13 @@
 #[cfg(loom)]
 mod model;
 
+/// Atomics where they are part of a protocol that the model checker looks at.
+#[cfg(loom)]
+pub use loom::sync::atomic;
+/// Atomics where they are part of a protocol that the model checker looks at.
+#[cfg(not(loom))]
+pub use std::sync::atomic;
+
 #[cfg(loom)]
 pub use model::{Condvar, Mutex, MutexGuard, RwLock};
 #[cfg(not(loom))]
