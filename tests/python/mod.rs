@@ -113,3 +113,51 @@ fn the_wheel_works_in_an_empty_environment() {
     assert!(printed.starts_with("[(b'a', b'1')] "), "{printed}");
     assert!(printed.trim_end().ends_with("site-packages/terrace/libterrace.so.0"), "{printed}");
 }
+
+/// Five control records, the fourth of which comes again.
+const RECORDS: &str = "\
+Package: libstore1\nVersion: 1.0\nSection: libs\nInstalled-Size: 300\nDescription: fast key value store\n A long text.\n\n\
+Package: store-tools\nVersion: 1.0\nSection: contrib/utils\nInstalled-Size: 2048\nDepends: libstore1 (>= 1.0), libc6\n\
+Description: tools for the fast store\n\n\
+Package: libother\nSection: libs\nInstalled-Size: 5000\nDepends: libc6 | musl\nDescription: value <added> & nothing\n\n\
+Package: viewer\nSection: utils\nDepends: libstore1\nDescription: shows a store\n\n\
+Package: libc6\nSection: libs\nInstalled-Size: 13000\nDescription: GNU C Library\n\n\
+Package: viewer\nSection: x11\nInstalled-Size: 7\nDepends: libother\nDescription: shows a key value store\n";
+
+#[test]
+fn the_example_answers_questions_and_makes_a_page() {
+    let scratch = scratch();
+    let records = scratch.path().join("records");
+    fs::write(&records, RECORDS).expect("a file");
+    let program = repository().join("examples/python/packages.py");
+    let call = |arguments: &[&str]| {
+        tool("python").args([&program]).args(arguments).current_dir(scratch.path()).run()
+    };
+    for _ in 0..2 {
+        // Loading the same again changes nothing.
+        assert_eq!(call(&["load", "db", "records"]), "6 packages, 34 entries\n");
+        let found = "libstore1: fast key value store\nviewer: shows a key value store\n";
+        assert_eq!(call(&["search", "db", "store", "KEY"]), found);
+        assert_eq!(call(&["search", "db", "store", "nothing"]), "");
+        assert_eq!(call(&["search", "db", "tools"]), "store-tools: tools for the fast store\n");
+        assert_eq!(call(&["needs", "db", "libc6"]), "libother\nstore-tools\n");
+        assert_eq!(call(&["needs", "db", "libstore1"]), "store-tools\n", "an old record is still there");
+        call(&["report", "db", "page.html"]);
+        let page = fs::read_to_string(scratch.path().join("page.html")).expect("a page");
+        assert!(page.starts_with("<!doctype html>") && page.trim_end().ends_with("</html>"), "{page}");
+        for part in [
+            "5 packages, 20 MiB when installed",
+            ">18 MiB, 3 packages<",
+            ">libc6<",
+            ">2 packages<",
+            ">4 MiB<",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert_eq!(page.matches("<svg").count(), 4);
+        // It is well-formed, apart from what HTML lets be.
+        let check = "import sys, re, xml.dom.minidom\n\
+            for svg in re.findall('<svg.*?</svg>', open('page.html').read(), re.S): xml.dom.minidom.parseString(svg)";
+        tool("python").args(["-c", check]).current_dir(scratch.path()).run();
+    }
+}
