@@ -20,7 +20,7 @@ LEVELDB_NAMES := libleveldb.so libleveldb.so.1 libleveldb.so.1d
 lib := $(DESTDIR)$(LIBDIR)
 include := $(DESTDIR)$(INCLUDEDIR)/terrace
 
-.PHONY: all install uninstall headers check check-headers test demo bench clean
+.PHONY: all install uninstall headers check check-headers test demo bench wheel clean
 
 all:
 	$(CARGO) build --release --lib
@@ -72,6 +72,10 @@ demo:
 
 bench:
 	scripts/bench.sh
+
+# A Python wheel that carries the library, in target/wheel.
+wheel: all
+	scripts/wheel.sh
 
 clean:
 	$(CARGO) clean

@@ -15,4 +15,5 @@ mod fault;
 mod kill;
 mod layering;
 mod processes;
+mod python;
 mod symbols;
