@@ -48,12 +48,13 @@ counts() {
     } END { for (what in sum) printf "  %-45s %d\n", what, sum[what] }' | sort
 }
 
-# step STAGE NAME COMMAND...: runs one stage, and says every minute that it is still at it.
+# step STAGE NAME COMMAND...: runs one stage (NAME: the tests in whose names that is), and says every minute that it is still at it.
 step() {
     stage=$1 name=$2
+    again="scripts/test.sh $name"
     shift 2
     [ "$(now)" -lt "$deadline" ] || return 0
-    log=$work/$(printf %04d $round)-$stage-$name.log
+    log=$work/$(printf %04d $round)-$stage-${name%::}.log
     began=$(now)
     "$@" >"$log" 2>&1 &
     child=$!
@@ -77,7 +78,7 @@ step() {
         {
             echo "stage $stage ($name), round $round, status $status: $log"
             grep -E '^test .* FAILED$|panicked at|TERRACE_[A-Z]+=' "$log" | head -n 12 | sed 's/^/    /'
-            echo "    again: TERRACE_FIRST_SEED=$first_seed TERRACE_LIB=$TERRACE_LIB $*"
+            echo "    again: TERRACE_FIRST_SEED=$first_seed TERRACE_LIB=$TERRACE_LIB $again"
         } >>"$work/failures"
         echo "soak: $(spent): stage $stage ($name) FAILED: $log"
     fi
@@ -102,8 +103,8 @@ while [ "$(now)" -lt "$deadline" ] && [ $round -lt "${ROUNDS:-1000000}" ]; do
     step E kill runs kill::a_kill
     step B differential short_histories
     step F hostile runs hostile::
-    step A unit units
-    step G programs programs
+    step A db:: units
+    step G c_programs programs
 done
 
 echo
