@@ -7,8 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of `src/ffi` that declare something, in the order in which the headers do.
-const SOURCES: [&str; 17] = [
+const SOURCES: [&str; 18] = [
     "db",
+    "get_into",
     "iterator",
     "iterator_read",
     "snapshot",
