@@ -20,7 +20,7 @@ LEVELDB_NAMES := libleveldb.so libleveldb.so.1 libleveldb.so.1d
 lib := $(DESTDIR)$(LIBDIR)
 include := $(DESTDIR)$(INCLUDEDIR)/terrace
 
-.PHONY: all install uninstall headers check check-headers test demo bench wheel clean
+.PHONY: all install uninstall headers check check-headers test sanitize soak demo bench wheel clean
 
 all:
 	$(CARGO) build --release --lib
@@ -66,6 +66,15 @@ check-headers:
 
 test:
 	scripts/test.sh
+
+# The unit tests and the C programs under the address and the thread sanitizer, and the models with more preemptions.
+sanitize:
+	scripts/sanitize.sh
+
+# The stages of tests/README.md with ever new seeds: make soak HOURS=0.2 takes twelve minutes.
+HOURS ?= 1
+soak:
+	HOURS=$(HOURS) scripts/soak.sh
 
 demo:
 	scripts/demo.sh
