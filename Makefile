@@ -20,7 +20,7 @@ LEVELDB_NAMES := libleveldb.so libleveldb.so.1 libleveldb.so.1d
 lib := $(DESTDIR)$(LIBDIR)
 include := $(DESTDIR)$(INCLUDEDIR)/terrace
 
-.PHONY: all install uninstall headers check check-headers test demo bench clean
+.PHONY: all install uninstall headers check check-headers test demo bench fuzz clean
 
 all:
 	$(CARGO) build --release --lib
@@ -72,6 +72,11 @@ demo:
 
 bench:
 	scripts/bench.sh
+
+# FUZZ_SECONDS for each target, one after the other.
+FUZZ_SECONDS ?= 60
+fuzz:
+	scripts/fuzz.sh $(FUZZ_SECONDS)
 
 clean:
 	$(CARGO) clean
