@@ -20,7 +20,7 @@ LEVELDB_NAMES := libleveldb.so libleveldb.so.1 libleveldb.so.1d
 lib := $(DESTDIR)$(LIBDIR)
 include := $(DESTDIR)$(INCLUDEDIR)/terrace
 
-.PHONY: all install uninstall headers check check-headers test sanitize soak demo bench wheel clean
+.PHONY: all install uninstall headers check check-headers test sanitize soak demo bench wheel clean fuzz
 
 all:
 	$(CARGO) build --release --lib
@@ -82,9 +82,14 @@ demo:
 bench:
 	scripts/bench.sh
 
+.PHONY: 
 # A Python wheel that carries the library, in target/wheel.
 wheel: all
 	scripts/wheel.sh
+# FUZZ_SECONDS for each target, one after the other.
+FUZZ_SECONDS ?= 60
+fuzz:
+	scripts/fuzz.sh $(FUZZ_SECONDS)
 
 clean:
 	$(CARGO) clean
