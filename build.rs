@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of `src/ffi` that declare something, in the order in which the headers do.
-const SOURCES: [&str; 17] = [
+const SOURCES: [&str; 22] = [
     "db",
     "iterator",
     "iterator_read",
@@ -17,13 +17,18 @@ const SOURCES: [&str; 17] = [
     "terrace_options",
     "comparator",
     "filter_policy",
+    "filter_use",
     "read_options",
     "write_options",
     "cache",
     "env",
+    "env_files",
+    "env_callbacks",
     "logger",
     "last_error",
     "background_error",
+    "direct",
+    "leveldb_function",
     "version",
 ];
 
