@@ -39,7 +39,7 @@ typedef enum {
      */
     TERRACE_IO_ERROR = 5,
     /*
-     * A defect of the library, caught. The database it happened in takes no writes until it is opened again.
+     * A defect of the library, or of a comparator, caught. The database it happened in takes no writes until it is opened again.
      */
     TERRACE_INTERNAL_ERROR = 6
 } terrace_error_t;
@@ -299,6 +299,24 @@ void terrace_compact_range(leveldb_t *db,
 void terrace_flush(leveldb_t *db, char **errptr);
 
 /*
+ * Copies the value of a key into `buffer`, and returns its length. A value longer than `buffer_size` is not copied at all;
+ * its length is returned all the same, and the call to be repeated with as large a buffer.
+ *
+ * A key that is not there is no error: `(size_t)-1` is returned, and `*errptr` is left as it was. `(size_t)-2` is returned on
+ * failure. No value is as long as these. `buffer` may be NULL if `buffer_size` is 0: that asks for the length.
+ *
+ * Requires: `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `buffer` is writable for `buffer_size` bytes,
+ * none of which are the key's; `errptr` as in (3).
+ */
+size_t terrace_get_into(leveldb_t *db,
+                        const leveldb_readoptions_t *options,
+                        const char *key,
+                        size_t keylen,
+                        char *buffer,
+                        size_t buffer_size,
+                        char **errptr);
+
+/*
  * Copies many entries in one call: those from where the iterator stands, forward or backward, until the buffer is full,
  * `max_entries` are copied, or no entry is left. Moves the iterator behind the last one copied, and returns how many.
  *
@@ -330,6 +348,19 @@ size_t terrace_iter_read(leveldb_iterator_t *iter,
                          size_t *ends,
                          size_t max_entries,
                          size_t *next_size);
+
+/*
+ * Creates a batch from its representation: what LevelDB writes to its log, and what a program that calls rarely can build by
+ * itself. Eight bytes (0), the number of entries (32 bits, little-endian), then for each entry a byte (1: put, 0: delete), the
+ * key, and for a put the value, both after their length as a varint of 7 bits a byte, lowest first. The bytes are copied.
+ *
+ * Returns NULL with a Corruption error if they are not a representation. Destroy the batch with leveldb_writebatch_destroy().
+ *
+ * Requires: `rep` has its length; `errptr` as in (3).
+ */
+leveldb_writebatch_t *terrace_writebatch_create_from(const char *rep,
+                                                     size_t rep_len,
+                                                     char **errptr);
 
 /*
  * Append to the last log and MANIFEST of a cleanly closed database instead of starting new ones. Default: no.
@@ -454,6 +485,17 @@ leveldb_comparator_t *terrace_comparator_create(void *state,
                                                                               const char *key,
                                                                               size_t key_len,
                                                                               size_t *length));
+
+/*
+ * To be called from inside of `compare`, when it cannot compare (it is written in a language with exceptions, and one was
+ * raised): whatever `compare` then returns does not count. No order is guessed, so none gets into the files.
+ *
+ * The call that needed the comparison fails with an `IO error` of `message` (an iterator becomes invalid), and the database takes
+ * no writes until it is opened again; a compaction is given up, and does the same. `message` is copied; NULL is an empty one.
+ *
+ * Requires: `message` is NULL or NUL-terminated.
+ */
+void terrace_comparator_fail(const char *message);
 
 /*
  * Returns the filter of `num_keys` keys, malloc()ed, and puts its length in `*filter_length`; NULL on failure, and if the policy

@@ -30,7 +30,8 @@
  *     take them as `const` may run at the same time.
  *
  * (8) Callbacks (comparators, filter policies, loggers) are called on the caller's threads and on background threads,
- *     also at once. They return normally: no exception, no longjmp().
+ *     also at once. They return normally: no exception, no longjmp(). A comparator may read the database that it orders;
+ *     any other call on that database fails. A filter policy or a logger makes no call on the database that uses it.
  *
  * (9) A database belongs to the process that opened it. In a child made by fork(), calls on the databases, iterators and
  *     snapshots of the parent fail with an `IO error` that says so, closing and destroying them does nothing to the
@@ -354,7 +355,11 @@ const char *leveldb_iter_value(const leveldb_iterator_t *iter,
 
 /*
  * Reports the first error since the last seek, if there is one. Ask when an iterator has become invalid: that is how a
- * scan that was cut short differs from one that came to the end.
+ * scan that is complete differs from one that is not.
+ *
+ * With paranoid checks, and at an I/O error, an iterator becomes invalid where it fails. Without, it passes over damaged blocks
+ * and goes on, as LevelDB's does: it may be valid while this reports an error, and then show an older value of a key whose
+ * newest one was in the damage.
  *
  * Requires: `iter` is NULL or an iterator that no other call moves now; `errptr` as in (3).
  */

@@ -8,10 +8,12 @@
 
 use super::boundary::contain;
 use super::{bytes, handle};
-use crate::comparator::Comparator;
+use crate::comparator::{Comparator, ComparatorFailed};
 use crate::error::{Error, Result};
+use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::ffi::{CStr, c_char, c_int, c_void};
+use std::panic::resume_unwind;
 use std::sync::{Arc, Weak};
 
 /// An order of keys; see leveldb_comparator_create().
@@ -26,6 +28,21 @@ type Name = unsafe extern "C" fn(*mut c_void) -> *const c_char;
 type Separator =
     unsafe extern "C" fn(*mut c_void, *const c_char, usize, *const c_char, usize, *mut usize) -> *mut c_char;
 type Successor = unsafe extern "C" fn(*mut c_void, *const c_char, usize, *mut usize) -> *mut c_char;
+
+thread_local! {
+    /// Has the comparison that runs on this thread failed?
+    static FAILED: Cell<bool> = const { Cell::new(false) };
+    /// Why.
+    static WHY: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Ends the call, or the step of background work, that needs a comparison which failed: as a panic would, but without a
+/// word on standard error, as it is no defect of ours.
+#[cold]
+fn give_up() -> ! {
+    FAILED.set(false);
+    resume_unwind(Box::new(ComparatorFailed(WHY.take())))
+}
 
 /// The callbacks of a comparator. Dropping it runs the destructor.
 pub(super) struct ForeignComparator {
@@ -55,8 +72,13 @@ impl Comparator for ForeignComparator {
     fn compare(&self, a: &[u8], b: &[u8]) -> Ordering {
         let Some(compare) = self.compare else { return a.cmp(b) };
         let (left, right) = (bytes::pointer_to(a), bytes::pointer_to(b));
+        FAILED.set(false); // a call outside of a comparison means nothing
         // SAFETY: the caller's callback with its state, and bytes that live during the call. Only the sign counts.
-        unsafe { compare(self.state, left, a.len(), right, b.len()) }.cmp(&0)
+        let order = unsafe { compare(self.state, left, a.len(), right, b.len()) };
+        if FAILED.get() {
+            give_up();
+        }
+        order.cmp(&0)
     }
 
     fn name(&self) -> Vec<u8> {
@@ -226,4 +248,22 @@ pub unsafe extern "C" fn terrace_comparator_create(
 pub unsafe extern "C" fn leveldb_comparator_destroy(comparator: *mut leveldb_comparator_t) {
     // SAFETY: the caller gives up a handle that came from leveldb_comparator_create.
     contain((), || drop(unsafe { handle::take_back(comparator) }));
+}
+
+/// To be called from inside of `compare`, when it cannot compare (it is written in a language with exceptions, and one was
+/// raised): whatever `compare` then returns does not count. No order is guessed, so none gets into the files.
+///
+/// The call that needed the comparison fails with an `IO error` of `message` (an iterator becomes invalid), and the database takes
+/// no writes until it is opened again; a compaction is given up, and does the same. `message` is copied; NULL is an empty one.
+///
+/// # Safety
+/// `message` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_comparator_fail(message: *const c_char) {
+    contain((), || {
+        // SAFETY: as the caller promises.
+        let message = unsafe { bytes::c_string(message, "message") }.unwrap_or_default();
+        WHY.replace(String::from_utf8_lossy(message).into_owned());
+        FAILED.set(true);
+    });
 }

@@ -280,7 +280,11 @@ pub unsafe extern "C" fn leveldb_iter_value(
 }
 
 /// Reports the first error since the last seek, if there is one. Ask when an iterator has become invalid: that is how a
-/// scan that was cut short differs from one that came to the end.
+/// scan that is complete differs from one that is not.
+///
+/// With paranoid checks, and at an I/O error, an iterator becomes invalid where it fails. Without, it passes over damaged blocks
+/// and goes on, as LevelDB's does: it may be valid while this reports an error, and then show an older value of a key whose
+/// newest one was in the damage.
 ///
 /// # Safety
 /// `iter` is NULL or an iterator that no other call moves now; `errptr` as in (3).

@@ -8,7 +8,7 @@
 use super::run::PATH;
 use super::states::{Effort, choices, describe, open};
 use super::workload::Setup;
-use crate::support::random::{Random, announce};
+use crate::support::random::{Random, announce, count, seeds};
 use std::path::Path;
 use std::sync::Barrier;
 use terrace::env::mem::{CrashChoice, MemEnv};
@@ -108,8 +108,8 @@ fn check(writes: &[Vec<Write>], found: &[usize], crash: usize, gaps: bool) -> Re
 #[test]
 fn writes_of_many_threads_survive_every_crash() {
     let effort = Effort { subsets: 4, pairs: 2, one_recovered_in: 0 };
-    let mut states = 0;
-    for seed in 1..=RUNS {
+    let mut states: u64 = 0;
+    for seed in seeds(RUNS) {
         let setup = Setup { memtables: 4, ..Setup::numbered(seed * 5) };
         let disk = MemEnv::with_journal();
         let db = Db::open(&setup.options(disk.shared()), Path::new(PATH)).expect("a new database");
@@ -136,6 +136,7 @@ fn writes_of_many_threads_survive_every_crash() {
         }
     }
     announce(&format!("crash: {THREADS} threads: {states} states"));
+    count('C', states, "states after a crash");
 }
 
 #[test]

@@ -17,8 +17,8 @@ class LEVELDB_EXPORT Comparator {
  public:
   virtual ~Comparator();
 
-  // Negative, 0 or positive, as `a` is before, equal to or behind `b`. A total order, that never changes. An exception ends the
-  // program: without an order there is nothing that could go on.
+  // Negative, 0 or positive, as `a` is before, equal to or behind `b`. A total order, that never changes. With an exception
+  // the call that needed it fails with an IOError, and the database takes no writes any more: no order is guessed.
   virtual int Compare(const Slice& a, const Slice& b) const = 0;
 
   // The name of the order. Names that start with "leveldb." are LevelDB's.

@@ -60,7 +60,11 @@ struct ComparatorCallbacks {
   static const Comparator* Get(void* state) { return static_cast<const Comparator*>(state); }
 
   static int Compare(void* state, const char* a, size_t alen, const char* b, size_t blen) noexcept {
-    return Get(state)->Compare(Slice(a, alen), Slice(b, blen));
+    TERRACE_LEVELDB_TRY { return Get(state)->Compare(Slice(a, alen), Slice(b, blen)); }
+    TERRACE_LEVELDB_CATCH_ALL {
+      terrace_comparator_fail("an exception in Comparator::Compare");
+      return 0;
+    }
   }
 
   static const char* Name(void* state) noexcept { return Get(state)->Name(); }
