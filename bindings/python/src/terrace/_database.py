@@ -6,6 +6,7 @@ Thread rule: all of it may be used from any thread at once. `close` waits for th
 from __future__ import annotations
 
 import atexit
+import contextlib
 import datetime
 import enum
 import os
@@ -21,19 +22,20 @@ from ._comparator import raise_with_cause
 from ._errors import Error, ErrorCell, ErrorCode, error_of, last_error, take_string
 from ._handles import DatabaseHandle, Generation, OwnedHandle, SnapshotHandle, bytes_of, in_callback
 from ._iterator import BaseIterator, Iterator, RawIterator
-from ._library import lib
+from ._library import hot, lib, size
 from ._options import LATEST, SYNC, TERRACE_OPTIONS, Comparator, OpenOptions, ReadOptions
 from ._ranges import Ranges, options_or_default
 
 Name = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
-_put = lib.leveldb_put
-_get_into = lib.terrace_get_into
-_delete = lib.leveldb_delete
+_put = hot("leveldb_put")
+_get_into = hot("terrace_get_into")
+_delete = hot("leveldb_delete")
 
 # A get hands the library as much memory as most values need; what is longer is fetched again.
 _USUAL = 512
 _UsualBuffer = c_char * _USUAL
+_USUAL_SIZE = c_size_t(_USUAL)
 _MISSING = c_size_t(-1).value
 _FAILED = c_size_t(-2).value
 
@@ -68,17 +70,17 @@ def _path(name: Any) -> bytes:
 
 def _get(database: DB, options: Optional[OwnedHandle], key: bytes, default: Any) -> Any:
     """Reads a value of any length."""
-    size = _USUAL
+    room = _USUAL
     while True:
-        buffer = (c_char * size)()
-        length = _get_into(database._handle, options, key, len(key), buffer, size, None)
-        if length <= size:
+        buffer = (c_char * room)()
+        length = _get_into(database._handle, options, key, size(len(key)), buffer, c_size_t(room), None)
+        if length <= room:
             return buffer[:length]
         if length == _MISSING:
             return default
         if length == _FAILED:
             database._raise(last_error())
-        size = length
+        room = length
 
 
 class DB(Ranges):
@@ -162,6 +164,9 @@ class DB(Ranges):
         """
         if in_callback():
             raise RuntimeError("a comparator must not use the database")
+        self._close(None)
+
+    def _close(self, timeout: Optional[float]) -> None:
         if self._handle is None:
             return
         closing = self._handle.closing
@@ -175,7 +180,7 @@ class DB(Ranges):
                 break
             if iterator is not None:
                 iterator.close()
-        closing.done.wait()
+        closing.done.wait(timeout)
         if closing.error is not None:
             error, closing.error = closing.error, None
             raise error
@@ -186,7 +191,7 @@ class DB(Ranges):
             key = bytes_of(key, "key")
         options = LATEST.get(verify_checksums, fill_cache) if verify_checksums or not fill_cache else None
         buffer = _UsualBuffer()
-        length = _get_into(self._handle, options, key, len(key), buffer, _USUAL, None)
+        length = _get_into(self._handle, options, key, size(len(key)), buffer, _USUAL_SIZE, None)
         if length <= _USUAL:
             return buffer[:length]
         if length == _MISSING:
@@ -202,7 +207,7 @@ class DB(Ranges):
         if type(value) is not bytes:
             value = bytes_of(value, "value")
         cell = c_void_p()
-        _put(self._handle, SYNC if sync else None, key, len(key), value, len(value), byref(cell))
+        _put(self._handle, SYNC if sync else None, key, size(len(key)), value, size(len(value)), byref(cell))
         if cell.value is not None:
             self._raise(error_of(take_string(cell.value) or b""))
 
@@ -211,7 +216,7 @@ class DB(Ranges):
         if type(key) is not bytes:
             key = bytes_of(key, "key")
         cell = c_void_p()
-        _delete(self._handle, SYNC if sync else None, key, len(key), byref(cell))
+        _delete(self._handle, SYNC if sync else None, key, size(len(key)), byref(cell))
         if cell.value is not None:
             self._raise(error_of(take_string(cell.value) or b""))
 
@@ -348,15 +353,16 @@ _LEVELDB_NUMBERS = (
 _open: weakref.WeakSet[DB] = weakref.WeakSet()
 
 
+# Seconds that the end of the interpreter waits for a call which a thread is in.
+_PATIENCE = 10.0
+
+
 @atexit.register
 def _close_all() -> None:
     """Ends the threads of databases while the interpreter can still run their comparators."""
     for db in list(_open):
-        try:
-            db.close()
-        except Exception as error:  # the next one is to be closed, too
-            lost = error
-            del lost
+        with contextlib.suppress(Error):  # the next one is to be closed, too
+            db._close(_PATIENCE)
 
 
 class PrefixedDB(Ranges):

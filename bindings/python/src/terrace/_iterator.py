@@ -13,21 +13,24 @@ import weakref
 from collections import deque
 from collections.abc import Iterable
 from ctypes import byref, c_char, c_size_t, c_void_p, sizeof, string_at
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Optional, TypeVar
 
 from ._comparator import raise_with_cause
 from ._errors import IteratorInvalidError, error_of, last_error, take_string
 from ._handles import Generation, OwnedHandle, bytes_of, in_callback
-from ._library import lib
+from ._library import hot, lib, size
 
 if TYPE_CHECKING:
     from ._database import DB
 
 T = TypeVar("T")
 
-_read = lib.terrace_iter_read
+_create = hot("leveldb_create_iterator")
+_read = hot("terrace_iter_read")
+_seek = hot("leveldb_iter_seek")
+_get_error = hot("leveldb_iter_get_error")
 
 # terrace_iter_read_t
 _KEYS, _VALUES, _BACKWARD, _STOP_INCLUSIVE = 1, 2, 4, 8
@@ -60,7 +63,7 @@ class BaseIterator:
         self._lock = threading.Lock()
         self._generation = Generation.number
         self._handle = None
-        address = lib.leveldb_create_iterator(db._handle, options)
+        address = _create(db._handle, options)
         if not address:
             db._check_open("Database or iterator is closed")
             raise_with_cause(last_error())
@@ -86,7 +89,7 @@ class BaseIterator:
     def _check(self) -> None:
         """Raises the error of the iterator, if it has one."""
         cell = c_void_p()
-        lib.leveldb_iter_get_error(self._handle, byref(cell))
+        _get_error(self._handle, byref(cell))
         if cell.value is not None:
             self._fail(take_string(cell.value))
 
@@ -210,7 +213,7 @@ class Iterator(BaseIterator, Generic[T]):
                 key, before = self._start, True
             if self._stop is not None and self._db._compare(key, self._stop) > 0:
                 key = self._stop
-            lib.leveldb_iter_seek(self._handle, key, len(key))
+            _seek(self._handle, key, size(len(key)))
             if before and not self._include_start:
                 self._pass_over(key)
             self._check()
@@ -250,7 +253,7 @@ class Iterator(BaseIterator, Generic[T]):
 
     def _pass_over(self, key: bytes) -> None:
         """From at or after `key` to after it."""
-        _read(self._handle, _STOP_INCLUSIVE, key, len(key), None, 0, None, 1, None)
+        _read(self._handle, _STOP_INCLUSIVE, key, size(len(key)), None, size(0), None, size(1), None)
 
     def _fetch(self, direction: int, pending: deque[T]) -> T:
         """Reads entries on in a direction, keeps them as pending, and takes the first."""
@@ -288,12 +291,12 @@ class Iterator(BaseIterator, Generic[T]):
             if self._start is None:
                 lib.leveldb_iter_seek_to_first(handle)
                 return
-            lib.leveldb_iter_seek(handle, self._start, len(self._start))
+            _seek(handle, self._start, size(len(self._start)))
             if not self._include_start:
                 self._pass_over(self._start)
             return
         if self._stop is not None:
-            lib.leveldb_iter_seek(handle, self._stop, len(self._stop))
+            _seek(handle, self._stop, size(len(self._stop)))
             if self._include_stop:
                 self._pass_over(self._stop)
             if lib.leveldb_iter_valid(handle):
@@ -313,23 +316,23 @@ class Iterator(BaseIterator, Generic[T]):
             lib.leveldb_iter_seek_to_last(self._handle)
         else:
             lib.leveldb_iter_seek_to_first(self._handle)
-        _read(self._handle, flags, None, 0, None, 0, None, pending, None)
+        _read(self._handle, flags, None, size(0), None, size(0), None, size(pending), None)
 
     def _read_block(self, direction: int) -> Optional[Iterable[T]]:
         """Reads on from where C's iterator stands. None at the end of the range."""
-        entries, buffer, size = _LEVELS[self._level]
+        entries, buffer, room = _LEVELS[self._level]
         if self._ends is None or len(self._ends) != 2 * entries:
             self._ends = _ENDS[self._level]()
-        if self._size < size:
-            self._buffer, self._size = buffer(), size
+        if self._size < room:
+            self._buffer, self._size = buffer(), room
         if self._level + 1 < len(_LEVELS):
             self._level += 1
         bound = self._stop if direction == _FORWARD else self._start
-        length = 0 if bound is None else len(bound)
+        length = size(0 if bound is None else len(bound))
         flags = self._flags[direction]
         while True:
             count = _read(
-                self._handle, flags, bound, length, self._buffer, self._size, self._ends, entries, byref(self._next_size)
+                self._handle, flags, bound, length, self._buffer, size(self._size), self._ends, size(entries), byref(self._next_size)
             )
             needed = self._next_size.value
             if count or needed == _NO_ENTRY:
@@ -374,23 +377,22 @@ class Iterator(BaseIterator, Generic[T]):
 
     def _unpack_same(self, key: int, value: int, numbers: int) -> Optional[Iterable[Any]]:
         """Unpacks entries that all have the same lengths, in one go; None if they do not. `numbers`: how many ends there are."""
-        size = key + value
-        if not size:
+        step = key + value
+        if not step:
             return None
+        ends_of_entry = 2 if self._parts == _KEYS | _VALUES else 1
         if self._same is None or self._same[0] != (key, value) or len(self._same[1]) < _END_BYTES * numbers:
             # What the ends of such entries look like.
-            both = self._parts == _KEYS | _VALUES
-            pairs = ((start + key, start + size) if both else (start + size,) for start in range(0, size * numbers, size))
-            expected = bytes(type(self._ends)(*list(chain.from_iterable(pairs))[: len(self._ends)]))
+            all_ends = range(0, step * numbers, step)
+            pairs = ((start + key, start + step) if ends_of_entry == 2 else (start + step,) for start in all_ends)
+            expected = bytes((c_size_t * numbers)(*islice(chain.from_iterable(pairs), numbers)))
             fields = (f"{self._cut}x{key - self._cut}s" if self._cut else f"{key}s") if self._parts & _KEYS else ""
             fields += f"{value}s" if self._parts & _VALUES else ""
             self._same = ((key, value), expected, Struct(fields))
         _, expected, fields_of = self._same
-        found = string_at(self._ends, _END_BYTES * numbers)
-        if not expected.startswith(found):
+        if not expected.startswith(string_at(self._ends, _END_BYTES * numbers)):
             return None
-        count = numbers // 2 if self._parts == _KEYS | _VALUES else numbers
-        return fields_of.iter_unpack(memoryview(self._buffer)[: size * count])
+        return fields_of.iter_unpack(memoryview(self._buffer)[: step * (numbers // ends_of_entry)])
 
 
 class RawIterator(BaseIterator):

@@ -150,3 +150,19 @@ def _load() -> tuple[ctypes.CDLL, str]:
 
 
 lib, path = _load()
+
+
+def hot(name: str) -> Any:
+    """A function that takes its arguments as they are, at half the price of converting them: only None, bytes, objects of
+    ctypes, and small numbers for a C int."""
+    function = lib._FuncPtr((name, lib))
+    function.restype = _FUNCTIONS[name][0]
+    return function
+
+
+_SMALL_SIZES = tuple(map(c_size_t, range(1024)))
+
+
+def size(number: int) -> c_size_t:
+    """A size for `hot` functions."""
+    return _SMALL_SIZES[number] if number < 1024 else c_size_t(number)
