@@ -12,6 +12,9 @@ mod disk_full;
 mod drop_in;
 mod exchange;
 mod fault;
+#[path = "fuzz/src/lib.rs"]
+mod fuzz;
+mod hostile;
 mod kill;
 mod layering;
 mod processes;
