@@ -95,7 +95,9 @@ def main():
             with module.DB(path, compression=None) as db:
                 db.compact_range(start=b"", stop=b"\xff")
 
-    print(f"{module.__name__} {module.__version__}, Python {platform.python_version()}, {arguments.rounds} rounds; ns: median (least)")
+    print(
+        f"{module.__name__} {module.__version__}, Python {platform.python_version()}, {arguments.rounds} rounds; ns: median (least)"
+    )
     for name, (python, c) in results.items():
         line = f"{name:26} Python {statistics.median(python):7.0f} ({min(python):.0f})"
         print(line + (f"   C {statistics.median(c):7.0f} ({min(c):.0f})" if c else ""))

@@ -4,9 +4,9 @@ import itertools
 import threading
 
 import pytest
+from model import Model
 
 import terrace
-from model import Model
 
 
 def fill(db, keys, value=lambda key: b"v" + key):

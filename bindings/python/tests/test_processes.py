@@ -191,7 +191,12 @@ if __name__ == "__main__":
         assert db.get(b"a") == b"1"
 """
     )
-    run_python("import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')", str(program), path, method)
+    run_python(
+        "import runpy, sys; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')",
+        str(program),
+        path,
+        method,
+    )
 
 
 def test_a_fork_while_a_thread_is_inside_an_iterator(run_python, path):

@@ -10,21 +10,21 @@ import contextlib
 import datetime
 import enum
 import os
-import threading
 import weakref
-from collections.abc import Iterable
 from ctypes import byref, c_char, c_char_p, c_int, c_size_t, c_uint64, c_void_p
 from dataclasses import dataclass
-from typing import Any, NoReturn, Optional, Union
+from typing import Any, NoReturn, Optional, TypeVar, Union, overload
 
 from ._batch import WriteBatch
 from ._comparator import raise_with_cause
 from ._errors import Error, ErrorCell, ErrorCode, error_of, last_error, take_string
-from ._handles import DatabaseHandle, Generation, OwnedHandle, SnapshotHandle, bytes_of, in_callback
+from ._handles import BytesLike, DatabaseHandle, Generation, OwnedHandle, SnapshotHandle, bytes_of, in_callback
 from ._iterator import BaseIterator, Iterator, RawIterator
 from ._library import hot, lib, size
 from ._options import LATEST, SYNC, TERRACE_OPTIONS, Comparator, OpenOptions, ReadOptions
 from ._ranges import Ranges, options_or_default
+
+D = TypeVar("D")
 
 Name = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
@@ -171,6 +171,7 @@ class DB(Ranges):
             return
         closing = self._handle.closing
         self._handle = None
+        self._kept = []
         if self._generation != Generation.number:
             return  # it is the parent's: this process only forgets it
         while self._iterators:
@@ -185,7 +186,17 @@ class DB(Ranges):
             error, closing.error = closing.error, None
             raise error
 
-    def get(self, key: Any, default: Any = None, *, verify_checksums: Any = False, fill_cache: Any = True) -> Any:
+    @overload
+    def get(
+        self, key: BytesLike, default: None = None, *, verify_checksums: Any = ..., fill_cache: Any = ...
+    ) -> Optional[bytes]: ...
+
+    @overload
+    def get(
+        self, key: BytesLike, default: D, *, verify_checksums: Any = ..., fill_cache: Any = ...
+    ) -> Union[bytes, D]: ...
+
+    def get(self, key: BytesLike, default: Any = None, *, verify_checksums: Any = False, fill_cache: Any = True) -> Any:
         """The value of a key; `default` if it has none."""
         if type(key) is not bytes:
             key = bytes_of(key, "key")
@@ -200,7 +211,7 @@ class DB(Ranges):
             self._raise(last_error())
         return _get(self, options, key, default)
 
-    def put(self, key: Any, value: Any, *, sync: Any = False) -> None:
+    def put(self, key: BytesLike, value: BytesLike, *, sync: Any = False) -> None:
         """Sets a key to a value. With `sync` it is on disk when the call returns, as is all that was written before."""
         if type(key) is not bytes:
             key = bytes_of(key, "key")
@@ -211,7 +222,7 @@ class DB(Ranges):
         if cell.value is not None:
             self._raise(error_of(take_string(cell.value) or b""))
 
-    def delete(self, key: Any, *, sync: Any = False) -> None:
+    def delete(self, key: BytesLike, *, sync: Any = False) -> None:
         """Deletes a key. That it is not there is no error."""
         if type(key) is not bytes:
             key = bytes_of(key, "key")
@@ -234,11 +245,11 @@ class DB(Ranges):
         """The database as it is now, to be read later."""
         return Snapshot(db=self)
 
-    def prefixed_db(self, prefix: Any) -> PrefixedDB:
+    def prefixed_db(self, prefix: BytesLike) -> PrefixedDB:
         """The part of the database whose keys begin with `prefix`, as a database whose keys lack it."""
         return PrefixedDB(db=self, prefix=prefix)
 
-    def get_property(self, name: Any) -> Optional[bytes]:
+    def get_property(self, name: BytesLike) -> Optional[bytes]:
         """A property, ``b"leveldb.stats"`` say; None if there is none of that name."""
         name = bytes_of(name, "name")
         if b"\0" in name:
@@ -247,7 +258,7 @@ class DB(Ranges):
         self._check_open()
         return value
 
-    def compact_range(self, *, start: Optional[bytes] = None, stop: Optional[bytes] = None) -> None:
+    def compact_range(self, *, start: Optional[BytesLike] = None, stop: Optional[BytesLike] = None) -> None:
         """Compacts the tables of a range, and returns when that is done. None is no bound."""
         first = None if start is None else bytes_of(start, "'start'")
         last = None if stop is None else bytes_of(stop, "'stop'")
@@ -255,11 +266,11 @@ class DB(Ranges):
         lib.terrace_compact_range(self._handle, first, len(first or b""), last, len(last or b""), cell.ref)
         self._check(cell)
 
-    def approximate_size(self, start: Any, stop: Any) -> int:
+    def approximate_size(self, start: BytesLike, stop: BytesLike) -> int:
         """About how many bytes the keys from `start` to before `stop` take on disk."""
         return self.approximate_sizes((start, stop))[0]
 
-    def approximate_sizes(self, *ranges: tuple[bytes, bytes]) -> list[int]:
+    def approximate_sizes(self, *ranges: tuple[BytesLike, BytesLike]) -> list[int]:
         """About how many bytes the ranges take on disk. What is in memory only is not counted."""
         pairs = [(bytes_of(start, "start of a range"), bytes_of(stop, "stop of a range")) for start, stop in ranges]
         self._check_open()
@@ -286,7 +297,9 @@ class DB(Ranges):
             return None
         path = take_string(lib.terrace_background_error_path(error))
         return BackgroundError(
-            message=(take_string(lib.terrace_background_error_message(error)) or b"").decode("utf-8", "surrogateescape"),
+            message=(take_string(lib.terrace_background_error_message(error)) or b"").decode(
+                "utf-8", "surrogateescape"
+            ),
             code=ErrorCode(lib.terrace_background_error_code(error)),
             severity=Severity(lib.terrace_background_error_severity(error)),
             errno=lib.terrace_background_error_errno(error) or None,
@@ -368,7 +381,7 @@ def _close_all() -> None:
 class PrefixedDB(Ranges):
     """The part of a database whose keys begin with a prefix; see `DB.prefixed_db`. Keys go in and come out without it."""
 
-    def __init__(self, *, db: DB, prefix: Any) -> None:
+    def __init__(self, *, db: DB, prefix: BytesLike) -> None:
         if not isinstance(db, DB):
             raise TypeError(f"'db' must be a DB, not {type(db).__name__!r}")
         self._db = db
@@ -384,16 +397,26 @@ class PrefixedDB(Ranges):
         """What its keys begin with in the whole database."""
         return self._prefix
 
-    def get(self, key: Any, default: Any = None, *, verify_checksums: Any = False, fill_cache: Any = True) -> Any:
+    @overload
+    def get(
+        self, key: BytesLike, default: None = None, *, verify_checksums: Any = ..., fill_cache: Any = ...
+    ) -> Optional[bytes]: ...
+
+    @overload
+    def get(
+        self, key: BytesLike, default: D, *, verify_checksums: Any = ..., fill_cache: Any = ...
+    ) -> Union[bytes, D]: ...
+
+    def get(self, key: BytesLike, default: Any = None, *, verify_checksums: Any = False, fill_cache: Any = True) -> Any:
         """As `DB.get`."""
         key = self._prefix + bytes_of(key, "key")
         return self._db.get(key, default, verify_checksums=verify_checksums, fill_cache=fill_cache)
 
-    def put(self, key: Any, value: Any, *, sync: Any = False) -> None:
+    def put(self, key: BytesLike, value: BytesLike, *, sync: Any = False) -> None:
         """As `DB.put`."""
         self._db.put(self._prefix + bytes_of(key, "key"), value, sync=sync)
 
-    def delete(self, key: Any, *, sync: Any = False) -> None:
+    def delete(self, key: BytesLike, *, sync: Any = False) -> None:
         """As `DB.delete`."""
         self._db.delete(self._prefix + bytes_of(key, "key"), sync=sync)
 
@@ -405,7 +428,7 @@ class PrefixedDB(Ranges):
         """As `DB.snapshot`, of this part."""
         return Snapshot(db=self._db, prefix=self._prefix)
 
-    def prefixed_db(self, prefix: Any) -> PrefixedDB:
+    def prefixed_db(self, prefix: BytesLike) -> PrefixedDB:
         """A part of this part."""
         return PrefixedDB(db=self._db, prefix=self._prefix + bytes_of(prefix, "'prefix'"))
 
@@ -432,7 +455,17 @@ class Snapshot(Ranges):
             raise_with_cause(last_error())
         self._options = ReadOptions(SnapshotHandle(address))
 
-    def get(self, key: Any, default: Any = None, *, verify_checksums: Any = False, fill_cache: Any = True) -> Any:
+    @overload
+    def get(
+        self, key: BytesLike, default: None = None, *, verify_checksums: Any = ..., fill_cache: Any = ...
+    ) -> Optional[bytes]: ...
+
+    @overload
+    def get(
+        self, key: BytesLike, default: D, *, verify_checksums: Any = ..., fill_cache: Any = ...
+    ) -> Union[bytes, D]: ...
+
+    def get(self, key: BytesLike, default: Any = None, *, verify_checksums: Any = False, fill_cache: Any = True) -> Any:
         """The value that a key had then; `default` if it had none."""
         key = self._prefix + bytes_of(key, "key")
         return _get(self._db, self._read_options(verify_checksums, fill_cache), key, default)

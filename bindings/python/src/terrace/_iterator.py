@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, Optional, TypeVar
 
 from ._comparator import raise_with_cause
 from ._errors import IteratorInvalidError, error_of, last_error, take_string
-from ._handles import Generation, OwnedHandle, bytes_of, in_callback
+from ._handles import BytesLike, Generation, OwnedHandle, bytes_of, in_callback
 from ._library import hot, lib, size
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ _FORWARD, _BACK = 0, 1
 _BEFORE_START, _BETWEEN, _AFTER_STOP, _LOST = range(4)
 
 # Entries and bytes read ahead: few at first, and after turning around, more as a scan goes on.
-_LEVELS = tuple((entries, c_char * size, size) for entries, size in ((2, 1 << 9), (16, 1 << 12), (128, 1 << 15), (1024, 1 << 18)))
+_LEVELS = tuple(
+    (entries, c_char * size, size) for entries, size in ((2, 1 << 9), (16, 1 << 12), (128, 1 << 15), (1024, 1 << 18))
+)
 _ENDS = tuple(c_size_t * (2 * entries) for entries, _, _ in _LEVELS)
 
 # From how many entries on it pays to look whether all have the same lengths.
@@ -100,6 +102,8 @@ class BaseIterator:
 
     def close(self) -> None:
         """Closes the iterator. Closing it again does nothing."""
+        if in_callback():
+            raise RuntimeError("a comparator must not use the database")
         if self._generation == Generation.number:
             with self._lock:
                 self._handle = None
@@ -149,6 +153,7 @@ class Iterator(BaseIterator, Generic[T]):
         self._stop = db_prefix + bytes_of(stop, "'stop'") if stop is not None else _end_of_prefix(whole_prefix)
         self._include_start = bool(include_start) or start is None
         include_stop = bool(include_stop) and stop is not None
+        self._db_prefix = db_prefix
         self._cut = len(db_prefix)
         parts = (_KEYS if include_key else 0) | (_VALUES if include_value else 0)
         self._flags = (
@@ -198,9 +203,9 @@ class Iterator(BaseIterator, Generic[T]):
         """Moves the cursor to the upper end of the range, whatever the direction."""
         self._move_to(_AFTER_STOP)
 
-    def seek(self, target: Any) -> None:
+    def seek(self, target: BytesLike) -> None:
         """Moves the cursor before the first entry at or after `target`, whatever the direction; but not out of the range."""
-        key = self._db_prefix() + bytes_of(target, "'target'")
+        key = self._db_prefix + bytes_of(target, "'target'")
         lock = self._enter()
         try:
             self._forget()
@@ -227,9 +232,6 @@ class Iterator(BaseIterator, Generic[T]):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-    def _db_prefix(self) -> bytes:
-        return self._start[: self._cut] if self._start is not None else b""
 
     def _move_to(self, where: int) -> None:
         lock = self._enter()
@@ -332,7 +334,15 @@ class Iterator(BaseIterator, Generic[T]):
         flags = self._flags[direction]
         while True:
             count = _read(
-                self._handle, flags, bound, length, self._buffer, size(self._size), self._ends, size(entries), byref(self._next_size)
+                self._handle,
+                flags,
+                bound,
+                length,
+                self._buffer,
+                size(self._size),
+                self._ends,
+                size(entries),
+                byref(self._next_size),
             )
             needed = self._next_size.value
             if count or needed == _NO_ENTRY:
@@ -414,7 +424,7 @@ class RawIterator(BaseIterator):
         """Moves to the last entry."""
         self._step(lib.leveldb_iter_seek_to_last)
 
-    def seek(self, target: Any) -> None:
+    def seek(self, target: BytesLike) -> None:
         """Moves to the first entry at or after `target`."""
         key = bytes_of(target, "'target'")
         self._step(lib.leveldb_iter_seek, key, len(key))
