@@ -1,6 +1,7 @@
 """Iterators: what they return, in any order of moves, whatever was read ahead."""
 
 import itertools
+import signal
 import threading
 
 import pytest
@@ -282,3 +283,40 @@ def test_damage_is_an_error_and_not_the_end(path):
                     next(iterator)
                 iterator.seek(b"000000")
                 assert (iterator.prev if reverse else iterator.__next__)()[0] == b"000000"
+
+
+def test_an_interrupt_does_not_make_an_iterator_skip(db):
+    """It may lose the entry that was about to be returned, as with any iterator; but not a block, and not the lock."""
+
+    class Interrupt(Exception):
+        pass
+
+    def interrupt(_signal, frame):
+        reading = ("__next__", "_fetch", "_guard", "_begin", "_read_block", "_check", "_unpack", "_unpack_same")
+        if frame.f_code.co_filename == terrace._iterator.__file__ and frame.f_code.co_name in reading:
+            raise Interrupt
+
+    fill(db, [b"%07d" % i for i in range(50_000)])
+    old = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    interrupts = lost = 0
+    try:
+        while interrupts < 300:
+            iterator, expected, lost = None, 0, 0
+            while expected < 50_000:
+                try:
+                    iterator = iterator or db.iterator(include_value=False)
+                    for key in iterator:
+                        assert expected <= int(key) <= expected + lost, "entries were skipped"
+                        expected, lost = int(key) + 1, 0
+                    assert expected + lost >= 50_000, "the end came early"
+                    break
+                except Interrupt:
+                    interrupts += 1
+                    lost += 1
+                except RuntimeError as error:
+                    assert "interrupted" in str(error)
+                    iterator, lost = db.iterator(start=b"%07d" % expected, include_value=False), 0
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)

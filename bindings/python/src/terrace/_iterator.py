@@ -73,20 +73,19 @@ class BaseIterator:
         self._handle = OwnedHandle(address, lib.leveldb_iter_destroy, db._kept)
         db._iterators[id(self)] = weakref.ref(self)
 
-    def _enter(self) -> threading.Lock:
-        """Locks the iterator, which must not be closed."""
+    def _guard(self) -> threading.Lock:
+        """The lock, to be taken by `with`, which no interrupt can separate from its release."""
         if in_callback():
             raise RuntimeError("a comparator must not use the database")
         if self._generation != Generation.number:
             # A child of fork: who held the lock is not here. The library refuses the iterator.
             self._lock = threading.Lock()
             self._generation = Generation.number
-        lock = self._lock
-        lock.acquire()
+        return self._lock
+
+    def _check_open(self) -> None:
         if self._handle is None or self._db._handle is None:
-            lock.release()
             raise RuntimeError("Database or iterator is closed")
-        return lock
 
     def _check(self) -> None:
         """Raises the error of the iterator, if it has one."""
@@ -102,14 +101,9 @@ class BaseIterator:
 
     def close(self) -> None:
         """Closes the iterator. Closing it again does nothing."""
-        if in_callback():
-            raise RuntimeError("a comparator must not use the database")
-        if self._generation == Generation.number:
-            with self._lock:
-                self._handle = None
-                self._forget()
-        else:
+        with self._guard():
             self._handle = None
+            self._forget()
         self._db._iterators.pop(id(self), None)
 
     def _forget(self) -> None:
@@ -206,8 +200,8 @@ class Iterator(BaseIterator, Generic[T]):
     def seek(self, target: BytesLike) -> None:
         """Moves the cursor before the first entry at or after `target`, whatever the direction; but not out of the range."""
         key = self._db_prefix + bytes_of(target, "'target'")
-        lock = self._enter()
-        try:
+        with self._guard():
+            self._check_open()
             self._forget()
             if self._is_empty():
                 self._where = _BEFORE_START
@@ -224,8 +218,6 @@ class Iterator(BaseIterator, Generic[T]):
             self._check()
             self._direction = _FORWARD
             self._where = _BETWEEN
-        finally:
-            lock.release()
 
     def __enter__(self) -> Iterator[T]:
         return self
@@ -234,12 +226,10 @@ class Iterator(BaseIterator, Generic[T]):
         self.close()
 
     def _move_to(self, where: int) -> None:
-        lock = self._enter()
-        try:
+        with self._guard():
+            self._check_open()
             self._forget()
             self._where = where
-        finally:
-            lock.release()
 
     def _forget(self) -> None:
         self._ahead.clear()
@@ -259,8 +249,8 @@ class Iterator(BaseIterator, Generic[T]):
 
     def _fetch(self, direction: int, pending: deque[T]) -> T:
         """Reads entries on in a direction, keeps them as pending, and takes the first."""
-        lock = self._enter()
-        try:
+        with self._guard():
+            self._check_open()
             if pending and self._direction == direction and self._where == _BETWEEN:
                 return pending.popleft()  # another thread was faster
             where, self._where = self._where, _LOST
@@ -283,8 +273,6 @@ class Iterator(BaseIterator, Generic[T]):
             entry = pending.popleft()
             self._where = _BETWEEN
             return entry
-        finally:
-            lock.release()
 
     def _begin(self, direction: int) -> None:
         """Moves C's iterator from outside of the range to its first entry in a direction."""
@@ -410,11 +398,9 @@ class RawIterator(BaseIterator):
 
     def valid(self) -> bool:
         """Does it stand on an entry?"""
-        lock = self._enter()
-        try:
+        with self._guard():
+            self._check_open()
             return bool(lib.leveldb_iter_valid(self._handle))
-        finally:
-            lock.release()
 
     def seek_to_first(self) -> None:
         """Moves to the first entry."""
@@ -456,26 +442,22 @@ class RawIterator(BaseIterator):
         self.close()
 
     def _step(self, function: Any, *arguments: Any, from_entry: bool = False) -> None:
-        lock = self._enter()
-        try:
+        with self._guard():
+            self._check_open()
             if from_entry and not lib.leveldb_iter_valid(self._handle):
                 self._check()
                 raise IteratorInvalidError
             function(self._handle, *arguments)
             self._check()
-        finally:
-            lock.release()
 
     def _part(self, function: Any) -> bytes:
         length = c_size_t()
-        lock = self._enter()
-        try:
+        with self._guard():
+            self._check_open()
             address = function(self._handle, byref(length))
             if not address:
                 raise IteratorInvalidError
             return string_at(address, length.value)
-        finally:
-            lock.release()
 
 
 def _end_of_prefix(prefix: bytes) -> Optional[bytes]:
