@@ -20,7 +20,7 @@ from ._comparator import raise_with_cause
 from ._errors import Error, ErrorCell, ErrorCode, error_of, last_error, take_string
 from ._handles import BytesLike, DatabaseHandle, Generation, OwnedHandle, SnapshotHandle, bytes_of, in_callback
 from ._iterator import BaseIterator, Iterator, RawIterator
-from ._library import hot, lib, size
+from ._library import SIZES, hot, lib
 from ._options import LATEST, SYNC, TERRACE_OPTIONS, Comparator, OpenOptions, ReadOptions
 from ._ranges import Ranges, options_or_default
 
@@ -73,7 +73,7 @@ def _get(database: DB, options: Optional[OwnedHandle], key: bytes, default: Any)
     room = _USUAL
     while True:
         buffer = (c_char * room)()
-        length = _get_into(database._handle, options, key, size(len(key)), buffer, c_size_t(room), None)
+        length = _get_into(database._handle, options, key, SIZES[len(key)], buffer, c_size_t(room), None)
         if length <= room:
             return buffer[:length]
         if length == _MISSING:
@@ -202,7 +202,7 @@ class DB(Ranges):
             key = bytes_of(key, "key")
         options = LATEST.get(verify_checksums, fill_cache) if verify_checksums or not fill_cache else None
         buffer = _UsualBuffer()
-        length = _get_into(self._handle, options, key, size(len(key)), buffer, _USUAL_SIZE, None)
+        length = _get_into(self._handle, options, key, SIZES[len(key)], buffer, _USUAL_SIZE, None)
         if length <= _USUAL:
             return buffer[:length]
         if length == _MISSING:
@@ -218,7 +218,7 @@ class DB(Ranges):
         if type(value) is not bytes:
             value = bytes_of(value, "value")
         cell = c_void_p()
-        _put(self._handle, SYNC if sync else None, key, size(len(key)), value, size(len(value)), byref(cell))
+        _put(self._handle, SYNC if sync else None, key, SIZES[len(key)], value, SIZES[len(value)], byref(cell))
         if cell.value is not None:
             self._raise(error_of(take_string(cell.value) or b""))
 
@@ -227,7 +227,7 @@ class DB(Ranges):
         if type(key) is not bytes:
             key = bytes_of(key, "key")
         cell = c_void_p()
-        _delete(self._handle, SYNC if sync else None, key, size(len(key)), byref(cell))
+        _delete(self._handle, SYNC if sync else None, key, SIZES[len(key)], byref(cell))
         if cell.value is not None:
             self._raise(error_of(take_string(cell.value) or b""))
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, Optional, TypeVar
 from ._comparator import raise_with_cause
 from ._errors import IteratorInvalidError, error_of, last_error, take_string
 from ._handles import BytesLike, Generation, OwnedHandle, bytes_of, in_callback
-from ._library import hot, lib, size
+from ._library import SIZES, hot, lib
 
 if TYPE_CHECKING:
     from ._database import DB
@@ -212,7 +212,7 @@ class Iterator(BaseIterator, Generic[T]):
                 key, before = self._start, True
             if self._stop is not None and self._db._compare(key, self._stop) > 0:
                 key = self._stop
-            _seek(self._handle, key, size(len(key)))
+            _seek(self._handle, key, SIZES[len(key)])
             if before and not self._include_start:
                 self._pass_over(key)
             self._check()
@@ -245,7 +245,7 @@ class Iterator(BaseIterator, Generic[T]):
 
     def _pass_over(self, key: bytes) -> None:
         """From at or after `key` to after it."""
-        _read(self._handle, _STOP_INCLUSIVE, key, size(len(key)), None, size(0), None, size(1), None)
+        _read(self._handle, _STOP_INCLUSIVE, key, SIZES[len(key)], None, SIZES[0], None, SIZES[1], None)
 
     def _fetch(self, direction: int, pending: deque[T]) -> T:
         """Reads entries on in a direction, keeps them as pending, and takes the first."""
@@ -281,12 +281,12 @@ class Iterator(BaseIterator, Generic[T]):
             if self._start is None:
                 lib.leveldb_iter_seek_to_first(handle)
                 return
-            _seek(handle, self._start, size(len(self._start)))
+            _seek(handle, self._start, SIZES[len(self._start)])
             if not self._include_start:
                 self._pass_over(self._start)
             return
         if self._stop is not None:
-            _seek(handle, self._stop, size(len(self._stop)))
+            _seek(handle, self._stop, SIZES[len(self._stop)])
             if self._include_stop:
                 self._pass_over(self._stop)
             if lib.leveldb_iter_valid(handle):
@@ -306,7 +306,7 @@ class Iterator(BaseIterator, Generic[T]):
             lib.leveldb_iter_seek_to_last(self._handle)
         else:
             lib.leveldb_iter_seek_to_first(self._handle)
-        _read(self._handle, flags, None, size(0), None, size(0), None, size(pending), None)
+        _read(self._handle, flags, None, SIZES[0], None, SIZES[0], None, SIZES[pending], None)
 
     def _read_block(self, direction: int) -> Optional[Iterable[T]]:
         """Reads on from where C's iterator stands. None at the end of the range."""
@@ -318,7 +318,7 @@ class Iterator(BaseIterator, Generic[T]):
         if self._level + 1 < len(_LEVELS):
             self._level += 1
         bound = self._stop if direction == _FORWARD else self._start
-        length = size(0 if bound is None else len(bound))
+        length = SIZES[0 if bound is None else len(bound)]
         flags = self._flags[direction]
         while True:
             count = _read(
@@ -327,9 +327,9 @@ class Iterator(BaseIterator, Generic[T]):
                 bound,
                 length,
                 self._buffer,
-                size(self._size),
+                SIZES[self._size],
                 self._ends,
-                size(entries),
+                SIZES[entries],
                 byref(self._next_size),
             )
             needed = self._next_size.value

@@ -160,9 +160,12 @@ def hot(name: str) -> Any:
     return function
 
 
-_SMALL_SIZES = tuple(map(c_size_t, range(1024)))
+class _Sizes(dict[int, c_size_t]):
+    """Makes the large ones when they are asked for, and forgets them."""
+
+    def __missing__(self, number: int) -> c_size_t:
+        return c_size_t(number)
 
 
-def size(number: int) -> c_size_t:
-    """A size for `hot` functions."""
-    return _SMALL_SIZES[number] if number < 1024 else c_size_t(number)
+#: Sizes for `hot` functions: `SIZES[len(key)]`.
+SIZES = _Sizes((number, c_size_t(number)) for number in range(1024))
