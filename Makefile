@@ -127,6 +127,7 @@ bench:
 # A Python wheel that carries the library, in target/wheel.
 wheel: all
 	scripts/wheel.sh
+
 # FUZZ_SECONDS for each target, one after the other.
 FUZZ_SECONDS ?= 60
 fuzz:
