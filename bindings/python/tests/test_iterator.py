@@ -2,6 +2,7 @@
 
 import itertools
 import signal
+import sys
 import threading
 
 import pytest
@@ -225,22 +226,36 @@ def test_after_closing_everything_raises(path, close, moved):
 
 
 def test_one_iterator_shared_by_threads_returns_each_entry_once(db):
-    keys = [b"%06d" % i for i in range(20_000)]
+    """Also when others take all of a block before the thread that read it has its own."""
+    keys = [b"%06d" % i for i in range(2_000)]
     fill(db, keys)
-    iterator = db.iterator(include_value=False)
-    found = []
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(100):
+            iterator = db.iterator(include_value=False)
+            found = [[] for _ in range(4)]
+            began, failed = threading.Barrier(4), []
 
-    def take():
-        mine = list(iterator)
-        assert mine == sorted(mine)
-        found.extend(mine)
+            def take(mine, iterator=iterator, began=began, failed=failed):
+                began.wait()
+                try:
+                    for key in iterator:
+                        mine.append(key)
+                        iterator._level = 0  # blocks of two, so that this happens often
+                except BaseException as error:
+                    failed.append(error)
 
-    threads = [threading.Thread(target=take) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(found) == keys
+            threads = [threading.Thread(target=take, args=(mine,)) for mine in found]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert not failed
+            assert all(mine == sorted(mine) for mine in found)
+            assert sorted(itertools.chain(*found)) == keys
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_raw_iterator(db):

@@ -252,7 +252,10 @@ class Iterator(BaseIterator, Generic[T]):
         with self._guard():
             self._check_open()
             if pending and self._direction == direction and self._where == _BETWEEN:
-                return pending.popleft()  # another thread was faster
+                try:
+                    return pending.popleft()  # which another thread has read meanwhile
+                except IndexError:
+                    pass  # and yet another has taken
             where, self._where = self._where, _LOST
             if where == _LOST:
                 self._check()
@@ -269,8 +272,10 @@ class Iterator(BaseIterator, Generic[T]):
             if not entries:
                 self._where = _BEFORE_START if direction == _BACK else _AFTER_STOP
                 raise StopIteration
-            pending.extend(entries)
-            entry = pending.popleft()
+            # The first one is ours before other threads can take the rest.
+            rest = iter(entries)
+            entry: T = next(rest)
+            pending.extend(rest)
             self._where = _BETWEEN
             return entry
 
