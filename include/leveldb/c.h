@@ -65,7 +65,7 @@ typedef struct leveldb_comparator_t leveldb_comparator_t;
 typedef struct leveldb_env_t leveldb_env_t;
 
 /*
- * Declared because LevelDB declares it; no function uses it.
+ * A locked file; see terrace_env_lock_file().
  */
 typedef struct leveldb_filelock_t leveldb_filelock_t;
 
@@ -90,7 +90,7 @@ typedef struct leveldb_logger_t leveldb_logger_t;
 typedef struct leveldb_options_t leveldb_options_t;
 
 /*
- * Declared because LevelDB declares it; no function uses it.
+ * A file that is read anywhere; see terrace_env_new_random_access_file().
  */
 typedef struct leveldb_randomfile_t leveldb_randomfile_t;
 
@@ -100,7 +100,7 @@ typedef struct leveldb_randomfile_t leveldb_randomfile_t;
 typedef struct leveldb_readoptions_t leveldb_readoptions_t;
 
 /*
- * Declared because LevelDB declares it; no function uses it.
+ * A file that is read from its beginning; see terrace_env_new_sequential_file().
  */
 typedef struct leveldb_seqfile_t leveldb_seqfile_t;
 
@@ -115,7 +115,7 @@ typedef struct leveldb_snapshot_t leveldb_snapshot_t;
 typedef struct leveldb_t leveldb_t;
 
 /*
- * Declared because LevelDB declares it; no function uses it.
+ * A file that is written; see terrace_env_new_writable_file().
  */
 typedef struct leveldb_writablefile_t leveldb_writablefile_t;
 
@@ -568,7 +568,7 @@ void leveldb_options_set_compression(leveldb_options_t *options,
  *
  * `compare` returns a negative number, 0, or a positive one; only the sign counts. The order must be total and never
  * change for a database. Opening, reading and writing compare on the caller's thread, compactions on background threads,
- * also at the same time. Keys are compared whole, and never shortened.
+ * also at the same time. Keys are compared whole, and never shortened (terrace_comparator_create() can do that).
  *
  * `name` is stored with a database, and opening it with a comparator of another name is refused. It is called when a
  * database is opened, and what it returns is copied at once.
