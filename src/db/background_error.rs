@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Severity {
     /// A flush or a compaction failed and is tried again, ever less often. Writes go on until they would have to wait for it;
-    /// then they fail with this error.
+    /// then they fail with this error. (A table in which a compaction finds damage is left where it is; the others go on.)
     Retrying,
     /// The MANIFEST could not be written: writes are refused until a new one is, which is tried ever less often.
     Manifest,
