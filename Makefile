@@ -20,7 +20,7 @@ LEVELDB_NAMES := libleveldb.so libleveldb.so.1 libleveldb.so.1d
 lib := $(DESTDIR)$(LIBDIR)
 include := $(DESTDIR)$(INCLUDEDIR)/terrace
 
-.PHONY: all install uninstall headers check check-headers test demo bench fuzz clean
+.PHONY: all install uninstall headers check check-headers test demo bench fuzz hostile-report clean
 
 all:
 	$(CARGO) build --release --lib
@@ -77,6 +77,10 @@ bench:
 FUZZ_SECONDS ?= 60
 fuzz:
 	scripts/fuzz.sh $(FUZZ_SECONDS)
+
+# What hostile databases do to Google's LevelDB and to us, as a table.
+hostile-report:
+	$(CARGO) test --test main hostile::beside -- --nocapture
 
 clean:
 	$(CARGO) clean
