@@ -57,6 +57,10 @@ pub fn call_comparator(comparator: &dyn Comparator, a: &[u8], b: &[u8]) -> Order
     comparator.compare(a, b)
 }
 
+/// What a comparator that cannot compare panics with, by `resume_unwind`: the message. The call or the background work that
+/// needed the comparison then ends without having changed what is on disk.
+pub struct ComparatorFailed(pub String);
+
 /// The default: unsigned bytes, shorter first. Its name is `leveldb.BytewiseComparator`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BytewiseComparator;

@@ -18,4 +18,5 @@ mod hostile;
 mod kill;
 mod layering;
 mod processes;
+mod python;
 mod symbols;

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 #[derive(Parser)]
 #[command(version, about)]
 pub struct Args {
-    /// An engine with LevelDB's C API, NAME=PATH of its shared library; repeat for more. The first, or the one named
-    /// terrace, is compared with the best of the others. Default: target/release/libterrace.so, the system's LevelDB, and a
-    /// release build of LevelDB where there is one ($LEVELDB_RELEASE_LIB, target/peers/libleveldb-release.so).
-    #[arg(long = "engine", value_name = "NAME=PATH")]
+    /// An engine with LevelDB's C API, NAME=PATH of its shared library; or the name alone of one that is found by itself: terrace
+    /// (target/release/libterrace.so), leveldb (the system's), leveldb-release ($LEVELDB_RELEASE_LIB,
+    /// target/peers/libleveldb-release.so), goleveldb (target/peers/goleveldb-bench), fjall (built in). Repeat for more.
+    /// terrace, or else the first, is compared with the best of the others. Default: all that are found.
+    #[arg(long = "engine", value_name = "NAME[=PATH]")]
     engine: Vec<String>,
 
     /// Rows to measure, by name ("readrandom" is also "readrandom.compacted"); what they need is done unmeasured. Default: all.
@@ -65,15 +66,17 @@ fn target() -> PathBuf {
 impl Args {
     /// The engines to compare.
     pub fn engines(&self) -> Result<Vec<EnginePath>, String> {
-        let mut engines = Vec::new();
-        for text in &self.engine {
-            let (name, path) = text.split_once('=').ok_or_else(|| format!("{text}: say NAME=PATH"))?;
-            engines.push(EnginePath::new(name, Path::new(path))?);
+        if self.engine.is_empty() {
+            return default_engines();
         }
-        if engines.is_empty() {
-            engines = default_engines()?;
-        }
-        Ok(engines)
+        let named = self.engine.iter().map(|text| match text.split_once('=') {
+            Some((name, path)) => EnginePath::new(name, Path::new(path)),
+            None => {
+                let found = default_engines()?.into_iter().find(|engine| engine.name == *text);
+                found.ok_or_else(|| format!("{text}: not found by itself; say {text}=PATH"))
+            }
+        });
+        named.collect()
     }
 
     /// Where the databases go.
@@ -135,9 +138,13 @@ fn default_engines() -> Result<Vec<EnginePath>, String> {
     if release.exists() {
         engines.push(EnginePath::new("leveldb-release", &release)?);
     }
-    if engines.is_empty() {
-        return Err("nothing to measure; name an engine with --engine NAME=PATH".to_owned());
+    let goleveldb = target.join("peers/goleveldb-bench");
+    if goleveldb.exists() {
+        engines.push(EnginePath::program("goleveldb", &goleveldb)?);
+    } else {
+        eprintln!("terrace-bench: no {}: scripts/bench.sh builds it where Go is", goleveldb.display());
     }
+    engines.push(EnginePath::fjall());
     Ok(engines)
 }
 

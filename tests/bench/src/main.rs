@@ -2,12 +2,13 @@
 //!
 //! The parent spawns a child process for each round of each engine, in turns, so that memory, CPU time and bytes written
 //! belong to one engine; it shows the medians of the rounds. How the parts hang together:
-//! `args` -> `plan` (what a child has to do) -> `child` -> `workload` over an `engine` (`leveldb` is the one there is) with
-//! `keys` and `measure` -> JSON lines -> `report`.
+//! `args` -> `plan` (what a child has to do) -> `child` -> `workload` over an `engine` (`leveldb`, `fjall`; a program of its
+//! own for goleveldb) with `keys` and `measure` -> JSON lines -> `report`.
 
 mod args;
 mod child;
 mod engine;
+mod fjall;
 mod keys;
 mod leveldb;
 #[path = "../../support/leveldb_c.rs"]

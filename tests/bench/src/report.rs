@@ -77,8 +77,7 @@ impl Comparison {
             profile.value_size,
         );
         for engine in &self.engines {
-            let note = if engine.assertions { " (built with assertions on)" } else { "" };
-            let _ = writeln!(out, "  {}: {}{note}", engine.name, engine.path.display());
+            let _ = writeln!(out, "  {}", engine.describe());
         }
         let subject = &self.engines[self.subject()].name;
         let _ = writeln!(

@@ -359,8 +359,11 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a directory");
     for entry in fs::read_dir(from).expect("a database directory") {
         let entry = entry.expect("an entry of the database directory");
-        if entry.file_name() != "LOCK" {
-            fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy of a file");
+        let copied = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &copied);
+        } else if entry.file_name() != "LOCK" {
+            fs::copy(entry.path(), copied).expect("a copy of a file");
         }
     }
 }
