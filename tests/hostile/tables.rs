@@ -229,6 +229,16 @@ pub(super) fn keys_out_of_order_end_a_compaction_and_are_told_by_a_scan() {
     let (keys, status) = super::support::scan(&db);
     assert_corruption("swapped blocks", &status.expect_err("a scan"), &[&swapped.table, "out of order"]);
     assert!(keys.is_sorted() && keys.len() > 2 * GROUP.len());
+    let mut backwards = db.iter(&ReadOptions::default());
+    let mut seen = vec![];
+    backwards.seek_to_last();
+    while backwards.valid() {
+        seen.push(backwards.key().to_vec());
+        backwards.prev();
+    }
+    let error = backwards.status().expect_err("a scan backwards");
+    assert_corruption("swapped blocks", &error, &[&swapped.table, "out of order"]);
+    assert!(seen.iter().rev().is_sorted() && seen.len() > 2 * GROUP.len(), "{} keys backwards", seen.len());
     let error = super::support::compact_damaged(&db).expect_err("a compaction");
     assert_corruption("swapped blocks", &error, &[&swapped.table]);
     assert_group(&db, 's', GROUP);
