@@ -96,6 +96,7 @@ impl Child {
     }
 
     /// Runs it to its end, or ends it.
+    #[allow(clippy::zombie_processes)] // `wait` waits for it, to learn of its memory too
     pub fn run(mut self) -> Story {
         // SAFETY: between fork and exec only a system call is made.
         unsafe {

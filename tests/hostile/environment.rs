@@ -151,7 +151,7 @@ fn a_file_that_may_not_be_made_is_named_and_the_log_for_people_is_dispensable() 
             [(FaultKind::Lock, "LOCK"), (FaultKind::Create, "MANIFEST-"), (FaultKind::Create, ".log")]
         {
             let rule = faults.add(FaultRule::new([kind]).path_contains(part).errno(errno));
-            let error = Db::open(&options, &directory).err().expect("refused").to_string();
+            let error = Db::open(&options, &directory).expect_err("refused").to_string();
             assert!(rule.hits() > 0, "{part}");
             assert!(error.contains(part) && error.contains(directory.to_str().expect("a path")), "{error}");
             drop(rule);
@@ -186,7 +186,7 @@ fn paths_of_any_bytes_work_and_those_that_lead_nowhere_are_told() {
         [at(b"file"), at(b"file/db"), at(b"dangling"), at(b"loop"), long, longer, PathBuf::new()];
     for path in &paths {
         for options in [creating(), Options::default()] {
-            let error = Db::open(&options, path).err().expect("refused").to_string();
+            let error = Db::open(&options, path).expect_err("refused").to_string();
             assert!(error.len() > 10, "{error}");
         }
     }

@@ -3,8 +3,11 @@
 use super::exercise::Setting;
 use super::{archive, exercise, mend, parsers};
 
+/// What is done with an input.
+pub type Body = fn(&[u8]);
+
 /// Every target: its name and its body.
-pub const ALL: [(&str, fn(&[u8])); 8] = [
+pub const ALL: [(&str, Body); 8] = [
     ("block", block),
     ("table", table),
     ("filter", filter),
