@@ -55,13 +55,18 @@ fn system(scratch: &TempDir) -> PathBuf {
     library
 }
 
-fn under_a_bad_system(mode: &str, directory: &Path, script: &str) -> Story {
+/// Runs a script under a bad system; also how many calls it has treated badly.
+fn under_a_bad_system(mode: &str, directory: &Path, script: &str) -> (Story, u32) {
     let scratch = scratch();
-    child(&terrace_path(), directory, script)
+    let count = scratch.path().join("count");
+    let story = child(&terrace_path(), directory, script)
         .env("LD_PRELOAD", system(&scratch))
         .env("SYSTEM_DIRECTORY", directory)
         .env("SYSTEM_MODE", mode)
-        .run()
+        .env("SYSTEM_COUNT", &count)
+        .run();
+    let count = fs::read_to_string(count).unwrap_or_default().parse().unwrap_or(0);
+    (story, count)
 }
 
 #[test]
@@ -72,8 +77,9 @@ fn interrupted_calls_are_repeated_and_short_ones_continued() {
         "create\nbuffer 65536\nopen\n{puts}put large 300000\nsync last\nget key 300 1000\ncompact\nget key 300 1000\nclose\n\
          open\nget key 300 1000\nscan\nclose"
     );
-    let story = under_a_bad_system("interrupted", &directory, &script);
+    let (story, count) = under_a_bad_system("interrupted", &directory, &script);
     assert_eq!(story.end, End::Whole, "{story:?}");
+    assert!(count > 100, "only {count} calls were interrupted");
     assert_eq!(story.succeeded("put "), 301, "{story:?}");
     assert_eq!(story.succeeded("sync "), 1);
     let gets: Vec<&String> = story.lines.iter().filter(|line| line.starts_with("get ")).collect();
@@ -89,8 +95,9 @@ fn a_write_of_nothing_is_an_error_and_no_endless_loop() {
     let (_scratch, directory) = place();
     let puts: String = (0..20).map(|number| format!("put key{number:03} 1000\n")).collect();
     let script = format!("create\nopen\n{puts}compact\nget key 20 1000\nput after\nclose");
-    let story = under_a_bad_system("nothing", &directory, &script);
+    let (story, count) = under_a_bad_system("nothing", &directory, &script);
     assert_eq!(story.end, End::Whole, "{story:?}");
+    assert!(count > 0, "no write of nothing");
     assert!(story.line("get key 20 1000").is_some_and(|line| line.starts_with("20 right")), "{story:?}");
     let story = child(&terrace_path(), &directory, "paranoid\nopen\nget key 20 1000\nclose").run();
     assert!(story.line("get key 20 1000").is_some_and(|line| line.starts_with("20 right")), "{story:?}");
