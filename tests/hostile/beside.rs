@@ -4,9 +4,12 @@
 //! `make hostile-report` prints the table.
 
 use super::child::{End, Story, child};
+use super::mutations::mutated;
 use super::support::{Kind, Offer, offers_of};
 use super::{logs, manifests, tables};
 use crate::fuzz::archive::Files;
+use crate::fuzz::bases;
+use crate::support::random::announce;
 use crate::support::{google_path, scratch, terrace_path};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -223,7 +226,42 @@ fn hostile_databases_beside_leveldb() {
         }
         report += &format!("| {number} | {title} | {} | {} | {} |\n", offers.len(), cells[0], cells[1]);
     }
-    crate::support::random::announce(&report);
+    announce(&report);
+    assert!(ours.is_empty(), "{}", ours.join("\n"));
+}
+
+/// Of the mutations so many, one in a hundred, because a process is slow to start.
+const MUTATIONS: u64 = 200;
+
+/// Mutations of whole databases, opened, read and compacted: what ends a process, hangs, or takes too much memory.
+#[test]
+fn mutated_databases_beside_leveldb() {
+    let bases = bases::all();
+    let mut ours = Vec::new();
+    let mut cells = Vec::new();
+    for library in [google_path(), terrace_path()] {
+        let (mut opened, mut ended, mut hung, mut large) = (0, 0, 0, 0);
+        for seed in (0..MUTATIONS).map(|number| number * 100) {
+            let scratch = scratch();
+            let directory = scratch.path().join("db");
+            fs::create_dir(&directory).expect("a directory");
+            for (name, content) in mutated(&bases, seed) {
+                fs::write(directory.join(name), content).expect("a file");
+            }
+            let story = child(&library, &directory, "open\nscan\nget key 500 20\ncompact\nscan\nclose").run();
+            opened += usize::from(story.line("open") == Some("ok"));
+            hung += usize::from(story.end == End::Hung);
+            ended += usize::from(!matches!(story.end, End::Whole | End::Hung));
+            large += usize::from(story.peak_kib > MOST_KIB);
+            if library == terrace_path() && (story.end != End::Whole || story.peak_kib > MOST_KIB) {
+                ours.push(format!("TERRACE_SEED={seed}: {story:?}"));
+            }
+        }
+        cells.push(format!(
+            "{opened} opened, {ended} ended the process, {hung} hung, {large} took too much memory"
+        ));
+    }
+    announce(&format!("of {MUTATIONS} mutations LevelDB: {}\nTerrace: {}", cells[0], cells[1]));
     assert!(ours.is_empty(), "{}", ours.join("\n"));
 }
 
@@ -253,5 +291,5 @@ fn misuse_of_the_c_api_beside_leveldb() {
         report += &format!("| {number} | {title} | {} | {} |\n", cells[0], cells[1]);
         assert_eq!(ends[1].end, End::Whole, "{title}: {:?}", ends[1]);
     }
-    crate::support::random::announce(&report);
+    announce(&report);
 }
