@@ -23,11 +23,12 @@ import (
 )
 
 const (
-	batchEntries   = 1000
-	syncedWrites   = 2000
-	recoveredBytes = 4 << 20
-	openings       = 10
-	longestSettle  = 300 * time.Second
+	batchEntries    = 1000
+	syncedWrites    = 2000
+	recoveredBytes  = 4 << 20
+	openings        = 10
+	replayedEntries = 10_000
+	longestSettle   = 300 * time.Second
 )
 
 type profile struct {
@@ -180,7 +181,7 @@ func (b *bench) mainDatabase() {
 	p := &b.plan
 	wantsAfter := p.wants("readwhilewriting", "readwhilewriting.writer", "deleterandom", "settle.deleted", "compact.deleted")
 	wantsCompacted := p.wants(compacted...)
-	if !(wantsAfter || wantsCompacted || p.wants(reads[:]...) || p.wants("fillrandom", "overwrite", "settle", "compact")) {
+	if !(wantsAfter || wantsCompacted || p.wants(reads[:]...) || p.wants("fillrandom", "overwrite", "settle", "compact", "reopen")) {
 		return
 	}
 	path := b.fresh("main")
@@ -209,7 +210,27 @@ func (b *bench) mainDatabase() {
 		b.compact(db, "compact.deleted")
 	}
 	check(db.Close())
+	b.reopen(path)
 	check(os.RemoveAll(path))
+}
+
+// reopen opens the main database again: its log, which holds the last writes, is replayed each time.
+func (b *bench) reopen(path string) {
+	if !b.plan.wants("reopen") {
+		return
+	}
+	key, values, random := newKey(), newValues(b.plan.Profile.ValueSize, 600), newRandom(600)
+	var total elapsed
+	for range openings {
+		running := begin()
+		db := open(path, &b.plan.Profile)
+		total.add(running.stop())
+		for range replayedEntries {
+			check(db.Put(key.set(random.below(b.plan.Num)), values.next(), nil))
+		}
+		check(db.Close())
+	}
+	b.record("reopen", openings, total, nil)
 }
 
 func (b *bench) writeRandomly(db *leveldb.DB, row string, seed uint64) {

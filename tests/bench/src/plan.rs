@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Every row, in the order in which they are run. The reading rows run twice: on the tree as the writes left it, once its
 /// background work is done, and on the compacted one.
-pub const ROWS: [&str; 27] = [
+pub const ROWS: [&str; 28] = [
     "fillseq",
     "fillbatch",
     "fillsync",
@@ -32,6 +32,7 @@ pub const ROWS: [&str; 27] = [
     "deleterandom",
     "settle.deleted",
     "compact.deleted",
+    "reopen",
     "open",
 ];
 
