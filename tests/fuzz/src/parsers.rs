@@ -172,7 +172,10 @@ pub fn snappy(stored: &[u8], step: usize) {
     for behind in [0, DECODER_SLACK] {
         let source = [stored, &vec![0xa5; behind]].concat();
         for step in [length, 1 + step * 7] {
-            let mut decoder = PartialDecoder::new(stored).expect("a length that was taken before");
+            let Some(mut decoder) = PartialDecoder::new(stored) else {
+                assert!(!expected, "a length that one of them takes");
+                continue;
+            };
             assert_eq!(decoder.length(), length);
             let mut block = vec![0; length + DECODER_SLACK];
             let mut wanted = 0;
