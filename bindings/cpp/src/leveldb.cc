@@ -16,6 +16,7 @@
 #include "leveldb/table_builder.h"
 #include "leveldb/write_batch.h"
 
-#if !defined(LEVELDB_SHARED_LIBRARY) || !defined(LEVELDB_COMPILE_LIBRARY)
+// (A test also compiles it header-only: it includes everything there is.)
+#if !defined(TERRACE_LEVELDB_HEADERS_ONLY) && !(defined(LEVELDB_SHARED_LIBRARY) && defined(LEVELDB_COMPILE_LIBRARY))
 #error "compile this with -DLEVELDB_SHARED_LIBRARY -DLEVELDB_COMPILE_LIBRARY"
 #endif

@@ -69,6 +69,7 @@ void PrintDumps(const std::string& directory) {
   CHECK_OK(Env::Default()->GetChildren(directory, &children));
   std::sort(children.begin(), children.end());
   for (const std::string& child : children) {
+    if (child[0] == '.') continue;  // LevelDB lists the directory itself and the one above, Terrace does not.
     StringFile dump;
     const Status status = leveldb::DumpFile(Env::Default(), directory + "/" + child, &dump);
     std::printf("%s: %s\n%s", child.c_str(), status.ok() ? "OK" : "not dumped", dump.text.c_str());
