@@ -55,6 +55,7 @@ fn run(program: &Path, arguments: &[&Path], library_path: Option<&Path>, valgrin
             .args(["--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite,possible"])
             .args(["--show-leak-kinds=definite,possible", "--error-exitcode=99"])
             .args([format!("--suppressions={}/tests/c_programs/valgrind.supp", repository().display())])
+            .args([format!("--suppressions={}/bindings/cpp/tests/valgrind.supp", repository().display())])
             .args([program])
     } else {
         Tool::new(program.to_str().expect("a path of a program"), "g++")
