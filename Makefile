@@ -32,7 +32,7 @@ CXXFLAGS ?= -O2 -g1
 lib := $(DESTDIR)$(LIBDIR)
 include := $(DESTDIR)$(INCLUDEDIR)/terrace
 
-.PHONY: all rust install uninstall headers check check-headers test demo bench clean
+.PHONY: all install uninstall headers check check-headers test sanitize soak demo bench wheel clean fuzz rust
 
 all: rust $(LEVELDB_OBJECT)
 
@@ -111,11 +111,29 @@ check-headers:
 test:
 	scripts/test.sh
 
+# The unit tests and the C programs under the address and the thread sanitizer, and the models with more preemptions.
+sanitize:
+	scripts/sanitize.sh
+
+# The stages of tests/README.md with ever new seeds: make soak HOURS=0.2 takes twelve minutes.
+HOURS ?= 1
+soak:
+	HOURS=$(HOURS) scripts/soak.sh
+
 demo:
 	scripts/demo.sh
 
 bench:
 	scripts/bench.sh
+
+# A Python wheel that carries the library, in target/wheel.
+wheel: all
+	scripts/wheel.sh
+
+# FUZZ_SECONDS for each target, one after the other.
+FUZZ_SECONDS ?= 60
+fuzz:
+	scripts/fuzz.sh $(FUZZ_SECONDS)
 
 clean:
 	$(CARGO) clean

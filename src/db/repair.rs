@@ -35,7 +35,7 @@ use crate::version::file_metadata::FileMetaData;
 use crate::version::manifest::{ManifestError, ManifestWriter};
 use crate::version::version::Version;
 use crate::version::version_edit::VersionEdit;
-use crate::version::version_set::VersionSet;
+use crate::version::version_set::{FILE_NUMBER_LIMIT, VersionSet};
 use crate::wal::replay::replay;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -111,7 +111,7 @@ impl Repairer {
                 Some(FileType::Temp(number)) => number,
                 _ => continue,
             };
-            if number < 1 << 62 {
+            if number < FILE_NUMBER_LIMIT {
                 highest = highest.max(number);
             }
         }
@@ -242,6 +242,8 @@ impl Repairer {
         let file = Arc::new(FileMetaData::new(number, size, smallest, largest));
         match level {
             0 | UNKNOWN_LEVEL => self.sources.push((level, file)),
+            // Its number is for no MANIFEST: its entries move.
+            _ if number >= FILE_NUMBER_LIMIT => self.sources.push((level, file)),
             _ => self.kept.push((level, file)),
         }
         Ok(())

@@ -15,6 +15,8 @@ mod workloads;
 use crate::crash::mutant::Mutant;
 use crate::crash::shrink;
 use crate::crash::states::Violation;
+use crate::crash::workload::Operation::*;
+use crate::crash::workload::{Setup, Workload};
 use crate::support::random::{announce, count, first_seed};
 use case::{Case, Mode, Outcome};
 use std::collections::BTreeMap;
@@ -105,7 +107,7 @@ fn run_all(workload: &Arc<Named>, plan: &Plan<'_>) -> Result<BTreeMap<Outcome, u
 fn shrink_case(workload: &Named, broken: &Broken) -> (Named, Violation) {
     let name = &workload.name;
     let violation = Violation { what: broken.to_string(), crash: String::new() };
-    let check = |workload: &crate::crash::workload::Workload| {
+    let check = |workload: &Workload| {
         let named = Arc::new(Named { name: name.clone(), workload: workload.clone() });
         let modes = |mode| mode == broken.case.mode;
         let plan = Plan { modes: &modes, only: None, patience: PATIENCE_IN_SHRINKING };
@@ -157,6 +159,21 @@ fn an_error_at_any_operation_of_the_first_six_workloads_loses_nothing() {
 #[test]
 fn an_error_at_any_operation_of_the_last_six_workloads_loses_nothing() {
     check(workloads().into_iter().skip(6));
+}
+
+/// Closing cut the mark off that says that its sync failed (so it did where a file that has failed was left to its drop).
+#[test]
+fn a_log_that_could_not_be_synced_is_not_gone_on_with_by_the_next_opening() {
+    let workload = Workload {
+        setup: Setup { reuse_logs: true, level0_trigger: 2, compressed: true, ..Setup::default() },
+        before: vec![],
+        operations: vec![
+            Batch { changes: vec![(7, Some(271)), (4, Some(1029)), (0, None)], sync: false },
+            Put { key: 7, length: 15, sync: true },
+            Reopen,
+        ],
+    };
+    check([Named { name: "unsynced-and-reused".to_owned(), workload }].into_iter());
 }
 
 /// Runs the engine that appends again to a log that could not be appended to.

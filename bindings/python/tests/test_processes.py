@@ -215,34 +215,33 @@ db.close()
 
 def test_a_database_collected_inside_its_own_comparator(run_python, path):
     """Closing joins the thread on which the comparator runs: it must not be done there."""
-    run_python(
+    done = run_python(
         """
 import gc, sys, threading, terrace
-collecting = threading.Event()
+entered, go, done = threading.Event(), threading.Event(), threading.Event()
 def compare(a, b):
-    if collecting.is_set() and threading.current_thread() is not threading.main_thread():
-        collecting.clear()
-        gc.collect()
+    if threading.current_thread() is not threading.main_thread() and not entered.is_set():
+        entered.set()
+        go.wait()
+        print("collected", gc.collect() > 0, flush=True)
         done.set()
     return (a > b) - (a < b)
-done = threading.Event()
 gc.disable()
-db = terrace.DB(sys.argv[1], create_if_missing=True, comparator=compare, comparator_name=b"x", write_buffer_size=1 << 16,
-    level0_file_num_compaction_trigger=2)
-for i in range(3000):
-    db.put(b"%06d" % (i * 7919 % 3000), bytes(50))
+db = terrace.DB(sys.argv[1], create_if_missing=True, comparator=compare, comparator_name=b"x",
+    write_buffer_size=1 << 16, max_write_buffer_number=1000)
+while not entered.is_set():  # a flush or a compaction has begun; puts never wait for it
+    db.put(b"a", bytes(5000))
+    db.put(b"b", bytes(5000))
 cycle = [db]
 cycle.append(cycle)
-collecting.set()
-for i in range(20000):
-    db.put(b"%06d" % (i * 7919 % 3000), bytes(100))
-    if i == 19999:
-        del db, cycle
-if not done.wait(0):
-    gc.collect()
+del db, cycle
+go.set()
+done.wait()
 """,
         path,
     )
+    assert done.stdout == "collected True\n"
+    terrace.DB(path, comparator=lambda a, b: (a > b) - (a < b), comparator_name=b"x").close()
 
 
 def test_threads_of_closed_databases_are_gone(path):

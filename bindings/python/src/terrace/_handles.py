@@ -94,8 +94,9 @@ class DatabaseHandle(c_void_p):
             return
         if in_callback():
             # Closing joins the threads of the database, of which this may be one: a comparator, in which objects are collected.
-            thread = threading.Thread(target=_close, args=(address, closing, self._kept), name="terrace-close")
-            thread.start()
+            # Not a daemon, as this thread is taken for: the interpreter's end waits for it.
+            arguments = (address, closing, self._kept)
+            threading.Thread(target=_close, args=arguments, name="terrace-close", daemon=False).start()
         else:
             _close(address, closing, self._kept)
 
