@@ -14,6 +14,7 @@ has_header() { echo "#include <$1>" | cc -E -x c - ; }
 need gcc cc --version
 need g++ c++ --version
 need make make --version
+need cmake cmake --version
 need binutils nm --version
 need pkg-config pkg-config --version
 need libleveldb-dev has_header leveldb/c.h

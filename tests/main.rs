@@ -6,6 +6,7 @@
 mod support;
 
 mod c_programs;
+mod cpp;
 mod crash;
 mod differential;
 mod disk_full;
