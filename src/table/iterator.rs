@@ -252,6 +252,11 @@ impl InternalIterator for TableIterator {
     }
 
     #[inline]
+    fn lacks(&self, target: &[u8]) -> bool {
+        self.table().lacks(target)
+    }
+
+    #[inline]
     fn next(&mut self) {
         self.block.next();
         if !self.block.valid() {

@@ -168,6 +168,12 @@ impl Table {
         }
     }
 
+    /// Does the filter of all keys say that there is no entry of this internal key's user key?
+    #[inline]
+    pub fn lacks(&self, internal_key: &[u8]) -> bool {
+        self.whole_table_filter.is_some() && !self.may_have(KeyHash::of(user_key(internal_key)))
+    }
+
     /// Iterates. Unless `paranoid_checks` is set, a damaged block is passed over and the error kept in `status`.
     pub fn iter(self: &Arc<Self>, read: TableReadOptions) -> TableIterator {
         TableIterator::new(self.clone(), read)
