@@ -148,6 +148,10 @@ impl InternalIterator for ReadIterator {
         each!(self, iterator => iterator.seek(target))
     }
     #[inline]
+    fn lacks(&self, target: &[u8]) -> bool {
+        each!(self, iterator => iterator.lacks(target))
+    }
+    #[inline]
     fn next(&mut self) {
         each!(self, iterator => iterator.next())
     }

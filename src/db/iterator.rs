@@ -15,6 +15,7 @@ use crate::iterator::merging::MergingIterator;
 use crate::options::ReadOptions;
 use crate::util::fork::keep_for_ever;
 use crate::util::random::Random;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -41,7 +42,7 @@ pub struct DbIterator {
     saved_value: Vec<u8>,
     error: Option<Error>,
     /// Where reads make compactions due.
-    sampler: Option<Box<ReadSampler>>,
+    sampler: Option<ReadSampler>,
     /// Kept for what it keeps alive; taken when the iterator is dropped.
     view: Option<Arc<SuperVersion>>,
     db: Arc<DbInner>,
@@ -69,7 +70,7 @@ impl DbIterator {
             saved_value: Vec::new(),
             error: None,
             view,
-            sampler: db.options.seek_compaction.then(|| Box::new(ReadSampler::new(sequence))),
+            sampler: db.options.seek_compaction.then(|| ReadSampler::new(sequence)),
             db: db.clone(),
         }
     }
@@ -137,6 +138,9 @@ impl DbIterator {
         if self.begin(Direction::Forward) {
             let target = LookupKey::new(target, self.sequence);
             self.input.seek(target.internal_key());
+            if let Some(sampler) = &mut self.sampler {
+                sampler.count_seek();
+            }
             self.find_next_user_entry(false);
         }
     }
@@ -330,6 +334,10 @@ impl DbIterator {
 /// price of a few seeks.
 const BYTES_BETWEEN_SAMPLES: u64 = 1 << 20;
 
+/// A seek counts as reading so much: it looks into a block of every level, and no filter spares it that. On a disk it would cost as
+/// much as reading a megabyte; but most blocks come from memory.
+const BYTES_PER_SEEK: u64 = 64 << 10;
+
 /// Which of the entries that an iterator comes by are sampled.
 struct ReadSampler {
     random: Random,
@@ -338,9 +346,22 @@ struct ReadSampler {
 
 impl ReadSampler {
     fn new(seed: u64) -> Self {
-        let mut sampler = ReadSampler { random: Random::new(seed), bytes_left: 0 };
+        thread_local! {
+            /// Iterators of this thread, so that two at one sequence number differ.
+            static CREATED: Cell<u64> = const { Cell::new(0) };
+        }
+        let number = CREATED.get();
+        CREATED.set(number.wrapping_add(1));
+        let mut sampler =
+            ReadSampler { random: Random::new(seed.wrapping_add(number << 32 | number)), bytes_left: 0 };
         sampler.bytes_left = sampler.period();
         sampler
+    }
+
+    /// Counts a seek, so that the entry it comes to may be a sample.
+    #[inline]
+    fn count_seek(&mut self) {
+        self.bytes_left = self.bytes_left.saturating_sub(BYTES_PER_SEEK);
     }
 
     /// At random, so that no regular pattern of reads is missed.
@@ -380,5 +401,22 @@ impl Drop for DbIterator {
         if !self.db.obsolete.is_empty() && !self.db.is_closed() {
             self.db.flush_waker.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeks_of_iterators_created_at_one_state_are_sampled_now_and_then() {
+        let due = (0..10_000).filter(|_| {
+            let mut sampler = ReadSampler::new(77);
+            sampler.count_seek();
+            sampler.is_due(100)
+        });
+        // One in 32, since 64 KiB of 2 MiB at most are counted.
+        let due = due.count();
+        assert!((200..430).contains(&due), "{due} of 10000");
     }
 }

@@ -12,6 +12,10 @@
 //! - no child has failed. The first failure empties the heap, so that a damaged child ends the union with an error
 //!   instead of leaving a hole in it; unless damage is to be tolerated: then only the child ends, and the first error is kept.
 //!
+//! A seek puts off the children that plainly lack the key it seeks, if another has it: they all stand behind that key then, and whoever
+//! just looks at it needs none of them. They are positioned before the first move. (`deferred`; an exception to the
+//! invariants.)
+//!
 //! A child may be a memtable that grows while it is read: a turn of direction may then come upon entries that were not
 //! there when their place was passed, and steps over them.
 //!
@@ -19,7 +23,7 @@
 
 use super::{Failure, InternalIterator};
 use crate::error::Result;
-use crate::format::internal_key::{InternalKeyComparator, KeyPrefix, trailer as trailer_of};
+use crate::format::internal_key::{InternalKeyComparator, KeyPrefix, trailer as trailer_of, user_key};
 use std::cmp::Ordering;
 
 /// A valid child's place in the heap.
@@ -31,6 +35,9 @@ struct Slot {
     /// Index into `children`.
     child: usize,
 }
+
+/// Among so many children some may be put off.
+const MAX_DEFERRED: usize = u64::BITS as usize;
 
 /// The sorted union of its children.
 pub struct MergingIterator<I> {
@@ -44,6 +51,11 @@ pub struct MergingIterator<I> {
     runner_up: usize,
     forward: bool,
     failure: Failure,
+    /// The children that the last seek, to `target`, has not positioned yet; a bit for each.
+    deferred: u64,
+    /// Does a seek put children off? Not once the iterator was moved from where one did: it will be again.
+    puts_off: bool,
+    target: Vec<u8>,
     /// The key stood on when the direction turned.
     turning_key: Vec<u8>,
 }
@@ -59,6 +71,9 @@ impl<I: InternalIterator> MergingIterator<I> {
             runner_up: 0,
             forward: true,
             failure: Failure::default(),
+            deferred: 0,
+            puts_off: true,
+            target: Vec::new(),
             turning_key: Vec::new(),
         }
     }
@@ -173,6 +188,9 @@ impl<I: InternalIterator> MergingIterator<I> {
         self.heap.clear();
         self.runner_up = 0;
         for index in 0..self.children.len() {
+            if self.is_deferred(index) {
+                continue;
+            }
             let child = &self.children[index];
             if child.valid() {
                 let slot = Slot { prefix: self.prefix_of(child), child: index };
@@ -190,6 +208,51 @@ impl<I: InternalIterator> MergingIterator<I> {
         if let Some(root) = self.heap.first() {
             self.current = root.child;
         }
+    }
+
+    #[inline]
+    fn is_deferred(&self, index: usize) -> bool {
+        self.deferred != 0 && self.deferred >> index & 1 != 0
+    }
+
+    /// Seeks those children that do not plainly lack the target's key; the others too, unless one has it.
+    fn seek_who_may_have(&mut self, target: &[u8]) {
+        let mut found = false;
+        // Most of all keys are in the last child, the deepest level: it is not asked.
+        let last = self.children.len() - 1;
+        for (index, child) in self.children.iter_mut().enumerate() {
+            if index != last && child.lacks(target) {
+                self.deferred |= 1 << index;
+            } else {
+                child.seek(target);
+                found |= child.valid() && user_key(child.key()) == user_key(target);
+            }
+        }
+        if self.deferred == 0 {
+            return;
+        }
+        self.target.clear();
+        self.target.extend_from_slice(target);
+        if !found {
+            self.seek_deferred();
+        }
+    }
+
+    fn seek_deferred(&mut self) {
+        for index in 0..self.children.len() {
+            if self.is_deferred(index) {
+                self.children[index].seek(&self.target);
+            }
+        }
+        self.deferred = 0;
+    }
+
+    /// Positions the children that were put off. Not valid afterwards: one has failed.
+    #[inline(never)]
+    fn position_deferred(&mut self) {
+        self.puts_off = false;
+        self.seek_deferred();
+        self.rebuild();
     }
 
     /// How the entry that child `index` stands on compares with the one that the turn began on.
@@ -297,6 +360,7 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
 
     fn seek_to_first(&mut self) {
         self.failure.clear();
+        self.deferred = 0;
         for child in &mut self.children {
             child.seek_to_first();
         }
@@ -306,6 +370,7 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
 
     fn seek_to_last(&mut self) {
         self.failure.clear();
+        self.deferred = 0;
         for child in &mut self.children {
             child.seek_to_last();
         }
@@ -315,8 +380,12 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
 
     fn seek(&mut self, target: &[u8]) {
         self.failure.clear();
-        for child in &mut self.children {
-            child.seek(target);
+        self.deferred = 0;
+        if self.puts_off && self.comparator.is_bytewise() && (2..=MAX_DEFERRED).contains(&self.children.len())
+        {
+            self.seek_who_may_have(target);
+        } else {
+            self.children.iter_mut().for_each(|child| child.seek(target));
         }
         self.forward = true;
         self.rebuild();
@@ -328,6 +397,12 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
         if !self.forward {
             return self.turn_forward();
         }
+        if self.deferred != 0 {
+            self.position_deferred();
+            if !self.valid() {
+                return;
+            }
+        }
         self.children[self.current].next();
         self.after_move();
     }
@@ -335,6 +410,12 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
     #[inline]
     fn prev(&mut self) {
         debug_assert!(self.valid());
+        if self.deferred != 0 {
+            self.position_deferred();
+            if !self.valid() {
+                return;
+            }
+        }
         if self.forward {
             return self.turn_backward();
         }
@@ -345,7 +426,7 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
     /// The next entry is the root's next one or the runner-up's, so both must be of later user keys.
     #[inline]
     fn next_if_plain(&mut self) -> Option<u64> {
-        if !self.forward {
+        if !self.forward || self.deferred != 0 {
             return None;
         }
         if self.heap.len() <= 1 {
@@ -382,7 +463,10 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
     fn status(&self) -> Result<()> {
         match &self.failure.error {
             Some(error) => Err(error.clone()),
-            None => self.children.iter().try_for_each(I::status),
+            None => {
+                let mut positioned = (0..self.children.len()).filter(|&index| !self.is_deferred(index));
+                positioned.try_for_each(|index| self.children[index].status())
+            }
         }
     }
 }

@@ -26,6 +26,11 @@ pub trait InternalIterator {
     fn seek_to_last(&mut self);
     /// Moves to the first entry whose key is at or after `target` (an internal key).
     fn seek(&mut self, target: &[u8]);
+    /// Is it plain, without reading entries, that there is none of the user key of `target` (an internal key)?
+    #[inline]
+    fn lacks(&self, _target: &[u8]) -> bool {
+        false
+    }
     /// Moves to the next entry.
     fn next(&mut self);
     /// Moves to the next entry if that is plainly one of a later user key in the bytewise order, and returns its trailer;

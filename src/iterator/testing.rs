@@ -114,6 +114,11 @@ impl InternalIterator for VecIterator {
     fn next(&mut self) {
         self.go(Some(self.here() + 1));
     }
+    fn lacks(&self, target: &[u8]) -> bool {
+        // As a filter, which takes some keys for there that are not.
+        let seems = |key: &[u8]| user_key(key).iter().fold(7u8, |sum, byte| sum.wrapping_mul(3) ^ byte) & 15;
+        self.comparator.is_bytewise() && self.entries.iter().all(|entry| seems(&entry.0) != seems(target))
+    }
     fn next_if_plain(&mut self) -> Option<u64> {
         let after = self.here() + 1;
         let (key, next) = (&self.entries[after - 1].0, &self.entries.get(after)?.0);

@@ -21,6 +21,11 @@ pub trait Parts {
     /// The first part whose last key is at or after `target` (an internal key); `count()`, if none.
     fn find(&self, target: &[u8]) -> usize;
 
+    /// Is it plain that no part has an entry of the user key of `target`?
+    fn lacks(&self, _target: &[u8]) -> bool {
+        false
+    }
+
     /// Opens a part.
     fn open(&self, index: usize) -> Result<Self::Iter>;
 }
@@ -129,6 +134,11 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
         self.failure.clear();
         self.enter(self.parts.find(target), |part| part.seek(target));
         self.skip_ended_parts_forward();
+    }
+
+    #[inline]
+    fn lacks(&self, target: &[u8]) -> bool {
+        self.parts.lacks(target)
     }
 
     #[inline]

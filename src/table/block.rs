@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A [`Block`] is a borrowed view, made anew (three loads) for every look-up. Look-ups in the bytewise order never build
-//! the keys they pass: see [`Block::find_bytewise`]. [`BlockIterator`] moves over a block that it keeps alive.
+//! the keys they pass: see `scan`. [`BlockIterator`] moves over a block that it keeps alive.
 //!
 //! Every offset and length that comes from the bytes is checked before it is used; what does not fit is a [`BadBlock`],
 //! which the table turns into a Corruption with the file and the block's offset. Keys that are out of order give wrong
@@ -16,17 +16,22 @@
 
 mod buffer;
 mod iterator;
+mod partial;
+mod scan;
+pub mod snappy;
 
 #[cfg(test)]
 mod tests;
 
 pub use buffer::BlockBuffer;
 pub use iterator::{BlockIterator, BlockOwner};
+pub use partial::PartialBlock;
+pub use snappy::DECODER_SLACK;
 
-use super::block_builder::common_prefix_length;
 use crate::error::{Error, Result};
 use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, ValueType, trailer, user_key};
 use crate::util::coding::{fixed32_at, get_varint32};
+use scan::{Outcome, Scan};
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Deref;
@@ -61,6 +66,14 @@ pub enum BlockBytes<'a> {
     Loaded(Arc<[u8]>),
     /// As `Loaded`, for one reader, in a buffer that will be used again.
     Own(BlockBuffer),
+}
+
+/// A block in one piece, or a part of one.
+pub enum WholeOrPart<'a> {
+    /// All of it.
+    Whole(BlockBytes<'a>),
+    /// As much as is looked at.
+    Part(PartialBlock),
 }
 
 impl Deref for BlockBytes<'_> {
@@ -131,16 +144,6 @@ impl Entry {
     fn end(&self) -> u32 {
         self.value() + self.value_length
     }
-}
-
-/// Where a scan ended.
-enum Scan {
-    /// At the first entry at or after the target. Its shared bytes are the target's first bytes too.
-    Found { entry: Entry, same_user_key: bool },
-    /// Behind the last entry.
-    End,
-    /// At a key that can't be told without building those before it.
-    Unclear,
 }
 
 /// A view of a block.
@@ -262,67 +265,6 @@ impl<'a> Block<'a> {
         Ok(left_offset)
     }
 
-    /// Scans from the restart point `from` for the first entry at or after `target`, in the bytewise order.
-    ///
-    /// Of the key last passed, which is before the target, two things are remembered: how many bytes of its user key
-    /// it has in common with the target (`matched`), and whether the byte behind those is one of its user key and lower
-    /// than the target's (`decided`). An entry that shares more than `matched` bytes with it then has that lower byte
-    /// too and is passed without a look at its key. One that shares at most `matched` bytes begins like the target, so
-    /// that its suffix alone decides. Rare cases (versions of one key that share bytes of their trailers) are `Unclear`.
-    #[inline]
-    fn find_bytewise(&self, from: u32, target: &[u8]) -> BlockResult<Scan> {
-        let target_user = user_key(target);
-        let mut matched = 0;
-        let mut decided = false;
-        let mut key_length = 0;
-        let mut offset = from;
-        while offset < self.limit {
-            let entry = self.entry(offset)?;
-            offset = entry.end();
-            let (shared, suffix_length) = (entry.shared as usize, entry.suffix_length as usize);
-            if shared > key_length {
-                return bad("key shares more than there is", entry.offset as usize);
-            }
-            key_length = shared + suffix_length;
-            if shared > matched {
-                if decided {
-                    continue;
-                }
-                return Ok(Scan::Unclear);
-            }
-            if suffix_length < TRAILER_SIZE {
-                return Ok(Scan::Unclear);
-            }
-            // The first byte that is not shared mostly tells.
-            if suffix_length > TRAILER_SIZE && shared < target_user.len() {
-                let (byte, wanted) = (self.bytes[entry.suffix as usize], target_user[shared]);
-                if byte < wanted {
-                    (matched, decided) = (shared, true);
-                    continue;
-                }
-                if byte > wanted {
-                    return Ok(Scan::Found { entry, same_user_key: false });
-                }
-            }
-            let suffix = self.suffix(&entry);
-            let (suffix_user, rest) = (user_key(suffix), &target_user[shared..]);
-            // Both internal keys have eight bytes to compare, however short their user keys are.
-            let common =
-                common_prefix_length(suffix, &target[shared..]).min(suffix_user.len()).min(rest.len());
-            (matched, decided) = (shared + common, false);
-            match (suffix_user.get(common), rest.get(common)) {
-                (Some(byte), Some(wanted)) if byte < wanted => decided = true,
-                (Some(_), _) => return Ok(Scan::Found { entry, same_user_key: false }),
-                (None, Some(_)) => {}
-                (None, None) if trailer(suffix) <= trailer(target) => {
-                    return Ok(Scan::Found { entry, same_user_key: true });
-                }
-                (None, None) => {}
-            }
-        }
-        Ok(Scan::End)
-    }
-
     /// Scans from the restart point `from` for the first entry at or after `target`, building every key in `key`, where
     /// that of the entry found is left.
     fn find_by_comparator(
@@ -362,17 +304,10 @@ impl<'a> Block<'a> {
     ) -> BlockResult<Option<R>> {
         let from = self.seek_restart(target, comparator)?;
         if comparator.is_bytewise() {
-            match self.find_bytewise(from, target)? {
-                Scan::Found { same_user_key: false, .. } | Scan::End => return Ok(None),
-                Scan::Found { entry, .. } => {
-                    let suffix = self.suffix(&entry);
-                    check_type(suffix, entry.offset)?;
-                    let value = self.slice(entry.value(), entry.value_length);
-                    return Ok(Some(with_joined(&target[..entry.shared as usize], suffix, |key| {
-                        found(key, value)
-                    })));
-                }
-                Scan::Unclear => {}
+            match Scan::from(from).run(self, target, u32::MAX)? {
+                Outcome::Found { same_user_key: false, .. } | Outcome::End => return Ok(None),
+                Outcome::Found { entry, .. } => return self.hand_over(target, &entry, found).map(Some),
+                Outcome::Unclear | Outcome::Beyond(_) => {}
             }
         }
         let mut key = Vec::with_capacity(target.len() + 64);
@@ -385,6 +320,20 @@ impl<'a> Block<'a> {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Hands key and value of `entry`, which shares its first bytes with `target` too, to `found`.
+    #[inline]
+    fn hand_over<R>(
+        &self,
+        target: &[u8],
+        entry: &Entry,
+        found: impl FnOnce(&[u8], &[u8]) -> R,
+    ) -> BlockResult<R> {
+        let suffix = self.suffix(entry);
+        check_type(suffix, entry.offset)?;
+        let value = self.slice(entry.value(), entry.value_length);
+        Ok(with_joined(&target[..entry.shared as usize], suffix, |key| found(key, value)))
     }
 
     /// The entries from the first to the last, keys of any kind: for meta blocks and for parsing an index.

@@ -5,7 +5,7 @@
 //! ```
 //! Shared between threads. Bytes in a mapping are read where they are; others go through a buffer of the thread.
 
-use super::block::{self, BlockBuffer, BlockBytes, load_bytes};
+use super::block::{self, BlockBuffer, BlockBytes, DECODER_SLACK, load_bytes};
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle};
 use crate::compression::{self, DecompressError, TYPE_RAW};
 use crate::env::RandomAccessFile;
@@ -53,6 +53,14 @@ impl BlockFile {
         let stored = self.in_mapping(handle, self.file.mapping()?)?;
         let (contents, trailer) = stored.split_at(handle.size as usize);
         (trailer[0] == TYPE_RAW).then_some(contents)
+    }
+
+    /// The stored form of a block in a mapping, and a few bytes that lie behind it.
+    #[inline]
+    pub fn stored_in_mapping(&self, handle: BlockHandle) -> Option<&[u8]> {
+        let mapping = self.file.mapping()?;
+        let end = usize::try_from(handle.end()?).ok().filter(|&end| end <= mapping.len())?;
+        mapping.get(usize::try_from(handle.offset).ok()?..mapping.len().min(end + DECODER_SLACK))
     }
 
     /// These bytes, if they are in a mapping.

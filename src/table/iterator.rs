@@ -6,7 +6,7 @@
 //! One thread at a time; may be moved between threads.
 
 use super::TableReadOptions;
-use super::block::BlockIterator;
+use super::block::{BlockIterator, WholeOrPart};
 use super::reader::Table;
 use crate::error::{Error, Result};
 use crate::format::internal_key::KeyPrefix;
@@ -54,13 +54,18 @@ impl TableIterator {
         self.consecutive_blocks = 0;
     }
 
-    /// Takes the block `ordinal`, if it is not the one at hand. False if it can't be read; the error is kept.
-    fn load(&mut self, ordinal: usize) -> bool {
+    /// Takes the block `ordinal`, if it is not the one at hand: `whole`, or as much as is looked at. False if it can't be read; the
+    /// error is kept.
+    fn load(&mut self, ordinal: usize, whole: bool) -> bool {
         if self.ordinal == ordinal {
             return true;
         }
         let read = self.read;
-        match self.block.open(|table| table.read_block(ordinal, read)) {
+        let opened = match whole {
+            true => self.block.open(|table| table.read_block(ordinal, read).map(WholeOrPart::Whole)),
+            false => self.block.open(|table| table.read_some_of_block(ordinal, read)),
+        };
+        match opened {
             Ok(()) => {
                 self.ordinal = ordinal;
                 !self.found_corruption(ordinal)
@@ -114,7 +119,7 @@ impl TableIterator {
         if ordinal >= self.table().index().len() {
             return self.end();
         }
-        if self.load(ordinal) {
+        if self.load(ordinal, false) {
             position(&mut self.block);
             if self.block.valid() {
                 return;
@@ -160,7 +165,8 @@ impl TableIterator {
                 return self.end();
             }
             self.read_ahead(ordinal);
-            if self.load(ordinal) {
+            // Who passes from block to block needs them whole.
+            if self.load(ordinal, self.consecutive_blocks > 1) {
                 self.block.seek_to_first();
                 if self.block.valid() {
                     if self.begins_in_order(ordinal) {
@@ -194,7 +200,7 @@ impl TableIterator {
         self.consecutive_blocks = 0;
         while ordinal > 0 && !self.stopped() {
             ordinal -= 1;
-            if self.load(ordinal) {
+            if self.load(ordinal, true) {
                 self.block.seek_to_last();
                 if self.block.valid() {
                     if self.ends_in_order(ordinal) {
@@ -260,6 +266,11 @@ impl InternalIterator for TableIterator {
         let table = self.table();
         let ordinal = table.index().find(&table.options().comparator, target);
         self.start_at(ordinal, |block| block.seek(target));
+    }
+
+    #[inline]
+    fn lacks(&self, target: &[u8]) -> bool {
+        self.table().lacks(target)
     }
 
     #[inline]

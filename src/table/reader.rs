@@ -10,7 +10,7 @@
 //!
 //! Shared between threads, without locks.
 
-use super::block::{Block, BlockBytes, BlockOwner};
+use super::block::{self, Block, BlockBytes, BlockOwner, PartialBlock, WholeOrPart};
 use super::filter_block::FilterBlockLayout;
 use super::footer::{BLOCK_TRAILER_SIZE, BadFooter, BlockHandle, FOOTER_SIZE, Footer};
 use super::index::Index;
@@ -25,10 +25,13 @@ use crate::format::internal_key::{InternalKeyComparator, user_key};
 use crate::util::cache::CacheKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 /// What a cached block takes beside its bytes: its reference counts and its entry in the cache.
 const CACHED_BLOCK_OVERHEAD: usize = 64;
+
+/// Bytes of a stored block that are asked for when it is going to be decompressed in steps.
+const FIRST_LOOK: usize = 1 << 10;
 
 /// How a look-up in one table went.
 #[derive(Debug)]
@@ -60,6 +63,8 @@ pub struct Table {
     verified: BlockSet,
     /// Blocks known not to lie raw in a mapping.
     not_in_place: BlockSet,
+    /// Of compressed blocks in a mapping that were read once: how many restart points they have; 0 of others.
+    restarts: Box<[AtomicU16]>,
 }
 
 /// The lines of the whole-table filter.
@@ -100,6 +105,7 @@ impl Table {
         let mut table = Table {
             verified: BlockSet::new(index.len()),
             not_in_place: BlockSet::new(index.len()),
+            restarts: (0..index.len()).map(|_| AtomicU16::new(0)).collect(),
             cache_id: options.block_cache.as_ref().map_or(0, |cache| cache.new_id()),
             properties: None,
             whole_table_filter: None,
@@ -148,13 +154,24 @@ impl Table {
         {
             return self.missing(false);
         }
-        let bytes = self.read_block(ordinal, read)?;
-        let block = Block::parse(&bytes).map_err(|bad| self.file.bad_block(handle, bad))?;
-        match block.get(&self.options.comparator, internal_key, found) {
+        let comparator = &self.options.comparator;
+        let result = match self.read_some_of_block(ordinal, read)? {
+            WholeOrPart::Part(mut part) => part.get(comparator, self.stored(handle), internal_key, found),
+            WholeOrPart::Whole(bytes) => {
+                Block::parse(&bytes).and_then(|block| block.get(comparator, internal_key, found))
+            }
+        };
+        match result {
             Ok(Some(result)) => Ok(TableGet::Found(result)),
             Ok(None) => self.missing(true),
             Err(bad) => Err(self.file.bad_block(handle, bad)),
         }
+    }
+
+    /// Does the filter of all keys say that there is no entry of this internal key's user key?
+    #[inline]
+    pub fn lacks(&self, internal_key: &[u8]) -> bool {
+        self.whole_table_filter.is_some() && !self.may_have(KeyHash::of(user_key(internal_key)))
     }
 
     /// Iterates. Unless `paranoid_checks` is set, a damaged block is passed over and the error kept in `status`.
@@ -198,8 +215,9 @@ impl Table {
             Some(WholeTableFilter::Loaded(lines)) => lines.memory_usage(),
             _ => 0,
         };
-        let blocks =
-            self.index.memory_usage() + (self.verified.words.len() + self.not_in_place.words.len()) * 8;
+        let blocks = self.index.memory_usage()
+            + (self.verified.words.len() + self.not_in_place.words.len()) * 8
+            + self.restarts.len() * 2;
         size_of::<Table>() + blocks + filter + whole_table_filter
     }
 
@@ -223,13 +241,33 @@ impl Table {
     /// The contents of the data block `ordinal`.
     #[inline]
     pub(super) fn read_block(&self, ordinal: usize, read: TableReadOptions) -> Result<BlockBytes<'_>> {
+        match self.block_at_hand(ordinal, read)? {
+            Some(bytes) => Ok(bytes),
+            None => self.load_block(ordinal, read, self.is_wanted_in_cache(ordinal, read)),
+        }
+    }
+
+    /// The contents of the data block `ordinal`, or, where that can be done and nobody else wants them whole, a way to the first of
+    /// them.
+    #[inline]
+    pub(super) fn read_some_of_block(
+        &self,
+        ordinal: usize,
+        read: TableReadOptions,
+    ) -> Result<WholeOrPart<'_>> {
+        match self.block_at_hand(ordinal, read)? {
+            Some(bytes) => Ok(WholeOrPart::Whole(bytes)),
+            None => self.load_some_of_block(ordinal, read),
+        }
+    }
+
+    /// The block, if it need not be loaded.
+    #[inline]
+    fn block_at_hand(&self, ordinal: usize, read: TableReadOptions) -> Result<Option<BlockBytes<'_>>> {
         if let Some(contents) = self.block_in_place(ordinal, read)? {
-            return Ok(BlockBytes::InPlace(contents));
+            return Ok(Some(BlockBytes::InPlace(contents)));
         }
-        match self.cached_block(ordinal) {
-            Some(bytes) => Ok(BlockBytes::Loaded(bytes)),
-            None => self.load_block(ordinal, read),
-        }
+        Ok(self.cached_block(ordinal).map(BlockBytes::Loaded))
     }
 
     /// The block, if it lies raw in a mapping.
@@ -273,34 +311,55 @@ impl Table {
 
     /// Notes that a block was read from elsewhere than a raw place in a mapping, and was found right.
     #[inline]
-    fn loaded(&self, ordinal: usize) {
+    fn loaded(&self, ordinal: usize, contents: &[u8]) {
         if !self.not_in_place.contains(ordinal) {
             self.not_in_place.insert(ordinal);
             if self.file.is_mapped() {
                 self.verified.insert(ordinal);
+                let count = contents.last_chunk::<4>().map_or(0, |count| u32::from_le_bytes(*count));
+                if self.options.comparator.is_bytewise() && Block::parse(contents).is_ok() {
+                    // A hint, as the bits are.
+                    self.restarts[ordinal].store(count.try_into().unwrap_or(0), Ordering::Relaxed);
+                }
             }
         }
     }
 
     /// Reads a block from the file, and puts it into the cache if it is wanted there.
     #[inline(never)]
-    fn load_block(&self, ordinal: usize, read: TableReadOptions) -> Result<BlockBytes<'_>> {
+    fn load_block(&self, ordinal: usize, read: TableReadOptions, is_wanted: bool) -> Result<BlockBytes<'_>> {
         let handle = self.index.handle(ordinal);
         self.file.prefetch(handle);
         let verify = self.must_verify(ordinal, read);
-        if !self.is_wanted_in_cache(ordinal, read) {
+        if !is_wanted {
             let bytes = self.file.load_own(handle, verify)?;
-            self.loaded(ordinal);
+            self.loaded(ordinal, &bytes);
             return Ok(BlockBytes::Own(bytes));
         }
         let bytes = self.file.load(handle, verify)?;
         if let BlockBytes::Loaded(bytes) = &bytes {
-            self.loaded(ordinal);
+            self.loaded(ordinal, bytes);
             if let Some(cache) = &self.options.block_cache {
                 cache.insert(self.cache_key(ordinal), bytes.clone(), bytes.len() + CACHED_BLOCK_OVERHEAD);
             }
         }
         Ok(bytes)
+    }
+
+    /// As `load_block`; a block that the cache does not want is not decompressed yet.
+    #[inline(never)]
+    fn load_some_of_block(&self, ordinal: usize, read: TableReadOptions) -> Result<WholeOrPart<'_>> {
+        let is_wanted = self.is_wanted_in_cache(ordinal, read);
+        let num_restarts = self.restarts[ordinal].load(Ordering::Relaxed);
+        if !is_wanted && num_restarts != 0 && !self.must_verify(ordinal, read) {
+            let handle = self.index.handle(ordinal);
+            let source = self.stored(handle);
+            block::prefetch(&source[..source.len().min(FIRST_LOOK)]);
+            if let Some(part) = PartialBlock::new(handle, source, num_restarts.into())? {
+                return Ok(WholeOrPart::Part(part));
+            }
+        }
+        self.load_block(ordinal, read, is_wanted).map(WholeOrPart::Whole)
     }
 
     #[inline]
@@ -410,6 +469,11 @@ impl BlockOwner for Table {
     #[inline]
     fn comparator(&self) -> &InternalKeyComparator {
         &self.options.comparator
+    }
+
+    #[inline]
+    fn stored(&self, handle: BlockHandle) -> &[u8] {
+        self.file.stored_in_mapping(handle).unwrap_or_default()
     }
 }
 

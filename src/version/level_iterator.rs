@@ -6,7 +6,7 @@
 use super::file_metadata::FileMetaData;
 use super::level::Level;
 use crate::error::Result;
-use crate::format::internal_key::InternalKeyComparator;
+use crate::format::internal_key::{InternalKeyComparator, user_key};
 use crate::iterator::two_level::{Parts, TwoLevelIterator};
 use crate::table::TableReadOptions;
 use crate::table::cache::TableCache;
@@ -30,6 +30,14 @@ impl Parts for Tables {
 
     fn find(&self, target: &[u8]) -> usize {
         self.files.find_file(&self.comparator, target)
+    }
+
+    fn lacks(&self, target: &[u8]) -> bool {
+        let Some(index) = self.files.candidate(&self.comparator, target) else { return true };
+        if self.files.is_split_after(index, &self.comparator, user_key(target)) {
+            return false;
+        }
+        self.files[index].table(&self.cache).is_ok_and(|table| table.lacks(target))
     }
 
     fn open(&self, index: usize) -> Result<TableIterator> {

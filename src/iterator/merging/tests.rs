@@ -48,7 +48,7 @@ fn entry<I: InternalIterator>(iterator: &I) -> Option<Entry> {
 
 #[test]
 fn random_moves_agree_with_a_sorted_vector() {
-    let mut plain_moves = 0;
+    let (mut plain_moves, mut put_off) = (0, 0);
     for seed in 0..600 {
         let random = &mut TestRandom::new(seed);
         let comparator = comparators()[random.below(2)].clone();
@@ -71,8 +71,17 @@ fn random_moves_agree_with_a_sorted_vector() {
                         position = model.len().checked_sub(1);
                     }
                     _ => {
-                        let target = internal_key(&random.user_key(18), random.below(4) as u64);
+                        let any = random.user_key(18);
+                        let user = match random.below(2) {
+                            0 => model
+                                .get(random.below(model.len()))
+                                .map_or(&any[..], |entry| user_key(&entry.0)),
+                            _ => &any,
+                        };
+                        let target = internal_key(user, random.below(4) as u64);
+                        iterator.puts_off |= random.one_in(2);
                         iterator.seek(&target);
+                        put_off += u32::from(iterator.deferred != 0);
                         let index =
                             model.partition_point(|entry| comparator.compare(&entry.0, &target).is_lt());
                         position = (index < model.len()).then_some(index);
@@ -101,6 +110,7 @@ fn random_moves_agree_with_a_sorted_vector() {
         }
     }
     assert!(plain_moves > 10_000, "{plain_moves} plain moves");
+    assert!(put_off > 200, "{put_off} seeks that put children off");
 }
 
 #[test]

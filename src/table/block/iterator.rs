@@ -8,11 +8,15 @@
 
 #![allow(unsafe_code)]
 
-use super::{BadBlock, Block, BlockBuffer, BlockBytes, BlockResult, Entry, Scan, bad, check_type};
+use super::scan::{MAX_ENTRY_HEADER, Outcome, Scan};
+use super::{
+    BadBlock, Block, BlockBuffer, BlockBytes, BlockResult, Entry, PartialBlock, WholeOrPart, bad, check_type,
+};
 use crate::error::Result;
 use crate::format::internal_key::{
     InternalKeyComparator, KeyPrefix, TRAILER_SIZE, ValueType, trailer, user_key,
 };
+use crate::table::footer::BlockHandle;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -20,6 +24,8 @@ use std::sync::Arc;
 pub trait BlockOwner: Send + Sync {
     /// The order of its entries.
     fn comparator(&self) -> &InternalKeyComparator;
+    /// The stored form of a [`PartialBlock`], and some bytes that lie behind.
+    fn stored(&self, handle: BlockHandle) -> &[u8];
 }
 
 /// A position in a block. The block's bytes lie in `T`, or in memory of their own.
@@ -30,6 +36,8 @@ pub struct BlockIterator<T> {
     /// As in [`Block`]; 0 without a block.
     limit: u32,
     num_restarts: u32,
+    /// Of a block that is decompressed in steps, the bytes that are there; `u32::MAX` if all are.
+    available: u32,
     /// The current key: in the block, or in `key_buffer`.
     key: *const u8,
     /// 0: on no entry.
@@ -57,6 +65,7 @@ enum Loaded {
     None,
     Shared(#[allow(dead_code)] Arc<[u8]>),
     Own(#[allow(dead_code)] BlockBuffer),
+    Part(PartialBlock),
 }
 
 // SAFETY: the pointers lead into memory that `owner`, `loaded` and `key_buffer` own and that nobody writes to while
@@ -74,6 +83,7 @@ impl<T: BlockOwner> BlockIterator<T> {
             length: 0,
             limit: 0,
             num_restarts: 0,
+            available: u32::MAX,
             key: std::ptr::null(),
             key_length: 0,
             value: 0,
@@ -100,6 +110,7 @@ impl<T: BlockOwner> BlockIterator<T> {
         self.clear_position();
         self.limit = 0;
         self.num_restarts = 0;
+        self.available = u32::MAX;
         self.bytes = NonNull::dangling().as_ptr();
         self.length = 0;
         self.loaded = Loaded::None;
@@ -107,11 +118,20 @@ impl<T: BlockOwner> BlockIterator<T> {
 
     /// Takes another block, which `load` finds in the owner or loads. The iterator stands on no entry then. A block that
     /// can't be parsed is an empty one with a [`BlockIterator::corruption`].
-    pub fn open(&mut self, load: impl for<'a> FnOnce(&'a T) -> Result<BlockBytes<'a>>) -> Result<()> {
+    pub fn open(&mut self, load: impl for<'a> FnOnce(&'a T) -> Result<WholeOrPart<'a>>) -> Result<()> {
         self.close();
         // Declared for any lifetime of the owner's borrow, `load` can only return bytes that live as long as the owner (or
         // for ever); the owner lies behind an `Arc` which this iterator keeps, unmoved and never lent out mutably.
-        let bytes = load(&self.owner)?;
+        let bytes = match load(&self.owner)? {
+            WholeOrPart::Whole(bytes) => bytes,
+            WholeOrPart::Part(part) => {
+                (self.limit, self.num_restarts) = (part.view().limit, part.view().num_restarts);
+                (self.bytes, self.length) = (part.view().bytes.as_ptr(), part.view().bytes.len());
+                self.available = part.available();
+                self.loaded = Loaded::Part(part);
+                return Ok(());
+            }
+        };
         let block = match Block::parse(&bytes) {
             Ok(block) => block,
             Err(bad) => {
@@ -183,6 +203,9 @@ impl<T: BlockOwner> BlockIterator<T> {
     /// Moves to the last entry.
     pub fn seek_to_last(&mut self) {
         self.clear_position();
+        if let Err(bad) = self.provide(u32::MAX) {
+            return self.fail(bad);
+        }
         self.current = self.limit;
         self.step_back(0);
     }
@@ -210,6 +233,9 @@ impl<T: BlockOwner> BlockIterator<T> {
     pub fn next_if_plain(&mut self) -> Option<u64> {
         let offset = self.value + self.value_length;
         if !self.bytewise || offset >= self.limit {
+            return None;
+        }
+        if self.available != u32::MAX && self.provide_entry(offset).is_err() {
             return None;
         }
         // SAFETY: `offset` was just checked against `limit`, behind which the block has eight bytes at least: a restart offset
@@ -259,6 +285,9 @@ impl<T: BlockOwner> BlockIterator<T> {
 
     /// Moves to the previous entry (only while valid).
     pub fn prev(&mut self) {
+        if let Err(bad) = self.provide(u32::MAX) {
+            return self.fail(bad);
+        }
         // What the key just left shares with the one before it is still in the buffer.
         let shared = self.run.pop().map_or(0, |left| left.shared);
         self.step_back(shared);
@@ -278,13 +307,21 @@ impl<T: BlockOwner> BlockIterator<T> {
     }
 
     fn try_seek(&mut self, target: &[u8]) -> BlockResult<()> {
-        // SAFETY: the view is local, and nothing here lets go of the block.
+        let (from, scanned) = if self.available == u32::MAX || !self.bytewise {
+            self.provide(u32::MAX)?;
+            // SAFETY: the view is local, and nothing here lets go of the block.
+            let block = unsafe { self.block() };
+            let from = block.seek_restart(target, self.owner.comparator())?;
+            let bytewise = self.bytewise.then(|| Scan::from(from).run(&block, target, u32::MAX));
+            (from, bytewise.transpose()?)
+        } else {
+            (0, Some(self.scan_in_steps(target)?))
+        };
+        // SAFETY: as above; steps are over.
         let block = unsafe { self.block() };
-        let comparator = self.owner.comparator();
-        let from = block.seek_restart(target, comparator)?;
-        if self.bytewise {
-            match block.find_bytewise(from, target)? {
-                Scan::Found { entry, .. } => {
+        if let Some(outcome) = scanned {
+            match outcome {
+                Outcome::Found { entry, .. } => {
                     let suffix = block.suffix(&entry);
                     check_type(suffix, entry.offset)?;
                     if entry.shared == 0 {
@@ -299,16 +336,66 @@ impl<T: BlockOwner> BlockIterator<T> {
                     self.stand_on(&entry);
                     return Ok(());
                 }
-                Scan::End => return Ok(()),
-                Scan::Unclear => {}
+                Outcome::End => return Ok(()),
+                Outcome::Unclear | Outcome::Beyond(_) => {}
             }
         }
+        let comparator = self.owner.comparator();
         if let Some(entry) = block.find_by_comparator(from, target, comparator, &mut self.key_buffer)? {
             check_type(&self.key_buffer, entry.offset)?;
             self.key = self.key_buffer.as_ptr();
             self.stand_on(&entry);
         }
         Ok(())
+    }
+
+    /// Scans a block that is decompressed in steps, as far as it takes; all of it where the outcome is `Unclear`.
+    fn scan_in_steps(&mut self, target: &[u8]) -> BlockResult<Outcome> {
+        let mut scan = Scan::from(0);
+        loop {
+            // SAFETY: the view is dropped before the next step.
+            let outcome = scan.run(&unsafe { self.block() }, target, self.available)?;
+            match outcome {
+                Outcome::Beyond(end) => self.provide(end)?,
+                Outcome::Unclear => {
+                    self.provide(u32::MAX)?;
+                    return Ok(outcome);
+                }
+                _ => return Ok(outcome),
+            }
+        }
+    }
+
+    /// Decompresses at least so many bytes of the block, if it is one that is decompressed in steps.
+    #[inline]
+    fn provide(&mut self, end: u32) -> BlockResult<()> {
+        if self.available >= end { Ok(()) } else { self.decode(end) }
+    }
+
+    #[inline(never)]
+    fn decode(&mut self, end: u32) -> BlockResult<()> {
+        let Loaded::Part(part) = &mut self.loaded else { return Ok(()) };
+        let result = part.decode(self.owner.stored(part.handle()), end);
+        self.available = part.available();
+        // The buffer stays where it is; but what was lent out before it was written to is not to be used any more.
+        let bytes = part.view().bytes.as_ptr();
+        if self.key_length != 0 && self.key != self.key_buffer.as_ptr() {
+            self.key = bytes.wrapping_add(self.key.addr() - self.bytes.addr());
+        }
+        self.bytes = bytes;
+        result
+    }
+
+    /// Decompresses what the entry at `offset` needs.
+    #[inline(never)]
+    fn provide_entry(&mut self, offset: u32) -> BlockResult<()> {
+        self.provide(offset.saturating_add(MAX_ENTRY_HEADER))?;
+        if offset >= self.limit {
+            return Ok(());
+        }
+        // SAFETY: the view is local, and dropped before the next step.
+        let end = unsafe { self.block() }.entry(offset)?.end();
+        self.provide(end)
     }
 
     /// Takes the lengths from `entry`; `key` is set already.
@@ -339,6 +426,9 @@ impl<T: BlockOwner> BlockIterator<T> {
 
     #[inline]
     fn try_step_to(&mut self, offset: u32) -> BlockResult<()> {
+        if self.available != u32::MAX {
+            self.provide_entry(offset)?;
+        }
         // SAFETY: the view is local, and nothing here lets go of the block.
         let block: Block<'_> = unsafe { self.block() };
         let entry = block.entry(offset)?;

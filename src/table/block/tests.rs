@@ -2,16 +2,23 @@
 
 use super::*;
 use crate::comparator::bytewise;
+use crate::compression::{Compression, Compressor, TYPE_SNAPPY};
 use crate::format::internal_key::{KeyPrefix, LookupKey, MAX_SEQUENCE};
-use crate::table::block_builder::BlockBuilder;
+use crate::table::block_builder::{BlockBuilder, common_prefix_length};
+use crate::table::footer::BlockHandle;
 use crate::table::test_support::{TestRandom, internal};
 use crate::util::coding::{put_fixed32, put_varint32};
 
-struct Owner(InternalKeyComparator);
+/// An order, and the stored form of a block.
+struct Owner(InternalKeyComparator, Vec<u8>);
 
 impl BlockOwner for Owner {
     fn comparator(&self) -> &InternalKeyComparator {
         &self.0
+    }
+
+    fn stored(&self, _handle: BlockHandle) -> &[u8] {
+        &self.1
     }
 }
 
@@ -20,8 +27,8 @@ fn order() -> InternalKeyComparator {
 }
 
 fn iterator(bytes: &[u8]) -> BlockIterator<Owner> {
-    let mut iterator = BlockIterator::new(Arc::new(Owner(order())));
-    iterator.open(|_| Ok(BlockBytes::Loaded(bytes.into()))).unwrap();
+    let mut iterator = BlockIterator::new(Arc::new(Owner(order(), Vec::new())));
+    iterator.open(|_| Ok(WholeOrPart::Whole(BlockBytes::Loaded(bytes.into())))).unwrap();
     iterator
 }
 
@@ -309,34 +316,40 @@ fn backward_moves_see_what_forward_moves_see() {
     }
 }
 
+/// Keys, values, and the block that has them.
+fn random_block(random: &mut TestRandom, round: usize) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Vec<u8>) {
+    let mut keys: Vec<Vec<u8>> = (0..random.below(60))
+        .map(|_| {
+            let length = random.below([4, 20, 200][round % 3]);
+            let user: Vec<u8> = (0..length).map(|_| b'a' + random.below(3) as u8).collect();
+            internal(&user, random.below(5))
+        })
+        .collect();
+    keys.sort_by(|a, b| order().compare(a, b));
+    keys.dedup();
+    let mut builder = BlockBuilder::new([1, 2, 16][random.below(3) as usize]);
+    let values: Vec<Vec<u8>> = keys
+        .iter()
+        .map(|_| {
+            let longest = [3, 130, 20_000][random.below(3) as usize];
+            vec![7; random.below(longest) as usize]
+        })
+        .collect();
+    let mut previous: &[u8] = &[];
+    for (key, value) in keys.iter().zip(&values) {
+        builder.add(common_prefix_length(previous, key), key, value);
+        previous = key;
+    }
+    let bytes = builder.finish().to_vec();
+    (keys, values, bytes)
+}
+
 #[test]
 fn plain_moves_pass_the_same_entries_as_others() {
     let mut random = TestRandom(3);
     let mut plain = 0;
     for round in 0..400 {
-        let mut keys: Vec<Vec<u8>> = (0..random.below(60))
-            .map(|_| {
-                let length = random.below([4, 20, 200][round % 3]);
-                let user: Vec<u8> = (0..length).map(|_| b'a' + random.below(3) as u8).collect();
-                internal(&user, random.below(5))
-            })
-            .collect();
-        keys.sort_by(|a, b| order().compare(a, b));
-        keys.dedup();
-        let mut builder = BlockBuilder::new([1, 2, 16][random.below(3) as usize]);
-        let values: Vec<Vec<u8>> = keys
-            .iter()
-            .map(|_| {
-                let longest = [3, 130, 20_000][random.below(3) as usize];
-                vec![7; random.below(longest) as usize]
-            })
-            .collect();
-        let mut previous: &[u8] = &[];
-        for (key, value) in keys.iter().zip(&values) {
-            builder.add(common_prefix_length(previous, key), key, value);
-            previous = key;
-        }
-        let bytes = builder.finish().to_vec();
+        let (keys, values, bytes) = random_block(&mut random, round);
         let (mut quick, mut slow) = (iterator(&bytes), iterator(&bytes));
         quick.seek_to_first();
         slow.seek_to_first();
@@ -357,4 +370,82 @@ fn plain_moves_pass_the_same_entries_as_others() {
         assert!(!quick.valid() && !slow.valid(), "round {round}");
     }
     assert!(plain > 5_000, "{plain}");
+}
+
+#[test]
+fn a_block_decompressed_in_steps_reads_as_a_whole_one() {
+    let mut random = TestRandom(11);
+    let mut compressor = Compressor::new(Compression::Snappy);
+    let mut steps = 0;
+    for round in 0..200 {
+        let (keys, values, bytes) = random_block(&mut random, round);
+        let Some((stored, TYPE_SNAPPY)) = compressor.compress(&bytes) else { continue };
+        let num_restarts = u32::from_le_bytes(*bytes.last_chunk().unwrap());
+        let handle = BlockHandle { offset: 0, size: stored.len() as u64 };
+        let source = [stored, &[0xaa; 70][..random.below(70) as usize]].concat();
+        let part = || PartialBlock::new(handle, &source, num_restarts).unwrap().unwrap();
+        let owner = Arc::new(Owner(order(), source.clone()));
+        for (at, key) in keys.iter().enumerate() {
+            let mut part = part();
+            let value = part.get(&order(), &source, key, |found, value| (found.to_vec(), value.to_vec()));
+            assert_eq!(value.unwrap(), Some((key.clone(), values[at].clone())), "round {round}, entry {at}");
+            steps += u32::from(part.available() != u32::MAX);
+            let missing = [user_key(key), b"x", &[0xff; 8]].concat();
+            assert_eq!(part.get(&order(), &source, &missing, |_, _| ()).unwrap(), None);
+        }
+        let mut here = BlockIterator::new(owner.clone());
+        let mut there = iterator(&bytes);
+        for _ in 0..keys.len() * 2 {
+            if !here.valid() || random.below(5) == 0 {
+                here.open(|_| Ok(WholeOrPart::Part(part()))).unwrap();
+                let end = [keys.last().unwrap().as_slice(), b"x"].concat();
+                let target = keys.get(random.below(keys.len() as u64 + 1) as usize).unwrap_or(&end);
+                match random.below(8) {
+                    0 => [&mut here, &mut there].map(BlockIterator::seek_to_first),
+                    1 => [&mut here, &mut there].map(BlockIterator::seek_to_last),
+                    _ => [&mut here, &mut there].map(|iterator| iterator.seek(target)),
+                };
+            } else if random.below(6) == 0 {
+                let _ = [&mut here, &mut there].map(BlockIterator::prev);
+            } else {
+                next_plain_or_not(&mut here);
+                there.next();
+            }
+            assert_eq!((here.key(), here.value()), (there.key(), there.value()), "round {round}");
+            assert!(here.corruption().is_none(), "round {round}");
+        }
+    }
+    assert!(steps > 1000, "{steps} look-ups needed a part only");
+}
+
+#[test]
+fn a_block_whose_stored_form_changed_is_found_damaged_in_steps() {
+    let mut random = TestRandom(5);
+    let mut compressor = Compressor::new(Compression::Snappy);
+    for round in 0..300 {
+        let (keys, _, bytes) = random_block(&mut random, round);
+        let Some((stored, TYPE_SNAPPY)) = compressor.compress(&bytes) else { continue };
+        let num_restarts = u32::from_le_bytes(*bytes.last_chunk().unwrap());
+        let handle = BlockHandle { offset: 0, size: stored.len() as u64 };
+        let mut source = stored.to_vec();
+        let at = random.below(source.len() as u64) as usize;
+        source[at] ^= 1 << random.below(8);
+        let Some(mut part) = PartialBlock::new(handle, &source, num_restarts).unwrap() else { continue };
+        // Some answer or an error, and no panic.
+        let _ = part.get(&order(), &source, keys.last().unwrap(), |_, _| ());
+        let mut iterator = BlockIterator::new(Arc::new(Owner(order(), source.clone())));
+        let part = PartialBlock::new(handle, &source, num_restarts).unwrap().unwrap();
+        iterator.open(|_| Ok(WholeOrPart::Part(part))).unwrap();
+        iterator.seek_to_first();
+        for _ in 0..bytes.len() {
+            if !iterator.valid() {
+                break;
+            }
+            assert!(iterator.key().len() >= 8 && iterator.value().len() <= bytes.len() * 64);
+            iterator.next();
+        }
+        assert!(!iterator.valid(), "round {round}");
+    }
+    let none = PartialBlock::new(BlockHandle { offset: 0, size: 3 }, &[0xff; 3], 1).unwrap();
+    assert!(none.is_none());
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use terrace::batch::decode::{BatchEntry, validate};
 use terrace::comparator::{Comparator, bytewise};
-use terrace::compression::{Compression, DECODER_SLACK, PartialDecoder, decompress, decompressed_length};
+use terrace::compression::{Compression, decompress, decompressed_length};
 use terrace::env::ReadMode;
 use terrace::env::mem::MemEnv;
 use terrace::env::{Env, RandomAccessFile};
@@ -16,9 +16,11 @@ use terrace::format::internal_key::{
     InternalKeyComparator, LookupKey, MAX_SEQUENCE, ParsedInternalKey, user_key,
 };
 use terrace::iterator::InternalIterator;
-use terrace::table::block::{Block, BlockBytes, BlockIterator, BlockOwner};
+use terrace::table::block::snappy::{DECODER_SLACK, PartialDecoder};
+use terrace::table::block::{Block, BlockBytes, BlockIterator, BlockOwner, WholeOrPart};
 use terrace::table::cache::TableCache;
 use terrace::table::filter_block::FilterBlockLayout;
+use terrace::table::footer::BlockHandle;
 use terrace::table::reader::Table;
 use terrace::table::{TableOptions, TableReadOptions};
 use terrace::version::manifest;
@@ -51,6 +53,10 @@ impl BlockOwner for Owner {
     fn comparator(&self) -> &InternalKeyComparator {
         &self.0
     }
+
+    fn stored(&self, _: BlockHandle) -> &[u8] {
+        unreachable!("its blocks are whole")
+    }
 }
 
 /// A block of internal keys, or of a meta block.
@@ -66,7 +72,7 @@ pub fn block(bytes: &[u8]) {
             }
         }
         let mut iterator = BlockIterator::new(Arc::new(Owner(comparator.clone())));
-        let _ = iterator.open(|_| Ok(BlockBytes::Loaded(bytes.into())));
+        let _ = iterator.open(|_| Ok(WholeOrPart::Whole(BlockBytes::Loaded(bytes.into()))));
         let mut forward = 0;
         iterator.seek_to_first();
         while iterator.valid() {
