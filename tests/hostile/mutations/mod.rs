@@ -89,6 +89,13 @@ fn mutate(random: &mut Random, base: &Base) -> Files {
     files
 }
 
+/// The files of mutation `seed`, for others.
+pub fn mutated(bases: &[Base], seed: u64) -> Files {
+    let mut random = Random::new(seed);
+    let base = &bases[random.below(bases.len() as u64) as usize];
+    mutate(&mut random, base)
+}
+
 /// A table that was made longer or shorter is only read where the MANIFEST agrees; but a MANIFEST that was changed itself is not
 /// put right by that.
 fn mend_sizes(files: &mut Files, base: &Base) {
