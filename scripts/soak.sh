@@ -89,7 +89,7 @@ runs() { TERRACE_FIRST_SEED=$first_seed "$suite" --nocapture "$@"; }
 units() { "$unit" "$@" && echo "count: A 1 runs of the unit tests"; }
 programs() { runs c_programs:: && echo "count: G 1 runs of the C programs, bare and under valgrind"; }
 mutations() { TERRACE_MUTATIONS=1000 runs hostile::mutations::no_mutation; }
-short_histories() { TERRACE_HISTORIES=8 runs differential::; }
+short_histories() { TERRACE_HISTORIES=2 runs differential::; }
 
 # Ctrl-C reaches no process in the background by itself.
 trap 'trap - TERM; kill 0' INT TERM
