@@ -32,7 +32,7 @@ CXXFLAGS ?= -O2 -g1
 lib := $(DESTDIR)$(LIBDIR)
 include := $(DESTDIR)$(INCLUDEDIR)/terrace
 
-.PHONY: all install uninstall headers check check-headers test sanitize soak demo bench wheel clean fuzz rust
+.PHONY: all install uninstall headers check check-headers test sanitize soak demo bench wheel clean fuzz hostile-report rust
 
 all: rust $(LEVELDB_OBJECT)
 
@@ -134,6 +134,10 @@ wheel: all
 FUZZ_SECONDS ?= 60
 fuzz:
 	scripts/fuzz.sh $(FUZZ_SECONDS)
+
+# What hostile databases do to Google's LevelDB and to us, as a table.
+hostile-report:
+	$(CARGO) test --test main hostile::beside -- --nocapture
 
 clean:
 	$(CARGO) clean

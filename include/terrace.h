@@ -50,7 +50,8 @@ typedef enum {
 typedef enum {
     /*
      * A flush or a compaction failed and is tried again by itself, ever less often. Writes go on until they would have to
-     * wait for it; then they fail with this error.
+     * wait for it; then they fail with this error. A table in which a compaction finds damage (TERRACE_CORRUPTION) is left
+     * where it is, and tried again after a minute, at most once an hour later on; the others go on being compacted.
      */
     TERRACE_SEVERITY_RETRYING = 1,
     /*

@@ -15,6 +15,7 @@ mod exchange;
 mod fault;
 #[path = "fuzz/src/lib.rs"]
 mod fuzz;
+mod go;
 mod hostile;
 mod kill;
 mod layering;
