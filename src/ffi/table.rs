@@ -2,13 +2,13 @@
 //! the options' comparator.
 #![allow(unsafe_code)]
 
-use super::boundary::{contain, guard};
+use super::boundary::{self, contain, guard};
 use super::direct::{terrace_entry_t, terrace_iter_move_t};
 use super::env_callbacks::outcome;
 use super::option_head::read_options;
 use super::options::{core_options, leveldb_options_t};
 use super::read_options::leveldb_readoptions_t;
-use super::{bytes, handle};
+use super::{bytes, handle, last_error};
 use crate::env::{RandomAccessFile, WritableFile};
 use crate::error::{Error, Result};
 use crate::table::plain::{PlainTable, PlainTableBuilder, PlainTableIterator};
@@ -33,7 +33,7 @@ pub struct terrace_table_t {
 #[allow(non_camel_case_types)]
 pub struct terrace_table_iterator_t {
     iterator: PlainTableIterator,
-    /// A movement that was refused: until the next seek.
+    /// Why the last movement came to nothing, where the iterator does not know.
     refused: Option<Error>,
 }
 
@@ -366,42 +366,55 @@ pub unsafe extern "C" fn terrace_table_iterator_move(
     key_len: usize,
     entry: *mut terrace_entry_t,
 ) -> u8 {
-    contain(0, || {
-        // SAFETY: as the caller promises.
-        let (handle, key) = unsafe { (handle::lend_mut(iter), bytes::input(key, key_len, "key")) };
-        let Some(handle) = handle else { return 0 };
-        let iterator = &mut handle.iterator;
-        handle.refused = None;
-        match (movement, key) {
-            (m, _) if m == terrace_iter_move_t::TERRACE_MOVE_FIRST as c_int => iterator.seek_to_first(),
-            (m, _) if m == terrace_iter_move_t::TERRACE_MOVE_LAST as c_int => iterator.seek_to_last(),
-            (m, _) if m == terrace_iter_move_t::TERRACE_MOVE_NEXT as c_int => iterator.next(),
-            (m, _) if m == terrace_iter_move_t::TERRACE_MOVE_PREV as c_int && iterator.valid() => {
-                iterator.prev();
-            }
-            (m, Ok(key)) if m == terrace_iter_move_t::TERRACE_MOVE_SEEK as c_int => iterator.seek(key),
-            (_, Err(error)) => {
-                handle.refused = Some(error);
-                return 0;
-            }
-            _ => {}
+    // SAFETY: as the caller promises.
+    let Some(handle) = (unsafe { handle::lend_mut(iter) }) else { return 0 };
+    let iterator = &mut handle.iterator;
+    // A comparator that fails ends a move as a panic does.
+    // SAFETY: as the caller promises.
+    let moved = boundary::catch(|| unsafe { step(iterator, movement, key, key_len) });
+    if let Err(failure) = moved {
+        handle.refused = Some(failure.error.clone());
+        last_error::set(failure);
+        return 0;
+    }
+    handle.refused = None;
+    if !iterator.valid() {
+        return 0;
+    }
+    if !entry.is_null() {
+        let (key, value) = (iterator.key(), iterator.value());
+        let filled = terrace_entry_t {
+            key: bytes::pointer_to(key),
+            key_len: key.len(),
+            value: bytes::pointer_to(value),
+            value_len: value.len(),
+        };
+        // SAFETY: not NULL, so writable as the caller promises.
+        unsafe { *entry = filled };
+    }
+    1
+}
+
+/// # Safety
+/// `key` has its length.
+unsafe fn step(
+    iterator: &mut PlainTableIterator,
+    movement: c_int,
+    key: *const c_char,
+    key_len: usize,
+) -> Result<()> {
+    match movement {
+        m if m == terrace_iter_move_t::TERRACE_MOVE_FIRST as c_int => iterator.seek_to_first(),
+        m if m == terrace_iter_move_t::TERRACE_MOVE_LAST as c_int => iterator.seek_to_last(),
+        m if m == terrace_iter_move_t::TERRACE_MOVE_NEXT as c_int => iterator.next(),
+        m if m == terrace_iter_move_t::TERRACE_MOVE_PREV as c_int => iterator.prev(),
+        m if m == terrace_iter_move_t::TERRACE_MOVE_SEEK as c_int => {
+            // SAFETY: as the caller promises.
+            iterator.seek(unsafe { bytes::input(key, key_len, "key") }?);
         }
-        if !iterator.valid() {
-            return 0;
-        }
-        if !entry.is_null() {
-            let (key, value) = (iterator.key(), iterator.value());
-            let filled = terrace_entry_t {
-                key: bytes::pointer_to(key),
-                key_len: key.len(),
-                value: bytes::pointer_to(value),
-                value_len: value.len(),
-            };
-            // SAFETY: not NULL, so writable as the caller promises.
-            unsafe { *entry = filled };
-        }
-        1
-    })
+        _ => return Err(Error::invalid_argument(format!("{movement} is no movement of an iterator"))),
+    }
+    Ok(())
 }
 
 /// Reports the first error since the last seek, if there is one.

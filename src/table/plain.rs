@@ -355,13 +355,16 @@ impl PlainTableIterator {
     pub fn next(&mut self) {
         let Some(loaded) = &self.loaded else { return };
         self.at += 1;
-        if self.at == loaded.entries.len() {
+        if self.at >= loaded.entries.len() {
             self.forward_from(self.block + 1);
         }
     }
 
     /// Moves to the previous entry (only while valid).
     pub fn prev(&mut self) {
+        if self.loaded.is_none() {
+            return;
+        }
         match self.at.checked_sub(1) {
             Some(before) => self.at = before,
             None => self.backward_from(self.block),
@@ -393,7 +396,8 @@ impl PlainTableIterator {
     /// Loads a block; false if it has no entries, or cannot be read (then its error is kept).
     fn load(&mut self, block: usize) -> bool {
         self.loaded = None;
-        self.block = block;
+        // A comparator may fail before there is a better place: this one is in every block.
+        (self.block, self.at) = (block, 0);
         let table = self.table.clone();
         let Some((_, handle)) = table.index.get(block) else { return false };
         let loaded = table.load(*handle, &self.read).and_then(|bytes| decode(&table, *handle, bytes));
