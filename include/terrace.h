@@ -191,7 +191,9 @@ void terrace_options_set_whole_table_filter(leveldb_options_t *options,
                                             uint8_t whole_table_filter);
 
 /*
- * Memtables, the one that is written to included, before a writer waits for a flush; at least 2. Default: 2.
+ * Memtables, the one that is written to included, before a writer waits for a flush; at least 2. Half as many (rounded
+ * down) go into one table, if they fill quickly (within 250 ms). 0: 2, as in LevelDB, and as many more as fit 16
+ * MiB, up to 6. Default: 0.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
@@ -233,6 +235,14 @@ void terrace_options_set_max_bytes_for_level_base(leveldb_options_t *options,
  * Requires: `options` is NULL or options that no other call uses now.
  */
 void terrace_options_set_max_background_compactions(leveldb_options_t *options, int threads);
+
+/*
+ * Parts into which a large compaction is divided, which are merged at once, each by a thread; from 1 to 64. Default: 2.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_max_subcompactions(leveldb_options_t *options,
+                                            int threads);
 
 /*
  * Read tables through memory mappings, as LevelDB does. It is faster, but a disk that fails under a mapping raises

@@ -56,7 +56,9 @@ pub unsafe extern "C" fn terrace_options_set_whole_table_filter(
     unsafe { set(options, |options| options.whole_table_filter = whole_table_filter != 0) };
 }
 
-/// Memtables, the one that is written to included, before a writer waits for a flush; at least 2. Default: 2.
+/// Memtables, the one that is written to included, before a writer waits for a flush; at least 2. Half as many (rounded
+/// down) go into one table, if they fill quickly (within 250 ms). 0: 2, as in LevelDB, and as many more as fit 16
+/// MiB, up to 6. Default: 0.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -132,6 +134,19 @@ pub unsafe extern "C" fn terrace_options_set_max_background_compactions(
 ) {
     // SAFETY: as the caller promises.
     unsafe { set(options, |options| options.max_background_compactions = count(threads)) };
+}
+
+/// Parts into which a large compaction is divided, which are merged at once, each by a thread; from 1 to 64. Default: 2.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_max_subcompactions(
+    options: *mut leveldb_options_t,
+    threads: c_int,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.max_subcompactions = count(threads)) };
 }
 
 /// Read tables through memory mappings, as LevelDB does. It is faster, but a disk that fails under a mapping raises

@@ -145,4 +145,8 @@ impl WritableFile for FaultWritableFile {
     fn close(&mut self) -> Result<()> {
         self.run(FaultKind::Close, |file| file.close(), |file, _| file.close())
     }
+
+    fn close_unneeded(&mut self) -> Result<()> {
+        self.run(FaultKind::Close, |file| file.close_unneeded(), |file, _| file.close_unneeded())
+    }
 }
