@@ -48,9 +48,9 @@ pub struct Options {
     /// Compact tables that many reads had to look into in vain, as LevelDB does. Default: no; on modern disks it rewrites
     /// databases under read load.
     pub seek_compaction: bool,
-    /// Memtables, the active one included, before a writer waits for a flush; at least 2. Half as many (rounded down) go
-    /// into one table, if they fill quickly (within 250 ms): fewer and larger tables of level 0 cost less to compact.
-    /// 0: 2, as in LevelDB, and as many more as fit 16 MiB, up to 6. Default: 0.
+    /// Memtables, the active one included, before a writer waits for a flush; at least 2. All but two go into one
+    /// table, if they fill quickly (within 250 ms each): fewer and larger tables of level 0 cost less to compact.
+    /// 0: 2, as in LevelDB, and as many more as fit 12 MiB, up to 5. Default: 0.
     pub max_write_buffer_number: usize,
     /// Level-0 files at which a compaction starts. Default: 4.
     pub level0_file_num_compaction_trigger: usize,
@@ -118,7 +118,7 @@ impl Options {
         options.block_size = options.block_size.clamp(1 << 10, 4 << 20);
         options.block_restart_interval = options.block_restart_interval.max(1);
         options.max_write_buffer_number = match options.max_write_buffer_number {
-            0 => (2 + (16 << 20) / options.write_buffer_size).min(6),
+            0 => (2 + (12 << 20) / options.write_buffer_size).min(5),
             number => number.max(2),
         };
         options.level0_file_num_compaction_trigger = options.level0_file_num_compaction_trigger.max(1);

@@ -53,7 +53,7 @@ impl FlushDue {
         if waiting == 0 {
             return None;
         }
-        let is_due = self.at_once || waiting >= max_number / 2;
+        let is_due = self.at_once || waiting + 2 >= max_number; // the active one, and one to fill meanwhile
         Some(if is_due { Duration::ZERO } else { self.until.saturating_duration_since(now) })
     }
 }
@@ -68,22 +68,22 @@ mod tests {
     fn a_memtable_waits_twice_as_long_as_it_took_to_fill() {
         let start = Instant::now();
         let mut due = FlushDue::new(start);
-        assert_eq!(due.time_left(0, 6, start), None);
+        assert_eq!(due.time_left(0, 5, start), None);
         due.rotated(start + 30 * MILLIS);
-        assert_eq!(due.time_left(1, 6, start + 30 * MILLIS), Some(60 * MILLIS));
-        assert_eq!(due.time_left(1, 6, start + 80 * MILLIS), Some(10 * MILLIS));
-        assert_eq!(due.time_left(1, 6, start + 90 * MILLIS), Some(Duration::ZERO));
+        assert_eq!(due.time_left(1, 5, start + 30 * MILLIS), Some(60 * MILLIS));
+        assert_eq!(due.time_left(1, 5, start + 80 * MILLIS), Some(10 * MILLIS));
+        assert_eq!(due.time_left(1, 5, start + 90 * MILLIS), Some(Duration::ZERO));
         // The next one has come meanwhile, and is waited with.
         due.rotated(start + 70 * MILLIS);
-        assert_eq!(due.time_left(2, 6, start + 90 * MILLIS), Some(60 * MILLIS));
+        assert_eq!(due.time_left(2, 5, start + 90 * MILLIS), Some(60 * MILLIS));
     }
 
     #[test]
-    fn half_of_the_memtables_are_flushed_at_once() {
+    fn all_but_two_memtables_are_flushed_at_once() {
         let start = Instant::now();
         let mut due = FlushDue::new(start);
         due.rotated(start + 30 * MILLIS);
-        for (max_number, enough) in [(2, 1), (3, 1), (4, 2), (6, 3)] {
+        for (max_number, enough) in [(2, 1), (3, 1), (4, 2), (5, 3)] {
             let left = |waiting| due.time_left(waiting, max_number, start + 30 * MILLIS).unwrap();
             assert!(left(enough).is_zero(), "{enough} of {max_number}");
             assert_eq!(left(1).is_zero(), enough == 1, "1 of {max_number}");
@@ -95,16 +95,16 @@ mod tests {
         let start = Instant::now();
         let mut due = FlushDue::new(start);
         due.rotated(start + 300 * MILLIS);
-        assert_eq!(due.time_left(1, 6, start + 300 * MILLIS), Some(Duration::ZERO));
+        assert_eq!(due.time_left(1, 5, start + 300 * MILLIS), Some(Duration::ZERO));
         due.flushed(false);
         due.rotated(start + 301 * MILLIS);
-        assert_eq!(due.time_left(1, 6, start + 301 * MILLIS), Some(20 * MILLIS), "as if it had taken 10 ms");
+        assert_eq!(due.time_left(1, 5, start + 301 * MILLIS), Some(20 * MILLIS), "as if it had taken 10 ms");
         due.hurry();
-        assert_eq!(due.time_left(1, 6, start + 301 * MILLIS), Some(Duration::ZERO));
+        assert_eq!(due.time_left(1, 5, start + 301 * MILLIS), Some(Duration::ZERO));
         due.flushed(true);
-        assert_eq!(due.time_left(1, 6, start + 301 * MILLIS), Some(Duration::ZERO), "the rest hurries too");
+        assert_eq!(due.time_left(1, 5, start + 301 * MILLIS), Some(Duration::ZERO), "the rest hurries too");
         due.flushed(false);
         due.rotated(start + 311 * MILLIS);
-        assert_eq!(due.time_left(1, 6, start + 311 * MILLIS), Some(20 * MILLIS));
+        assert_eq!(due.time_left(1, 5, start + 311 * MILLIS), Some(20 * MILLIS));
     }
 }

@@ -56,9 +56,9 @@ pub unsafe extern "C" fn terrace_options_set_whole_table_filter(
     unsafe { set(options, |options| options.whole_table_filter = whole_table_filter != 0) };
 }
 
-/// Memtables, the one that is written to included, before a writer waits for a flush; at least 2. Half as many (rounded
-/// down) go into one table, if they fill quickly (within 250 ms). 0: 2, as in LevelDB, and as many more as fit 16
-/// MiB, up to 6. Default: 0.
+/// Memtables, the one that is written to included, before a writer waits for a flush; at least 2. All but two go into one
+/// table, if they fill quickly (within 250 ms each). 0: 2, as in LevelDB, and as many more as fit 12 MiB, up to 5.
+/// Default: 0.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn terrace_options_set_level0_slowdown_writes_trigger(
     unsafe { set(options, |options| options.level0_slowdown_writes_trigger = count(files)) };
 }
 
-/// Level-0 files at which writes wait for a compaction. Default: 12.
+/// Level-0 files at which writes wait for a compaction; also where fewer hold the bytes of as many memtables. Default: 12.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
