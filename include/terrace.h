@@ -414,7 +414,9 @@ void terrace_options_set_whole_table_filter(leveldb_options_t *options,
                                             uint8_t whole_table_filter);
 
 /*
- * Memtables, the one that is written to included, before a writer waits for a flush; at least 2. Default: 2.
+ * Memtables, the one that is written to included, before a writer waits for a flush; at least 2. All but two go into one
+ * table, if they fill quickly (within 250 ms each). 0: 2, as in LevelDB, and as many more as fit 12 MiB, up to 5.
+ * Default: 0.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
@@ -436,11 +438,12 @@ void terrace_options_set_level0_file_num_compaction_trigger(leveldb_options_t *o
 void terrace_options_set_level0_slowdown_writes_trigger(leveldb_options_t *options, int files);
 
 /*
- * Level-0 files at which writes wait for a compaction. Default: 12.
+ * Level-0 files at which writes wait for a compaction; also where fewer hold the bytes of as many memtables. Default: 12.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
-void terrace_options_set_level0_stop_writes_trigger(leveldb_options_t *options, int files);
+void terrace_options_set_level0_stop_writes_trigger(leveldb_options_t *options,
+                                                    int files);
 
 /*
  * Bytes of level 1 above which it is compacted; each deeper level holds ten times more. Default: 10 MiB.
@@ -456,6 +459,14 @@ void terrace_options_set_max_bytes_for_level_base(leveldb_options_t *options,
  * Requires: `options` is NULL or options that no other call uses now.
  */
 void terrace_options_set_max_background_compactions(leveldb_options_t *options, int threads);
+
+/*
+ * Parts into which a large compaction is divided, which are merged at once, each by a thread; from 1 to 64. Default: 2.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_max_subcompactions(leveldb_options_t *options,
+                                            int threads);
 
 /*
  * Read tables through memory mappings, as LevelDB does. It is faster, but a disk that fails under a mapping raises

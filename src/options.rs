@@ -48,13 +48,15 @@ pub struct Options {
     /// Compact tables that many reads had to look into in vain, as LevelDB does. Default: no; on modern disks it rewrites
     /// databases under read load.
     pub seek_compaction: bool,
-    /// Memtables, the active one included, before a writer waits for a flush; at least 2. Default: 2, as in LevelDB.
+    /// Memtables, the active one included, before a writer waits for a flush; at least 2. All but two go into one
+    /// table, if they fill quickly (within 250 ms each): fewer and larger tables of level 0 cost less to compact.
+    /// 0: 2, as in LevelDB, and as many more as fit 12 MiB, up to 5. Default: 0.
     pub max_write_buffer_number: usize,
     /// Level-0 files at which a compaction starts. Default: 4.
     pub level0_file_num_compaction_trigger: usize,
     /// Level-0 files at which each write is delayed by 1 ms. Default: 8.
     pub level0_slowdown_writes_trigger: usize,
-    /// Level-0 files at which writes wait. Default: 12.
+    /// Level-0 files at which writes wait; also where fewer hold the bytes of as many memtables. Default: 12.
     pub level0_stop_writes_trigger: usize,
     /// Bytes of level 1 above which it is compacted; each deeper level holds ten times more. Default: 10 MiB.
     pub max_bytes_for_level_base: u64,
@@ -64,6 +66,8 @@ pub struct Options {
     pub idle_compaction: bool,
     /// Threads that compact. Default: 1.
     pub max_background_compactions: usize,
+    /// Parts into which a large compaction is divided, which are merged at once, each by a thread. Default: 2.
+    pub max_subcompactions: usize,
     /// Read tables through mappings (a failing disk is then a SIGBUS, as in LevelDB). Default: yes.
     pub mmap_reads: bool,
     /// Append to the log through a mapping, where the file system is known to be safe for it. Default: yes.
@@ -90,13 +94,14 @@ impl Default for Options {
             whole_table_filter: true,
             reuse_logs: false,
             seek_compaction: false,
-            max_write_buffer_number: 2,
+            max_write_buffer_number: 0,
             level0_file_num_compaction_trigger: 4,
             level0_slowdown_writes_trigger: 8,
             level0_stop_writes_trigger: 12,
             max_bytes_for_level_base: 10 << 20,
             idle_compaction: true,
             max_background_compactions: 1,
+            max_subcompactions: 2,
             mmap_reads: true,
             mmap_wal: true,
         }
@@ -112,11 +117,15 @@ impl Options {
         options.max_file_size = options.max_file_size.clamp(1 << 20, 1 << 30);
         options.block_size = options.block_size.clamp(1 << 10, 4 << 20);
         options.block_restart_interval = options.block_restart_interval.max(1);
-        options.max_write_buffer_number = options.max_write_buffer_number.max(2);
+        options.max_write_buffer_number = match options.max_write_buffer_number {
+            0 => (2 + (12 << 20) / options.write_buffer_size).min(5),
+            number => number.max(2),
+        };
         options.level0_file_num_compaction_trigger = options.level0_file_num_compaction_trigger.max(1);
         options.level0_stop_writes_trigger =
             options.level0_stop_writes_trigger.max(options.level0_file_num_compaction_trigger);
         options.max_background_compactions = options.max_background_compactions.clamp(1, 64);
+        options.max_subcompactions = options.max_subcompactions.clamp(1, 64);
         options
     }
 }

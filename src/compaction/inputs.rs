@@ -55,6 +55,34 @@ pub(super) fn newest_of_many_deletions(file: &FileMetaData) -> Option<SequenceNu
     (are_many && properties.largest_sequence > 0).then_some(properties.largest_sequence)
 }
 
+/// The bytes that an entry of these files takes, on the average; 0 where it is not known.
+pub(super) fn average_entry_bytes<'a>(files: impl IntoIterator<Item = &'a Arc<FileMetaData>>) -> u64 {
+    let known = files.into_iter().filter_map(|file| Some((file.file_size, file.properties()?.num_entries)));
+    let (bytes, entries) = known.fold((0u64, 0u64), |(bytes, entries), (size, count)| {
+        (bytes.saturating_add(size), entries.saturating_add(count))
+    });
+    bytes / entries.max(1)
+}
+
+/// Does a compaction of the file, full of deletions, give back half of what it reads? (As far as can be told without it: the
+/// deletions themselves, and an entry of the next level for each.)
+pub(super) fn gives_back_half(version: &Version, level: usize, file: &FileMetaData) -> bool {
+    let Some(properties) = file.properties() else { return false };
+    let (smallest, largest) = (file.smallest.user_key(), file.largest.user_key());
+    let beside = match level {
+        0 => total_bytes(&version.overlapping_files(0, Some(smallest), Some(largest))),
+        _ => file.file_size,
+    };
+    let below = match version.levels.get(level + 1) {
+        Some(files) => &files[overlapping(&version.comparator, files, smallest, largest)],
+        None => &[],
+    };
+    let below_bytes = total_bytes(below);
+    let hidden = properties.num_deletions.saturating_mul(average_entry_bytes(below)).min(below_bytes);
+    let own = file.file_size as f64 * properties.num_deletions as f64 / properties.num_entries.max(1) as f64;
+    (own + hidden as f64) * 2.0 >= beside.saturating_add(below_bytes) as f64
+}
+
 /// The files of a level >= 1 that overlap the user keys [smallest, largest].
 pub(super) fn overlapping(
     comparator: &InternalKeyComparator,

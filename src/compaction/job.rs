@@ -1,11 +1,14 @@
 //! Running a compaction: merge the inputs, keep what someone can still see, write new tables.
 //!
 //! No state is changed: the outcome is an edit. Every output is synced and closed, and after the last one the directory is synced, so
-//! that the edit may name them. Runs without the state mutex; `merge_part` works on one key range and shares nothing that
-//! changes but the next file number, so that the ranges of one compaction can be merged by several threads.
+//! that the edit may name them. Runs without the state mutex. A large compaction is divided into key ranges (`parts`), which
+//! several threads merge at once: `merge_part` shares nothing that changes but the next file number and the sign that
+//! another part has failed.
 
 use super::compaction::Compaction;
 use super::cursor::{BaseLevelCursor, GrandparentCursor};
+use super::parts::{self, KeyRange};
+use crate::env;
 use crate::error::Result;
 use crate::flush::job::JobContext;
 use crate::flush::output::{PendingTables, TableOutput};
@@ -20,7 +23,7 @@ use crate::version::level_iterator::LevelIterator;
 use crate::version::version_edit::VersionEdit;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a compaction did.
 pub struct CompactionOutcome {
@@ -55,12 +58,28 @@ pub fn run(compaction: &Compaction, context: &JobContext<'_>) -> Result<Compacti
 }
 
 fn merge_and_sync(compaction: &Compaction, context: &JobContext<'_>) -> Result<Vec<Arc<FileMetaData>>> {
-    let outputs = merge_part(compaction, context, KeyRange { begin: None, end: None })?;
-    if !outputs.files.is_empty() {
+    let cuts = parts::cuts(compaction, context);
+    let failed = AtomicBool::new(false);
+    let tasks = parts::between(&cuts).map(|part| {
+        let failed = &failed;
+        move || {
+            let merged = merge_part(compaction, context, part, failed);
+            failed.fetch_or(merged.is_err(), Ordering::Relaxed);
+            merged
+        }
+    });
+    // All guards stand until the directory is synced: where one part fails, the tables of all go.
+    let merged = env::run_together("terrace-merge", tasks.collect()).into_iter();
+    let merged = merged.collect::<Result<Vec<FinishedOutputs<'_>>>>()?;
+    if merged.iter().any(|outputs| !outputs.files.is_empty()) {
         context.env.sync_dir(context.db)?;
     }
-    outputs.pending.keep();
-    Ok(outputs.files)
+    let mut files = Vec::new();
+    for outputs in merged {
+        outputs.pending.keep();
+        files.extend(outputs.files);
+    }
+    Ok(files)
 }
 
 /// The edit that replaces the inputs by `outputs`.
@@ -79,18 +98,13 @@ fn edit(compaction: &Compaction, outputs: Vec<Arc<FileMetaData>>) -> VersionEdit
     }
 }
 
-/// The user keys [begin, end) of a part of a compaction (None = unbounded).
-#[derive(Clone, Copy)]
-struct KeyRange<'a> {
-    begin: Option<&'a [u8]>,
-    end: Option<&'a [u8]>,
-}
-
-/// Merges the entries of one key range into tables of its own. They are removed unless `pending` is told to keep them.
+/// Merges the entries of one key range into tables of its own. They are removed unless `pending` is told to keep them. Where
+/// another part has `failed`, what this one does is for nothing: it stops wherever it is.
 fn merge_part<'a>(
     compaction: &'a Compaction,
     context: &'a JobContext<'a>,
     part: KeyRange<'_>,
+    failed: &AtomicBool,
 ) -> Result<FinishedOutputs<'a>> {
     let comparator = &compaction.version.comparator;
     let mut base_level = BaseLevelCursor::new(compaction);
@@ -103,7 +117,7 @@ fn merge_part<'a>(
         entries = entries.starting_at(begin);
     }
     let mut outputs = Outputs::new(compaction, context);
-    while entries.advance() {
+    while !failed.load(Ordering::Relaxed) && entries.advance() {
         let is_first_of_user_key = entries.is_first_of_user_key();
         if let Some(end) = part.end
             && is_first_of_user_key

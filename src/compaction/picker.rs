@@ -34,8 +34,9 @@ const LEVEL_MULTIPLIER: f64 = 10.0;
 /// How much a level needs compaction: >= 1 is due. Files being compacted don't count.
 ///
 /// Level 0: its files over the trigger, for every read looks into all of them; 0 while it is being compacted. Levels 1 to 5:
-/// their bytes over their share. The last level has no limit. A file full of droppable deletions makes its level due, any
-/// level, since the space it and what it hides take is given back by no other trigger.
+/// their bytes over their share. The last level has no limit. A file full of droppable deletions makes its level due, any level,
+/// if compacting it gives back at least half of what is read for it: the space it and what it hides take is given back by no
+/// other trigger, and where deletions are few among what they meet they had better wait for more.
 pub fn score(version: &Version, level: usize, options: &PickerOptions<'_>) -> f64 {
     let size_score = size_score(version, level, options);
     if size_score < 1.0 && free_files_full_of_deletions(version, level, options).next().is_some() {
@@ -49,7 +50,7 @@ pub fn needs_compaction(version: &Version, options: &PickerOptions<'_>) -> bool 
     (0..NUM_LEVELS).any(|level| score(version, level, options) >= 1.0)
 }
 
-/// `score` without deletions.
+/// `score` without files full of deletions.
 fn size_score(version: &Version, level: usize, options: &PickerOptions<'_>) -> f64 {
     let files = &version.levels[level];
     if level == 0 {
@@ -61,9 +62,17 @@ fn size_score(version: &Version, level: usize, options: &PickerOptions<'_>) -> f
     if level == NUM_LEVELS - 1 {
         return 0.0;
     }
-    let free_bytes = inputs::total_bytes(files.iter().filter(|file| !file.is_being_compacted()));
-    let max_bytes = options.max_bytes_for_level_base.max(1) as f64 * LEVEL_MULTIPLIER.powi(level as i32 - 1);
-    free_bytes as f64 / max_bytes
+    free_bytes(version, level) as f64 / max_bytes(level, options)
+}
+
+/// What a level >= 1 may hold.
+fn max_bytes(level: usize, options: &PickerOptions<'_>) -> f64 {
+    options.max_bytes_for_level_base.max(1) as f64 * LEVEL_MULTIPLIER.powi(level as i32 - 1)
+}
+
+/// Bytes of the files of a level that no compaction reads.
+fn free_bytes(version: &Version, level: usize) -> u64 {
+    inputs::total_bytes(version.levels[level].iter().filter(|file| !file.is_being_compacted()))
 }
 
 /// Files whose deletions are worth a compaction, and can be taken now as far as they themselves are concerned.
@@ -79,6 +88,7 @@ fn free_files_full_of_deletions<'v>(
     files
         .iter()
         .filter(move |file| inputs::is_full_of_deletions(file, oldest_snapshot) && !file.is_being_compacted())
+        .filter(move |file| inputs::gives_back_half(version, level, file))
 }
 
 /// The size compaction to run now: of the highest score whose files are free. In a level, a file full of deletions first,
@@ -112,7 +122,8 @@ fn pick_for_deletions(
     })
 }
 
-/// The first file behind `pointer` that can be compacted, else one before it; only where the level's size asks for it.
+/// The first file behind `pointer` that can be compacted, else one before it, and of those that follow it as many as the level
+/// has too much of; only where the level's size asks for it.
 fn pick_round_robin(
     version: &Arc<Version>,
     options: &PickerOptions<'_>,
@@ -131,10 +142,39 @@ fn pick_round_robin(
         pointer.is_some_and(|pointer| comparator.compare(file.largest.encoded(), pointer.encoded()).is_le())
     };
     let (before, behind) = files.split_at(files.partition_point(is_before));
-    behind.iter().chain(before).filter(|file| !file.is_being_compacted()).find_map(|&file| {
-        let seeds = std::slice::from_ref(file);
-        inputs::complete(version, options, CompactionReason::Size, level, seeds)
+    [behind, before].into_iter().find_map(|files| {
+        (0..files.len()).filter(|&first| !files[first].is_being_compacted()).find_map(|first| {
+            let complete = |seeds| inputs::complete(version, options, CompactionReason::Size, level, seeds);
+            let one = complete(std::slice::from_ref(files[first]))?;
+            if level == 0 || one.is_trivial_move() {
+                return Some(one);
+            }
+            let seeds = surplus(version, options, level, &files[first..]);
+            if seeds.len() < 2 { Some(one) } else { complete(&seeds).or(Some(one)) }
+        })
     })
+}
+
+/// The first of these consecutive files of `level` >= 1: as many as the level has too much of, are free, and stay within the
+/// limit. Each compaction of random keys also rewrites what it meets only a part of at both ends: the fewer, the better.
+fn surplus(
+    version: &Version,
+    options: &PickerOptions<'_>,
+    level: usize,
+    files: &[&Arc<FileMetaData>],
+) -> Vec<Arc<FileMetaData>> {
+    let excess = (free_bytes(version, level) as f64 - max_bytes(level, options)) as u64; // saturates
+    let mut seeds = Vec::new();
+    for &file in files.iter().take_while(|file| !file.is_being_compacted()) {
+        if inputs::total_bytes(&seeds) >= excess {
+            break;
+        }
+        seeds.push(file.clone());
+    }
+    if !seeds.is_empty() {
+        seeds.truncate(piece_length(version, options, level, &seeds));
+    }
+    seeds
 }
 
 /// The compaction of a file that was read in vain too often; None if it is no longer part of the version, is busy, or has no

@@ -7,6 +7,7 @@
 mod background_error;
 mod destroy;
 mod dump;
+mod flush_due;
 mod get;
 mod idle_compaction;
 mod install;
@@ -87,7 +88,10 @@ impl Db {
     /// Starts a new memtable and a new log; the old memtable is flushed in the background. What LevelDB does on a write of NULL.
     pub fn rotate_memtable(&self) -> Result<()> {
         self.inner.check_caller()?;
-        self.inner.make_room(&mut self.inner.writer.lock(), true)
+        self.inner.make_room(&mut self.inner.writer.lock(), true)?;
+        self.inner.state.lock().flush_due.hurry();
+        self.inner.flush_waker.wake();
+        Ok(())
     }
 
     /// Writes all that is in memory to tables and waits for it. Nothing in memory: returns at once.
@@ -107,6 +111,7 @@ impl Db {
             if let Some(failure) = &state.failures.flush {
                 return Err(failure.to_error());
             }
+            state.flush_due.hurry();
             inner.flush_waker.wake();
             inner.state_changed.wait(&mut state);
         }
@@ -161,12 +166,13 @@ impl DbInner {
         // A worker that ends wakes the next one of its kind.
         self.flush_waker.wake();
         self.compaction_waker.wake();
+        self.removal_waker.wake();
         for thread in threads {
             let _ = thread.join();
         }
         let wal = self.writer.lock().wal.take();
         let result = wal.map_or(Ok(()), |mut wal| wal.close());
-        self.remove_obsolete_tables();
+        self.remove_obsolete_files();
         let (lock, lines) = {
             let mut state = self.state.lock();
             state.manifest = None;

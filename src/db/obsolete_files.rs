@@ -1,17 +1,32 @@
 //! Removes files that the last durable MANIFEST does not need.
 //!
 //! At open the directory is listed once; from then on numbers are removed as the last version that has them goes (tables),
-//! or as an edit that makes them unneeded is durable (logs, MANIFESTs). Nothing is removed once close has let the lock go: the
+//! or as an edit that makes them unneeded is durable (logs, MANIFESTs). Tables and logs are removed by a worker of their own:
+//! file systems make a removal wait for their journal, milliseconds in which a flush or a compaction would stand still. Nothing is removed once close has let the lock go: the
 //! directory may be another process's by then.
 
 use super::state::{DbInner, DbState};
+use crate::background::worker::Next;
 use crate::format::file_name::{self, FileType};
 use std::collections::HashSet;
 use std::path::Path;
 
 impl DbInner {
-    /// Removes the tables that no version refers to any more. Not after the lock was let go.
-    pub(super) fn remove_obsolete_tables(&self) {
+    /// A step of the worker that removes files.
+    pub(super) fn removal_step(&self) -> Next {
+        self.guarded(|| {
+            self.remove_obsolete_files();
+            if self.is_closed() { self.stop() } else { Next::Wait }
+        })
+    }
+
+    /// Removes the logs that no recovery needs and the tables that no version refers to any more; returns when they are gone, if
+    /// by another's hand. Not after the lock was let go.
+    pub(super) fn remove_obsolete_files(&self) {
+        let _turn = self.removing.lock();
+        for number in self.obsolete_logs.take() {
+            self.remove_quietly(&file_name::log(&self.path, number));
+        }
         for number in self.obsolete.take() {
             self.family.table_cache.evict(number);
             let path = file_name::table(&self.path, number);
@@ -24,11 +39,10 @@ impl DbInner {
         }
     }
 
-    /// Removes the logs below `number`, which a durable edit has made unneeded.
-    pub(super) fn remove_logs(&self, numbers: &[u64]) {
-        for &number in numbers {
-            self.remove_quietly(&file_name::log(&self.path, number));
-        }
+    /// Has logs removed that a durable edit has made unneeded.
+    pub(super) fn hand_over_logs(&self, numbers: &[u64]) {
+        numbers.iter().for_each(|&number| self.obsolete_logs.push(number));
+        self.removal_waker.wake();
     }
 
     /// Takes the logs below `min_log_number` off the list.

@@ -5,6 +5,7 @@
 
 use super::Db;
 use super::background_error::Failures;
+use super::flush_due::FlushDue;
 use super::idle_compaction::Idle;
 use super::install::manifest_limit;
 use super::recovery::{self, Recovered};
@@ -33,6 +34,7 @@ use crate::wal::writer::WalWriter;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::time::Instant;
 
 /// Bytes of the block cache a database gets when it is given none.
 const DEFAULT_BLOCK_CACHE_BYTES: usize = 8 << 20;
@@ -209,6 +211,7 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
     };
     let memtables = FamilyMemtables::new(memtable.memtable().clone(), log_number);
     let super_version = Published::new(memtables.super_version(versions.current().clone()));
+    let (removal_waker, removal_wakeup) = wake_channel();
     let (flush_waker, flush_wakeup) = wake_channel();
     let (compaction_waker, compaction_wakeup) = wake_channel();
     let inner = Arc::new(DbInner {
@@ -227,6 +230,7 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
         snapshots: Mutex::new(SnapshotList::default()),
         state: Mutex::new(DbState {
             memtables,
+            flush_due: FlushDue::new(Instant::now()),
             versions,
             manifest: Some(manifest),
             manifest_busy: false,
@@ -246,9 +250,12 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
         }),
         state_changed: Condvar::new(),
         obsolete: Arc::default(),
+        obsolete_logs: Default::default(),
+        removing: Mutex::new(()),
         flush_waker,
         compaction_waker,
-        wakeups: (flush_wakeup, compaction_wakeup),
+        removal_waker,
+        wakeups: (flush_wakeup, compaction_wakeup, removal_wakeup),
         recovery_damage: recovered.damage,
         options,
     });
@@ -261,11 +268,15 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
 }
 
 impl DbInner {
-    /// Starts the flush worker and the compaction workers; each holds the shared part until the database is closed.
+    /// Starts the flush worker, the one that removes files and the compaction workers; each holds the shared part until the database is closed.
     fn start_workers(self: &Arc<Self>) -> Result<()> {
         let inner = self.clone();
         let thread =
             worker::start(&*self.env, "terrace-flush", self.wakeups.0.clone(), move || inner.flush_step())?;
+        self.state.lock().threads.push(thread);
+        let inner = self.clone();
+        let wakeup = self.wakeups.2.clone();
+        let thread = worker::start(&*self.env, "terrace-remove", wakeup, move || inner.removal_step())?;
         self.state.lock().threads.push(thread);
         for _ in 0..self.options.max_background_compactions {
             let inner = self.clone();

@@ -279,6 +279,7 @@ impl Replayer<'_> {
             snapshots: vec![self.last_sequence],
             shutting_down: &never,
             paranoid_checks: self.opening.options.paranoid_checks,
+            max_subcompactions: 1,
             info_log: &self.opening.info_log,
         };
         let number = self.next_file_number.fetch_add(1, Ordering::Relaxed);

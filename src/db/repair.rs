@@ -376,6 +376,7 @@ impl Repairer {
             snapshots: vec![self.last_sequence],
             shutting_down,
             paranoid_checks: false,
+            max_subcompactions: 1,
             info_log: &self.opening.info_log,
         }
     }

@@ -1,4 +1,4 @@
-//! What the workers do: one flush worker, which also removes obsolete files, and the compaction workers.
+//! What the workers do: one flush worker and the compaction workers. (One more removes files: see `obsolete_files`.)
 //!
 //! Each step asks the state what is to be done, does it without the mutex, and installs the outcome. Priority: flush (its own
 //! worker, never behind a compaction), then manual, then size, then seek compactions. A step that panics leaves the
@@ -31,9 +31,8 @@ impl DbInner {
             if self.is_closed() {
                 return self.stop();
             }
-            let next = self.flush_or_recover(state);
-            self.remove_obsolete_tables();
-            next
+            self.removal_waker.wake(); // whoever let go of the last of a file has woken this worker
+            self.flush_or_recover(state)
         })
     }
 
@@ -67,8 +66,11 @@ impl DbInner {
             }
             state = self.state.lock();
         }
-        if state.memtables.immutables.is_empty() {
-            return Next::Wait;
+        let waiting = state.memtables.immutables.len();
+        match state.flush_due.time_left(waiting, self.options.max_write_buffer_number, Instant::now()) {
+            None => return Next::Wait,
+            Some(time) if !time.is_zero() && !replaces_log => return Next::WaitAtMost(time),
+            Some(_) => {}
         }
         if let Some(time) = state.failures.flush.as_ref().and_then(BackgroundError::time_to_retry) {
             return Next::WaitAtMost(time);
@@ -147,14 +149,15 @@ impl DbInner {
     }
 
     /// Ends a worker of a closed database; the next one of its kind may still sleep.
-    fn stop(&self) -> Next {
+    pub(super) fn stop(&self) -> Next {
         self.flush_waker.wake();
         self.compaction_waker.wake();
+        self.removal_waker.wake();
         Next::Stop
     }
 
     /// Runs a step; a panic in it ends writes, not the process.
-    fn guarded(&self, step: impl FnOnce() -> Next) -> Next {
+    pub(super) fn guarded(&self, step: impl FnOnce() -> Next) -> Next {
         catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|panic| {
             let what = panic
                 .downcast_ref::<&str>()
@@ -179,6 +182,7 @@ impl DbInner {
             snapshots: self.snapshots_to_keep(),
             shutting_down: &self.closed,
             paranoid_checks: self.options.paranoid_checks,
+            max_subcompactions: self.options.max_subcompactions,
             info_log: &self.info_log,
         }
     }
@@ -215,6 +219,7 @@ impl DbInner {
                 |state| {
                     // The caller holds the memtables, and drops them without the mutex.
                     drop(state.memtables.immutables.remove_oldest(flushed));
+                    state.flush_due.flushed(!state.memtables.immutables.is_empty());
                     let needed = state.versions.log_number;
                     unneeded_logs = self.take_unneeded_logs(state, needed);
                     self.min_log_number.store(needed, Ordering::Release);
@@ -234,7 +239,7 @@ impl DbInner {
                 drop(state);
                 drop((memtables, replaced));
                 self.compaction_waker.wake();
-                self.remove_logs(&unneeded_logs);
+                self.hand_over_logs(&unneeded_logs);
                 Ok(())
             }
             Err(error) => {
@@ -343,9 +348,10 @@ impl DbInner {
                 drop(replaced);
                 drop(compaction);
                 self.compaction_waker.wake();
-                // Who waits for a manual compaction finds the space given back.
-                self.remove_obsolete_tables();
+                self.removal_waker.wake();
                 if is_manual {
+                    // Who waits for it finds the space given back.
+                    self.remove_obsolete_files();
                     self.end_manual_piece(&mut self.state.lock(), &Ok(()));
                 }
                 Ok(())

@@ -10,6 +10,7 @@
 //! holds `state`; a writer that must wait for a flush holds `writer` and waits on `state_changed`, which lets `state` go.
 
 use super::background_error::Failures;
+use super::flush_due::FlushDue;
 use super::idle_compaction::Idle;
 use super::manual_compaction::ManualCompaction;
 use super::snapshot::SnapshotList;
@@ -69,14 +70,20 @@ pub struct DbInner {
     pub state: Mutex<DbState>,
     /// Signalled whenever `state` changed in a way somebody may wait for.
     pub state_changed: Condvar,
-    /// Files that no version refers to any more.
+    /// Tables that no version refers to any more.
     pub obsolete: Arc<ObsoleteFiles>,
-    /// Wakes the flush worker (which also removes obsolete files, and logs what others could not).
+    /// Logs that no recovery would need any more.
+    pub obsolete_logs: ObsoleteFiles,
+    /// Held by who removes files, so that another who comes to remove finds them gone.
+    pub removing: Mutex<()>,
+    /// Wakes the flush worker (which also logs what others could not).
     pub flush_waker: Waker,
     /// Wakes a compaction worker.
     pub compaction_waker: Waker,
-    /// What the flush worker and the compaction workers block on.
-    pub wakeups: (Wakeup, Wakeup),
+    /// Wakes the worker that removes files.
+    pub removal_waker: Waker,
+    /// What the flush worker, the compaction workers and the one that removes files block on.
+    pub wakeups: (Wakeup, Wakeup, Wakeup),
     /// What the last opening found damaged in the logs, and skipped.
     pub recovery_damage: Vec<Error>,
 }
@@ -113,6 +120,8 @@ pub struct LevelStats {
 pub struct DbState {
     /// Of the default family.
     pub memtables: FamilyMemtables,
+    /// What the flush worker goes by.
+    pub flush_due: FlushDue,
     /// Files and counters.
     pub versions: VersionSet,
     /// Where edits are appended; `None` while somebody writes, and after a failure.

@@ -3,11 +3,12 @@
 //!
 //! Runs with the writer lock held, so there is one such waiter at a time, and nobody else rotates.
 
-use super::state::{DbInner, LogFile};
+use super::state::{DbInner, DbState, LogFile};
 use super::write_group::WriterState;
 use crate::error::Result;
 use crate::memtable::memtable::Memtable;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// How long a write is delayed while level 0 is at its slow-down trigger; once a write.
 const SLOWDOWN_MICROS: u64 = 1000;
@@ -42,13 +43,16 @@ impl DbInner {
             }
             let waits_for_flush =
                 state.memtables.immutables.len() + 1 >= self.options.max_write_buffer_number;
-            let waits_for_compaction = level0_files >= self.options.level0_stop_writes_trigger;
+            let waits_for_compaction = self.is_level0_full(&state);
             if waits_for_flush || waits_for_compaction {
                 let flush = state.failures.flush.as_ref().filter(|_| waits_for_flush);
                 let failure = flush.map(|failure| failure.to_error());
                 let stuck = || waits_for_compaction.then(|| self.compactions_are_stuck(&state)).flatten();
                 if let Some(error) = failure.or_else(stuck) {
                     return Err(error);
+                }
+                if waits_for_flush {
+                    state.flush_due.hurry();
                 }
                 self.flush_waker.wake();
                 self.compaction_waker.wake();
@@ -59,6 +63,16 @@ impl DbInner {
             self.rotate(writer)?;
             force = false;
         }
+    }
+
+    /// Must level 0 be compacted before anything is added to it? It has as many files as it may, or the bytes of as many memtables
+    /// (tables of several are few), and a compaction is due or runs. Its output needs as much space on disk.
+    fn is_level0_full(&self, state: &DbState) -> bool {
+        let (version, options) = (state.versions.current(), &self.options);
+        let (files, most) = (version.num_files(0), options.level0_stop_writes_trigger);
+        let most_bytes = (most as u64).saturating_mul(options.write_buffer_size as u64);
+        files >= most
+            || (files >= options.level0_file_num_compaction_trigger && version.level_bytes(0) >= most_bytes)
     }
 
     /// A new log and a new memtable; the full one is handed to the flush worker. The log is created outside of the mutex; if
@@ -83,6 +97,7 @@ impl DbInner {
         let full = std::mem::replace(&mut writer.memtable, memtable_writer);
         state.logs.push(LogFile { number, begins_after: writer.last_sequence });
         state.memtables.rotate(memtable, number);
+        state.flush_due.rotated(Instant::now());
         let old = self.publish(&mut state);
         drop(state);
         drop((full, old));

@@ -10,6 +10,9 @@ pub mod info_log;
 pub mod mem;
 pub mod posix;
 pub mod rate_limiter;
+mod together;
+
+pub use together::run_together;
 
 use crate::error::Result;
 use std::ffi::OsString;
@@ -123,6 +126,10 @@ pub trait WritableFile: Send {
     fn sync(&mut self) -> Result<()>;
     /// `flush`, cuts preallocated space off, closes. Dropping without closing does the same and ignores errors.
     fn close(&mut self) -> Result<()>;
+    /// `close` of a file that nobody reads any more: preallocated space may stay, until the file is removed.
+    fn close_unneeded(&mut self) -> Result<()> {
+        self.close()
+    }
 }
 
 /// A held lock file; dropping it releases the lock.

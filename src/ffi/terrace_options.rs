@@ -56,7 +56,9 @@ pub unsafe extern "C" fn terrace_options_set_whole_table_filter(
     unsafe { set(options, |options| options.whole_table_filter = whole_table_filter != 0) };
 }
 
-/// Memtables, the one that is written to included, before a writer waits for a flush; at least 2. Default: 2.
+/// Memtables, the one that is written to included, before a writer waits for a flush; at least 2. All but two go into one
+/// table, if they fill quickly (within 250 ms each). 0: 2, as in LevelDB, and as many more as fit 12 MiB, up to 5.
+/// Default: 0.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -95,7 +97,7 @@ pub unsafe extern "C" fn terrace_options_set_level0_slowdown_writes_trigger(
     unsafe { set(options, |options| options.level0_slowdown_writes_trigger = count(files)) };
 }
 
-/// Level-0 files at which writes wait for a compaction. Default: 12.
+/// Level-0 files at which writes wait for a compaction; also where fewer hold the bytes of as many memtables. Default: 12.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -132,6 +134,19 @@ pub unsafe extern "C" fn terrace_options_set_max_background_compactions(
 ) {
     // SAFETY: as the caller promises.
     unsafe { set(options, |options| options.max_background_compactions = count(threads)) };
+}
+
+/// Parts into which a large compaction is divided, which are merged at once, each by a thread; from 1 to 64. Default: 2.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_max_subcompactions(
+    options: *mut leveldb_options_t,
+    threads: c_int,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.max_subcompactions = count(threads)) };
 }
 
 /// Read tables through memory mappings, as LevelDB does. It is faster, but a disk that fails under a mapping raises

@@ -34,6 +34,8 @@ pub struct JobContext<'a> {
     pub shutting_down: &'a AtomicBool,
     /// Fail on damaged entries instead of passing them on.
     pub paranoid_checks: bool,
+    /// Into how many parts, merged at once, a compaction may be divided.
+    pub max_subcompactions: usize,
     /// Log.
     pub info_log: &'a Arc<dyn Logger>,
 }

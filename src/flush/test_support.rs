@@ -162,6 +162,7 @@ impl JobFixture {
             snapshots: snapshots.to_vec(),
             shutting_down: &self.shutting_down,
             paranoid_checks: self.paranoid_checks,
+            max_subcompactions: 1,
             info_log: &self.info_log,
         }
     }

@@ -65,14 +65,23 @@ impl RecordWriter {
     /// Closes the file; a second call does nothing. A poisoned writer closes it too, and returns the error it
     /// was poisoned by.
     pub fn close(&mut self) -> Result<()> {
+        self.close_by(|file| file.close())
+    }
+
+    /// Closes a file that nobody reads any more; otherwise as `close`.
+    pub fn close_unneeded(&mut self) -> Result<()> {
+        self.close_by(|file| file.close_unneeded())
+    }
+
+    fn close_by(&mut self, close: impl FnOnce(&mut dyn WritableFile) -> Result<()>) -> Result<()> {
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Open => {
-                let result = self.file.close();
+                let result = close(&mut *self.file);
                 self.remember(result)
             }
             State::Closed => Ok(()),
             State::Poisoned(error) => {
-                let _ = self.file.close();
+                let _ = close(&mut *self.file);
                 self.state = State::Poisoned(error.clone());
                 Err(error)
             }

@@ -220,6 +220,12 @@ impl Index {
         }
     }
 
+    /// The user key of the separator of block `ordinal`: at or after every user key of that block.
+    pub fn separator(&self, ordinal: usize) -> Vec<u8> {
+        let common = if ordinal < self.prefixes.len() { &self.common[..] } else { &[] };
+        [common, user_key(self.key(ordinal))].concat()
+    }
+
     /// Bytes of memory.
     pub fn memory_usage(&self) -> usize {
         self.common.len()

@@ -190,6 +190,12 @@ impl Table {
         }
     }
 
+    /// At most `count` user keys that divide the table's blocks into so many runs of about the same length, and end the last.
+    pub fn quantiles(&self, count: usize) -> impl Iterator<Item = Vec<u8>> {
+        let (blocks, count) = (self.index.len(), count.min(self.index.len()));
+        (1..=count).map(move |quantile| self.index.separator(blocks * quantile / count - 1))
+    }
+
     /// What the table says of itself; `None` for tables that LevelDB wrote.
     pub fn properties(&self) -> Option<&TableProperties> {
         self.properties.as_ref()

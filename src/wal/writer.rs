@@ -170,7 +170,7 @@ impl WalWriter {
     /// logs would still go by.
     pub fn release_older(&mut self, min_log_number: u64) {
         for mut log in self.older.extract_if(.., |log| log.number < min_log_number) {
-            if let Err(error) = log.writer.close() {
+            if let Err(error) = log.writer.close_unneeded() {
                 self.failure.get_or_insert(error);
             }
         }

@@ -84,6 +84,7 @@ static void test_options(void) {
         terrace_options_set_level0_stop_writes_trigger(options, round == 0 ? 36 : 100);
         terrace_options_set_max_bytes_for_level_base(options, round == 0 ? 1 << 20 : UINT64_MAX);
         terrace_options_set_max_background_compactions(options, round == 0 ? 2 : -round);
+        terrace_options_set_max_subcompactions(options, round == 0 ? 3 : -round);
         terrace_options_set_mmap_reads(options, round == 0);
         terrace_options_set_mmap_wal(options, round == 0);
         db = leveldb_open(options, path, &err);
@@ -111,6 +112,7 @@ static void test_options(void) {
     terrace_options_set_level0_stop_writes_trigger(NULL, 1);
     terrace_options_set_max_bytes_for_level_base(NULL, 1);
     terrace_options_set_max_background_compactions(NULL, 1);
+    terrace_options_set_max_subcompactions(NULL, 1);
     terrace_options_set_mmap_reads(NULL, 1);
     terrace_options_set_mmap_wal(NULL, 1);
 }

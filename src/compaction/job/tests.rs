@@ -196,7 +196,9 @@ fn the_parts_of_a_compaction_make_the_whole() {
             .map(|(begin, end)| {
                 let (compaction, context, fixture) = (&compaction, &context, &fixture);
                 scope.spawn(move || {
-                    let outputs = merge_part(compaction, context, KeyRange { begin, end }).unwrap();
+                    let outputs =
+                        merge_part(compaction, context, KeyRange { begin, end }, &AtomicBool::new(false))
+                            .unwrap();
                     all_entries(fixture, &outputs.files)
                 })
             })
@@ -204,6 +206,52 @@ fn the_parts_of_a_compaction_make_the_whole() {
         parts.extend(threads.into_iter().flat_map(|thread| thread.join().unwrap()));
     });
     assert_eq!(parts, whole);
+}
+
+#[test]
+fn a_large_compaction_is_merged_in_parts_and_a_small_one_is_not() {
+    let fixture = JobFixture::new();
+    let newer = fixture.table_of(&bulk(1_000, 3_000, 7));
+    let older = fixture.table_of(&bulk(0, 10_000, 3));
+    let bytes = newer.file_size + older.file_size;
+    let files = [(1, vec![newer]), (2, vec![older])];
+    let run_with = |max_subcompactions, max_file_size| {
+        let compaction = compaction(&fixture, 1, &files, max_file_size);
+        let context = JobContext { max_subcompactions, ..fixture.context(&[9]) };
+        let cuts = parts::cuts(&compaction, &context);
+        let outputs = outputs(&run(&compaction, &context).unwrap());
+        for pair in outputs.windows(2) {
+            assert!(pair[0].largest.user_key() < pair[1].smallest.user_key());
+        }
+        (cuts, all_entries(&fixture, &outputs))
+    };
+    let (cuts, whole) = run_with(1, bytes / 20);
+    assert!(cuts.is_empty() && whole.len() == 10_000);
+    let (cuts, merged) = run_with(4, bytes / 20);
+    assert_eq!((cuts.len(), &merged), (3, &whole));
+    // Of 13,000 entries a quarter each: 3,250 lie before key 2,125, twice as many before 3,750.
+    for (cut, expected) in cuts.iter().zip([2_125, 3_750, 6_750]) {
+        let cut: u64 = std::str::from_utf8(cut).unwrap().parse().unwrap();
+        assert!(cut.abs_diff(expected) < 300, "{cut}, not about {expected}");
+    }
+    let (cuts, merged) = run_with(4, bytes / 5);
+    assert_eq!((cuts.len(), &merged), (1, &whole), "five outputs make two parts of at least two");
+    let (cuts, merged) = run_with(4, bytes);
+    assert_eq!((cuts.len(), &merged), (0, &whole));
+}
+
+#[test]
+fn where_one_part_fails_nothing_is_left_of_any() {
+    let fixture = JobFixture::new();
+    let file = fixture.table_of(&bulk(0, 10_000, 1));
+    let compaction = compaction(&fixture, 1, &[(1, vec![file])], 20 << 10);
+    let context = JobContext { max_subcompactions: 4, ..fixture.context(&[9]) };
+    assert_eq!(parts::cuts(&compaction, &context).len(), 3);
+    fixture.failing_env.creations_left.store(7, Ordering::Relaxed);
+    let error = run(&compaction, &context).err().unwrap();
+    assert!(error.is_no_space(), "{error}");
+    assert_eq!(fixture.tables_on_disk(), numbers(&compaction.inputs[0]));
+    assert_eq!(fixture.failing_env.directory_syncs.load(Ordering::Relaxed), 0);
 }
 
 #[test]

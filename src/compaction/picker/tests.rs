@@ -92,9 +92,9 @@ fn a_level_is_compacted_round_robin() {
     let version = version(&[(
         1,
         vec![
-            sized_file(1, "a", "c", 9 * MB),
-            sized_file(2, "d", "f", 9 * MB),
-            sized_file(3, "g", "i", 9 * MB),
+            sized_file(1, "a", "c", 4 * MB),
+            sized_file(2, "d", "f", 4 * MB),
+            sized_file(3, "g", "i", 4 * MB),
         ],
     )]);
     let mut pointers = NO_POINTERS;
@@ -106,9 +106,45 @@ fn a_level_is_compacted_round_robin() {
         assert!(pointers[1].is_some());
     }
     assert_eq!(picked, [1, 2, 3, 1]);
+    let version = super::super::test_support::version(&[(
+        1,
+        vec![
+            sized_file(1, "a", "c", 9 * MB),
+            sized_file(2, "d", "f", 9 * MB),
+            sized_file(3, "g", "i", 9 * MB),
+        ],
+    )]);
     mark(&version, 2);
     pointers[1] = Some(key("c"));
     assert_eq!(inputs_of(&pick_size(&version, &OPTIONS, &pointers).unwrap()).0, [3]);
+}
+
+#[test]
+fn a_level_gives_away_at_once_all_that_it_has_too_much_of() {
+    let level1 = |bytes| -> Vec<Arc<FileMetaData>> {
+        (1..=8).map(|i| sized_file(i, &format!("{i}0"), &format!("{i}9"), bytes)).collect()
+    };
+    let level2 = || -> Vec<Arc<FileMetaData>> {
+        (1..=8).map(|i| sized_file(10 + i, &format!("{i}5"), &format!("{i}6"), 2 * MB)).collect()
+    };
+    let mut pointers = NO_POINTERS;
+    pointers[1] = Some(key("29"));
+    // 16 MB where 10 are allowed: from the third file on, 6 MB.
+    let version = version(&[(1, level1(2 * MB)), (2, level2())]);
+    let compaction = pick_size(&version, &OPTIONS, &pointers).unwrap();
+    assert_eq!(inputs_of(&compaction), (vec![3, 4, 5], vec![13, 14, 15]));
+    assert_eq!(compaction.compact_pointer.unwrap().user_key(), b"59");
+    // Not beyond a file that another compaction reads...
+    mark(&version, 5);
+    assert_eq!(inputs_of(&pick_size(&version, &OPTIONS, &pointers).unwrap()).0, [3, 4]);
+    let version = super::super::test_support::version(&[(1, level1(11 * MB)), (2, level2())]);
+    // ... nor beyond 50 MB...
+    assert_eq!(inputs_of(&pick_size(&version, &OPTIONS, &pointers).unwrap()).0, [3, 4, 5]);
+    // ... and not where one file can simply be moved.
+    let version = super::super::test_support::version(&[(1, level1(2 * MB))]);
+    let compaction = pick_size(&version, &OPTIONS, &pointers).unwrap();
+    assert_eq!(inputs_of(&compaction).0, [3]);
+    assert!(compaction.is_trivial_move());
 }
 
 #[test]
@@ -322,6 +358,25 @@ fn a_file_full_of_deletions_makes_its_level_due_and_is_first() {
         assert!(!compaction.is_trivial_move() && compaction.drops_deletions);
         assert!(compaction.compact_pointer.is_none(), "the round goes on where it was");
     }
+}
+
+/// A file of 10,000 entries, 100 bytes each.
+fn full_file(number: u64, smallest: &str, largest: &str) -> Arc<FileMetaData> {
+    let properties = TableProperties { num_entries: 10_000, largest_sequence: 5, ..Default::default() };
+    Arc::new(FileMetaData::with_properties(number, 1_000_000, key(smallest), key(largest), properties))
+}
+
+#[test]
+fn a_file_full_of_deletions_waits_where_it_gives_back_less_than_half_of_what_is_read() {
+    let over = |below: usize| {
+        let full =
+            (0..below).map(|i| full_file(10 + i as u64, &format!("b{i}"), &format!("b{i}z"))).collect();
+        version(&[(1, vec![file_with_deletions(1, "a", "c", 6_000, 900)]), (2, full)])
+    };
+    // 0.6 MB of its own and 0.6 MB that it hides, of 1 MB and what is below.
+    assert_eq!(inputs_of(&pick(&over(1)).unwrap()), (vec![1], vec![10]));
+    assert!(!needs_compaction(&over(2), &OPTIONS));
+    assert!(pick(&over(2)).is_none());
 }
 
 #[test]

@@ -236,7 +236,8 @@ fn a_repair_saves_what_a_damaged_table_still_has() {
 
 #[test]
 fn a_damaged_index_keeps_more_than_half() {
-    under_all_options(&Options::default(), |mut test| {
+    // A table for each memtable.
+    under_all_options(&Options { max_write_buffer_number: 2, ..Options::default() }, |mut test| {
         build(&test, 10_000);
         test.flush();
         assert!(test.tables().len() > 1);

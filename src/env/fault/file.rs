@@ -150,4 +150,8 @@ impl WritableFile for FaultWritableFile {
         }
         self.run(FaultKind::Close, |file| file.close(), |file, _| file.close())
     }
+
+    fn close_unneeded(&mut self) -> Result<()> {
+        self.run(FaultKind::Close, |file| file.close_unneeded(), |file, _| file.close_unneeded())
+    }
 }

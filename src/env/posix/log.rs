@@ -269,10 +269,10 @@ impl LogFile {
         outcome.map(|()| self.position += total)
     }
 
-    /// Cuts allocated space off and closes.
-    fn finish(&mut self) -> Result<()> {
+    /// Cuts allocated space off, if `cuts`, and closes.
+    fn finish(&mut self, cuts: bool) -> Result<()> {
         let Some(file) = self.file.take() else { return self.poison.close_again() };
-        if self.region.take().is_some() {
+        if self.region.take().is_some() && cuts {
             let cut = file.set_len(self.position);
             let _ = self.poison.note(&self.path, cut);
         }
@@ -337,7 +337,13 @@ impl WritableFile for LogFile {
 
     fn close(&mut self) -> Result<()> {
         let _ = self.flush();
-        self.finish()
+        self.finish(true)
+    }
+
+    /// Cutting costs a journal entry, which may wait for others.
+    fn close_unneeded(&mut self) -> Result<()> {
+        let _ = self.flush();
+        self.finish(false)
     }
 }
 
