@@ -1,4 +1,6 @@
-# Builds, checks and installs Terrace. `make` alone builds target/release/libterrace.so and libterrace.a.
+# Builds, checks and installs Terrace. `make` alone builds target/release/libterrace.so and libterrace.a, and libleveldb.so.1, the
+# object that stands in for LevelDB's, also for programs in C++. Without a C++ compiler that is left out: LevelDB's names are then
+# links to libterrace.so, which serve programs in C.
 #
 # PREFIX, LIBDIR, INCLUDEDIR and DESTDIR say where `make install` puts things; CARGO, CC and CXX name the tools.
 
@@ -14,38 +16,78 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
 LIBRARY := libterrace.so.$(VERSION)
 
-# Names under which programs look for LevelDB: the linker's, LevelDB's own, and Debian's.
-LEVELDB_NAMES := libleveldb.so libleveldb.so.1 libleveldb.so.1d
+# Names under which programs look for LevelDB: LevelDB's own, the linker's, and Debian's. And that of libterrace, so that what a
+# process loads from this directory is one engine, whatever it asks for.
+LEVELDB := libleveldb.so.1
+LEVELDB_NAMES := libleveldb.so libleveldb.so.1d $(SONAME)
+
+# Is there a C++ compiler?
+has_cxx := $(shell command -v $(firstword $(CXX)) 2>/dev/null)
+LEVELDB_OBJECT := $(if $(has_cxx),$(RELEASE)/$(LEVELDB))
+
+CPP := bindings/cpp
+CPP_HEADERS := $(wildcard $(addprefix $(CPP)/include/,leveldb/*.h leveldb/detail/*.h helpers/*.h))
+CXXFLAGS ?= -O2 -g1
 
 lib := $(DESTDIR)$(LIBDIR)
 include := $(DESTDIR)$(INCLUDEDIR)/terrace
 
-.PHONY: all install uninstall headers check check-headers test demo bench clean
+.PHONY: all install uninstall headers check check-headers test sanitize soak demo bench wheel clean fuzz rust
 
-all:
+all: rust $(LEVELDB_OBJECT)
+
+rust:
 	$(CARGO) build --release --lib
 
+# All of libterrace.a under one name, with LevelDB's C++ on top: one engine, and no other file to be found at run time.
+$(RELEASE)/$(LEVELDB): $(CPP)/src/leveldb.cc $(CPP_HEADERS) include/terrace.h include/leveldb/c.h packaging/leveldb.map | rust
+$(RELEASE)/$(LEVELDB): $(wildcard $(RELEASE)/libterrace.a)
+	$(CXX) -std=c++17 $(CXXFLAGS) -fPIC -shared -fvisibility=hidden -DLEVELDB_SHARED_LIBRARY -DLEVELDB_COMPILE_LIBRARY \
+	    -Iinclude -I$(CPP)/include -o $@ $(CPP)/src/leveldb.cc -Wl,-soname,$(LEVELDB) \
+	    -Wl,--version-script=packaging/leveldb.map -Wl,-Bsymbolic-functions -Wl,-z,nodelete -Wl,-z,relro,-z,now \
+	    -Wl,--whole-archive $(RELEASE)/libterrace.a -Wl,--no-whole-archive -Wl,--gc-sections -Wl,--no-undefined \
+	    -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+
 install: all
-	$(INSTALL) -d $(lib)/pkgconfig $(lib)/terrace/pkgconfig $(include)/leveldb
+	$(INSTALL) -d $(lib)/pkgconfig $(lib)/terrace/pkgconfig $(lib)/cmake/terrace $(lib)/terrace/cmake
+	$(INSTALL) -d $(include)/leveldb/detail $(include)/helpers
 	$(INSTALL) -m 755 $(RELEASE)/libterrace.so $(lib)/$(LIBRARY)
 	$(INSTALL) -m 644 $(RELEASE)/libterrace.a $(lib)/libterrace.a
 	ln -sf $(LIBRARY) $(lib)/$(SONAME)
 	ln -sf $(SONAME) $(lib)/libterrace.so
-	for name in $(LEVELDB_NAMES) $(SONAME); do ln -sf ../$(LIBRARY) $(lib)/terrace/$$name; done
+	rm -f $(lib)/terrace/$(LEVELDB)
+ifneq ($(LEVELDB_OBJECT),)
+	$(INSTALL) -m 755 $(LEVELDB_OBJECT) $(lib)/terrace/$(LEVELDB)
+else
+	ln -sf ../$(LIBRARY) $(lib)/terrace/$(LEVELDB)
+	@echo "install: no C++ compiler ($(CXX)): $(lib)/terrace serves programs in C only. To serve those in C++, name a compiler in CXX"
+endif
+	for name in $(LEVELDB_NAMES); do ln -sf $(LEVELDB) $(lib)/terrace/$$name; done
 	$(INSTALL) -m 644 include/terrace.h $(include)/terrace.h
-	$(INSTALL) -m 644 include/leveldb/c.h $(include)/leveldb/c.h
+	$(INSTALL) -m 644 include/leveldb/c.h $(CPP)/include/leveldb/*.h $(include)/leveldb
+	$(INSTALL) -m 644 $(CPP)/include/leveldb/detail/*.h $(include)/leveldb/detail
+	$(INSTALL) -m 644 $(CPP)/include/helpers/*.h $(include)/helpers
 	$(call instantiate,terrace.pc) > $(lib)/pkgconfig/terrace.pc
 	$(call instantiate,leveldb.pc) > $(lib)/terrace/pkgconfig/leveldb.pc
+	$(call instantiate,terraceConfig.cmake) > $(lib)/cmake/terrace/terraceConfig.cmake
+	$(call instantiate,ConfigVersion.cmake,$(VERSION)) > $(lib)/cmake/terrace/terraceConfigVersion.cmake
+	$(call instantiate,leveldbConfig.cmake) > $(lib)/terrace/cmake/leveldbConfig.cmake
+	$(call instantiate,ConfigVersion.cmake,1.23.0) > $(lib)/terrace/cmake/leveldbConfigVersion.cmake
 
+# instantiate NAME [VERSION OF THE PACKAGE]
 instantiate = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-	-e 's|@VERSION@|$(VERSION)|' packaging/$(1).in
+	-e 's|@VERSION@|$(VERSION)|' -e 's|@PACKAGE_VERSION@|$(2)|' -e 's|@LIBRARY@|$(LIBRARY)|' -e 's|@SONAME@|$(SONAME)|' \
+	packaging/$(1).in
 
 uninstall:
 	rm -f $(lib)/$(LIBRARY) $(lib)/$(SONAME) $(lib)/libterrace.so $(lib)/libterrace.a
-	rm -f $(addprefix $(lib)/terrace/,$(LEVELDB_NAMES) $(SONAME))
+	rm -f $(addprefix $(lib)/terrace/,$(LEVELDB) $(LEVELDB_NAMES))
 	rm -f $(lib)/pkgconfig/terrace.pc $(lib)/terrace/pkgconfig/leveldb.pc
-	rm -f $(include)/terrace.h $(include)/leveldb/c.h
-	-rmdir $(lib)/terrace/pkgconfig $(lib)/terrace $(include)/leveldb $(include) 2>/dev/null
+	rm -f $(addprefix $(lib)/cmake/terrace/terraceConfig,.cmake Version.cmake)
+	rm -f $(addprefix $(lib)/terrace/cmake/leveldbConfig,.cmake Version.cmake)
+	rm -f $(include)/terrace.h $(include)/leveldb/c.h $(patsubst $(CPP)/include/%,$(include)/%,$(CPP_HEADERS))
+	-rmdir $(lib)/terrace/pkgconfig $(lib)/terrace/cmake $(lib)/terrace $(lib)/cmake/terrace 2>/dev/null
+	-rmdir $(include)/leveldb/detail $(include)/leveldb $(include)/helpers $(include) 2>/dev/null
 
 # include/ holds copies of what build.rs generates from src/ffi.
 headers:
@@ -67,11 +109,29 @@ check-headers:
 test:
 	scripts/test.sh
 
+# The unit tests and the C programs under the address and the thread sanitizer, and the models with more preemptions.
+sanitize:
+	scripts/sanitize.sh
+
+# The stages of tests/README.md with ever new seeds: make soak HOURS=0.2 takes twelve minutes.
+HOURS ?= 1
+soak:
+	HOURS=$(HOURS) scripts/soak.sh
+
 demo:
 	scripts/demo.sh
 
 bench:
 	scripts/bench.sh
+
+# A Python wheel that carries the library, in target/wheel.
+wheel: all
+	scripts/wheel.sh
+
+# FUZZ_SECONDS for each target, one after the other.
+FUZZ_SECONDS ?= 60
+fuzz:
+	scripts/fuzz.sh $(FUZZ_SECONDS)
 
 clean:
 	$(CARGO) clean

@@ -7,8 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of `src/ffi` that declare something, in the order in which the headers do.
-const SOURCES: [&str; 17] = [
+const SOURCES: &[&str] = &[
     "db",
+    "get_into",
     "iterator",
     "iterator_read",
     "snapshot",
@@ -17,13 +18,18 @@ const SOURCES: [&str; 17] = [
     "terrace_options",
     "comparator",
     "filter_policy",
+    "filter_use",
     "read_options",
     "write_options",
     "cache",
     "env",
+    "env_files",
+    "env_callbacks",
     "logger",
     "last_error",
     "background_error",
+    "direct",
+    "leveldb_function",
     "version",
 ];
 
@@ -60,7 +66,8 @@ fn link_arguments() {
 
 /// Writes the header of all items of `src/ffi` whose names start with `prefix`.
 fn generate(root: &Path, config: &str, header: Option<String>, prefix: &str, output: &Path) {
-    let sources = SOURCES.map(|name| root.join("src/ffi").join(name).with_extension("rs"));
+    let sources: Vec<PathBuf> =
+        SOURCES.iter().map(|name| root.join("src/ffi").join(name).with_extension("rs")).collect();
     let mut config = cbindgen::Config::from_file(root.join(config)).expect("a configuration of cbindgen");
     config.language = cbindgen::Language::C;
     config.cpp_compat = true;

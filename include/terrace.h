@@ -39,7 +39,7 @@ typedef enum {
      */
     TERRACE_IO_ERROR = 5,
     /*
-     * A defect of the library, caught. The database it happened in takes no writes until it is opened again.
+     * A defect of the library, or of a comparator, caught. The database it happened in takes no writes until it is opened again.
      */
     TERRACE_INTERNAL_ERROR = 6
 } terrace_error_t;
@@ -87,9 +87,185 @@ typedef enum {
 } terrace_iter_read_t;
 
 /*
+ * Where terrace_iter_move() moves to. The numbers never change.
+ */
+typedef enum {
+    /*
+     * To the first key.
+     */
+    TERRACE_MOVE_FIRST = 0,
+    /*
+     * To the last key.
+     */
+    TERRACE_MOVE_LAST = 1,
+    /*
+     * To the first key at or after the given one.
+     */
+    TERRACE_MOVE_SEEK = 2,
+    /*
+     * To the next key.
+     */
+    TERRACE_MOVE_NEXT = 3,
+    /*
+     * To the key before.
+     */
+    TERRACE_MOVE_PREV = 4
+} terrace_iter_move_t;
+
+/*
  * Why background work or writes of a database have stopped; see terrace_background_error().
  */
 typedef struct terrace_background_error_t terrace_background_error_t;
+
+/*
+ * What an environment of C does; see terrace_env_create(). `state` is that of the environment.
+ *
+ * A callback that returns an `int` returns TERRACE_OK, or another value of `terrace_error_t` and, in `*message`, a malloc()ed and
+ * NUL-terminated message, which the library frees; `*message` is NULL before. What is not there is TERRACE_NOT_FOUND. Paths are
+ * NUL-terminated. A file is used by one thread at a time, but for the random access files; everything else by any thread, at
+ * once.
+ */
+typedef struct {
+    /*
+     * Called once, when nothing uses the environment any more. May be NULL; no other callback may.
+     */
+    void (*destructor)(void *state);
+    /*
+     * Opens a file to be read from its beginning.
+     */
+    int (*new_sequential_file)(void *state, const char *path, void **file, char **message);
+    /*
+     * Reads up to `length` bytes, and puts how many into `*read`; 0 at the end of the file.
+     */
+    int (*sequential_file_read)(void *file,
+                                char *buffer,
+                                size_t length,
+                                size_t *read,
+                                char **message);
+    /*
+     * Passes over bytes; past the end is fine.
+     */
+    int (*sequential_file_skip)(void *file, uint64_t length, char **message);
+    /*
+     * Closes the file.
+     */
+    void (*sequential_file_destroy)(void *file);
+    /*
+     * Opens a file to be read anywhere.
+     */
+    int (*new_random_access_file)(void *state, const char *path, void **file, char **message);
+    /*
+     * Reads up to `length` bytes from `offset`, and puts how many into `*read`; 0 at the end of the file.
+     */
+    int (*random_access_file_read)(void *file,
+                                   uint64_t offset,
+                                   char *buffer,
+                                   size_t length,
+                                   size_t *read,
+                                   char **message);
+    /*
+     * Closes the file.
+     */
+    void (*random_access_file_destroy)(void *file);
+    /*
+     * Opens a file to be written: behind what it has if `append` is set, else emptied; created if it is missing.
+     */
+    int (*new_writable_file)(void *state,
+                             const char *path,
+                             uint8_t append,
+                             void **file,
+                             char **message);
+    /*
+     * Appends bytes.
+     */
+    int (*writable_file_append)(void *file, const char *data, size_t length, char **message);
+    /*
+     * Hands what was appended to the system: it survives the end of the process.
+     */
+    int (*writable_file_flush)(void *file, char **message);
+    /*
+     * Makes what was appended, and the name of a new file, durable.
+     */
+    int (*writable_file_sync)(void *file, char **message);
+    /*
+     * Flushes and closes the file.
+     */
+    int (*writable_file_close)(void *file, char **message);
+    /*
+     * Frees the file, after it was closed.
+     */
+    void (*writable_file_destroy)(void *file);
+    /*
+     * Is there a file or directory of that name?
+     */
+    uint8_t (*file_exists)(void *state, const char *path);
+    /*
+     * Calls `child` with `sink` and each name in a directory, which is no path.
+     */
+    int (*get_children)(void *state,
+                        const char *path,
+                        void *sink,
+                        void (*child)(void *sink, const char *name, size_t length),
+                        char **message);
+    /*
+     * Removes a file.
+     */
+    int (*remove_file)(void *state, const char *path, char **message);
+    /*
+     * Creates a directory. What it returns counts for nothing if the directory exists.
+     */
+    int (*create_dir)(void *state, const char *path, char **message);
+    /*
+     * Removes an empty directory.
+     */
+    int (*remove_dir)(void *state, const char *path, char **message);
+    /*
+     * Puts how long a file is, in bytes, into `*size`.
+     */
+    int (*get_file_size)(void *state, const char *path, uint64_t *size, char **message);
+    /*
+     * Renames a file, replacing what has the new name, and makes that durable.
+     */
+    int (*rename_file)(void *state, const char *from, const char *to, char **message);
+    /*
+     * Locks a file against other processes and other databases; never waits.
+     */
+    int (*lock_file)(void *state, const char *path, void **lock, char **message);
+    /*
+     * Unlocks it.
+     */
+    void (*unlock_file)(void *state, void *lock);
+    /*
+     * Microseconds since some fixed time.
+     */
+    uint64_t (*now_micros)(void *state);
+    /*
+     * Sleeps.
+     */
+    void (*sleep_micros)(void *state, uint64_t micros);
+} terrace_env_callbacks_t;
+
+/*
+ * The entry that terrace_iter_move() has moved to. The bytes are the iterator's, and hold until it is moved or destroyed.
+ */
+typedef struct {
+    /*
+     * Never NULL.
+     */
+    const char *key;
+    /*
+     * Bytes of the key.
+     */
+    size_t key_len;
+    /*
+     * Never NULL.
+     */
+    const char *value;
+    /*
+     * Bytes of the value.
+     */
+    size_t value_len;
+} terrace_entry_t;
 
 #ifdef __cplusplus
 extern "C" {
@@ -123,6 +299,24 @@ void terrace_compact_range(leveldb_t *db,
 void terrace_flush(leveldb_t *db, char **errptr);
 
 /*
+ * Copies the value of a key into `buffer`, and returns its length. A value longer than `buffer_size` is not copied at all;
+ * its length is returned all the same, and the call to be repeated with as large a buffer.
+ *
+ * A key that is not there is no error: `(size_t)-1` is returned, and `*errptr` is left as it was. `(size_t)-2` is returned on
+ * failure. No value is as long as these. `buffer` may be NULL if `buffer_size` is 0: that asks for the length.
+ *
+ * Requires: `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `buffer` is writable for `buffer_size` bytes,
+ * none of which are the key's; `errptr` as in (3).
+ */
+size_t terrace_get_into(leveldb_t *db,
+                        const leveldb_readoptions_t *options,
+                        const char *key,
+                        size_t keylen,
+                        char *buffer,
+                        size_t buffer_size,
+                        char **errptr);
+
+/*
  * Copies many entries in one call: those from where the iterator stands, forward or backward, until the buffer is full,
  * `max_entries` are copied, or no entry is left. Moves the iterator behind the last one copied, and returns how many.
  *
@@ -154,6 +348,19 @@ size_t terrace_iter_read(leveldb_iterator_t *iter,
                          size_t *ends,
                          size_t max_entries,
                          size_t *next_size);
+
+/*
+ * Creates a batch from its representation: what LevelDB writes to its log, and what a program that calls rarely can build by
+ * itself. Eight bytes (0), the number of entries (32 bits, little-endian), then for each entry a byte (1: put, 0: delete), the
+ * key, and for a put the value, both after their length as a varint of 7 bits a byte, lowest first. The bytes are copied.
+ *
+ * Returns NULL with a Corruption error if they are not a representation. Destroy the batch with leveldb_writebatch_destroy().
+ *
+ * Requires: `rep` has its length; `errptr` as in (3).
+ */
+leveldb_writebatch_t *terrace_writebatch_create_from(const char *rep,
+                                                     size_t rep_len,
+                                                     char **errptr);
 
 /*
  * Append to the last log and MANIFEST of a cleanly closed database instead of starting new ones. Default: no.
@@ -263,11 +470,295 @@ void terrace_options_set_mmap_wal(leveldb_options_t *options,
                                   uint8_t mmap_wal);
 
 /*
+ * As leveldb_comparator_create(), with two callbacks more that shorten keys, as the index of a table needs them.
+ *
+ * `find_shortest_separator` may return a key at or after `start` and before `limit`, and `find_short_successor` one at or after
+ * `key`: malloc()ed, with its length in `*length`; the library frees it with free(). NULL leaves the key as it is, which is always
+ * right; so does a NULL callback, and a key that is not where it should be.
+ *
+ * Requires: As leveldb_comparator_create(); what the two return is NULL or malloc()ed and as long as they say.
+ */
+leveldb_comparator_t *terrace_comparator_create(void *state,
+                                                void (*destructor)(void *state),
+                                                int (*compare)(void *state,
+                                                               const char *a,
+                                                               size_t alen,
+                                                               const char *b,
+                                                               size_t blen),
+                                                const char *(*name)(void *state),
+                                                char *(*find_shortest_separator)(void *state,
+                                                                                 const char *start,
+                                                                                 size_t start_len,
+                                                                                 const char *limit,
+                                                                                 size_t limit_len,
+                                                                                 size_t *length),
+                                                char *(*find_short_successor)(void *state,
+                                                                              const char *key,
+                                                                              size_t key_len,
+                                                                              size_t *length));
+
+/*
+ * To be called from inside of `compare`, when it cannot compare (it is written in a language with exceptions, and one was
+ * raised): whatever `compare` then returns does not count. No order is guessed, so none gets into the files.
+ *
+ * The call that needed the comparison fails with an `IO error` of `message` (an iterator becomes invalid), and the database takes
+ * no writes until it is opened again; a compaction is given up, and does the same. `message` is copied; NULL is an empty one.
+ *
+ * Requires: `message` is NULL or NUL-terminated.
+ */
+void terrace_comparator_fail(const char *message);
+
+/*
+ * Returns the filter of `num_keys` keys, malloc()ed, and puts its length in `*filter_length`; NULL on failure, and if the policy
+ * was destroyed.
+ *
+ * Requires: `policy` is NULL or not destroyed; both arrays have `num_keys` elements, and the keys their lengths; `filter_length` is NULL or
+ * writable.
+ */
+char *terrace_filterpolicy_create_filter(const leveldb_filterpolicy_t *policy,
+                                         const char *const *keys,
+                                         const size_t *key_lengths,
+                                         int num_keys,
+                                         size_t *filter_length);
+
+/*
+ * May `key` be one of those the filter was made of? 1 if so, 0 if certainly not. 1 for what cannot be asked.
+ *
+ * Requires: `policy` is NULL or not destroyed; `key` and `filter` have their lengths.
+ */
+uint8_t terrace_filterpolicy_key_may_match(const leveldb_filterpolicy_t *policy,
+                                           const char *key,
+                                           size_t key_length,
+                                           const char *filter,
+                                           size_t filter_length);
+
+/*
  * About how many bytes the blocks in a cache take; 0 for NULL.
  *
  * Requires: `cache` is NULL or a cache that is not destroyed.
  */
 size_t terrace_cache_usage(const leveldb_cache_t *cache);
+
+/*
+ * Forgets the blocks in a cache. Those in use are freed when they are not any more.
+ *
+ * Requires: `cache` is NULL or a cache that is not destroyed.
+ */
+void terrace_cache_prune(leveldb_cache_t *cache);
+
+/*
+ * Creates an environment whose files are in memory and gone when it is. Destroy it with leveldb_env_destroy(); a database
+ * that uses it keeps what it needs.
+ */
+leveldb_env_t *terrace_env_create_mem(void);
+
+/*
+ * Opens a file to be read from its beginning. NULL on failure. Destroy it with terrace_seqfile_destroy().
+ *
+ * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
+ */
+leveldb_seqfile_t *terrace_env_new_sequential_file(const leveldb_env_t *env,
+                                                   const char *path,
+                                                   char **errptr);
+
+/*
+ * Reads up to `length` bytes, and returns how many; fewer only at the end of the file, or on failure.
+ *
+ * Requires: `file` is NULL or a file that no other call uses now; `buffer` is writable for `length` bytes; `errptr` as in (3).
+ */
+size_t terrace_seqfile_read(leveldb_seqfile_t *file,
+                            char *buffer,
+                            size_t length,
+                            char **errptr);
+
+/*
+ * Passes over bytes; past the end is fine.
+ *
+ * Requires: `file` is NULL or a file that no other call uses now; `errptr` as in (3).
+ */
+void terrace_seqfile_skip(leveldb_seqfile_t *file, uint64_t length, char **errptr);
+
+/*
+ * Closes a file. NULL is fine.
+ *
+ * Requires: `file` is NULL or not used afterwards.
+ */
+void terrace_seqfile_destroy(leveldb_seqfile_t *file);
+
+/*
+ * Opens a file to be read anywhere, from any thread. NULL on failure. Destroy it with terrace_randomfile_destroy().
+ *
+ * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
+ */
+leveldb_randomfile_t *terrace_env_new_random_access_file(const leveldb_env_t *env,
+                                                         const char *path,
+                                                         char **errptr);
+
+/*
+ * Reads up to `length` bytes from `offset`, and returns how many; fewer only at the end of the file, or on failure.
+ *
+ * Requires: `file` is NULL or not destroyed; `buffer` is writable for `length` bytes; `errptr` as in (3).
+ */
+size_t terrace_randomfile_read(const leveldb_randomfile_t *file,
+                               uint64_t offset,
+                               char *buffer,
+                               size_t length,
+                               char **errptr);
+
+/*
+ * Closes a file. NULL is fine.
+ *
+ * Requires: `file` is NULL or not used afterwards.
+ */
+void terrace_randomfile_destroy(leveldb_randomfile_t *file);
+
+/*
+ * Opens a file to be written: behind what it has if `append` is set, else emptied first; created if it is missing. NULL on
+ * failure. Destroy it with terrace_writablefile_destroy().
+ *
+ * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
+ */
+leveldb_writablefile_t *terrace_env_new_writable_file(const leveldb_env_t *env,
+                                                      const char *path,
+                                                      uint8_t append,
+                                                      char **errptr);
+
+/*
+ * Appends bytes, which may stay in a buffer of the library.
+ *
+ * Requires: `file` is NULL or a file that no other call uses now; `data` has its length; `errptr` as in (3).
+ */
+void terrace_writablefile_append(leveldb_writablefile_t *file,
+                                 const char *data,
+                                 size_t length,
+                                 char **errptr);
+
+/*
+ * Hands what was appended to the system: it survives the end of the process.
+ *
+ * Requires: `file` is NULL or a file that no other call uses now; `errptr` as in (3).
+ */
+void terrace_writablefile_flush(leveldb_writablefile_t *file, char **errptr);
+
+/*
+ * Makes what was appended durable, and the name of the file: both survive a loss of power.
+ *
+ * Requires: `file` is NULL or a file that no other call uses now; `errptr` as in (3).
+ */
+void terrace_writablefile_sync(leveldb_writablefile_t *file, char **errptr);
+
+/*
+ * Hands what was appended to the system, and closes the file, which then only can be destroyed.
+ *
+ * Requires: `file` is NULL or a file that no other call uses now; `errptr` as in (3).
+ */
+void terrace_writablefile_close(leveldb_writablefile_t *file, char **errptr);
+
+/*
+ * Destroys a file, closing it if it is not closed. NULL is fine.
+ *
+ * Requires: `file` is NULL or not used afterwards.
+ */
+void terrace_writablefile_destroy(leveldb_writablefile_t *file);
+
+/*
+ * Is there a file or directory of that name?
+ *
+ * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated.
+ */
+uint8_t terrace_env_file_exists(const leveldb_env_t *env, const char *path);
+
+/*
+ * Calls `child` with `state` and each name in a directory, which is no path and not NUL-terminated.
+ *
+ * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `child` is NULL or returns normally;
+ * `errptr` as in (3).
+ */
+void terrace_env_get_children(const leveldb_env_t *env,
+                              const char *path,
+                              void *state,
+                              void (*child)(void *state, const char *name, size_t length),
+                              char **errptr);
+
+/*
+ * Removes a file.
+ *
+ * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
+ */
+void terrace_env_remove_file(const leveldb_env_t *env,
+                             const char *path,
+                             char **errptr);
+
+/*
+ * Creates a directory; that it exists is an error.
+ *
+ * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
+ */
+void terrace_env_create_dir(const leveldb_env_t *env,
+                            const char *path,
+                            char **errptr);
+
+/*
+ * Removes an empty directory.
+ *
+ * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
+ */
+void terrace_env_remove_dir(const leveldb_env_t *env,
+                            const char *path,
+                            char **errptr);
+
+/*
+ * Returns how long a file is, in bytes; 0 on failure.
+ *
+ * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
+ */
+uint64_t terrace_env_get_file_size(const leveldb_env_t *env,
+                                   const char *path,
+                                   char **errptr);
+
+/*
+ * Renames a file, replacing what has the new name, and makes the change durable.
+ *
+ * Requires: `env` is NULL (the default one) or not destroyed; `from` and `to` are NULL or NUL-terminated; `errptr` as in (3).
+ */
+void terrace_env_rename_file(const leveldb_env_t *env,
+                             const char *from,
+                             const char *to,
+                             char **errptr);
+
+/*
+ * Locks a file, which is created if it is missing, against other processes and other calls; never waits. NULL on failure, and
+ * while somebody else holds it. Unlock it with terrace_filelock_destroy().
+ *
+ * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
+ */
+leveldb_filelock_t *terrace_env_lock_file(const leveldb_env_t *env,
+                                          const char *path,
+                                          char **errptr);
+
+/*
+ * Unlocks a file. NULL is fine.
+ *
+ * Requires: `lock` is NULL or not used afterwards.
+ */
+void terrace_filelock_destroy(leveldb_filelock_t *lock);
+
+/*
+ * Microseconds since the Unix epoch, as the environment has them.
+ *
+ * Requires: `env` is NULL (the default one) or not destroyed.
+ */
+uint64_t terrace_env_now_micros(const leveldb_env_t *env);
+
+/*
+ * Creates an environment from callbacks, each of which gets `state` or what another has returned. The table is copied. NULL on
+ * failure. Destroy it with leveldb_env_destroy(); databases that use it go on using it.
+ *
+ * Requires: `callbacks` is NULL or a table whose functions do as it says, as in (8); `errptr` as in (3).
+ */
+leveldb_env_t *terrace_env_create(void *state,
+                                  const terrace_env_callbacks_t *callbacks,
+                                  char **errptr);
 
 /*
  * Creates a logger for leveldb_options_set_info_log(). `log` is called with `state` and each line, which has no line feed
@@ -385,6 +876,56 @@ char *terrace_background_error_path(const terrace_background_error_t *error);
  */
 void terrace_resume(leveldb_t *db,
                     char **errptr);
+
+/*
+ * Hands the value of a key to `found`, once, with `state`; the value is the database's and holds during the callback, which
+ * must not call this library. Returns 1 if the key is there, 0 if it is not or on failure. That it is not there is no error.
+ *
+ * Requires: `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `found` is NULL or returns normally; `errptr`
+ * as in (3).
+ */
+uint8_t terrace_get_with(leveldb_t *db,
+                         const leveldb_readoptions_t *options,
+                         const char *key,
+                         size_t keylen,
+                         void *state,
+                         void (*found)(void *state, const char *value, size_t length),
+                         char **errptr);
+
+/*
+ * Writes a batch given by its representation: all of it or nothing. The representation is that of LevelDB's log: eight bytes
+ * that are ignored, the number of entries (32 bits, little-endian), then for each entry a byte (1: put, 0: delete), the key, and
+ * for a put the value, each after its length as a varint. What is none is refused as a Corruption, and nothing is written.
+ *
+ * Requires: `db` is NULL or open; `options` is NULL or not destroyed; `rep` has its length; `errptr` as in (3).
+ */
+void terrace_write_rep(leveldb_t *db,
+                       const leveldb_writeoptions_t *options,
+                       const char *rep,
+                       size_t rep_len,
+                       char **errptr);
+
+/*
+ * Moves an iterator (`movement` is a value of `terrace_iter_move_t`) and tells where it then stands: what takes four calls
+ * otherwise. `key` counts for TERRACE_MOVE_SEEK only. Returns 1 and fills `*entry` if it stands on an entry; returns 0, and leaves
+ * `*entry` alone, if it has come to an end or failed: see leveldb_iter_get_error().
+ *
+ * Requires: `iter` is NULL or an iterator that no other call uses now; `key` has its length; `entry` is NULL or writable.
+ */
+uint8_t terrace_iter_move(leveldb_iterator_t *iter,
+                          int movement,
+                          const char *key,
+                          size_t key_len,
+                          terrace_entry_t *entry);
+
+/*
+ * Returns the function of LevelDB's interface that is called `name` ("leveldb_open", say), as this library has it: also in a
+ * process that has loaded another library with functions of these names, where a call by name goes to whichever was loaded
+ * first. To be cast to the type of its declaration in leveldb/c.h. NULL for a name that is none of those, or NULL.
+ *
+ * Requires: `name` is NULL or NUL-terminated.
+ */
+const void *terrace_leveldb_function(const char *name);
 
 /*
  * The version of this library, `"0.1.0"`; not to be freed.

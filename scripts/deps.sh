@@ -19,6 +19,7 @@ need pkg-config pkg-config --version
 need libleveldb-dev has_header leveldb/c.h
 need valgrind valgrind --version
 need python3 python3 --version
+need python3-venv python3 -c 'import ensurepip, venv'
 if ls bindings/go/*.go >/dev/null 2>&1; then
     need golang-go go version
 fi

@@ -1,7 +1,7 @@
 #!/bin/sh
 # `make sanitize`: the unit tests and the C programs of tests/c under the address sanitizer and the thread sanitizer, and the models
-# of scripts/models.sh without their usual limit. Arguments name a part: `scripts/sanitize.sh address`, `thread`, `models`.
-# What each can and cannot see: tests/sanitizers/README.md.
+# of scripts/models.sh with one preemption more. Arguments name a part: `scripts/sanitize.sh address`, `thread`, `models`.
+# What each can and cannot see: tests/README.md.
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD

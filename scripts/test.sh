@@ -20,6 +20,7 @@ run_tests() {
     cargo test --no-fail-fast -- "$@" || failed=1
     # With a filter, only what it was meant for.
     if [ $# -eq 0 ]; then
+        sh scripts/models.sh || failed=1
         CARGO_TARGET_DIR=$target/bench cargo test --locked --manifest-path tests/bench/Cargo.toml || failed=1
     fi
     return $failed

@@ -1,9 +1,12 @@
 //! The order of user keys, which a user may plug in.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// A total order of user keys. Called from the threads of the caller and from background threads, at once.
+/// A total order of user keys. Called from the threads of the caller and from background threads, at once, also while locks are
+/// held: it may read the database, but what changes it, waits for it or asks for its state is refused (see
+/// [`is_inside_comparator`]).
 ///
 /// Keys may be equal without being the same bytes. The order must never change for a database once written: its name is
 /// stored, and opening with another name is refused.
@@ -29,6 +32,34 @@ pub trait Comparator: Send + Sync {
         false
     }
 }
+
+thread_local! {
+    /// Comparators of users that run on this thread, one within another. Without a destructor, so that nothing runs when a
+    /// thread of the host ends.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Does a user's comparator run on this thread? Locks may be held then, which nobody else will let go of.
+pub fn is_inside_comparator() -> bool {
+    DEPTH.get() > 0
+}
+
+/// Calls a user's comparator, noting that it runs.
+pub fn call_comparator(comparator: &dyn Comparator, a: &[u8], b: &[u8]) -> Ordering {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            DEPTH.set(DEPTH.get() - 1);
+        }
+    }
+    DEPTH.set(DEPTH.get() + 1);
+    let _leave = Leave;
+    comparator.compare(a, b)
+}
+
+/// What a comparator that cannot compare panics with, by `resume_unwind`: the message. The call or the background work that
+/// needed the comparison then ends without having changed what is on disk.
+pub struct ComparatorFailed(pub String);
 
 /// The default: unsigned bytes, shorter first. Its name is `leveldb.BytewiseComparator`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,6 +111,33 @@ mod tests {
         let mut key = start.to_vec();
         BytewiseComparator.find_shortest_separator(&mut key, limit);
         key
+    }
+
+    #[test]
+    fn a_thread_knows_that_it_is_inside_a_comparator_until_the_last_one_ends_or_panics() {
+        struct Asking;
+        impl Comparator for Asking {
+            fn compare(&self, a: &[u8], _: &[u8]) -> Ordering {
+                assert!(is_inside_comparator());
+                match a {
+                    b"panic" => panic!("seeded"),
+                    b"nest" => {
+                        call_comparator(self, b"", b"");
+                        assert!(is_inside_comparator());
+                    }
+                    _ => {}
+                }
+                Ordering::Equal
+            }
+            fn name(&self) -> Vec<u8> {
+                b"test.Asking".to_vec()
+            }
+        }
+        for key in [&b""[..], b"nest", b"panic"] {
+            let result = std::panic::catch_unwind(|| call_comparator(&Asking, key, b""));
+            assert_eq!(result.is_err(), key == b"panic");
+            assert!(!is_inside_comparator());
+        }
     }
 
     #[test]

@@ -12,7 +12,11 @@ mod disk_full;
 mod drop_in;
 mod exchange;
 mod fault;
+#[path = "fuzz/src/lib.rs"]
+mod fuzz;
+mod hostile;
 mod kill;
 mod layering;
 mod processes;
+mod python;
 mod symbols;

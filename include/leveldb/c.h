@@ -30,7 +30,8 @@
  *     take them as `const` may run at the same time.
  *
  * (8) Callbacks (comparators, filter policies, loggers) are called on the caller's threads and on background threads,
- *     also at once. They return normally: no exception, no longjmp().
+ *     also at once. They return normally: no exception, no longjmp(). A comparator may read the database that it orders;
+ *     any other call on that database fails. A filter policy or a logger makes no call on the database that uses it.
  *
  * (9) A database belongs to the process that opened it. In a child made by fork(), calls on the databases, iterators and
  *     snapshots of the parent fail with an `IO error` that says so, closing and destroying them does nothing to the
@@ -64,7 +65,7 @@ typedef struct leveldb_comparator_t leveldb_comparator_t;
 typedef struct leveldb_env_t leveldb_env_t;
 
 /*
- * Declared because LevelDB declares it; no function uses it.
+ * A locked file; see terrace_env_lock_file().
  */
 typedef struct leveldb_filelock_t leveldb_filelock_t;
 
@@ -89,7 +90,7 @@ typedef struct leveldb_logger_t leveldb_logger_t;
 typedef struct leveldb_options_t leveldb_options_t;
 
 /*
- * Declared because LevelDB declares it; no function uses it.
+ * A file that is read anywhere; see terrace_env_new_random_access_file().
  */
 typedef struct leveldb_randomfile_t leveldb_randomfile_t;
 
@@ -99,7 +100,7 @@ typedef struct leveldb_randomfile_t leveldb_randomfile_t;
 typedef struct leveldb_readoptions_t leveldb_readoptions_t;
 
 /*
- * Declared because LevelDB declares it; no function uses it.
+ * A file that is read from its beginning; see terrace_env_new_sequential_file().
  */
 typedef struct leveldb_seqfile_t leveldb_seqfile_t;
 
@@ -114,7 +115,7 @@ typedef struct leveldb_snapshot_t leveldb_snapshot_t;
 typedef struct leveldb_t leveldb_t;
 
 /*
- * Declared because LevelDB declares it; no function uses it.
+ * A file that is written; see terrace_env_new_writable_file().
  */
 typedef struct leveldb_writablefile_t leveldb_writablefile_t;
 
@@ -354,7 +355,11 @@ const char *leveldb_iter_value(const leveldb_iterator_t *iter,
 
 /*
  * Reports the first error since the last seek, if there is one. Ask when an iterator has become invalid: that is how a
- * scan that was cut short differs from one that came to the end.
+ * scan that is complete differs from one that is not.
+ *
+ * With paranoid checks, and at an I/O error, an iterator becomes invalid where it fails. Without, it passes over damaged blocks
+ * and goes on, as LevelDB's does: it may be valid while this reports an error, and then show an older value of a key whose
+ * newest one was in the damage.
  *
  * Requires: `iter` is NULL or an iterator that no other call moves now; `errptr` as in (3).
  */
@@ -563,7 +568,7 @@ void leveldb_options_set_compression(leveldb_options_t *options,
  *
  * `compare` returns a negative number, 0, or a positive one; only the sign counts. The order must be total and never
  * change for a database. Opening, reading and writing compare on the caller's thread, compactions on background threads,
- * also at the same time. Keys are compared whole, and never shortened.
+ * also at the same time. Keys are compared whole, and never shortened (terrace_comparator_create() can do that).
  *
  * `name` is stored with a database, and opening it with a comparator of another name is refused. It is called when a
  * database is opened, and what it returns is copied at once.

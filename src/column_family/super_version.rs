@@ -7,7 +7,7 @@
 //! the super version or newer than it, so the view is a state the database was in.
 
 use crate::error::Result;
-use crate::format::internal_key::{InternalKeyComparator, LookupKey};
+use crate::format::internal_key::{InternalKeyComparator, KeyPrefix, LookupKey};
 use crate::iterator::InternalIterator;
 use crate::iterator::merging::MergingIterator;
 use crate::memtable::memtable::{Memtable, MemtableGet, MemtableIterator};
@@ -152,12 +152,20 @@ impl InternalIterator for ReadIterator {
         each!(self, iterator => iterator.next())
     }
     #[inline]
+    fn next_if_plain(&mut self) -> Option<u64> {
+        each!(self, iterator => iterator.next_if_plain())
+    }
+    #[inline]
     fn prev(&mut self) {
         each!(self, iterator => iterator.prev())
     }
     #[inline]
     fn key(&self) -> &[u8] {
         each!(self, iterator => iterator.key())
+    }
+    #[inline]
+    fn key_prefix(&self) -> KeyPrefix {
+        each!(self, iterator => iterator.key_prefix())
     }
     #[inline]
     fn value(&self) -> &[u8] {

@@ -58,7 +58,7 @@ impl DbInner {
     /// A read went into `file` in vain; when that has happened too often, the file is compacted.
     #[cold]
     pub(super) fn charge_seek(&self, level: usize, file: Arc<FileMetaData>) {
-        if !file.charge_seek() {
+        if !file.charge_seek() || self.is_inside_comparator() {
             return;
         }
         let mut state = self.state.lock();

@@ -149,6 +149,13 @@ impl DbIterator {
         }
         if self.direction == Direction::Backward {
             self.turn_forward();
+        } else if let Some(trailer) = self.input.next_if_plain() {
+            // A later key: nothing needs to be skipped.
+            let is_shown = trailer >> 8 <= self.sequence && trailer as u8 == ValueType::Value as u8;
+            if is_shown {
+                return self.sample();
+            }
+            return self.find_next_user_entry(false);
         } else {
             self.saved_key.clear();
             self.saved_key.extend_from_slice(user_key(self.input.key()));

@@ -77,12 +77,15 @@ impl Db {
         if !self.inner.process.is_current() {
             return Some(BackgroundError::for_ever(self.inner.forked_error()));
         }
+        if self.inner.is_inside_comparator() {
+            return Some(BackgroundError::for_ever(self.inner.reentered_error()));
+        }
         self.inner.state.lock().failures.worst().cloned()
     }
 
     /// Starts a new memtable and a new log; the old memtable is flushed in the background. What LevelDB does on a write of NULL.
     pub fn rotate_memtable(&self) -> Result<()> {
-        self.inner.check_process()?;
+        self.inner.check_caller()?;
         self.inner.make_room(&mut self.inner.writer.lock(), true)?;
         self.inner.state.lock().flush_due.hurry();
         self.inner.flush_waker.wake();
@@ -92,7 +95,7 @@ impl Db {
     /// Writes all that is in memory to tables and waits for it. Nothing in memory: returns at once.
     pub fn flush(&self) -> Result<()> {
         let inner = &self.inner;
-        inner.check_process()?;
+        inner.check_caller()?;
         {
             let mut writer = inner.writer.lock();
             if !writer.memtable.memtable().is_empty() {
@@ -117,7 +120,7 @@ impl Db {
     /// the log is read back at the next open. Iterators and snapshots may be dropped later.
     ///
     /// Returns the first error of closing the log; the database is closed all the same. In a child of the process that opened
-    /// it, does nothing.
+    /// it, does nothing; within a comparator it fails, and the database stays open for ever.
     pub fn close(self) -> Result<()> {
         self.inner.close()
     }
@@ -144,6 +147,9 @@ impl DbInner {
     fn close(&self) -> Result<()> {
         if !self.process.is_current() {
             return Ok(()); // the parent's threads, log and lock
+        }
+        if self.is_inside_comparator() {
+            return Err(self.reentered_error()); // it stays open
         }
         if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());

@@ -12,7 +12,7 @@ impl Db {
     /// `terrace.recovery-damage` (a line for each part of a log that the last opening skipped). `None` for another name, and
     /// in a child of the process that opened the database.
     pub fn property(&self, name: &[u8]) -> Option<String> {
-        self.inner.check_process().ok()?;
+        self.inner.check_caller().ok()?;
         let name = std::str::from_utf8(name).ok()?;
         if let Some(property) = name.strip_prefix("terrace.") {
             return self.inner.own_property(property);
@@ -65,9 +65,10 @@ impl Db {
         if !self.inner.process.is_current() {
             return vec![0; ranges.len()];
         }
-        let version = self.inner.state.lock().versions.current().clone();
+        let view = self.inner.family.super_version.load();
         let offset = |key: &[u8]| {
-            version.approximate_offset_of(InternalKey::new(key, MAX_SEQUENCE, ValueType::Value).encoded())
+            view.version
+                .approximate_offset_of(InternalKey::new(key, MAX_SEQUENCE, ValueType::Value).encoded())
         };
         ranges.iter().map(|(start, limit)| offset(limit).saturating_sub(offset(start))).collect()
     }

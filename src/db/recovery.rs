@@ -14,7 +14,7 @@ use crate::util::coding::fixed64_at;
 use crate::version::file_metadata::FileMetaData;
 use crate::version::manifest::{self, ManifestWriter};
 use crate::version::version::Version;
-use crate::version::version_set::VersionSet;
+use crate::version::version_set::{FILE_NUMBER_LIMIT, VersionSet};
 use crate::wal::replay::{Begins, ReplayOptions, ReplaySummary, replay_with};
 use std::collections::HashSet;
 use std::path::Path;
@@ -77,7 +77,7 @@ fn list_files(opening: &Opening, path: &Path) -> Result<(u64, Vec<FileType>)> {
             FileType::Log(n) | FileType::Table(n) | FileType::Manifest(n) | FileType::Temp(n) => Some(*n),
             _ => None,
         })
-        .filter(|&number| number < 1 << 62) // a stray file with an absurd number does not use the numbers up
+        .filter(|&number| number < FILE_NUMBER_LIMIT)
         .max();
     Ok((highest.map_or(1, |number| number + 1), files))
 }

@@ -28,14 +28,14 @@ use crate::memtable::memtable::{Memtable, MemtableWriter};
 use crate::options::Options;
 use crate::record::reader::{ReadOutcome, RecordReader};
 use crate::table::TableReadOptions;
-use crate::table::reader::Table;
+use crate::table::reader::{Table, TableGet};
 use crate::util::coding::fixed64_at;
 use crate::version::builder::VersionBuilder;
 use crate::version::file_metadata::FileMetaData;
 use crate::version::manifest::{ManifestError, ManifestWriter};
 use crate::version::version::Version;
 use crate::version::version_edit::VersionEdit;
-use crate::version::version_set::VersionSet;
+use crate::version::version_set::{FILE_NUMBER_LIMIT, VersionSet};
 use crate::wal::replay::replay;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -111,7 +111,7 @@ impl Repairer {
                 Some(FileType::Temp(number)) => number,
                 _ => continue,
             };
-            if number < 1 << 62 {
+            if number < FILE_NUMBER_LIMIT {
                 highest = highest.max(number);
             }
         }
@@ -242,20 +242,32 @@ impl Repairer {
         let file = Arc::new(FileMetaData::new(number, size, smallest, largest));
         match level {
             0 | UNKNOWN_LEVEL => self.sources.push((level, file)),
+            // Its number is for no MANIFEST: its entries move.
+            _ if number >= FILE_NUMBER_LIMIT => self.sources.push((level, file)),
             _ => self.kept.push((level, file)),
         }
         Ok(())
     }
 
-    /// First and last key of a table all of whose entries can be read, in order; `None` for a damaged (or empty) one.
+    /// First and last key of a table all of whose entries can be read, in order and in any way; `None` for a damaged (or empty)
+    /// one.
     fn check_table(&mut self, table: &Arc<Table>) -> Result<Option<(InternalKey, InternalKey)>> {
+        if table.damage_when_opened().is_some() {
+            return Ok(None); // also where all entries can be read: with `paranoid_checks` it would not even open
+        }
         let mut entries = table.iter(SCAN);
-        let (mut smallest, mut largest) = (None, Vec::new());
+        let (mut smallest, mut largest, mut count) = (None, Vec::new(), 0u64);
         entries.seek_to_first();
         while entries.valid() {
             let key = entries.key();
             let in_order = largest.is_empty() || self.opening.comparator.compare(&largest, key).is_lt();
             let Some(entry) = ParsedInternalKey::parse(key).filter(|_| in_order) else { return Ok(None) };
+            // Index, filters and restart points may be wrong under right checksums.
+            let is_found = |found: &[u8], value: &[u8]| found == key && value == entries.value();
+            if !matches!(table.get(LOOK_UP, key, is_found), Ok(TableGet::Found(true))) {
+                return Ok(None);
+            }
+            count += 1;
             self.last_sequence = self.last_sequence.max(entry.sequence);
             if smallest.is_none() {
                 smallest = Some(InternalKey::decode(key)?);
@@ -264,8 +276,16 @@ impl Repairer {
             largest.extend_from_slice(key);
             entries.next();
         }
-        match (entries.status(), smallest) {
-            (Ok(()), Some(smallest)) => Ok(Some((smallest, InternalKey::decode(&largest)?))),
+        let status = entries.status();
+        entries.seek_to_last();
+        while entries.valid() && count > 0 {
+            count -= 1;
+            entries.prev();
+        }
+        match (status.and_then(|()| entries.status()), smallest) {
+            (Ok(()), Some(smallest)) if count == 0 && !entries.valid() => {
+                Ok(Some((smallest, InternalKey::decode(&largest)?)))
+            }
             (Err(error), _) if !is_loss(&error) => Err(error),
             _ => Ok(None),
         }
@@ -491,6 +511,9 @@ impl Repairer {
 fn is_loss(error: &Error) -> bool {
     error.is_corruption() || error.is_not_found() || error.errno() == Some(libc::EIO)
 }
+
+/// Blocks stay in the cache: the next key is in the same one.
+const LOOK_UP: TableReadOptions = TableReadOptions { verify_checksums: false, fill_cache: true };
 
 /// Every block is verified, and none displaces a cached one.
 const SCAN: TableReadOptions = TableReadOptions { verify_checksums: true, fill_cache: false };

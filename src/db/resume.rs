@@ -19,7 +19,7 @@ impl Db {
     /// reopening can cure is returned as it is.
     pub fn resume(&self) -> Result<()> {
         let inner = &self.inner;
-        inner.check_process()?;
+        inner.check_caller()?;
         let mut state = inner.state.lock();
         let before = state.failures.count;
         state.failures.retry_now();

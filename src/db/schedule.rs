@@ -10,6 +10,7 @@ use crate::background::worker::Next;
 use crate::compaction::compaction::{Compaction, CompactionReason};
 use crate::compaction::job as compaction_job;
 use crate::compaction::picker::{self, ManualPick};
+use crate::comparator::ComparatorFailed;
 use crate::error::{Error, Result};
 use crate::flush::job::{self as flush_job, JobContext};
 use crate::util::lock::MutexGuard;
@@ -151,6 +152,7 @@ impl DbInner {
                 .downcast_ref::<&str>()
                 .map(|text| (*text).to_owned())
                 .or_else(|| panic.downcast_ref::<String>().cloned())
+                .or_else(|| panic.downcast_ref::<ComparatorFailed>().map(|failed| failed.0.clone()))
                 .unwrap_or_default();
             let mut state = self.state.lock();
             let error = Error::io(format!("internal error in a background thread: {what}"));

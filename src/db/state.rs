@@ -19,6 +19,7 @@ use crate::background::worker::{Waker, Wakeup};
 use crate::column_family::column_family::{ColumnFamily, FamilyMemtables};
 use crate::compaction::picker::PickerOptions;
 use crate::compaction::running::RunningCompactions;
+use crate::comparator::is_inside_comparator;
 use crate::env::info_log::Logger;
 use crate::env::{Env, FileLock};
 use crate::error::{Error, Result};
@@ -168,6 +169,29 @@ impl DbInner {
     #[inline]
     pub fn check_process(&self) -> Result<()> {
         if self.process.is_current() { Ok(()) } else { Err(self.forked_error()) }
+    }
+
+    /// Fails where an operation that takes locks, or waits, may not be called: in a child process, and in a comparator of the user,
+    /// which may run while such locks are held.
+    #[inline]
+    pub fn check_caller(&self) -> Result<()> {
+        self.check_process()?;
+        if self.is_inside_comparator() { Err(self.reentered_error()) } else { Ok(()) }
+    }
+
+    /// May the calling thread hold locks of this database, because it is in its comparator?
+    #[inline]
+    pub fn is_inside_comparator(&self) -> bool {
+        !self.family.comparator.is_bytewise() && is_inside_comparator()
+    }
+
+    /// What an operation within a comparator ends with.
+    #[cold]
+    pub fn reentered_error(&self) -> Error {
+        Error::invalid_argument(format!(
+            "{}: called from within a comparator, which may read a database but do nothing else with it",
+            self.path.display()
+        ))
     }
 
     /// What an operation in a child process ends with.

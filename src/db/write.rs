@@ -74,7 +74,7 @@ impl Db {
 impl DbInner {
     #[inline]
     fn write(&self, options: &WriteOptions, payload: Payload<'_>) -> Result<()> {
-        self.check_process()?;
+        self.check_caller()?;
         if let Some(mut writer) = self.writer.try_alone() {
             return self.write_alone(&mut writer, options.sync, payload);
         }
@@ -84,6 +84,14 @@ impl DbInner {
     /// Commits one payload, with the writer lock held.
     #[inline]
     fn write_alone(&self, writer: &mut WriterState, sync: bool, payload: Payload<'_>) -> Result<()> {
+        let refusal = RefuseOnUnwind(self);
+        let result = self.commit_alone(writer, sync, payload);
+        std::mem::forget(refusal);
+        result
+    }
+
+    #[inline]
+    fn commit_alone(&self, writer: &mut WriterState, sync: bool, payload: Payload<'_>) -> Result<()> {
         self.make_room_if_needed(writer)?;
         // What can't be had is found out before anything is in the log.
         let size = payload.size();
@@ -140,10 +148,14 @@ impl DbInner {
     /// Commits a group, at its turn.
     fn write_group(&self, writer: &mut WriterState, members: &mut Members) -> Result<()> {
         self.make_room_if_needed(writer)?;
-        let first = self.log_record(writer, &mut members.record, members.count, members.sync)?;
-        insert_entries(writer, first, &members.record[HEADER_SIZE..]);
-        self.last_sequence.store(writer.last_sequence, Ordering::Release);
-        Ok(())
+        let refusal = RefuseOnUnwind(self);
+        let result = self.log_record(writer, &mut members.record, members.count, members.sync);
+        if let Ok(first) = result {
+            insert_entries(writer, first, &members.record[HEADER_SIZE..]);
+            self.last_sequence.store(writer.last_sequence, Ordering::Release);
+        }
+        std::mem::forget(refusal);
+        result.map(|_| ())
     }
 
     /// Numbers the record, appends it to the log, syncs if asked for. Returns the sequence number of the first entry. After an
@@ -184,5 +196,16 @@ impl DbInner {
 fn insert_entries(writer: &mut WriterState, first: u64, entries: &[u8]) {
     if let Err(error) = writer.memtable.insert_entries(first, entries) {
         unreachable!("a batch of our own making: {error}");
+    }
+}
+
+/// After a write that panicked no other follows, unless this is forgotten: a batch may be in the memtable by half, and the next
+/// sequence number published would show it. Dropped while the writer lock is held.
+struct RefuseOnUnwind<'a>(&'a DbInner);
+
+impl Drop for RefuseOnUnwind<'_> {
+    fn drop(&mut self) {
+        let error = Error::io("internal error: a write panicked");
+        self.0.record_background_error(&mut self.0.state.lock(), Severity::UntilReopened, &error);
     }
 }

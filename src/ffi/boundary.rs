@@ -5,6 +5,7 @@
 
 use super::bytes;
 use super::last_error::{self, terrace_error_t};
+use crate::comparator::ComparatorFailed;
 use crate::error::{Error, Result};
 use std::any::Any;
 use std::ffi::c_char;
@@ -25,9 +26,22 @@ impl Failure {
         Failure { code: terrace_error_t::from(error.kind()), error }
     }
 
+    /// A comparator that could not compare.
+    #[cold]
+    fn from_comparator(message: &str) -> Self {
+        Failure {
+            code: terrace_error_t::TERRACE_INTERNAL_ERROR,
+            error: Error::io(format!("the comparator failed: {message}")),
+        }
+    }
+
     /// A panic that was caught. Its payload is consumed without being dropped: a foreign payload's `drop` may panic.
     #[cold]
     pub(super) fn from_panic(payload: Box<dyn Any + Send>) -> Self {
+        let payload = match payload.downcast::<ComparatorFailed>() {
+            Ok(failed) => return Failure::from_comparator(&failed.0),
+            Err(payload) => payload,
+        };
         let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
             (Some(text), _) => (*text).to_owned(),
             (_, Some(text)) => text.clone(),

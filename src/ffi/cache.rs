@@ -47,3 +47,17 @@ pub unsafe extern "C" fn terrace_cache_usage(cache: *const leveldb_cache_t) -> u
     // SAFETY: as the caller promises.
     contain(0, || unsafe { handle::lend(cache) }.map_or(0, |handle| handle.cache.total_charge()))
 }
+
+/// Forgets the blocks in a cache. Those in use are freed when they are not any more.
+///
+/// # Safety
+/// `cache` is NULL or a cache that is not destroyed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_cache_prune(cache: *mut leveldb_cache_t) {
+    contain((), || {
+        // SAFETY: as the caller promises.
+        if let Some(handle) = unsafe { handle::lend(cache) } {
+            handle.cache.clear();
+        }
+    });
+}

@@ -46,7 +46,7 @@ impl leveldb_t {
 
     /// Calls the core to change something.
     #[inline(always)]
-    fn change<R>(&self, body: impl FnOnce(&Db) -> Result<R>) -> Result<R> {
+    pub(super) fn change<R>(&self, body: impl FnOnce(&Db) -> Result<R>) -> Result<R> {
         if self.defect.load(Ordering::Relaxed) {
             return Err(read_only());
         }

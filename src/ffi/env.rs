@@ -1,4 +1,4 @@
-//! `leveldb_env_t`: the system underneath, of which C sees one, the real one.
+//! `leveldb_env_t`: the system underneath.
 #![allow(unsafe_code)]
 
 use super::boundary::{contain, guard_quietly};
@@ -17,31 +17,36 @@ pub struct leveldb_env_t {
     env: Arc<dyn Env>,
 }
 
-/// Declared because LevelDB declares it; no function uses it.
+/// A locked file; see terrace_env_lock_file().
 #[allow(non_camel_case_types)]
 pub struct leveldb_filelock_t {
     _private: [u8; 0],
 }
 
-/// Declared because LevelDB declares it; no function uses it.
+/// A file that is read anywhere; see terrace_env_new_random_access_file().
 #[allow(non_camel_case_types)]
 pub struct leveldb_randomfile_t {
     _private: [u8; 0],
 }
 
-/// Declared because LevelDB declares it; no function uses it.
+/// A file that is read from its beginning; see terrace_env_new_sequential_file().
 #[allow(non_camel_case_types)]
 pub struct leveldb_seqfile_t {
     _private: [u8; 0],
 }
 
-/// Declared because LevelDB declares it; no function uses it.
+/// A file that is written; see terrace_env_new_writable_file().
 #[allow(non_camel_case_types)]
 pub struct leveldb_writablefile_t {
     _private: [u8; 0],
 }
 
 impl leveldb_env_t {
+    /// A handle to an environment.
+    pub(super) fn create(env: Arc<dyn Env>) -> *mut leveldb_env_t {
+        handle::give(leveldb_env_t { env })
+    }
+
     /// Another owner of the environment.
     pub(super) fn share(&self) -> Arc<dyn Env> {
         Arc::clone(&self.env)

@@ -57,7 +57,7 @@ impl leveldb_iterator_t {
 /// # Safety
 /// `iter` is NULL or an iterator that no other call uses now.
 #[inline(always)]
-unsafe fn seek(iter: *mut leveldb_iterator_t, step: impl FnOnce(&mut DbIterator) -> Result<()>) {
+pub(super) unsafe fn seek(iter: *mut leveldb_iterator_t, step: impl FnOnce(&mut DbIterator) -> Result<()>) {
     // SAFETY: as the caller promises.
     let Some(handle) = (unsafe { handle::lend_mut(iter) }) else { return };
     if matches!(handle.trouble, Some(Trouble::Broken(_))) {
@@ -130,6 +130,19 @@ unsafe fn part(
         unsafe { *length = size };
     }
     pointer
+}
+
+/// The entry the iterator stands on, if it does.
+///
+/// # Safety
+/// `iter` is NULL or an iterator that nobody moves or destroys during `'a`.
+#[inline(always)]
+pub(super) unsafe fn entry<'a>(iter: *const leveldb_iterator_t) -> Option<(&'a [u8], &'a [u8])> {
+    // SAFETY: as the caller promises.
+    let handle = unsafe { handle::lend(iter) };
+    contain(None, || {
+        handle.filter(|handle| handle.valid()).map(|handle| (handle.iterator.key(), handle.iterator.value()))
+    })
 }
 
 /// Creates an iterator over the database as it is now, or at the snapshot of the options. What is written later does not
@@ -267,7 +280,11 @@ pub unsafe extern "C" fn leveldb_iter_value(
 }
 
 /// Reports the first error since the last seek, if there is one. Ask when an iterator has become invalid: that is how a
-/// scan that was cut short differs from one that came to the end.
+/// scan that is complete differs from one that is not.
+///
+/// With paranoid checks, and at an I/O error, an iterator becomes invalid where it fails. Without, it passes over damaged blocks
+/// and goes on, as LevelDB's does: it may be valid while this reports an error, and then show an older value of a key whose
+/// newest one was in the damage.
 ///
 /// # Safety
 /// `iter` is NULL or an iterator that no other call moves now; `errptr` as in (3).

@@ -30,7 +30,7 @@ pub enum terrace_error_t {
     TERRACE_INVALID_ARGUMENT = 4,
     /// The system refused an operation, or the database can no longer do it.
     TERRACE_IO_ERROR = 5,
-    /// A defect of the library, caught. The database it happened in takes no writes until it is opened again.
+    /// A defect of the library, or of a comparator, caught. The database it happened in takes no writes until it is opened again.
     TERRACE_INTERNAL_ERROR = 6,
 }
 

@@ -29,7 +29,8 @@
 //!     take them as `const` may run at the same time.
 //!
 //! (8) Callbacks (comparators, filter policies, loggers) are called on the caller's threads and on background threads,
-//!     also at once. They return normally: no exception, no longjmp().
+//!     also at once. They return normally: no exception, no longjmp(). A comparator may read the database that it orders;
+//!     any other call on that database fails. A filter policy or a logger makes no call on the database that uses it.
 //!
 //! (9) A database belongs to the process that opened it. In a child made by fork(), calls on the databases, iterators and
 //!     snapshots of the parent fail with an `IO error` that says so, closing and destroying them does nothing to the
@@ -51,11 +52,17 @@ mod revocable;
 pub mod cache;
 pub mod comparator;
 pub mod db;
+pub mod direct;
 pub mod env;
+pub mod env_callbacks;
+pub mod env_files;
 pub mod filter_policy;
+pub mod filter_use;
+pub mod get_into;
 pub mod iterator;
 pub mod iterator_read;
 pub mod last_error;
+pub mod leveldb_function;
 pub mod logger;
 pub mod options;
 pub mod read_options;

@@ -1,11 +1,11 @@
 //! `leveldb_writebatch_t`: puts and deletes that are written all or none.
 #![allow(unsafe_code)]
 
-use super::boundary::{self, contain, guard_quietly};
+use super::boundary::{self, contain, guard, guard_quietly};
 use super::{bytes, handle, last_error};
 use crate::batch::decode::BatchEntry;
 use crate::batch::write_batch::WriteBatch;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
@@ -44,6 +44,33 @@ pub(super) unsafe fn change(
 #[unsafe(no_mangle)]
 pub extern "C" fn leveldb_writebatch_create() -> *mut leveldb_writebatch_t {
     contain(ptr::null_mut(), || handle::give(leveldb_writebatch_t { batch: WriteBatch::new() }))
+}
+
+/// Creates a batch from its representation: what LevelDB writes to its log, and what a program that calls rarely can build by
+/// itself. Eight bytes (0), the number of entries (32 bits, little-endian), then for each entry a byte (1: put, 0: delete), the
+/// key, and for a put the value, both after their length as a varint of 7 bits a byte, lowest first. The bytes are copied.
+///
+/// Returns NULL with a Corruption error if they are not a representation. Destroy the batch with leveldb_writebatch_destroy().
+///
+/// # Safety
+/// `rep` has its length; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_writebatch_create_from(
+    rep: *const c_char,
+    rep_len: usize,
+    errptr: *mut *mut c_char,
+) -> *mut leveldb_writebatch_t {
+    // SAFETY: as the caller promises.
+    unsafe {
+        guard(errptr, ptr::null_mut(), || {
+            let given = bytes::input(rep, rep_len, "rep")?;
+            let mut copy = Vec::new();
+            copy.try_reserve_exact(given.len())
+                .map_err(|_| Error::io("cannot allocate memory for a batch"))?;
+            copy.extend_from_slice(given);
+            Ok(handle::give(leveldb_writebatch_t { batch: WriteBatch::from_rep(copy)? }))
+        })
+    }
 }
 
 /// Destroys a batch.

@@ -6,7 +6,7 @@
 //! Order: user key ascending by the user's comparator, then sequence descending, then type descending: the newest version
 //! of a key comes first. A look-up at sequence `s` seeks to `(user key, s, SEEK_TYPE)`, the first entry not newer than `s`.
 
-use crate::comparator::Comparator;
+use crate::comparator::{Comparator, call_comparator};
 use crate::error::{Error, Result};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -103,6 +103,79 @@ pub fn append_internal_key(dst: &mut Vec<u8>, user_key: &[u8], sequence: Sequenc
     dst.extend_from_slice(&pack_trailer(sequence, type_number).to_le_bytes());
 }
 
+/// The first 16 bytes of a user key, big-endian, zeros behind a shorter one: a different prefix decides the bytewise order;
+/// the same prefix decides nothing.
+///
+/// Two words, which are compared one after the other: as one integer they would be loaded in one piece, and stall where they
+/// were just stored in two.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct KeyPrefix {
+    high: u64,
+    low: u64,
+}
+
+impl KeyPrefix {
+    /// The prefix of an internal key's user key.
+    #[inline]
+    pub fn of(internal_key: &[u8]) -> Self {
+        let length = internal_key.len().saturating_sub(TRAILER_SIZE);
+        // A short user key is read together with its trailer, which is then masked out.
+        match internal_key.first_chunk::<16>() {
+            Some(bytes) => Self::of_short(bytes, length.min(16) as u32),
+            None => match internal_key.first_chunk::<8>() {
+                Some(bytes) => {
+                    KeyPrefix { high: first_bytes(u64::from_be_bytes(*bytes), length as u32), low: 0 }
+                }
+                None => KeyPrefix::default(),
+            },
+        }
+    }
+
+    /// The prefix of the first `length` bytes (16 at most) of `bytes`.
+    #[inline]
+    fn of_short(bytes: &[u8; 16], length: u32) -> Self {
+        let whole = u128::from_be_bytes(*bytes);
+        KeyPrefix {
+            high: first_bytes((whole >> 64) as u64, length),
+            low: first_bytes(whole as u64, length.saturating_sub(8)),
+        }
+    }
+
+    /// The prefix of a user key that begins with `shared` bytes of this one's and goes on with `length` bytes, the first of
+    /// which are `rest`.
+    #[inline]
+    pub fn replaced(self, shared: u32, rest: &[u8; 16], length: u32) -> Self {
+        let rest = Self::of_short(rest, length.min(16));
+        match shared {
+            0 => rest,
+            1..8 => KeyPrefix {
+                high: first_bytes(self.high, shared) | rest.high >> (8 * shared),
+                low: rest.high << (64 - 8 * shared) | rest.low >> (8 * shared),
+            },
+            8..16 => {
+                let low = first_bytes(self.low, shared - 8) | rest.high >> (8 * (shared - 8));
+                KeyPrefix { high: self.high, low }
+            }
+            _ => self,
+        }
+    }
+
+    /// The order of two prefixes.
+    #[inline]
+    pub fn order(self, other: Self) -> Ordering {
+        match self.high.cmp(&other.high) {
+            Ordering::Equal => self.low.cmp(&other.low),
+            order => order,
+        }
+    }
+}
+
+/// The first `count` bytes of a big-endian word, zeros behind them.
+#[inline]
+fn first_bytes(word: u64, count: u32) -> u64 {
+    if count >= 8 { word } else { word & !(u64::MAX >> (8 * count)) }
+}
+
 /// An internal key that owns its bytes; at least 8 of them.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct InternalKey(Box<[u8]>);
@@ -177,7 +250,7 @@ impl InternalKeyComparator {
     /// The order of two user keys.
     #[inline]
     pub fn compare_user_keys(&self, a: &[u8], b: &[u8]) -> Ordering {
-        if self.bytewise { a.cmp(b) } else { self.user.compare(a, b) }
+        if self.bytewise { a.cmp(b) } else { call_comparator(&*self.user, a, b) }
     }
 
     /// The order of two internal keys.
@@ -259,6 +332,29 @@ impl LookupKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn prefixes_order_as_the_keys_do_and_are_carried_from_key_to_key() {
+        let bytes: Vec<u8> = (1..=40).collect();
+        let prefix = |user: &[u8]| KeyPrefix::of(&[user, &[7; 8]].concat());
+        let same = |a: KeyPrefix, b: KeyPrefix| a.order(b).is_eq();
+        for old in 0..bytes.len() {
+            for shared in 0..=old {
+                for length in 0..20 {
+                    let rest: Vec<u8> = (0..length).map(|i| 200 - i).collect();
+                    let user = [&bytes[..shared], &rest].concat();
+                    let start = *[&rest[..], &[9; 16]].concat().first_chunk().unwrap();
+                    let carried = prefix(&bytes[..old]).replaced(shared as u32, &start, rest.len() as u32);
+                    assert!(same(carried, prefix(&user)), "{old} {shared} {length}");
+                    let order = prefix(&bytes[..old]).order(carried);
+                    let (a, b) = (&bytes[..old.min(16)], &user[..user.len().min(16)]);
+                    assert_eq!(order, a.cmp(b), "{old} {shared} {length}");
+                }
+            }
+        }
+        assert!(same(KeyPrefix::of(b"short"), KeyPrefix::default()));
+        assert!(same(prefix(b"a"), prefix(b"a\0")), "the same prefix decides nothing");
+    }
     use crate::comparator::bytewise;
 
     #[test]

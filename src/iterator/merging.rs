@@ -1,7 +1,7 @@
 //! The sorted union of several iterators.
 //!
 //! Children stand in a binary heap of slots, best first: the lowest key going forward, the highest going backward. A slot
-//! keeps the first 16 bytes of its child's user key as one integer, so that with the bytewise comparator most comparisons
+//! keeps the first 16 bytes of its child's user key as integers, so that with the bytewise comparator most comparisons
 //! are of integers and touch no key. The order is total: of equal keys the earlier child's is the lower one, in both
 //! directions.
 //!
@@ -19,15 +19,15 @@
 
 use super::{Failure, InternalIterator};
 use crate::error::Result;
-use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE};
+use crate::format::internal_key::{InternalKeyComparator, KeyPrefix, trailer as trailer_of};
 use std::cmp::Ordering;
 
 /// A valid child's place in the heap.
 #[derive(Clone, Copy)]
 struct Slot {
-    /// [`key_prefix`] of the child's key; 0 where the comparator is not the bytewise one. Stale while the heap has but
+    /// The child's `key_prefix`; the default where the comparator is not the bytewise one. Stale while the heap has but
     /// one slot, when nothing compares it.
-    prefix: u128,
+    prefix: KeyPrefix,
     /// Index into `children`.
     child: usize,
 }
@@ -46,22 +46,6 @@ pub struct MergingIterator<I> {
     failure: Failure,
     /// The key stood on when the direction turned.
     turning_key: Vec<u8>,
-}
-
-/// The first 16 bytes of the user key, big-endian, zeros behind a shorter one: a different prefix decides the bytewise
-/// order; the same prefix decides nothing.
-#[inline]
-fn key_prefix(internal_key: &[u8]) -> u128 {
-    let length = internal_key.len().saturating_sub(TRAILER_SIZE);
-    // A short user key is read together with its trailer, which is then masked out.
-    match internal_key.first_chunk::<16>() {
-        Some(bytes) if length >= 16 => u128::from_be_bytes(*bytes),
-        Some(bytes) => u128::from_be_bytes(*bytes) & !(u128::MAX >> (8 * length)),
-        None => match internal_key.first_chunk::<8>() {
-            Some(bytes) => u128::from(u64::from_be_bytes(*bytes) & !(u64::MAX >> (8 * length))) << 64,
-            None => 0,
-        },
-    }
 }
 
 impl<I: InternalIterator> MergingIterator<I> {
@@ -93,16 +77,17 @@ impl<I: InternalIterator> MergingIterator<I> {
     }
 
     #[inline]
-    fn prefix_of(&self, internal_key: &[u8]) -> u128 {
-        if self.comparator.is_bytewise() { key_prefix(internal_key) } else { 0 }
+    fn prefix_of(&self, child: &I) -> KeyPrefix {
+        if self.comparator.is_bytewise() { child.key_prefix() } else { KeyPrefix::default() }
     }
 
     /// Does the entry under heap index `a` come before the one under `b`, in the direction of travel?
     #[inline]
     fn precedes(&self, a: usize, b: usize) -> bool {
         let (a, b) = (&self.heap[a], &self.heap[b]);
-        if a.prefix != b.prefix {
-            return (a.prefix < b.prefix) == self.forward;
+        match a.prefix.order(b.prefix) {
+            Ordering::Equal => {}
+            order => return order.is_lt() == self.forward,
         }
         let order = self.comparator.compare(self.children[a.child].key(), self.children[b.child].key());
         order.then(a.child.cmp(&b.child)).is_lt() == self.forward
@@ -129,16 +114,19 @@ impl<I: InternalIterator> MergingIterator<I> {
         }
     }
 
+    /// Makes the runner-up known; false where the root is alone.
+    #[inline]
+    fn find_runner_up(&mut self) -> bool {
+        if self.runner_up == 0 {
+            self.runner_up = self.better_child(0).unwrap_or(0);
+        }
+        self.runner_up != 0
+    }
+
     /// Restores the heap after the root's key changed. Only the root may be out of place.
     #[inline]
     fn settle_root(&mut self) {
-        if self.runner_up == 0 {
-            match self.better_child(0) {
-                Some(child) => self.runner_up = child,
-                None => return,
-            }
-        }
-        if self.precedes(self.runner_up, 0) {
+        if self.find_runner_up() && self.precedes(self.runner_up, 0) {
             self.replace_root();
         }
     }
@@ -159,7 +147,7 @@ impl<I: InternalIterator> MergingIterator<I> {
             return self.drop_root();
         }
         if self.heap.len() > 1 {
-            self.heap[0].prefix = self.prefix_of(child.key());
+            self.heap[0].prefix = self.prefix_of(child);
             self.settle_root();
         }
     }
@@ -187,7 +175,7 @@ impl<I: InternalIterator> MergingIterator<I> {
         for index in 0..self.children.len() {
             let child = &self.children[index];
             if child.valid() {
-                let slot = Slot { prefix: self.prefix_of(child.key()), child: index };
+                let slot = Slot { prefix: self.prefix_of(child), child: index };
                 self.heap.push(slot);
             } else if let Err(error) = child.status()
                 && !self.failure.passes_over(error)
@@ -352,6 +340,33 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
         }
         self.children[self.current].prev();
         self.after_move();
+    }
+
+    /// The next entry is the root's next one or the runner-up's, so both must be of later user keys.
+    #[inline]
+    fn next_if_plain(&mut self) -> Option<u64> {
+        if !self.forward {
+            return None;
+        }
+        if self.heap.len() <= 1 {
+            return self.children[self.current].next_if_plain();
+        }
+        if !self.find_runner_up() || self.heap[self.runner_up].prefix.order(self.heap[0].prefix).is_eq() {
+            return None;
+        }
+        let child = &mut self.children[self.current];
+        let trailer = child.next_if_plain()?;
+        self.heap[0].prefix = child.key_prefix();
+        if self.precedes(self.runner_up, 0) {
+            self.replace_root();
+            return Some(trailer_of(self.key()));
+        }
+        Some(trailer)
+    }
+
+    #[inline]
+    fn key_prefix(&self) -> KeyPrefix {
+        self.children[self.current].key_prefix()
     }
 
     #[inline]

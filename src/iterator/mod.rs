@@ -10,6 +10,7 @@ pub(crate) mod testing;
 pub mod two_level;
 
 use crate::error::{Error, Result};
+use crate::format::internal_key::KeyPrefix;
 
 /// A position in a sorted sequence of (internal key, value).
 ///
@@ -27,10 +28,22 @@ pub trait InternalIterator {
     fn seek(&mut self, target: &[u8]);
     /// Moves to the next entry.
     fn next(&mut self);
+    /// Moves to the next entry if that is plainly one of a later user key in the bytewise order, and returns its trailer;
+    /// else does not move at all. `None` says nothing: the next entry may be another version of the key, lie in another
+    /// block, be damaged, or not be there. It is a shortcut for scans, which so need not keep the key they stand on.
+    #[inline]
+    fn next_if_plain(&mut self) -> Option<u64> {
+        None
+    }
     /// Moves to the previous entry.
     fn prev(&mut self);
     /// The internal key it stands on; holds until the next move.
     fn key(&self) -> &[u8];
+    /// The prefix of the key it stands on.
+    #[inline]
+    fn key_prefix(&self) -> KeyPrefix {
+        KeyPrefix::of(self.key())
+    }
     /// The value it stands on; holds until the next move.
     fn value(&self) -> &[u8];
     /// What ended the iteration since the last seek, if an error did; else the first damage that was passed over.

@@ -3,7 +3,7 @@
 use super::InternalIterator;
 use crate::comparator::Comparator;
 use crate::error::{Error, Result};
-use crate::format::internal_key::InternalKeyComparator;
+use crate::format::internal_key::{InternalKeyComparator, trailer, user_key};
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -113,6 +113,16 @@ impl InternalIterator for VecIterator {
     }
     fn next(&mut self) {
         self.go(Some(self.here() + 1));
+    }
+    fn next_if_plain(&mut self) -> Option<u64> {
+        let after = self.here() + 1;
+        let (key, next) = (&self.entries[after - 1].0, &self.entries.get(after)?.0);
+        if !self.comparator.is_bytewise() || self.fails_at == Some(after) || user_key(next) <= user_key(key) {
+            return None;
+        }
+        let trailer = trailer(next);
+        self.go(Some(after));
+        Some(trailer)
     }
     fn prev(&mut self) {
         self.go(self.here().checked_sub(1));

@@ -8,6 +8,7 @@
 
 use super::{Failure, InternalIterator};
 use crate::error::Result;
+use crate::format::internal_key::KeyPrefix;
 
 /// The parts of a run, in order.
 pub trait Parts {
@@ -142,6 +143,11 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
     }
 
     #[inline]
+    fn next_if_plain(&mut self) -> Option<u64> {
+        self.open.as_mut()?.next_if_plain()
+    }
+
+    #[inline]
     fn prev(&mut self) {
         debug_assert!(self.valid());
         if let Some(part) = &mut self.open {
@@ -155,6 +161,11 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
     #[inline]
     fn key(&self) -> &[u8] {
         self.open.as_ref().map_or(&[], P::Iter::key)
+    }
+
+    #[inline]
+    fn key_prefix(&self) -> KeyPrefix {
+        self.open.as_ref().map_or_else(KeyPrefix::default, P::Iter::key_prefix)
     }
 
     #[inline]

@@ -7,8 +7,11 @@
 use super::skiplist::{SkipList, SkipListIterator, SkipListWriter};
 use crate::batch::decode::{BatchEntry, BatchIter};
 use crate::error::Result;
-use crate::format::internal_key::{self, InternalKeyComparator, LookupKey, SequenceNumber, ValueType};
+use crate::format::internal_key::{
+    self, InternalKeyComparator, KeyPrefix, LookupKey, SequenceNumber, ValueType,
+};
 use crate::iterator::InternalIterator;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// What a memtable says of a key.
@@ -147,6 +150,17 @@ impl InternalIterator for MemtableIterator {
     #[inline]
     fn next(&mut self) {
         self.list.next();
+    }
+
+    #[inline]
+    fn next_if_plain(&mut self) -> Option<u64> {
+        self.list.next_if(|here, next| {
+            let is_later = match KeyPrefix::of(here.key).order(KeyPrefix::of(next.key)) {
+                Ordering::Equal => internal_key::user_key(here.key) < internal_key::user_key(next.key),
+                order => order.is_lt(),
+            };
+            is_later.then(|| internal_key::trailer(next.key))
+        })
     }
 
     fn prev(&mut self) {

@@ -531,6 +531,29 @@ impl SkipListIterator {
         }
     }
 
+    /// Moves to the next entry if `wanted`, which gets this entry and that, gives something. Else, and where there is no
+    /// next entry or the order is not the bytewise one, it does not move.
+    #[inline]
+    pub fn next_if<R>(&mut self, wanted: impl FnOnce(Entry<'_>, Entry<'_>) -> Option<R>) -> Option<R> {
+        if !self.valid() || !self.list.order.is_bytewise() {
+            return None;
+        }
+        // The link is looked at once: an entry inserted now goes unseen.
+        // SAFETY: every node has a level 0.
+        let after = unsafe { next(self.node, 0) };
+        if after.is_null() {
+            return None;
+        }
+        // SAFETY: both are nodes of the list, which lives as long as the iterator, and not the head.
+        let [here, there] =
+            [self.node, after].map(|node| unsafe { Entry { key: key(node), value: value(node) } });
+        let result = wanted(here, there)?;
+        self.node = after;
+        // SAFETY: as above.
+        prefetch(unsafe { next(after, 0) });
+        Some(result)
+    }
+
     /// Moves to the previous entry; stays invalid where it is. Nodes have no links back: it searches.
     pub fn prev(&mut self) {
         if let Some(entry) = self.entry() {

@@ -14,7 +14,7 @@
 //!
 //! Zeros are told from damage by where they lie: a header of type and length 0; or, in a fragment whose
 //! checksum is wrong, a sector (512 bytes, the least that a disk writes) without any other byte, or an end in
-//! zeros that go on to the end of the block.
+//! zeros that go on to the end of the block; or a header that lies in two sectors and is all zeros in one.
 
 use super::{BLOCK_SIZE, FIRST, FULL, HEADER_SIZE, LAST, MIDDLE, ZERO};
 use crate::env::SequentialFile;
@@ -197,6 +197,9 @@ impl RecordReader {
         }
         let Some(checked) = rest.get(6..HEADER_SIZE + length) else {
             let offset = self.offset();
+            if self.is_half_a_header(self.position) {
+                return Ok(Piece::Zeroed(offset));
+            }
             let hides_records = self.drop_block();
             let is_torn = self.is_last_block && !hides_records;
             let damaged = Piece::Damaged(offset, "bad record length", hides_records);
@@ -205,6 +208,9 @@ impl RecordReader {
         let payload = self.position + HEADER_SIZE..self.position + HEADER_SIZE + length;
         if crc32c::mask(crc32c::value(checked)).to_le_bytes() == rest[..4] {
             return Ok(Piece::Fragment(kind, payload));
+        }
+        if self.is_half_a_header(self.position) {
+            return Ok(Piece::Zeroed(self.offset()));
         }
         if let Some(zeros) = self.zeros_in_fragment(self.position..payload.end) {
             return Ok(Piece::Zeroed(self.offset() + (zeros - self.position) as u64));
@@ -231,6 +237,13 @@ impl RecordReader {
                 Err(error)
             }
         }
+    }
+
+    /// Does the header at `position` (a place in the block) lie in two sectors, of which one was never written, or was lost?
+    fn is_half_a_header(&self, position: usize) -> bool {
+        let (end, sector) = (position + HEADER_SIZE, position.next_multiple_of(SECTOR_SIZE));
+        (position + 1..end).contains(&sector)
+            && (is_zero(&self.block[position..sector]) || is_zero(&self.block[sector..end]))
     }
 
     /// Where in the fragment at `range` (a place in the block), whose checksum is wrong, zeros begin that

@@ -224,6 +224,30 @@ fn what_lies_behind_zeroed_sectors_never_comes_as_if_nothing_were_missing() {
     }
 }
 
+/// The record behind it was handed over as if nothing were missing: what was zeroed was less than a sector.
+#[test]
+fn a_header_of_which_one_sector_was_lost_is_a_hole() {
+    for in_first in 1..HEADER_SIZE {
+        // The second record's header begins so many bytes before the end of the first sector.
+        let lengths = [SECTOR_SIZE - in_first - HEADER_SIZE, 700, 50];
+        let records = payloads(&lengths);
+        let file = write(&records);
+        let header = SECTOR_SIZE - in_first;
+        for lost in [header..SECTOR_SIZE, SECTOR_SIZE..2 * SECTOR_SIZE] {
+            let mut damaged = file.clone();
+            damaged[lost.clone()].fill(0);
+            let contents = read(&damaged);
+            assert_eq!(contents.damage, Vec::<String>::new(), "{lost:?} lost");
+            assert!(contents.records == records[..1], "{lost:?} lost");
+            assert_eq!(contents.hole, Some((header as u64, 1)), "{lost:?} lost");
+            // Without a record behind, it is the torn tail.
+            damaged.truncate(header + HEADER_SIZE + 700);
+            let contents = read(&damaged);
+            assert!(contents.damage.is_empty() && contents.hole.is_none(), "{lost:?} lost: {contents:?}");
+        }
+    }
+}
+
 #[test]
 fn a_hole_is_told_from_a_torn_record_by_the_records_behind() {
     // one record of five sectors, the second of which was lost: torn, at the end of the file or of

@@ -9,6 +9,7 @@ use super::TableReadOptions;
 use super::block::BlockIterator;
 use super::reader::Table;
 use crate::error::{Error, Result};
+use crate::format::internal_key::KeyPrefix;
 use crate::iterator::InternalIterator;
 use std::sync::Arc;
 
@@ -253,6 +254,11 @@ impl InternalIterator for TableIterator {
     }
 
     #[inline]
+    fn next_if_plain(&mut self) -> Option<u64> {
+        self.block.next_if_plain()
+    }
+
+    #[inline]
     fn prev(&mut self) {
         self.block.prev();
         if !self.block.valid() {
@@ -263,6 +269,11 @@ impl InternalIterator for TableIterator {
     #[inline]
     fn key(&self) -> &[u8] {
         self.block.key()
+    }
+
+    #[inline]
+    fn key_prefix(&self) -> KeyPrefix {
+        self.block.key_prefix()
     }
 
     #[inline]

@@ -49,6 +49,8 @@ pub struct Table {
     index: Index,
     /// What is wrong with the index.
     damage: Option<Error>,
+    /// What is wrong with the meta blocks, which are done without then.
+    meta_damage: Option<Error>,
     whole_table_filter: Option<WholeTableFilter>,
     filter: Option<Filter>,
     properties: Option<TableProperties>,
@@ -103,14 +105,14 @@ impl Table {
             whole_table_filter: None,
             filter: None,
             damage,
+            meta_damage: None,
             index,
             file,
             options,
         };
-        match table.read_meta_blocks(footer.metaindex) {
-            Err(error) if table.options.paranoid_checks || !error.is_corruption() => Err(error),
-            _ => Ok(Arc::new(table)),
-        }
+        let result = table.read_meta_blocks(footer.metaindex);
+        table.tolerate(result)?;
+        Ok(Arc::new(table))
     }
 
     /// Finds the first entry at or after `internal_key` in the block where it would be, and hands (internal key, value) to `found` (not
@@ -180,6 +182,11 @@ impl Table {
     /// What the table says of itself; `None` for tables that LevelDB wrote.
     pub fn properties(&self) -> Option<&TableProperties> {
         self.properties.as_ref()
+    }
+
+    /// What opening found damaged and did without: an opening with `paranoid_checks` would have failed with it.
+    pub fn damage_when_opened(&self) -> Option<&Error> {
+        self.damage.as_ref().or(self.meta_damage.as_ref())
     }
 
     /// The file.
@@ -353,30 +360,29 @@ impl Table {
                 filter = BlockHandle::decode(&mut value);
             }
         }
-        let properties = self.read_if_sound(properties, |handle| {
-            Ok(TableProperties::decode(&self.file.load(handle, true)?))
-        })?;
-        let whole_table_filter =
-            self.read_if_sound(whole_table_filter, |handle| self.read_whole_table_filter(handle))?;
-        let mut filter = self.read_if_sound(filter, |handle| self.read_filter(handle))?;
-        if whole_table_filter.is_some() {
-            filter = filter.filter(|filter| filter.policy.is_finer_than(BITS_PER_KEY));
+        let result = properties.map(|handle| self.file.load(handle, true)).transpose();
+        let properties = result.map(|bytes| bytes.and_then(|bytes| TableProperties::decode(&bytes)));
+        self.properties = self.tolerate(properties)?.flatten();
+        let result = whole_table_filter.map(|handle| self.read_whole_table_filter(handle)).transpose();
+        self.whole_table_filter = self.tolerate(result)?.flatten().flatten();
+        let result = filter.map(|handle| self.read_filter(handle)).transpose();
+        self.filter = self.tolerate(result)?.flatten().flatten();
+        if self.whole_table_filter.is_some() {
+            self.filter = self.filter.take().filter(|filter| filter.policy.is_finer_than(BITS_PER_KEY));
         }
-        self.properties = properties;
-        self.filter = filter;
-        self.whole_table_filter = whole_table_filter;
         Ok(())
     }
 
-    /// What `read` makes of a meta block; `None` where there is none, or, unless `paranoid_checks` is set, a damaged one.
-    fn read_if_sound<T>(
-        &self,
-        handle: Option<BlockHandle>,
-        read: impl FnOnce(BlockHandle) -> Result<Option<T>>,
-    ) -> Result<Option<T>> {
-        match handle.map(read).transpose() {
+    /// What reading a meta block gave. Damage is an error only with `paranoid_checks`; else it is noted, and the block is done
+    /// without.
+    fn tolerate<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
+        match result {
+            Ok(value) => Ok(Some(value)),
             Err(error) if self.options.paranoid_checks || !error.is_corruption() => Err(error),
-            result => Ok(result.ok().flatten().flatten()),
+            Err(error) => {
+                self.meta_damage.get_or_insert(error);
+                Ok(None)
+            }
         }
     }
 

@@ -6,12 +6,17 @@
 
 use super::builder::VersionBuilder;
 use super::file_metadata::FileMetaData;
+use super::level::Level;
 use super::version::Version;
 use super::version_edit::VersionEdit;
 use crate::error::{Error, Result};
 use crate::format::NUM_LEVELS;
 use crate::format::internal_key::InternalKey;
 use std::sync::Arc;
+
+/// File numbers are below it, so that there is always a higher one. A stray file whose name says more is no reason to use the
+/// numbers up; in a MANIFEST it is damage.
+pub const FILE_NUMBER_LIMIT: u64 = 1 << 62;
 
 /// The files of every family (one, so far) and the counters of the MANIFEST.
 pub struct VersionSet {
@@ -91,7 +96,10 @@ impl VersionSet {
             next_file_number: required(counters[2], "next file number")?,
             last_sequence: required(counters[3], "last sequence number")?,
         };
-        if counters.next_file_number > 1 << 62 {
+        if edits.iter().all(|edit| edit.comparator.is_none()) {
+            required(None, "comparator")?;
+        }
+        if counters.next_file_number > FILE_NUMBER_LIMIT {
             return Err(Error::corruption(format!(
                 "next file number {} of the MANIFEST is out of range; repair the database",
                 counters.next_file_number
@@ -103,6 +111,13 @@ impl VersionSet {
             ));
         }
         let current = Arc::new(builder.finish()?);
+        let highest = current.levels.iter().filter_map(Level::highest_number).max().unwrap_or(0);
+        if highest >= FILE_NUMBER_LIMIT {
+            // New tables would have lower numbers, and level 0 is ordered by them.
+            return Err(Error::corruption(format!(
+                "the number of table file {highest} is out of range; repair the database"
+            )));
+        }
         let log_number = counters.log_number;
         Ok((VersionSet { comparator_name, current, compact_pointers, log_number }, counters))
     }

@@ -391,6 +391,68 @@ static void test_comparator_destroyed_early(void) {
     CHECK(destroyed == 1);
 }
 
+static leveldb_t *_Atomic served;
+static atomic_int refusals;
+
+/* Calls the database that it serves: on the threads of callers and of compactions, with whatever locks are held there. */
+static int compare_and_call(void *state, const char *a, size_t alen, const char *b, size_t blen) {
+    static _Thread_local int inside;
+    leveldb_t *db = served;
+    if (db != NULL && !inside) {
+        char *message = NULL, *value;
+        size_t length;
+        inside = 1;
+        leveldb_put(db, NULL, "inside", 6, "v", 1, &message);
+        CHECK(message != NULL && strstr(message, "from within a comparator") != NULL);
+        leveldb_free(message);
+        message = NULL;
+        value = leveldb_get(db, NULL, "a", 1, &length, &message);
+        CHECK(message == NULL);
+        leveldb_free(value);
+        leveldb_compact_range(db, NULL, 0, NULL, 0);
+        CHECK(leveldb_property_value(db, "leveldb.stats") == NULL);
+        refusals++;
+        inside = 0;
+    }
+    return compare(state, a, alen, b, blen);
+}
+
+/* What a comparator may not do with its database is refused, instead of waiting for a lock that its own thread has. */
+static void test_comparator_that_calls_its_database(void) {
+    const char *path = scratch("reentrant");
+    leveldb_options_t *options = create_options();
+    leveldb_comparator_t *comparator;
+    leveldb_iterator_t *iter;
+    leveldb_t *db;
+
+    destroyed = 0;
+    comparator = leveldb_comparator_create(&destroyed, on_destroy, compare_and_call, short_lived_name);
+    leveldb_options_set_comparator(options, comparator);
+    db = leveldb_open(options, path, &err);
+    CHECK_NO_ERROR();
+    served = db;
+    put(db, "a", "1");
+    put(db, "b", "2");
+    leveldb_compact_range(db, NULL, 0, NULL, 0);
+    put(db, "a", "3");
+    leveldb_compact_range(db, NULL, 0, NULL, 0);
+    iter = leveldb_create_iterator(db, NULL);
+    leveldb_iter_seek(iter, "b", 1);
+    check_entry(iter, "b", "2");
+    leveldb_iter_prev(iter);
+    check_entry(iter, "a", "3");
+    leveldb_iter_destroy(iter);
+    check_get(db, NULL, "inside", NULL);
+    served = NULL;
+    CHECK(refusals > 10);
+    leveldb_close(db);
+    leveldb_comparator_destroy(comparator);
+    CHECK(destroyed == 1);
+    leveldb_options_destroy(options);
+    leveldb_destroy_db(NULL, path, &err);
+    CHECK_NO_ERROR();
+}
+
 /* A filter that knows its keys by their first bytes: it has no false negatives unless it is empty. */
 static char *first_bytes(void *state, const char *const *keys, const size_t *lengths, int count,
                          size_t *filter_length) {
@@ -544,6 +606,7 @@ int main(void) {
     test_handles_of_another_kind();
     test_iterators_and_snapshots_outlive_the_database();
     test_comparator_destroyed_early();
+    test_comparator_that_calls_its_database();
     test_filter_policy_destroyed_early();
     test_other_objects_destroyed_early();
     test_empty_is_a_real_address();

@@ -1,6 +1,6 @@
 /*
  * Sixteen threads that put, get, delete, write batches, iterate, take snapshots, compact and ask for properties at once; closed
- * after all have ended. Also run under the thread sanitizer (tests/sanitizers/README.md), which is what it is for.
+ * after all have ended. Also run under the thread sanitizer (`make sanitize`), which is what it is for.
  *
  * What must hold meanwhile:
  * - each counter has one writer, and nobody sees it go back;

@@ -16,13 +16,13 @@ pub mod shrink;
 pub mod states;
 pub mod workload;
 
-use crate::support::random::{announce, number_from_env};
+use crate::support::random::{announce, count, first_seed, number_from_env, seeds};
 use states::{Checker, Effort, Tally, Violation};
 use std::time::Instant;
 use workload::{Setup, Workload};
 
 /// Random workloads.
-const WORKLOADS: u64 = 40;
+const WORKLOADS: u64 = 80;
 
 /// Operations of a random workload.
 const OPERATIONS: usize = 24;
@@ -70,20 +70,26 @@ fn check_sequences(name: &str, before: Vec<workload::Operation>, setups: u64) ->
         let workload = Workload { setup, before: before.clone(), operations };
         tally.add(check_or_shrink(&format!("{name} {number}"), workload, number as u64, from_open));
     }
-    announce(&format!("crash: {name}: {tally}, {:.1} s", started.elapsed().as_secs_f64()));
+    announce_tally(name, &tally, started);
     tally
+}
+
+fn announce_tally(name: &str, tally: &Tally, started: Instant) {
+    announce(&format!("crash: {name}: {tally}, {:.1} s", started.elapsed().as_secs_f64()));
+    count('C', tally.states(), "states after a crash");
+    count('C', tally.opened, "of them on disks that differ");
 }
 
 #[test]
 fn every_sequence_of_two_operations_on_a_new_database_survives_every_crash() {
     let tally = check_sequences("sequence on a new database", Vec::new(), 0);
-    assert!(tally.states() >= 10_000, "{tally}");
+    assert!(tally.states() >= 30_000 && tally.opened >= 3_300, "{tally}");
 }
 
 #[test]
 fn every_sequence_of_two_operations_on_an_old_database_survives_every_crash() {
     let tally = check_sequences("sequence on an old database", workload::something(), 3);
-    assert!(tally.states() >= 10_000, "{tally}");
+    assert!(tally.states() >= 30_000 && tally.opened >= 4_400, "{tally}");
 }
 
 fn check_random(name: &str, seeds: impl Iterator<Item = u64>) {
@@ -93,23 +99,22 @@ fn check_random(name: &str, seeds: impl Iterator<Item = u64>) {
         let workload = workload::random(seed, OPERATIONS);
         tally.add(check_or_shrink(&format!("TERRACE_SEED={seed}"), workload, seed, false));
     }
-    announce(&format!("crash: {name}: {tally}, {:.1} s", started.elapsed().as_secs_f64()));
+    announce_tally(name, &tally, started);
+    let is_all = ["TERRACE_SEED", "TERRACE_WORKLOADS"].iter().all(|name| number_from_env(name).is_none());
+    assert!(!is_all || first_seed().is_some() || tally.opened >= 16_000, "{tally}");
 }
 
-fn seeds() -> std::ops::Range<u64> {
-    match number_from_env("TERRACE_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 1..number_from_env("TERRACE_WORKLOADS").unwrap_or(WORKLOADS) + 1,
-    }
+fn random_seeds() -> std::ops::Range<u64> {
+    seeds(number_from_env("TERRACE_WORKLOADS").unwrap_or(WORKLOADS))
 }
 
 // Two tests, so that two cores share them.
 #[test]
 fn random_workloads_with_odd_seeds_survive_every_crash() {
-    check_random("random workloads, odd seeds", seeds().filter(|seed| seed % 2 == 1));
+    check_random("random workloads, odd seeds", random_seeds().filter(|seed| seed % 2 == 1));
 }
 
 #[test]
 fn random_workloads_with_even_seeds_survive_every_crash() {
-    check_random("random workloads, even seeds", seeds().filter(|seed| seed % 2 == 0));
+    check_random("random workloads, even seeds", random_seeds().filter(|seed| seed % 2 == 0));
 }

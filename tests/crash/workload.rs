@@ -93,6 +93,31 @@ impl Setup {
     }
 }
 
+impl fmt::Display for Setup {
+    /// As Rust: what is not by default.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let default = Setup::default();
+        let mut fields = Vec::new();
+        let mut field = |name: &str, value: String, is_default: bool| {
+            if !is_default {
+                fields.push(format!("{name}: {value}, "));
+            }
+        };
+        field("reuse_logs", self.reuse_logs.to_string(), self.reuse_logs == default.reuse_logs);
+        field("mapped_log", self.mapped_log.to_string(), self.mapped_log == default.mapped_log);
+        field("memtables", self.memtables.to_string(), self.memtables == default.memtables);
+        let trigger = self.level0_trigger;
+        field("level0_trigger", trigger.to_string(), trigger == default.level0_trigger);
+        field("bloom", self.bloom.to_string(), self.bloom == default.bloom);
+        field("compressed", self.compressed.to_string(), self.compressed == default.compressed);
+        field("mutant", format!("Mutant::{:?}", self.mutant), self.mutant == default.mutant);
+        if fields.is_empty() {
+            return f.write_str("Setup::default()");
+        }
+        write!(f, "Setup {{ {}..Setup::default() }}", fields.concat())
+    }
+}
+
 /// One thing done. A key is a number; so is a value: its length in bytes, and what it holds is all its own.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Operation {
@@ -145,7 +170,7 @@ impl fmt::Display for Workload {
     /// The body of a test, but for the call that checks it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "    let workload = Workload {{")?;
-        writeln!(f, "        setup: {:?},", self.setup)?;
+        writeln!(f, "        setup: {},", self.setup)?;
         for (name, operations) in [("before", &self.before), ("operations", &self.operations)] {
             writeln!(f, "        {name}: vec![")?;
             for operation in operations {

@@ -3,38 +3,53 @@
 //! Two directories live through one history, one held by each library; at a reopening they change hands (and options), so
 //! that each library reads what the other wrote. A failing history is shrunk before it is shown.
 //!
-//! `TERRACE_SEED=n` runs history n alone; `TERRACE_HISTORIES=n` runs n histories a family instead of ten.
+//! Of each of the five families of keys there are forty short histories and ten long ones. `TERRACE_SEED=n` runs history n alone;
+//! `TERRACE_HISTORIES=n` runs n of each length.
 
 mod history;
 mod model;
 mod run;
 mod shrink;
 
-use crate::support::random::{announce, number_from_env};
+use crate::support::random::{announce, count, number_from_env, seeds};
 use history::{Family, History};
+use std::time::Instant;
 
-/// Operations of one history.
+/// Operations of a long history.
 const OPERATIONS: usize = 5_000;
 
-/// Histories of one family.
+/// Long histories of one family.
 const HISTORIES: u64 = 10;
 
-fn check(family: Family) {
-    let count = number_from_env("TERRACE_HISTORIES").unwrap_or(HISTORIES);
-    let seeds = match number_from_env("TERRACE_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 1..count + 1,
-    };
-    announce(&format!("differential: {family:?}, seeds {} to {}", seeds.start, seeds.end - 1));
+/// Operations of a short history.
+const SHORT_OPERATIONS: usize = 2_000;
+
+/// Short histories of one family, of which there are five.
+const SHORT_HISTORIES: u64 = 40;
+
+fn check_histories(family: Family, histories: u64, operations: usize) {
+    let started = Instant::now();
+    let seeds = seeds(number_from_env("TERRACE_HISTORIES").unwrap_or(histories));
+    let name = format!("{family:?}, seeds {} to {}, {operations} operations", seeds.start, seeds.end - 1);
+    let mut done = 0;
     for seed in seeds {
-        let history = History::generate(family, seed, OPERATIONS);
+        let history = History::generate(family, seed, operations);
+        done += 1;
         if let Err(failure) = run::run(&history) {
             let (history, failure) = shrink::shrink(history, failure);
             panic!(
-                "family {family:?}, TERRACE_SEED={seed}: {failure}\nthe shortest history found:\n{history}"
+                "family {family:?}, TERRACE_SEED={seed}, {operations} operations: {failure}\n\
+                 the shortest history found:\n{history}"
             );
         }
     }
+    announce(&format!("differential: {name}: {:.1} s", started.elapsed().as_secs_f64()));
+    count('B', done, &format!("histories of {operations} operations"));
+}
+
+fn check(family: Family) {
+    check_histories(family, SHORT_HISTORIES, SHORT_OPERATIONS);
+    check_histories(family, HISTORIES, OPERATIONS);
 }
 
 #[test]

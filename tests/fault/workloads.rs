@@ -7,7 +7,7 @@ use std::fmt;
 /// A workload with a name.
 pub struct Named {
     /// Without spaces.
-    pub name: &'static str,
+    pub name: String,
     /// What is done.
     pub workload: Workload,
 }
@@ -15,12 +15,12 @@ pub struct Named {
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#[test]\nfn symptom() {{\n{}", self.workload)?;
-        write!(f, "    check([Named {{ name: {:?}, workload }}].into_iter());\n}}\n", self.name)
+        write!(f, "    check([Named {{ name: \"symptom\".to_owned(), workload }}].into_iter());\n}}\n")
     }
 }
 
-fn named(name: &'static str, setup: Setup, before: Vec<Operation>, operations: Vec<Operation>) -> Named {
-    Named { name, workload: Workload { setup, before, operations } }
+fn named(name: &str, setup: Setup, before: Vec<Operation>, operations: Vec<Operation>) -> Named {
+    Named { name: name.to_owned(), workload: Workload { setup, before, operations } }
 }
 
 fn put(key: u8, length: usize) -> Operation {
@@ -52,10 +52,6 @@ pub fn twelve() -> Vec<Named> {
     let default = Setup::default();
     let reuse = Setup { reuse_logs: true, ..default };
     let small = Setup { level0_trigger: 2, memtables: 4, ..default };
-    let seeded = |name, seed| {
-        let workload = random(seed, 16);
-        Named { name, workload }
-    };
     vec![
         named("creation", default, Vec::new(), vec![put_synced(1, 10)]),
         synced_and_not(),
@@ -99,7 +95,12 @@ pub fn twelve() -> Vec<Named> {
                 put_synced(1, 8),
             ],
         ),
-        seeded("random-1", 101),
-        seeded("random-2", 202),
+        seeded(101),
+        seeded(202),
     ]
+}
+
+/// A random one.
+pub fn seeded(seed: u64) -> Named {
+    Named { name: format!("random-{seed}"), workload: random(seed, 16) }
 }

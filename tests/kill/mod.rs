@@ -5,7 +5,7 @@
 //! libraries take turns at writing to it. `TERRACE_SEED` repeats the moments as far as a clock can; `TERRACE_KILLS` is for soaking.
 
 use crate::support::leveldb_c::{Db, Library, OpenOptions};
-use crate::support::random::{Random, announce, number_from_env};
+use crate::support::random::{Random, announce, count, first_seed, number_from_env};
 use crate::support::{
     c_compiler, copy_database, google, google_path, repository, scratch, terrace, terrace_path,
 };
@@ -194,11 +194,13 @@ fn check_thread(db: &Db, library: &Library, thread: u64, last: u64) {
 fn kill_repeatedly(plan: Plan) {
     let scratch = scratch();
     let writer = Writer::new(scratch.path(), plan);
-    let seed = number_from_env("TERRACE_SEED").unwrap_or_else(|| u64::from(std::process::id()));
+    let seed = number_from_env("TERRACE_SEED").or_else(first_seed);
+    let seed = seed.unwrap_or_else(|| u64::from(std::process::id()));
     announce(&format!("kill: {plan:?}, TERRACE_SEED={seed}"));
     let mut random = Random::new(seed);
     let mut written = 0;
-    for kill in 0..number_from_env("TERRACE_KILLS").unwrap_or(KILLS) {
+    let kills = number_from_env("TERRACE_KILLS").unwrap_or(KILLS);
+    for kill in 0..kills {
         // Terrace writes two rounds of three; what Google's library wrote in between must be recovered too.
         let library = if kill % 3 == 1 { google_path() } else { terrace_path() };
         let longest = if random.one_in(4) { 20_000 } else { 250_000 };
@@ -210,6 +212,8 @@ fn kill_repeatedly(plan: Plan) {
         written = ours.iter().sum();
     }
     assert!(written > 0, "no writer lived long enough to write");
+    announce(&format!("kill: {kills} kills, {written} writes found again"));
+    count('E', kills, "kills");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Seeded chance for tests: the same seed gives the same run, everywhere.
 
+use std::ops::Range;
+
 /// A generator of the SplitMix64 family.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
@@ -39,6 +41,27 @@ impl Random {
 pub fn number_from_env(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+}
+
+/// The seeds of a random test: `count` of them from `TERRACE_FIRST_SEED` on (1 unless said), or `TERRACE_SEED` alone.
+pub fn seeds(count: u64) -> Range<u64> {
+    match number_from_env("TERRACE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => {
+            let first = first_seed().unwrap_or(1);
+            first..first + count
+        }
+    }
+}
+
+/// Where the seeds begin, if anyone has said so: a soak does, round by round.
+pub fn first_seed() -> Option<u64> {
+    number_from_env("TERRACE_FIRST_SEED")
+}
+
+/// Says how much a stage of `tests/README.md` has gone through; `scripts/soak.sh` adds these lines up.
+pub fn count(stage: char, number: u64, what: &str) {
+    announce(&format!("count: {stage} {number} {what}"));
 }
 
 /// Writes a line that is seen even when the process aborts: the harness keeps what `println!` writes.

@@ -143,6 +143,11 @@ impl WritableFile for FaultWritableFile {
     }
 
     fn close(&mut self) -> Result<()> {
+        if let Some(error) = &self.failed {
+            // What failed is closed all the same (and a log cut to its length), as a real file is.
+            let _ = self.inner.close();
+            return Err(error.clone());
+        }
         self.run(FaultKind::Close, |file| file.close(), |file, _| file.close())
     }
 

@@ -70,7 +70,8 @@ fn what_leveldb_does_not_have_is_named_so() {
 #[test]
 fn every_function_says_what_it_does_and_requires() {
     for (path, header) in GENERATED {
-        for declaration in header.split("\n\n").filter(|part| part.contains(");")) {
+        let is_function = |part: &&str| part.contains(");") && !part.contains("typedef ");
+        for declaration in header.split("\n\n").filter(is_function) {
             assert!(declaration.contains("/*\n * "), "{path}: undocumented: {declaration}");
             let takes_nothing = declaration.contains("(void);");
             let takes_numbers =

@@ -1,5 +1,5 @@
 use super::*;
-use crate::format::internal_key::{InternalKey, ValueType};
+use crate::format::internal_key::{InternalKey, ValueType, user_key};
 use crate::iterator::testing::{Entry, GrowingIterator, TestRandom, VecIterator, comparators};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -48,6 +48,7 @@ fn entry<I: InternalIterator>(iterator: &I) -> Option<Entry> {
 
 #[test]
 fn random_moves_agree_with_a_sorted_vector() {
+    let mut plain_moves = 0;
     for seed in 0..600 {
         let random = &mut TestRandom::new(seed);
         let comparator = comparators()[random.below(2)].clone();
@@ -79,7 +80,14 @@ fn random_moves_agree_with_a_sorted_vector() {
                 }
             } else if let Some(index) = position {
                 forward ^= random.one_in(turns);
-                if forward {
+                let plain = if forward { iterator.next_if_plain() } else { None };
+                if let Some(trailer) = plain {
+                    let [before, after] = [index, index + 1].map(|at| &model[at].0);
+                    assert!(comparator.is_bytewise() && user_key(before) < user_key(after), "seed {seed}");
+                    assert_eq!(trailer, super::trailer_of(after), "seed {seed}, step {step}");
+                    plain_moves += 1;
+                    position = Some(index + 1);
+                } else if forward {
                     iterator.next();
                     position = (index + 1 < model.len()).then_some(index + 1);
                 } else {
@@ -92,6 +100,7 @@ fn random_moves_agree_with_a_sorted_vector() {
             assert!(iterator.status().is_ok(), "seed {seed}, step {step}");
         }
     }
+    assert!(plain_moves > 10_000, "{plain_moves} plain moves");
 }
 
 #[test]
@@ -125,28 +134,6 @@ fn equal_keys_come_in_the_order_of_the_children_and_back() {
         iterator.prev();
         assert!(!iterator.valid());
     }
-}
-
-#[test]
-fn prefixes_never_contradict_the_order_of_keys() {
-    let comparator = &comparators()[0];
-    let random = &mut TestRandom::new(1);
-    for _ in 0..20_000 {
-        let mut keys = [(); 2].map(|()| internal_key(&random.user_key(20), u64::MAX >> 8));
-        let prefixes = keys.each_ref().map(|key| key_prefix(key));
-        if prefixes[0] != prefixes[1] {
-            let expected = comparator.compare(&keys[0], &keys[1]);
-            assert_eq!(prefixes[0].cmp(&prefixes[1]), expected, "{keys:?}");
-        } else {
-            // Tied only by the zeros behind the shorter one, or beyond the 16th byte.
-            for key in &mut keys {
-                key.truncate(key.len() - TRAILER_SIZE);
-                key.resize(16, 0);
-            }
-            assert_eq!(keys[0], keys[1]);
-        }
-    }
-    assert_eq!(key_prefix(b"short"), 0);
 }
 
 /// Walks one way until the iterator is no longer valid.

@@ -10,7 +10,9 @@
 
 use super::{BadBlock, Block, BlockBuffer, BlockBytes, BlockResult, Entry, Scan, bad, check_type};
 use crate::error::Result;
-use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, trailer, user_key};
+use crate::format::internal_key::{
+    InternalKeyComparator, KeyPrefix, TRAILER_SIZE, ValueType, trailer, user_key,
+};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -36,6 +38,8 @@ pub struct BlockIterator<T> {
     value_length: u32,
     /// Where the current entry begins.
     current: u32,
+    /// Of the current key.
+    prefix: KeyPrefix,
     /// Holds the current key if `key` points here.
     key_buffer: Vec<u8>,
     /// The entries from a restart point up to the current one; empty when not known.
@@ -75,6 +79,7 @@ impl<T: BlockOwner> BlockIterator<T> {
             value: 0,
             value_length: 0,
             current: 0,
+            prefix: KeyPrefix::default(),
             key_buffer: Vec::new(),
             run: Vec::new(),
             bad: None,
@@ -199,6 +204,59 @@ impl<T: BlockOwner> BlockIterator<T> {
         self.step_to(self.value + self.value_length);
     }
 
+    /// Moves to the next entry (only while valid) if that lies in this block and its user key is plainly above the current
+    /// one in the bytewise order; returns its trailer. Else, and where lengths are large, does not move.
+    #[inline]
+    pub fn next_if_plain(&mut self) -> Option<u64> {
+        let offset = self.value + self.value_length;
+        if !self.bytewise || offset >= self.limit {
+            return None;
+        }
+        // SAFETY: `offset` was just checked against `limit`, behind which the block has eight bytes at least: a restart offset
+        // and their count.
+        let word = unsafe { self.bytes.add(offset as usize).cast::<u32>().read_unaligned() };
+        let word = u32::from_le(word);
+        let (shared, suffix_length) = (word & 0xff, word >> 8 & 0xff);
+        let (header, value_length) = match word & 0x8080_8080 {
+            0 | 0x8000_0000 => (3, word >> 16 & 0x7f),
+            0x0080_0000 => (4, word >> 16 & 0x7f | word >> 24 << 7),
+            _ => return None,
+        };
+        // At a limit so near to 4 GiB that this wraps, the check fails.
+        let suffix = offset.wrapping_add(header);
+        let value = suffix.wrapping_add(suffix_length);
+        if suffix < offset || u64::from(value) + u64::from(value_length) > u64::from(self.limit) {
+            return None;
+        }
+        if suffix_length <= TRAILER_SIZE as u32 || shared + TRAILER_SIZE as u32 >= self.key_length {
+            return None;
+        }
+        // SAFETY: the suffix has nine bytes at least and lies before `limit`; what is shared is less than the current user key.
+        // Sixteen bytes from its start are within the block: nine, and eight behind `limit`.
+        let (byte, previous, trailer, start) = unsafe {
+            let start = self.bytes.add(suffix as usize);
+            let trailer = start.add(suffix_length as usize - TRAILER_SIZE).cast::<u64>().read_unaligned();
+            (*start, *self.key.add(shared as usize), u64::from_le(trailer), start.cast::<[u8; 16]>().read())
+        };
+        // The first byte that is not shared is above the one that was there: so the order is right, and this is another key.
+        if byte <= previous || ValueType::from_u8(trailer as u8).is_none() {
+            return None;
+        }
+        self.prefix = self.prefix.replaced(shared, &start, suffix_length - TRAILER_SIZE as u32);
+        let entry = Entry { offset, shared, suffix, suffix_length, value_length };
+        self.extend_key(&entry);
+        self.run.clear();
+        self.take_place(&entry);
+        Some(trailer)
+    }
+
+    /// The prefix of the key it stands on. It is kept aside: reading it from the buffer, right after the key was written there
+    /// in pieces, would stall the processor.
+    #[inline]
+    pub fn key_prefix(&self) -> KeyPrefix {
+        self.prefix
+    }
+
     /// Moves to the previous entry (only while valid).
     pub fn prev(&mut self) {
         // What the key just left shares with the one before it is still in the buffer.
@@ -256,6 +314,13 @@ impl<T: BlockOwner> BlockIterator<T> {
     /// Takes the lengths from `entry`; `key` is set already.
     #[inline]
     fn stand_on(&mut self, entry: &Entry) {
+        self.take_place(entry);
+        self.prefix = KeyPrefix::of(self.key());
+    }
+
+    /// As [`Self::stand_on`], where `prefix` is set already too.
+    #[inline]
+    fn take_place(&mut self, entry: &Entry) {
         self.key_length = entry.shared + entry.suffix_length;
         self.value = entry.value();
         self.value_length = entry.value_length;
@@ -290,45 +355,51 @@ impl<T: BlockOwner> BlockIterator<T> {
         if self.bytewise && !follows(self.key(), entry.shared as usize, suffix) {
             return bad("keys out of order", offset as usize);
         }
-        if entry.shared == 0 {
-            self.key = suffix.as_ptr();
-        } else {
-            self.extend_key(block, &entry);
-        }
+        self.extend_key(&entry);
         self.stand_on(&entry);
         check_type(self.key(), offset)
     }
 
-    /// Puts the key of `entry` into the buffer: what it shares with the current key, then its suffix.
+    /// Makes the key of `entry` the current one: what it shares with the current key, then its suffix, in the buffer.
     #[inline]
-    fn extend_key(&mut self, block: Block<'_>, entry: &Entry) {
+    fn extend_key(&mut self, entry: &Entry) {
         let (shared, suffix_length) = (entry.shared as usize, entry.suffix_length as usize);
-        if self.key != self.key_buffer.as_ptr() {
-            self.key_buffer.clear();
-            let key = self.key();
-            // SAFETY: the key lies in the block here (not in the buffer), and `shared` was checked against its length.
-            let prefix = unsafe { std::slice::from_raw_parts(key.as_ptr(), shared) };
-            self.key_buffer.extend_from_slice(prefix);
-        } else {
-            self.key_buffer.truncate(shared);
+        let fits = suffix_length <= COPY
+            && entry.suffix as usize + COPY <= self.length
+            && shared + COPY <= self.key_buffer.capacity();
+        if !fits || shared == 0 || self.key != self.key_buffer.as_ptr() {
+            return self.extend_key_slowly(entry);
         }
-        self.key_buffer.reserve(suffix_length.max(COPY));
-        let start = entry.suffix as usize;
-        let copied =
-            if suffix_length <= COPY && start + COPY <= block.bytes.len() { COPY } else { suffix_length };
-        debug_assert!(start + copied <= block.bytes.len() && shared <= self.key_buffer.len());
-        // SAFETY: the source is within the block: COPY bytes were checked above, the suffix by `Block::entry`. The buffer has
-        // room for either behind its `shared` bytes, and is no part of the block. The length set covers bytes written only.
+        debug_assert!(shared <= self.key_buffer.len());
+        // SAFETY: COPY bytes of the block are read and COPY bytes of the buffer written, both checked above; the buffer is no
+        // part of the block. The length set covers what was there (`shared` is at most the current key's length) and what was
+        // written.
         unsafe {
-            let end = self.key_buffer.as_mut_ptr().add(shared);
-            let source = block.bytes.as_ptr().add(start);
-            if copied == COPY {
-                std::ptr::copy_nonoverlapping(source, end, COPY);
-            } else {
-                std::ptr::copy_nonoverlapping(source, end, copied);
-            }
+            let source = self.bytes.add(entry.suffix as usize);
+            std::ptr::copy_nonoverlapping(source, self.key_buffer.as_mut_ptr().add(shared), COPY);
             self.key_buffer.set_len(shared + suffix_length);
         }
+    }
+
+    #[inline(never)]
+    fn extend_key_slowly(&mut self, entry: &Entry) {
+        let (shared, suffix_length) = (entry.shared as usize, entry.suffix_length as usize);
+        // SAFETY: the view is local, and nothing here lets go of the block.
+        let suffix = unsafe { self.block() }.suffix(entry);
+        if shared == 0 {
+            self.key = suffix.as_ptr();
+            return;
+        }
+        if self.key == self.key_buffer.as_ptr() {
+            self.key_buffer.truncate(shared);
+        } else {
+            self.key_buffer.clear();
+            // SAFETY: the key lies in the block here (not in the buffer), and `shared` was checked against its length.
+            let prefix = unsafe { std::slice::from_raw_parts(self.key, shared) };
+            self.key_buffer.extend_from_slice(prefix);
+        }
+        self.key_buffer.reserve(suffix_length.max(COPY));
+        self.key_buffer.extend_from_slice(suffix);
         self.key = self.key_buffer.as_ptr();
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::comparator::bytewise;
-use crate::format::internal_key::{LookupKey, MAX_SEQUENCE};
+use crate::format::internal_key::{KeyPrefix, LookupKey, MAX_SEQUENCE};
 use crate::table::block_builder::BlockBuilder;
 use crate::table::test_support::{TestRandom, internal};
 use crate::util::coding::{put_fixed32, put_varint32};
@@ -41,6 +41,24 @@ fn block(entries: &[Vec<u8>], restarts: &[u32], count: u32) -> Vec<u8> {
     bytes
 }
 
+/// Moves to the next entry, by the shortcut where that may be taken: then it must be as `next` would have it.
+fn next_plain_or_not(iterator: &mut BlockIterator<Owner>) {
+    let (key, value) = (iterator.key().to_vec(), iterator.value().to_vec());
+    match iterator.next_if_plain() {
+        Some(trailer_told) => {
+            assert!(user_key(iterator.key()) > user_key(&key));
+            assert_eq!(trailer_told, trailer(iterator.key()));
+        }
+        None => {
+            assert_eq!((iterator.key(), iterator.value()), (&key[..], &value[..]), "it has not moved");
+            iterator.next();
+        }
+    }
+    if iterator.valid() {
+        assert!(iterator.key_prefix().order(KeyPrefix::of(iterator.key())).is_eq());
+    }
+}
+
 /// Uses the block in every way; the number of entries passed in each direction, and whether corruption was told.
 fn exercise(bytes: &[u8]) -> (usize, usize, bool) {
     let mut iterator = iterator(bytes);
@@ -53,7 +71,7 @@ fn exercise(bytes: &[u8]) -> (usize, usize, bool) {
         forward += 1;
         assert!(iterator.value().len() <= bytes.len());
         assert!(forward <= bound);
-        iterator.next();
+        next_plain_or_not(&mut iterator);
     }
     corrupt |= iterator.corruption().is_some();
     iterator.seek_to_last();
@@ -289,4 +307,54 @@ fn backward_moves_see_what_forward_moves_see() {
         }
         assert!(!iterator.valid() && iterator.corruption().is_none());
     }
+}
+
+#[test]
+fn plain_moves_pass_the_same_entries_as_others() {
+    let mut random = TestRandom(3);
+    let mut plain = 0;
+    for round in 0..400 {
+        let mut keys: Vec<Vec<u8>> = (0..random.below(60))
+            .map(|_| {
+                let length = random.below([4, 20, 200][round % 3]);
+                let user: Vec<u8> = (0..length).map(|_| b'a' + random.below(3) as u8).collect();
+                internal(&user, random.below(5))
+            })
+            .collect();
+        keys.sort_by(|a, b| order().compare(a, b));
+        keys.dedup();
+        let mut builder = BlockBuilder::new([1, 2, 16][random.below(3) as usize]);
+        let values: Vec<Vec<u8>> = keys
+            .iter()
+            .map(|_| {
+                let longest = [3, 130, 20_000][random.below(3) as usize];
+                vec![7; random.below(longest) as usize]
+            })
+            .collect();
+        let mut previous: &[u8] = &[];
+        for (key, value) in keys.iter().zip(&values) {
+            builder.add(common_prefix_length(previous, key), key, value);
+            previous = key;
+        }
+        let bytes = builder.finish().to_vec();
+        let (mut quick, mut slow) = (iterator(&bytes), iterator(&bytes));
+        quick.seek_to_first();
+        slow.seek_to_first();
+        for (at, (key, value)) in keys.iter().zip(&values).enumerate() {
+            assert_eq!((quick.key(), quick.value()), (&key[..], &value[..]), "round {round}, entry {at}");
+            assert_eq!((slow.key(), slow.value()), (&key[..], &value[..]), "round {round}, entry {at}");
+            // Going back and forth in between leaves nothing behind.
+            if random.below(10) == 0 && at > 0 {
+                quick.prev();
+                quick.next();
+                assert_eq!(quick.key(), key, "round {round}, entry {at}");
+            }
+            let before = quick.key().to_vec();
+            next_plain_or_not(&mut quick);
+            plain += u32::from(quick.valid() && user_key(&before) < user_key(quick.key()));
+            slow.next();
+        }
+        assert!(!quick.valid() && !slow.valid(), "round {round}");
+    }
+    assert!(plain > 5_000, "{plain}");
 }

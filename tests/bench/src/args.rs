@@ -1,6 +1,7 @@
 //! The command line, and the engines that are there when none is named.
 
 use crate::plan::{EnginePath, Plan, Profile, ROWS};
+use crate::suite::{self, Run};
 use clap::Parser;
 use std::path::{Path, PathBuf};
 
@@ -8,10 +9,11 @@ use std::path::{Path, PathBuf};
 #[derive(Parser)]
 #[command(version, about)]
 pub struct Args {
-    /// An engine with LevelDB's C API, NAME=PATH of its shared library; repeat for more. The first, or the one named
-    /// terrace, is compared with the best of the others. Default: target/release/libterrace.so, the system's LevelDB, and a
-    /// release build of LevelDB where there is one ($LEVELDB_RELEASE_LIB, target/peers/libleveldb-release.so).
-    #[arg(long = "engine", value_name = "NAME=PATH")]
+    /// An engine with LevelDB's C API, NAME=PATH of its shared library; or the name alone of one that is found by itself: terrace
+    /// (target/release/libterrace.so), leveldb (the system's), leveldb-release ($LEVELDB_RELEASE_LIB,
+    /// target/peers/libleveldb-release.so), goleveldb (target/peers/goleveldb-bench), fjall (built in). Repeat for more.
+    /// terrace, or else the first, is compared with the best of the others. Default: all that are found.
+    #[arg(long = "engine", value_name = "NAME[=PATH]")]
     engine: Vec<String>,
 
     /// Rows to measure, by name ("readrandom" is also "readrandom.compacted"); what they need is done unmeasured. Default: all.
@@ -46,6 +48,19 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
+    /// Runs a suite instead of one profile: record (tables of all profiles and growth, some twenty minutes), full (more rounds,
+    /// and 10M keys; hours), growth. --rounds goes for the default profile.
+    #[arg(long, value_name = "NAME")]
+    pub suite: Option<String>,
+
+    /// Where a suite leaves figures.json, tables.txt, ratios.md, ratios.svg and growth.svg.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Counts instructions per operation with valgrind instead of taking times.
+    #[arg(long)]
+    pub instructions: bool,
+
     /// What a child process has to do; the parent sets it.
     #[arg(long, hide = true)]
     pub child: Option<String>,
@@ -65,15 +80,17 @@ fn target() -> PathBuf {
 impl Args {
     /// The engines to compare.
     pub fn engines(&self) -> Result<Vec<EnginePath>, String> {
-        let mut engines = Vec::new();
-        for text in &self.engine {
-            let (name, path) = text.split_once('=').ok_or_else(|| format!("{text}: say NAME=PATH"))?;
-            engines.push(EnginePath::new(name, Path::new(path))?);
+        if self.engine.is_empty() {
+            return default_engines();
         }
-        if engines.is_empty() {
-            engines = default_engines()?;
-        }
-        Ok(engines)
+        let named = self.engine.iter().map(|text| match text.split_once('=') {
+            Some((name, path)) => EnginePath::new(name, Path::new(path)),
+            None => {
+                let found = default_engines()?.into_iter().find(|engine| engine.name == *text);
+                found.ok_or_else(|| format!("{text}: not found by itself; say {text}=PATH"))
+            }
+        });
+        named.collect()
     }
 
     /// Where the databases go.
@@ -96,19 +113,44 @@ impl Args {
         named.collect()
     }
 
-    /// What one child does for this profile and number of threads; the engine and the directory come later.
-    pub fn plan(&self, profile: Profile, threads: u64) -> Result<Plan, String> {
-        for row in &self.rows {
+    /// What is to be run: a suite, or each of the profiles with each number of threads.
+    pub fn runs(&self) -> Result<Vec<Run>, String> {
+        if let Some(suite) = &self.suite {
+            return suite::runs(suite, self.rounds);
+        }
+        let mut runs = Vec::new();
+        for profile in self.profiles()? {
+            for &threads in &self.threads {
+                runs.push(Run {
+                    profile: profile.clone(),
+                    threads,
+                    num: self.num,
+                    reads: self.reads,
+                    rounds: self.rounds,
+                    rows: self.rows.clone(),
+                    engines: Vec::new(),
+                    growth: false,
+                });
+            }
+        }
+        Ok(runs)
+    }
+
+    /// What one child does in this run; the engine and the directory come later.
+    pub fn plan(&self, run: &Run) -> Result<Plan, String> {
+        for row in &run.rows {
             if !ROWS.iter().any(|known| known == row || known.split('.').next() == Some(row)) {
                 return Err(format!("no row {row}; there are {}", ROWS.join(" ")));
             }
         }
-        if self.num < 1_000 || threads == 0 || self.rounds == 0 {
+        if run.num < 1_000 || run.threads == 0 || run.rounds == 0 {
             return Err("at least 1,000 keys, a thread and a round".to_owned());
         }
-        let num = (self.num / profile.fewer_keys).max(100);
-        let reads = self.reads.map_or(num, |reads| (reads / profile.fewer_keys).max(100));
-        Ok(Plan { profile, threads, num, reads, rows: self.rows.clone(), ..Plan::default() })
+        let fewer = run.profile.fewer_keys;
+        let num = (run.num / fewer).max(100);
+        let reads = run.reads.map_or(num, |reads| (reads / fewer).max(100));
+        let (profile, threads, rows) = (run.profile.clone(), run.threads, run.rows.clone());
+        Ok(Plan { profile, threads, num, reads, rows, ..Plan::default() })
     }
 }
 
@@ -135,9 +177,13 @@ fn default_engines() -> Result<Vec<EnginePath>, String> {
     if release.exists() {
         engines.push(EnginePath::new("leveldb-release", &release)?);
     }
-    if engines.is_empty() {
-        return Err("nothing to measure; name an engine with --engine NAME=PATH".to_owned());
+    let goleveldb = target.join("peers/goleveldb-bench");
+    if goleveldb.exists() {
+        engines.push(EnginePath::program("goleveldb", &goleveldb)?);
+    } else {
+        eprintln!("terrace-bench: no {}: scripts/bench.sh builds it where Go is", goleveldb.display());
     }
+    engines.push(EnginePath::fjall());
     Ok(engines)
 }
 

@@ -1,7 +1,8 @@
 //! One process for each round of each engine.
 
+use crate::fjall::Fjall;
 use crate::leveldb::LevelDb;
-use crate::plan::{EnginePath, Plan, Round};
+use crate::plan::{EngineKind, EnginePath, Plan, Round};
 use crate::workload::Bench;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,8 +10,11 @@ use std::process::{Command, Stdio};
 /// The child's side: does what the plan (JSON) says, and prints what it measured (JSON).
 pub fn run(plan: &str) -> Result<(), String> {
     let plan: Plan = serde_json::from_str(plan).map_err(|error| format!("the plan of a child: {error}"))?;
-    let engine = LevelDb::load(&plan.engine.path)?;
-    let round = Bench::new(&engine, plan).run();
+    let round = match plan.engine.kind {
+        EngineKind::Library => Bench::new(&LevelDb::load(&plan.engine.path)?, plan).run(),
+        EngineKind::Crate => Bench::new(&Fjall, plan).run(),
+        EngineKind::Program => return Err(format!("{} is a program of its own", plan.engine.name)),
+    };
     println!("{}", serde_json::to_string(&round).expect("numbers and strings"));
     Ok(())
 }
@@ -52,7 +56,10 @@ fn spawn(plan: &Plan) -> Result<Round, String> {
     let name = &plan.engine.name;
     std::fs::create_dir_all(&plan.directory)
         .map_err(|error| format!("{}: {error}", plan.directory.display()))?;
-    let program = std::env::current_exe().map_err(|error| format!("my own path: {error}"))?;
+    let program = match plan.engine.kind {
+        EngineKind::Program => plan.engine.path.clone(),
+        _ => std::env::current_exe().map_err(|error| format!("my own path: {error}"))?,
+    };
     let text = serde_json::to_string(plan).expect("numbers and strings");
     let output = Command::new(program)
         .args(["--child", &text])

@@ -2,23 +2,30 @@
 //!
 //! The parent spawns a child process for each round of each engine, in turns, so that memory, CPU time and bytes written
 //! belong to one engine; it shows the medians of the rounds. How the parts hang together:
-//! `args` -> `plan` (what a child has to do) -> `child` -> `workload` over an `engine` (`leveldb` is the one there is) with
-//! `keys` and `measure` -> JSON lines -> `report`.
+//! `args` -> `plan` (what a child has to do) -> `child` -> `workload` over an `engine` (`leveldb`, `fjall`; a program of its
+//! own for goleveldb) with `keys` and `measure` -> JSON lines -> `report`.
 
 mod args;
 mod child;
 mod engine;
+mod fjall;
+mod instructions;
 mod keys;
 mod leveldb;
 #[path = "../../support/leveldb_c.rs"]
 mod leveldb_c;
 mod measure;
 mod plan;
+mod plot;
 mod report;
+mod suite;
 mod workload;
 
 use args::Args;
 use clap::Parser;
+use plan::EnginePath;
+use report::Comparison;
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -36,24 +43,61 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs every combination that was asked for, and prints a table for each.
+/// Runs everything that was asked for, and prints a table for each.
 fn compare(args: &Args) -> Result<(), String> {
     let engines = args.engines()?;
     let directory = args.directory()?;
-    let mut comparisons = Vec::new();
-    for profile in args.profiles()? {
-        for &threads in &args.threads {
-            let plan = args.plan(profile.clone(), threads)?;
-            let rounds = child::spawn_rounds(&plan, &engines, args.rounds, &directory)?;
-            let comparison = report::Comparison::new(plan, &engines, rounds);
-            print!("{}", comparison.table());
-            comparisons.push(comparison);
-        }
+    if args.instructions {
+        let (table, figures) = instructions::count(&engines, &directory)?;
+        print!("{table}");
+        return match &args.json {
+            Some(path) => write(path, &(format!("{figures:#}") + "\n")),
+            None => Ok(()),
+        };
     }
-    if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&report::json(&comparisons)).expect("numbers and strings");
-        std::fs::write(path, text + "\n").map_err(|error| format!("{}: {error}", path.display()))?;
+    let (mut comparisons, mut points, mut tables) = (Vec::new(), Vec::new(), String::new());
+    for run in args.runs()? {
+        let wanted = |engine: &&EnginePath| run.engines.is_empty() || run.engines.contains(&engine.name);
+        let engines: Vec<EnginePath> = engines.iter().filter(wanted).cloned().collect();
+        let plan = args.plan(&run)?;
+        let rounds = child::spawn_rounds(&plan, &engines, run.rounds, &directory)?;
+        let comparison = report::Comparison::new(plan, &engines, rounds);
+        let table = comparison.table();
+        print!("{table}");
+        tables += &table;
+        if run.growth {
+            points.push(comparison)
+        } else {
+            comparisons.push(comparison)
+        }
+        // After each, so that a run that is broken off leaves what it has.
+        let all: Vec<&Comparison> = comparisons.iter().chain(&points).collect();
+        if let Some(path) = &args.json {
+            write(path, &(format!("{:#}", report::json(&all)) + "\n"))?;
+        }
+        if let Some(directory) = &args.out {
+            std::fs::create_dir_all(directory)
+                .map_err(|error| format!("{}: {error}", directory.display()))?;
+            write(&directory.join("tables.txt"), &tables)?;
+            write(&directory.join("figures.json"), &(format!("{:#}", report::json(&all)) + "\n"))?;
+            pictures(directory, &comparisons, &points)?;
+        }
     }
     let disagreements: Vec<String> = comparisons.iter().flat_map(|each| each.disagreements()).collect();
     if disagreements.is_empty() { Ok(()) } else { Err(disagreements.join("\n")) }
+}
+
+fn pictures(directory: &Path, comparisons: &[Comparison], points: &[Comparison]) -> Result<(), String> {
+    write(&directory.join("ratios.md"), &report::ratio_table(&comparisons.iter().collect::<Vec<_>>()))?;
+    if let Some(first) = comparisons.first() {
+        let title = format!("times faster than the best peer ({}, {} keys)", first.title(), first.keys());
+        plot::ratios(&directory.join("ratios.svg"), &title, &first.ratios())
+            .map_err(|error| error.to_string())?;
+    }
+    let points: Vec<&Comparison> = points.iter().collect();
+    plot::growth(&directory.join("growth.svg"), &points).map_err(|error| error.to_string())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -50,11 +50,16 @@ fn field(text: &str, name: &str) -> u64 {
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-/// Bytes that the files of a directory take on disk.
+/// Bytes that the files of a directory, and of those in it, take on disk.
 pub fn disk_bytes(directory: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.blocks() * 512).sum()
+    let bytes = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => disk_bytes(&entry.path()),
+        Ok(metadata) => metadata.blocks() * 512,
+        Err(_) => 0, // removed meanwhile
+    };
+    entries.map(bytes).sum()
 }
 
 /// Clocks that are running.
@@ -65,6 +70,7 @@ pub struct Running {
 }
 
 /// What the clocks showed.
+#[derive(Clone, Copy, Default)]
 pub struct Elapsed {
     /// By the wall clock.
     pub wall_micros: f64,
@@ -72,6 +78,16 @@ pub struct Elapsed {
     pub cpu_micros: f64,
     /// Bytes.
     pub written: Written,
+}
+
+impl Elapsed {
+    /// Adds up.
+    pub fn add(&mut self, other: Elapsed) {
+        self.wall_micros += other.wall_micros;
+        self.cpu_micros += other.cpu_micros;
+        self.written.calls += other.written.calls;
+        self.written.device += other.written.device;
+    }
 }
 
 impl Running {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Every row, in the order in which they are run. The reading rows run twice: on the tree as the writes left it, once its
 /// background work is done, and on the compacted one.
-pub const ROWS: [&str; 27] = [
+pub const ROWS: [&str; 28] = [
     "fillseq",
     "fillbatch",
     "fillsync",
@@ -32,6 +32,7 @@ pub const ROWS: [&str; 27] = [
     "deleterandom",
     "settle.deleted",
     "compact.deleted",
+    "reopen",
     "open",
 ];
 
@@ -87,12 +88,26 @@ impl Profile {
     }
 }
 
-/// An engine by its library.
+/// How an engine is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EngineKind {
+    /// By LevelDB's C API, in a shared library.
+    #[default]
+    Library,
+    /// As a crate that is built into this program.
+    Crate,
+    /// By a program in the engine's own language, which does what a child of ours does: it is given a plan, and prints a round.
+    Program,
+}
+
+/// An engine, and where it is.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct EnginePath {
     /// What the table calls it.
     pub name: String,
-    /// Its shared library.
+    /// How it is called.
+    pub kind: EngineKind,
+    /// Its shared library, or its program; of a crate, nothing.
     pub path: PathBuf,
     /// Whether the library was built with assertions on, which slows it down.
     pub assertions: bool,
@@ -106,7 +121,28 @@ impl EnginePath {
         // A C or C++ library built without -DNDEBUG imports the function that reports a failed assertion.
         let needle = b"__assert_fail\0";
         let assertions = bytes.windows(needle.len()).any(|window| window == needle);
-        Ok(EnginePath { name: name.to_owned(), path, assertions })
+        Ok(EnginePath { name: name.to_owned(), kind: EngineKind::Library, path, assertions })
+    }
+
+    /// fjall, which is built in.
+    pub fn fjall() -> EnginePath {
+        EnginePath { name: "fjall".to_owned(), kind: EngineKind::Crate, ..EnginePath::default() }
+    }
+
+    /// The engine of a program that does what a child does.
+    pub fn program(name: &str, path: &Path) -> Result<EnginePath, String> {
+        let path = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(EnginePath { name: name.to_owned(), kind: EngineKind::Program, path, assertions: false })
+    }
+
+    /// What is measured, for the heading of a table.
+    pub fn describe(&self) -> String {
+        let note = if self.assertions { " (built with assertions on)" } else { "" };
+        match self.kind {
+            EngineKind::Library => format!("{}: {}{note}", self.name, self.path.display()),
+            EngineKind::Crate => format!("{}: the crate", self.name),
+            EngineKind::Program => format!("{}: {}, in its own language", self.name, self.path.display()),
+        }
     }
 }
 

@@ -30,6 +30,39 @@ impl Comparison {
         Comparison { plan, engines: engines.to_vec(), rounds }
     }
 
+    /// Keys.
+    pub fn keys(&self) -> u64 {
+        self.plan.num
+    }
+
+    /// What the engines are called.
+    pub fn engine_names(&self) -> Vec<String> {
+        self.engines.iter().map(|engine| engine.name.clone()).collect()
+    }
+
+    /// Microseconds an operation: the median of an engine's rounds.
+    pub fn micros(&self, engine: usize, row: &str) -> Option<f64> {
+        Some(self.cell(engine, row)?.micros)
+    }
+
+    /// What was run, in short.
+    pub fn title(&self) -> String {
+        let Plan { profile, threads, .. } = &self.plan;
+        format!("{}, {threads} thread{}", profile.name, if *threads == 1 { "" } else { "s" })
+    }
+
+    /// The ratio of every row that has one.
+    pub fn ratios(&self) -> Vec<(String, f64)> {
+        ROWS.iter().filter_map(|row| Some(((*row).to_owned(), self.ratio(row)?))).collect()
+    }
+
+    /// The geometric mean of the ratios, but for settling, which is no work of a user's.
+    pub fn mean(&self) -> Option<f64> {
+        geometric_mean(
+            self.ratios().iter().filter(|(row, _)| !row.starts_with("settle")).map(|(_, ratio)| *ratio),
+        )
+    }
+
     /// The engine whose ratio is shown: the one named terrace, else the first.
     fn subject(&self) -> usize {
         self.engines.iter().position(|engine| engine.name == "terrace").unwrap_or(0)
@@ -77,8 +110,7 @@ impl Comparison {
             profile.value_size,
         );
         for engine in &self.engines {
-            let note = if engine.assertions { " (built with assertions on)" } else { "" };
-            let _ = writeln!(out, "  {}: {}{note}", engine.name, engine.path.display());
+            let _ = writeln!(out, "  {}", engine.describe());
         }
         let subject = &self.engines[self.subject()].name;
         let _ = writeln!(
@@ -102,6 +134,9 @@ impl Comparison {
         let _ = writeln!(out, "  {:>7}", "ratio");
         for row in ROWS {
             self.table_row(&mut out, row);
+        }
+        if let Some(mean) = self.mean() {
+            let _ = writeln!(out, "geometric mean of the ratios, settling left out: {mean:.2}");
         }
         self.table_totals(&mut out);
         out
@@ -178,13 +213,31 @@ impl Comparison {
     }
 }
 
+/// The ratios of many comparisons side by side, in Markdown: a line a row.
+pub fn ratio_table(comparisons: &[&Comparison]) -> String {
+    let mut out = "| ratio to the best peer |".to_owned();
+    comparisons.iter().for_each(|each| out += &format!(" {} |", each.title()));
+    out += "\n|---|";
+    out += &"---:|".repeat(comparisons.len());
+    let line = |title: &str, ratio: &dyn Fn(&Comparison) -> Option<f64>| {
+        let cells =
+            comparisons.iter().map(|each| ratio(each).map_or("".to_owned(), |ratio| format!("{ratio:.2}")));
+        let cells: Vec<String> = cells.collect();
+        let is_empty = cells.iter().all(String::is_empty);
+        (!is_empty).then(|| format!("\n| {title} | {} |", cells.join(" | ")))
+    };
+    ROWS.iter().filter_map(|row| line(row, &|each| each.ratio(row))).for_each(|text| out += &text);
+    out += &line("**geometric mean**", &Comparison::mean).unwrap_or_default();
+    out + "\n"
+}
+
 /// All figures of all rounds, for programs.
-pub fn json(comparisons: &[Comparison]) -> Value {
+pub fn json(comparisons: &[&Comparison]) -> Value {
     let comparisons = comparisons.iter().map(|comparison| {
         let engines = comparison.engines.iter().zip(&comparison.rounds).map(|(engine, rounds)| {
             json!({ "name": engine.name, "path": engine.path, "assertions": engine.assertions, "rounds": rounds })
         });
-        let ratios = ROWS.iter().filter_map(|row| Some(((*row).to_owned(), comparison.ratio(row)?.into())));
+        let ratios = comparison.ratios().into_iter().map(|(row, ratio)| (row, ratio.into()));
         json!({
             "profile": comparison.plan.profile,
             "threads": comparison.plan.threads,
@@ -195,6 +248,11 @@ pub fn json(comparisons: &[Comparison]) -> Value {
         })
     });
     json!({ "comparisons": comparisons.collect::<Vec<_>>() })
+}
+
+fn geometric_mean(numbers: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = numbers.fold((0.0, 0u32), |(sum, count), number| (sum + number.ln(), count + 1));
+    (count > 0).then(|| (sum / f64::from(count)).exp())
 }
 
 fn median(numbers: impl Iterator<Item = f64>) -> Option<f64> {
@@ -240,6 +298,12 @@ mod tests {
         assert_eq!(median([].into_iter()), None);
         assert_eq!(median([3.0, 1.0, 2.0].into_iter()), Some(2.0));
         assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), Some(2.5));
+    }
+
+    #[test]
+    fn a_geometric_mean_makes_half_and_double_one() {
+        assert_eq!(geometric_mean([].into_iter()), None);
+        assert!((geometric_mean([0.5, 2.0].into_iter()).unwrap() - 1.0).abs() < 1e-12);
     }
 
     #[test]

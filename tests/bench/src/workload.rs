@@ -26,6 +26,9 @@ const RECOVERED_BYTES: u64 = 4 << 20;
 /// Times that `open` opens.
 const OPENINGS: u64 = 10;
 
+/// Puts between two openings of `reopen`.
+const REPLAYED_ENTRIES: u64 = 10_000;
+
 /// The longest that background work is waited for.
 const LONGEST_SETTLE: Duration = Duration::from_secs(300);
 
@@ -174,7 +177,7 @@ impl<'e, E: Engine> Bench<'e, E> {
         let wants_after = self.plan.wants_any(&after) || self.plan.wants("readwhilewriting.writer");
         let wants_compacted = self.plan.wants_any(&compacted);
         let wants_reads = self.plan.wants_any(&reads);
-        let wants_writes = self.plan.wants_any(&["fillrandom", "overwrite", "settle", "compact"]);
+        let wants_writes = self.plan.wants_any(&["fillrandom", "overwrite", "settle", "compact", "reopen"]);
         if !(wants_writes || wants_reads || wants_compacted || wants_after) {
             return;
         }
@@ -197,7 +200,28 @@ impl<'e, E: Engine> Bench<'e, E> {
             self.compact(&store, "compact.deleted");
         }
         drop(store);
+        self.reopen(&path);
         let _ = fs::remove_dir_all(&path);
+    }
+
+    /// Opens the main database again: its log, which holds the last writes, is replayed each time.
+    fn reopen(&mut self, path: &Path) {
+        if !self.plan.wants("reopen") {
+            return;
+        }
+        let (mut key, mut values, mut random) =
+            (Key::new(), Values::new(self.plan.profile.value_size, 600), Random::new(600));
+        let mut total = Elapsed::default();
+        for _ in 0..OPENINGS {
+            let running = Running::start();
+            let store = self.engine.open(path, &self.plan.profile);
+            total.add(running.stop());
+            for _ in 0..REPLAYED_ENTRIES {
+                store.put(key.set(random.below(self.plan.num)), values.next(), false);
+            }
+            drop(store);
+        }
+        self.record("reopen", OPENINGS, total, None);
     }
 
     fn write_randomly(&mut self, store: &E::Store, row: &str, seed: u64) {
@@ -329,7 +353,7 @@ impl<'e, E: Engine> Bench<'e, E> {
         copy(&path, &image);
         drop(store);
 
-        let mut total: Option<Elapsed> = None;
+        let mut total = Elapsed::default();
         for _ in 0..OPENINGS {
             let _ = fs::remove_dir_all(&path);
             copy(&image, &path);
@@ -337,18 +361,9 @@ impl<'e, E: Engine> Bench<'e, E> {
             let store = self.engine.open(&path, &self.plan.profile);
             let elapsed = running.stop();
             drop(store);
-            total = Some(match total {
-                None => elapsed,
-                Some(mut sum) => {
-                    sum.wall_micros += elapsed.wall_micros;
-                    sum.cpu_micros += elapsed.cpu_micros;
-                    sum.written.calls += elapsed.written.calls;
-                    sum.written.device += elapsed.written.device;
-                    sum
-                }
-            });
+            total.add(elapsed);
         }
-        self.record("open", OPENINGS, total.expect("at least one opening"), None);
+        self.record("open", OPENINGS, total, None);
         let _ = fs::remove_dir_all(&path);
         let _ = fs::remove_dir_all(&image);
     }
@@ -359,8 +374,11 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a directory");
     for entry in fs::read_dir(from).expect("a database directory") {
         let entry = entry.expect("an entry of the database directory");
-        if entry.file_name() != "LOCK" {
-            fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy of a file");
+        let copied = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &copied);
+        } else if entry.file_name() != "LOCK" {
+            fs::copy(entry.path(), copied).expect("a copy of a file");
         }
     }
 }

@@ -1,0 +1,18 @@
+// The object that stands in for libleveldb.so.1: LevelDB's C++ interface under LevelDB's linker names, in one piece with libterrace.
+// `make` compiles it with LEVELDB_SHARED_LIBRARY and LEVELDB_COMPILE_LIBRARY and links it with libterrace.a.
+
+#include "helpers/memenv.h"
+#include "leveldb/cache.h"
+#include "leveldb/comparator.h"
+#include "leveldb/db.h"
+#include "leveldb/env.h"
+#include "leveldb/filter_policy.h"
+#include "leveldb/iterator.h"
+#include "leveldb/options.h"
+#include "leveldb/slice.h"
+#include "leveldb/status.h"
+#include "leveldb/write_batch.h"
+
+#if !defined(LEVELDB_SHARED_LIBRARY) || !defined(LEVELDB_COMPILE_LIBRARY)
+#error "compile this with -DLEVELDB_SHARED_LIBRARY -DLEVELDB_COMPILE_LIBRARY"
+#endif

@@ -1,0 +1,472 @@
+"""Iterators.
+
+`Iterator` reads many entries in one call, ahead of who asks for them. Its cursor stands between two entries, or at an end of its
+range; C's iterator stands `len(pending)` entries further on, in the direction read last. Turning around goes back over them.
+
+Thread rule: iterators may be shared. A lock guards C's iterator; taking an entry that was read ahead needs none.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import deque
+from collections.abc import Iterable
+from ctypes import byref, c_char, c_size_t, c_void_p, sizeof, string_at
+from itertools import chain, repeat
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Optional, TypeVar
+
+from ._comparator import raise_with_cause
+from ._errors import IteratorInvalidError, error_of, last_error, take_string
+from ._handles import Generation, OwnedHandle, bytes_of, in_callback
+from ._library import lib
+
+if TYPE_CHECKING:
+    from ._database import DB
+
+T = TypeVar("T")
+
+_read = lib.terrace_iter_read
+
+# terrace_iter_read_t
+_KEYS, _VALUES, _BACKWARD, _STOP_INCLUSIVE = 1, 2, 4, 8
+
+_NO_ENTRY = c_size_t(-1).value
+
+# Directions.
+_FORWARD, _BACK = 0, 1
+
+# Where the cursor is. LOST: a call failed or was interrupted, and where C's iterator stands is not known.
+_BEFORE_START, _BETWEEN, _AFTER_STOP, _LOST = range(4)
+
+# Entries and bytes read ahead: few at first, and after turning around, more as a scan goes on.
+_LEVELS = tuple((entries, c_char * size, size) for entries, size in ((2, 1 << 9), (16, 1 << 12), (128, 1 << 15), (1024, 1 << 18)))
+_ENDS = tuple(c_size_t * (2 * entries) for entries, _, _ in _LEVELS)
+
+# From how many entries on it pays to look whether all have the same lengths.
+_MANY = 32
+
+_END_BYTES = sizeof(c_size_t)
+
+
+class BaseIterator:
+    """What all iterators share: the handle, its lock, its end."""
+
+    _handle: Optional[OwnedHandle]
+
+    def __init__(self, db: DB, options: Optional[OwnedHandle]) -> None:
+        self._db = db
+        self._lock = threading.Lock()
+        self._generation = Generation.number
+        self._handle = None
+        address = lib.leveldb_create_iterator(db._handle, options)
+        if not address:
+            db._check_open("Database or iterator is closed")
+            raise_with_cause(last_error())
+        # The comparator outlives the iterator, too.
+        self._handle = OwnedHandle(address, lib.leveldb_iter_destroy, db._kept)
+        db._iterators[id(self)] = weakref.ref(self)
+
+    def _enter(self) -> threading.Lock:
+        """Locks the iterator, which must not be closed."""
+        if in_callback():
+            raise RuntimeError("a comparator must not use the database")
+        if self._generation != Generation.number:
+            # A child of fork: who held the lock is not here. The library refuses the iterator.
+            self._lock = threading.Lock()
+            self._generation = Generation.number
+        lock = self._lock
+        lock.acquire()
+        if self._handle is None or self._db._handle is None:
+            lock.release()
+            raise RuntimeError("Database or iterator is closed")
+        return lock
+
+    def _check(self) -> None:
+        """Raises the error of the iterator, if it has one."""
+        cell = c_void_p()
+        lib.leveldb_iter_get_error(self._handle, byref(cell))
+        if cell.value is not None:
+            self._fail(take_string(cell.value))
+
+    def _fail(self, message: Optional[bytes]) -> NoReturn:
+        if self._db._handle is None:
+            raise RuntimeError("Database or iterator is closed")
+        raise_with_cause(error_of(message or b""))
+
+    def close(self) -> None:
+        """Closes the iterator. Closing it again does nothing."""
+        if self._generation == Generation.number:
+            with self._lock:
+                self._handle = None
+                self._forget()
+        else:
+            self._handle = None
+        self._db._iterators.pop(id(self), None)
+
+    def _forget(self) -> None:
+        """Drops what was read ahead."""
+
+    def __del__(self) -> None:
+        db = getattr(self, "_db", None)
+        if db is not None:
+            db._iterators.pop(id(self), None)
+
+
+class Iterator(BaseIterator, Generic[T]):
+    """Iterates over a range of a database as it was when the iterator was made; see `DB.iterator`.
+
+    ``next()`` and ``prev()`` return the entry behind and before the cursor, in the iterator's direction, and move the cursor over
+    it. At an end of the range they raise `StopIteration`, also again, and the cursor can go back.
+    """
+
+    def __init__(
+        self,
+        db: DB,
+        options: Optional[OwnedHandle],
+        *,
+        db_prefix: bytes,
+        reverse: Any,
+        start: Any,
+        stop: Any,
+        include_start: Any,
+        include_stop: Any,
+        prefix: Any,
+        include_key: Any,
+        include_value: Any,
+    ) -> None:
+        if prefix is not None and (start is not None or stop is not None):
+            raise TypeError("'prefix' cannot be used together with 'start' or 'stop'")
+        if prefix is not None:
+            start, stop = bytes_of(prefix, "'prefix'"), None
+            include_start, include_stop = True, False
+        whole_prefix = db_prefix if prefix is None else db_prefix + start
+        self._start = db_prefix + bytes_of(start, "'start'") if start is not None else db_prefix or None
+        self._stop = db_prefix + bytes_of(stop, "'stop'") if stop is not None else _end_of_prefix(whole_prefix)
+        self._include_start = bool(include_start) or start is None
+        include_stop = bool(include_stop) and stop is not None
+        self._cut = len(db_prefix)
+        parts = (_KEYS if include_key else 0) | (_VALUES if include_value else 0)
+        self._flags = (
+            parts | (_STOP_INCLUSIVE if include_stop else 0),
+            parts | _BACKWARD | (_STOP_INCLUSIVE if self._include_start else 0),
+        )
+        self._include_stop = include_stop
+        self._parts = parts
+        self._next_direction = _BACK if reverse else _FORWARD
+        # Read ahead for next() and for prev(): never both.
+        self._ahead: deque[T] = deque()
+        self._behind: deque[T] = deque()
+        self._take = self._ahead.popleft
+        self._direction = _FORWARD
+        self._where = _AFTER_STOP if reverse else _BEFORE_START
+        self._level = 0
+        self._buffer: Any = None
+        self._size = 0
+        self._ends: Any = None
+        self._next_size = c_size_t()
+        self._same: Optional[tuple[tuple[int, int], bytes, Struct]] = None
+        super().__init__(db, options)
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        try:
+            return self._take()
+        except IndexError:
+            return self._fetch(self._next_direction, self._ahead)
+
+    def prev(self) -> T:
+        """Returns the entry before the cursor, and moves the cursor before it."""
+        if not self._ahead:
+            try:
+                return self._behind.popleft()
+            except IndexError:
+                pass
+        return self._fetch(1 - self._next_direction, self._behind)
+
+    def seek_to_start(self) -> None:
+        """Moves the cursor to the lower end of the range, whatever the direction."""
+        self._move_to(_BEFORE_START)
+
+    def seek_to_stop(self) -> None:
+        """Moves the cursor to the upper end of the range, whatever the direction."""
+        self._move_to(_AFTER_STOP)
+
+    def seek(self, target: Any) -> None:
+        """Moves the cursor before the first entry at or after `target`, whatever the direction; but not out of the range."""
+        key = self._db_prefix() + bytes_of(target, "'target'")
+        lock = self._enter()
+        try:
+            self._forget()
+            if self._is_empty():
+                self._where = _BEFORE_START
+                return
+            self._where = _LOST
+            before = False
+            if self._start is not None and self._db._compare(key, self._start) <= 0:
+                key, before = self._start, True
+            if self._stop is not None and self._db._compare(key, self._stop) > 0:
+                key = self._stop
+            lib.leveldb_iter_seek(self._handle, key, len(key))
+            if before and not self._include_start:
+                self._pass_over(key)
+            self._check()
+            self._direction = _FORWARD
+            self._where = _BETWEEN
+        finally:
+            lock.release()
+
+    def __enter__(self) -> Iterator[T]:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _db_prefix(self) -> bytes:
+        return self._start[: self._cut] if self._start is not None else b""
+
+    def _move_to(self, where: int) -> None:
+        lock = self._enter()
+        try:
+            self._forget()
+            self._where = where
+        finally:
+            lock.release()
+
+    def _forget(self) -> None:
+        self._ahead.clear()
+        self._behind.clear()
+        self._level = 0
+
+    def _is_empty(self) -> bool:
+        """Is there no room between the ends of the range?"""
+        if self._start is None or self._stop is None:
+            return False
+        order = self._db._compare(self._start, self._stop)
+        return order > 0 or (order == 0 and not (self._include_start and self._include_stop))
+
+    def _pass_over(self, key: bytes) -> None:
+        """From at or after `key` to after it."""
+        _read(self._handle, _STOP_INCLUSIVE, key, len(key), None, 0, None, 1, None)
+
+    def _fetch(self, direction: int, pending: deque[T]) -> T:
+        """Reads entries on in a direction, keeps them as pending, and takes the first."""
+        lock = self._enter()
+        try:
+            if pending and self._direction == direction and self._where == _BETWEEN:
+                return pending.popleft()  # another thread was faster
+            where, self._where = self._where, _LOST
+            if where == _LOST:
+                self._check()
+                raise RuntimeError("a call to this iterator was interrupted: seek before going on")
+            if where != _BETWEEN:
+                if where == (_BEFORE_START if direction == _BACK else _AFTER_STOP):
+                    self._where = where
+                    raise StopIteration
+                self._begin(direction)
+            elif self._direction != direction:
+                self._turn(direction)
+            self._direction = direction
+            entries = self._read_block(direction)
+            if not entries:
+                self._where = _BEFORE_START if direction == _BACK else _AFTER_STOP
+                raise StopIteration
+            pending.extend(entries)
+            entry = pending.popleft()
+            self._where = _BETWEEN
+            return entry
+        finally:
+            lock.release()
+
+    def _begin(self, direction: int) -> None:
+        """Moves C's iterator from outside of the range to its first entry in a direction."""
+        handle = self._handle
+        if direction == _FORWARD:
+            if self._start is None:
+                lib.leveldb_iter_seek_to_first(handle)
+                return
+            lib.leveldb_iter_seek(handle, self._start, len(self._start))
+            if not self._include_start:
+                self._pass_over(self._start)
+            return
+        if self._stop is not None:
+            lib.leveldb_iter_seek(handle, self._stop, len(self._stop))
+            if self._include_stop:
+                self._pass_over(self._stop)
+            if lib.leveldb_iter_valid(handle):
+                lib.leveldb_iter_prev(handle)
+                return
+            self._check()
+        lib.leveldb_iter_seek_to_last(handle)
+
+    def _turn(self, direction: int) -> None:
+        """Moves C's iterator back over what it has read ahead, to the other side of the cursor."""
+        pending = len(self._ahead) + len(self._behind)
+        self._forget()
+        flags = _BACKWARD if direction == _BACK else 0
+        if lib.leveldb_iter_valid(self._handle):
+            pending += 1
+        elif direction == _BACK:
+            lib.leveldb_iter_seek_to_last(self._handle)
+        else:
+            lib.leveldb_iter_seek_to_first(self._handle)
+        _read(self._handle, flags, None, 0, None, 0, None, pending, None)
+
+    def _read_block(self, direction: int) -> Optional[Iterable[T]]:
+        """Reads on from where C's iterator stands. None at the end of the range."""
+        entries, buffer, size = _LEVELS[self._level]
+        if self._ends is None or len(self._ends) != 2 * entries:
+            self._ends = _ENDS[self._level]()
+        if self._size < size:
+            self._buffer, self._size = buffer(), size
+        if self._level + 1 < len(_LEVELS):
+            self._level += 1
+        bound = self._stop if direction == _FORWARD else self._start
+        length = 0 if bound is None else len(bound)
+        flags = self._flags[direction]
+        while True:
+            count = _read(
+                self._handle, flags, bound, length, self._buffer, self._size, self._ends, entries, byref(self._next_size)
+            )
+            needed = self._next_size.value
+            if count or needed == _NO_ENTRY:
+                break
+            # One entry is larger than the buffer.
+            self._size = 1 << (needed - 1).bit_length()
+            self._buffer = (c_char * self._size)()
+        # Before anything is handed out: what was read behind damage may be out of date.
+        self._check()
+        return self._unpack(count) if count else None
+
+    def _unpack(self, count: int) -> Iterable[Any]:
+        parts = self._parts
+        if not parts:
+            return repeat(None, count)
+        ends = self._ends
+        if parts == _KEYS | _VALUES:
+            if count >= _MANY and ends[2 * count - 1] == ends[1] * count:
+                same = self._unpack_same(ends[0], ends[1] - ends[0], 2 * count)
+                if same is not None:
+                    return same
+            bounds = ends[: 2 * count]
+            cut = self._cut
+            if cut:
+                starts = [0, *bounds[:-1]]
+                starts[::2] = [start + cut for start in starts[::2]]
+                pieces = map(self._buffer.__getitem__, map(slice, starts, bounds))
+            else:
+                pieces = map(self._buffer.__getitem__, map(slice, chain((0,), bounds), bounds))
+            return zip(pieces, pieces)
+        if count >= _MANY and ends[count - 1] == ends[0] * count:
+            key, value = (ends[0], 0) if parts == _KEYS else (0, ends[0])
+            same = self._unpack_same(key, value, count)
+            if same is not None:
+                return chain.from_iterable(same)
+        bounds = ends[:count]
+        cut = self._cut if parts == _KEYS else 0
+        starts = [0, *bounds[:-1]]
+        if cut:
+            starts = [start + cut for start in starts]
+        return map(self._buffer.__getitem__, map(slice, starts, bounds))
+
+    def _unpack_same(self, key: int, value: int, numbers: int) -> Optional[Iterable[Any]]:
+        """Unpacks entries that all have the same lengths, in one go; None if they do not. `numbers`: how many ends there are."""
+        size = key + value
+        if not size:
+            return None
+        if self._same is None or self._same[0] != (key, value) or len(self._same[1]) < _END_BYTES * numbers:
+            # What the ends of such entries look like.
+            both = self._parts == _KEYS | _VALUES
+            pairs = ((start + key, start + size) if both else (start + size,) for start in range(0, size * numbers, size))
+            expected = bytes(type(self._ends)(*list(chain.from_iterable(pairs))[: len(self._ends)]))
+            fields = (f"{self._cut}x{key - self._cut}s" if self._cut else f"{key}s") if self._parts & _KEYS else ""
+            fields += f"{value}s" if self._parts & _VALUES else ""
+            self._same = ((key, value), expected, Struct(fields))
+        _, expected, fields_of = self._same
+        found = string_at(self._ends, _END_BYTES * numbers)
+        if not expected.startswith(found):
+            return None
+        count = numbers // 2 if self._parts == _KEYS | _VALUES else numbers
+        return fields_of.iter_unpack(memoryview(self._buffer)[: size * count])
+
+
+class RawIterator(BaseIterator):
+    """An iterator as C has it: it stands on an entry or is invalid, and moves by single steps."""
+
+    def valid(self) -> bool:
+        """Does it stand on an entry?"""
+        lock = self._enter()
+        try:
+            return bool(lib.leveldb_iter_valid(self._handle))
+        finally:
+            lock.release()
+
+    def seek_to_first(self) -> None:
+        """Moves to the first entry."""
+        self._step(lib.leveldb_iter_seek_to_first)
+
+    def seek_to_last(self) -> None:
+        """Moves to the last entry."""
+        self._step(lib.leveldb_iter_seek_to_last)
+
+    def seek(self, target: Any) -> None:
+        """Moves to the first entry at or after `target`."""
+        key = bytes_of(target, "'target'")
+        self._step(lib.leveldb_iter_seek, key, len(key))
+
+    def next(self) -> None:
+        """Moves to the next entry."""
+        self._step(lib.leveldb_iter_next, from_entry=True)
+
+    def prev(self) -> None:
+        """Moves to the previous entry."""
+        self._step(lib.leveldb_iter_prev, from_entry=True)
+
+    def key(self) -> bytes:
+        """The key of the entry it stands on."""
+        return self._part(lib.leveldb_iter_key)
+
+    def value(self) -> bytes:
+        """The value of the entry it stands on."""
+        return self._part(lib.leveldb_iter_value)
+
+    def item(self) -> tuple[bytes, bytes]:
+        """Key and value of the entry it stands on."""
+        return self.key(), self.value()
+
+    def __enter__(self) -> RawIterator:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _step(self, function: Any, *arguments: Any, from_entry: bool = False) -> None:
+        lock = self._enter()
+        try:
+            if from_entry and not lib.leveldb_iter_valid(self._handle):
+                self._check()
+                raise IteratorInvalidError
+            function(self._handle, *arguments)
+            self._check()
+        finally:
+            lock.release()
+
+    def _part(self, function: Any) -> bytes:
+        length = c_size_t()
+        lock = self._enter()
+        try:
+            address = function(self._handle, byref(length))
+            if not address:
+                raise IteratorInvalidError
+            return string_at(address, length.value)
+        finally:
+            lock.release()
+
+
+def _end_of_prefix(prefix: bytes) -> Optional[bytes]:
+    """The first key, bytewise, after all that start so; None if there is none."""
+    stripped = prefix.rstrip(b"\xff")
+    return stripped[:-1] + bytes([stripped[-1] + 1]) if stripped else None

@@ -1,0 +1,124 @@
+"""Options as Python has them, made into the library's."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from ctypes import c_int, c_size_t, c_uint8, sizeof
+from typing import Any, Optional
+
+from ._comparator import create_comparator
+from ._handles import OwnedHandle, SnapshotHandle
+from ._library import _OPTIONS, lib
+
+Comparator = Callable[[bytes, bytes], int]
+
+_NO_COMPRESSION, _SNAPPY = 0, 1
+
+#: Options that LevelDB lacks, each as `terrace.h` has it.
+TERRACE_OPTIONS = frozenset(
+    name[len("terrace_options_set_") :] for name in _OPTIONS if name.startswith("terrace_options_set_")
+)
+
+
+def _checked(name: str, value: Any, kind: type) -> int:
+    """A number that fits, since ctypes cuts off what does not."""
+    if kind is c_uint8:
+        return int(bool(value))
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name!r} must be an integer, not {type(value).__name__!r}") from None
+    bits = 8 * sizeof(kind)
+    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if kind is c_int else (0, (1 << bits) - 1)
+    if not low <= number <= high:
+        raise OverflowError(f"{name!r} is {number}, but must be from {low} to {high}")
+    return number
+
+
+def _compression(compression: Any) -> int:
+    if compression is None:
+        return _NO_COMPRESSION
+    if isinstance(compression, bytes):
+        compression = compression.decode()
+    if not isinstance(compression, str):
+        raise TypeError("'compression' must be None or a string")
+    if compression != "snappy":
+        raise ValueError("'compression' must be None or 'snappy'")
+    return _SNAPPY
+
+
+class OpenOptions:
+    """Options for opening or repairing a database; `kept` is what must live as long as the database."""
+
+    def __init__(
+        self,
+        *,
+        compression: Any,
+        lru_cache_size: Optional[int],
+        bloom_filter_bits: int,
+        comparator: Optional[Comparator],
+        comparator_name: Optional[bytes],
+        numbers: dict[str, Any],
+    ) -> None:
+        self.kept: list[object] = []
+        self.comparator = comparator
+        self.handle = OwnedHandle(lib.leveldb_options_create(), lib.leveldb_options_destroy)
+        for name, value in numbers.items():
+            if value is not None:
+                self._set(name, value)
+        lib.leveldb_options_set_compression(self.handle, _compression(compression))
+        if lru_cache_size is not None:
+            size = _checked("lru_cache_size", lru_cache_size, c_size_t)
+            self._plug_in("cache", OwnedHandle(lib.leveldb_cache_create_lru(size), lib.leveldb_cache_destroy))
+        if _checked("bloom_filter_bits", bloom_filter_bits, c_int) > 0:
+            policy = lib.leveldb_filterpolicy_create_bloom(bloom_filter_bits)
+            self._plug_in("filter_policy", OwnedHandle(policy, lib.leveldb_filterpolicy_destroy))
+        if (comparator is None) != (comparator_name is None):
+            raise ValueError("'comparator' and 'comparator_name' must be specified together")
+        if comparator is not None:
+            if not callable(comparator):
+                raise TypeError("'comparator' must be callable")
+            if not isinstance(comparator_name, bytes):
+                raise TypeError("'comparator_name' must be bytes")
+            self._plug_in("comparator", create_comparator(comparator_name, comparator))
+
+    def _set(self, name: str, value: Any) -> None:
+        prefix = "terrace" if name in TERRACE_OPTIONS else "leveldb"
+        function = f"{prefix}_options_set_{name}"
+        getattr(lib, function)(self.handle, _checked(name, value, _OPTIONS[function]))
+
+    def _plug_in(self, name: str, handle: OwnedHandle) -> None:
+        self.kept.append(handle)
+        getattr(lib, f"leveldb_options_set_{name}")(self.handle, handle)
+
+
+class ReadOptions:
+    """Read options of one snapshot, or of the latest state: of the four kinds there are, each is made once."""
+
+    def __init__(self, snapshot: Optional[SnapshotHandle]) -> None:
+        self._snapshot = snapshot
+        self._made: dict[tuple[bool, bool], OwnedHandle] = {}
+
+    def get(self, verify_checksums: Any, fill_cache: Any) -> OwnedHandle:
+        """The handle, which keeps the snapshot alive."""
+        kind = (bool(verify_checksums), bool(fill_cache))
+        handle = self._made.get(kind)
+        if handle is None:
+            destroy = lib.leveldb_readoptions_destroy
+            handle = OwnedHandle(lib.leveldb_readoptions_create(), destroy, self._snapshot)
+            lib.leveldb_readoptions_set_verify_checksums(handle, kind[0])
+            lib.leveldb_readoptions_set_fill_cache(handle, kind[1])
+            if self._snapshot is not None:
+                lib.leveldb_readoptions_set_snapshot(handle, self._snapshot)
+            self._made[kind] = handle
+        return handle
+
+
+#: Of the latest state; None, which C takes for the default, where nothing is asked for.
+LATEST = ReadOptions(None)
+
+#: Write options with sync; there is one for all, for good.
+SYNC = OwnedHandle(lib.leveldb_writeoptions_create(), None)
+lib.leveldb_writeoptions_set_sync(SYNC, 1)
+

@@ -1,0 +1,121 @@
+"""What databases, parts of databases and snapshots have in common: iteration."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Optional, overload
+
+from ._handles import OwnedHandle
+from ._iterator import Iterator
+
+
+class Ranges:
+    """Can be iterated over, whole or in ranges."""
+
+    def _iterator(self, verify_checksums: Any, fill_cache: Any, arguments: dict[str, Any]) -> Iterator[Any]:
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        return self.iterator()
+
+    @overload
+    def iterator(
+        self,
+        *,
+        reverse: bool = ...,
+        start: Optional[bytes] = ...,
+        stop: Optional[bytes] = ...,
+        include_start: bool = ...,
+        include_stop: bool = ...,
+        prefix: Optional[bytes] = ...,
+        include_key: Literal[True] = ...,
+        include_value: Literal[True] = ...,
+        verify_checksums: bool = ...,
+        fill_cache: bool = ...,
+    ) -> Iterator[tuple[bytes, bytes]]: ...
+
+    @overload
+    def iterator(
+        self,
+        *,
+        reverse: bool = ...,
+        start: Optional[bytes] = ...,
+        stop: Optional[bytes] = ...,
+        include_start: bool = ...,
+        include_stop: bool = ...,
+        prefix: Optional[bytes] = ...,
+        include_key: Literal[True] = ...,
+        include_value: Literal[False],
+        verify_checksums: bool = ...,
+        fill_cache: bool = ...,
+    ) -> Iterator[bytes]: ...
+
+    @overload
+    def iterator(
+        self,
+        *,
+        reverse: bool = ...,
+        start: Optional[bytes] = ...,
+        stop: Optional[bytes] = ...,
+        include_start: bool = ...,
+        include_stop: bool = ...,
+        prefix: Optional[bytes] = ...,
+        include_key: Literal[False],
+        include_value: Literal[True] = ...,
+        verify_checksums: bool = ...,
+        fill_cache: bool = ...,
+    ) -> Iterator[bytes]: ...
+
+    @overload
+    def iterator(
+        self,
+        *,
+        reverse: bool = ...,
+        start: Optional[bytes] = ...,
+        stop: Optional[bytes] = ...,
+        include_start: bool = ...,
+        include_stop: bool = ...,
+        prefix: Optional[bytes] = ...,
+        include_key: bool = ...,
+        include_value: bool = ...,
+        verify_checksums: bool = ...,
+        fill_cache: bool = ...,
+    ) -> Iterator[Any]: ...
+
+    def iterator(
+        self,
+        *,
+        reverse: Any = False,
+        start: Optional[bytes] = None,
+        stop: Optional[bytes] = None,
+        include_start: Any = True,
+        include_stop: Any = False,
+        prefix: Optional[bytes] = None,
+        include_key: Any = True,
+        include_value: Any = True,
+        verify_checksums: Any = False,
+        fill_cache: Any = True,
+    ) -> Iterator[Any]:
+        """Makes an iterator over the keys from `start` to `stop`, or over those that begin with `prefix`, as they are now.
+
+        It yields pairs of key and value; keys or values alone without the other, and `None` for each entry without both.
+        `reverse` starts at the upper end and goes down. `fill_cache=False` keeps a large scan out of the block cache.
+        """
+        arguments = {
+            "reverse": reverse,
+            "start": start,
+            "stop": stop,
+            "include_start": include_start,
+            "include_stop": include_stop,
+            "prefix": prefix,
+            "include_key": include_key,
+            "include_value": include_value,
+        }
+        return self._iterator(verify_checksums, fill_cache, arguments)
+
+
+def options_or_default(handles: Any, verify_checksums: Any, fill_cache: Any) -> Optional[OwnedHandle]:
+    """Read options of the latest state; None where the default will do."""
+    if verify_checksums or not fill_cache:
+        handle: OwnedHandle = handles.get(verify_checksums, fill_cache)
+        return handle
+    return None

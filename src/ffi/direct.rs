@@ -1,0 +1,166 @@
+//! Reading and writing without handles and copies in between, for bindings whose languages have buffers of their own.
+#![allow(unsafe_code)]
+
+use super::boundary::guard;
+use super::db::leveldb_t;
+use super::iterator::{self, leveldb_iterator_t};
+use super::option_head::{read_options, write_options};
+use super::read_options::leveldb_readoptions_t;
+use super::write_options::leveldb_writeoptions_t;
+use super::{bytes, handle};
+use crate::batch::write_batch::WriteBatch;
+use crate::db::DbIterator;
+use crate::error::{Error, Result};
+use std::ffi::{c_char, c_int, c_void};
+
+/// Hands the value of a key to `found`, once, with `state`; the value is the database's and holds during the callback, which
+/// must not call this library. Returns 1 if the key is there, 0 if it is not or on failure. That it is not there is no error.
+///
+/// # Safety
+/// `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `found` is NULL or returns normally; `errptr`
+/// as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_get_with(
+    db: *mut leveldb_t,
+    options: *const leveldb_readoptions_t,
+    key: *const c_char,
+    keylen: usize,
+    state: *mut c_void,
+    found: Option<unsafe extern "C" fn(state: *mut c_void, value: *const c_char, length: usize)>,
+    errptr: *mut *mut c_char,
+) -> u8 {
+    // SAFETY: as the caller promises; the value lives during the callback.
+    unsafe {
+        guard(errptr, 0, || {
+            let handle = handle::required(db, "db")?;
+            let key = bytes::input(key, keylen, "key")?;
+            let hand_over = |value: &[u8]| {
+                if let Some(found) = found {
+                    found(state, bytes::pointer_to(value), value.len());
+                }
+            };
+            let there = handle.run(|db| db.get_with(&read_options(options), key, hand_over))?;
+            Ok(u8::from(there.is_some()))
+        })
+    }
+}
+
+/// Writes a batch given by its representation: all of it or nothing. The representation is that of LevelDB's log: eight bytes
+/// that are ignored, the number of entries (32 bits, little-endian), then for each entry a byte (1: put, 0: delete), the key, and
+/// for a put the value, each after its length as a varint. What is none is refused as a Corruption, and nothing is written.
+///
+/// # Safety
+/// `db` is NULL or open; `options` is NULL or not destroyed; `rep` has its length; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_write_rep(
+    db: *mut leveldb_t,
+    options: *const leveldb_writeoptions_t,
+    rep: *const c_char,
+    rep_len: usize,
+    errptr: *mut *mut c_char,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        guard(errptr, (), || {
+            let handle = handle::required(db, "db")?;
+            let given = bytes::input(rep, rep_len, "rep")?;
+            let mut rep = Vec::new();
+            if rep.try_reserve_exact(given.len()).is_err() {
+                return Err(Error::io(format!("no memory for a batch of {} bytes", given.len())));
+            }
+            rep.extend_from_slice(given);
+            let batch = WriteBatch::from_rep(rep)?;
+            handle.change(|db| db.write(&write_options(options), &batch))
+        });
+    }
+}
+
+/// Where terrace_iter_move() moves to. The numbers never change.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum terrace_iter_move_t {
+    /// To the first key.
+    TERRACE_MOVE_FIRST = 0,
+    /// To the last key.
+    TERRACE_MOVE_LAST = 1,
+    /// To the first key at or after the given one.
+    TERRACE_MOVE_SEEK = 2,
+    /// To the next key.
+    TERRACE_MOVE_NEXT = 3,
+    /// To the key before.
+    TERRACE_MOVE_PREV = 4,
+}
+
+/// The entry that terrace_iter_move() has moved to. The bytes are the iterator's, and hold until it is moved or destroyed.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+pub struct terrace_entry_t {
+    /// Never NULL.
+    pub key: *const c_char,
+    /// Bytes of the key.
+    pub key_len: usize,
+    /// Never NULL.
+    pub value: *const c_char,
+    /// Bytes of the value.
+    pub value_len: usize,
+}
+
+/// Moves an iterator (`movement` is a value of `terrace_iter_move_t`) and tells where it then stands: what takes four calls
+/// otherwise. `key` counts for TERRACE_MOVE_SEEK only. Returns 1 and fills `*entry` if it stands on an entry; returns 0, and leaves
+/// `*entry` alone, if it has come to an end or failed: see leveldb_iter_get_error().
+///
+/// # Safety
+/// `iter` is NULL or an iterator that no other call uses now; `key` has its length; `entry` is NULL or writable.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_iter_move(
+    iter: *mut leveldb_iterator_t,
+    movement: c_int,
+    key: *const c_char,
+    key_len: usize,
+    entry: *mut terrace_entry_t,
+) -> u8 {
+    // SAFETY: as the caller promises.
+    unsafe {
+        match movement {
+            m if m == terrace_iter_move_t::TERRACE_MOVE_NEXT as c_int => {
+                iterator::advance(iter, DbIterator::next)
+            }
+            m if m == terrace_iter_move_t::TERRACE_MOVE_PREV as c_int => {
+                iterator::advance(iter, DbIterator::prev)
+            }
+            _ => iterator::seek(iter, |iterator| position(iterator, movement, key, key_len)),
+        }
+        let Some((key, value)) = iterator::entry(iter) else { return 0 };
+        if !entry.is_null() {
+            *entry = terrace_entry_t {
+                key: bytes::pointer_to(key),
+                key_len: key.len(),
+                value: bytes::pointer_to(value),
+                value_len: value.len(),
+            };
+        }
+        1
+    }
+}
+
+/// # Safety
+/// `key` has its length.
+#[inline(always)]
+unsafe fn position(
+    iterator: &mut DbIterator,
+    movement: c_int,
+    key: *const c_char,
+    key_len: usize,
+) -> Result<()> {
+    match movement {
+        m if m == terrace_iter_move_t::TERRACE_MOVE_FIRST as c_int => iterator.seek_to_first(),
+        m if m == terrace_iter_move_t::TERRACE_MOVE_LAST as c_int => iterator.seek_to_last(),
+        m if m == terrace_iter_move_t::TERRACE_MOVE_SEEK as c_int => {
+            // SAFETY: as the caller promises.
+            iterator.seek(unsafe { bytes::input(key, key_len, "key") }?);
+        }
+        _ => return Err(Error::invalid_argument(format!("{movement} is no movement of an iterator"))),
+    }
+    Ok(())
+}

@@ -1,0 +1,475 @@
+//! What an environment does, one function each: for bindings whose users read and write files through it, as LevelDB's C++
+//! interface lets them.
+//!
+//! A writable file makes its own name durable when it is first synced, and a rename is durable when it returns: callers of these
+//! functions have no other way to sync a directory.
+#![allow(unsafe_code)]
+
+use super::boundary::{contain, guard};
+use super::env::{
+    leveldb_env_t, leveldb_filelock_t, leveldb_randomfile_t, leveldb_seqfile_t, leveldb_writablefile_t,
+};
+use super::{bytes, handle};
+use crate::env::mem::MemEnv;
+use crate::env::posix::PosixEnv;
+use crate::env::{CreateMode, Env, FileLock, RandomAccessFile, ReadMode, SequentialFile, WritableFile};
+use crate::error::{Error, Result};
+use std::ffi::{c_char, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::ptr;
+use std::sync::Arc;
+
+/// What a `leveldb_seqfile_t` is.
+pub(super) struct SequentialHandle(Box<dyn SequentialFile>);
+
+/// What a `leveldb_randomfile_t` is.
+pub(super) struct RandomAccessHandle(Arc<dyn RandomAccessFile>);
+
+/// What a `leveldb_writablefile_t` is.
+pub(super) struct WritableHandle {
+    file: Box<dyn WritableFile>,
+    /// The environment and the directory, until the name is durable.
+    unsynced_name: Option<(Arc<dyn Env>, PathBuf)>,
+}
+
+/// What a `leveldb_filelock_t` is.
+pub(super) struct LockHandle(#[allow(dead_code)] Box<dyn FileLock>);
+
+/// The environment of a handle, the default one for NULL.
+///
+/// # Safety
+/// `env` is NULL or not destroyed.
+unsafe fn env_of(env: *const leveldb_env_t) -> Arc<dyn Env> {
+    // SAFETY: as the caller promises.
+    unsafe { handle::lend(env) }.map_or_else(PosixEnv::shared, leveldb_env_t::share)
+}
+
+/// The directory that a name is in.
+fn directory_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// A buffer of the caller's, to be filled; its old contents are never looked at.
+///
+/// # Safety
+/// `buffer` is writable for `length` bytes during `'a`.
+unsafe fn output<'a>(buffer: *mut c_char, length: usize) -> Result<&'a mut [u8]> {
+    if length == 0 {
+        return Ok(&mut []);
+    }
+    if buffer.is_null() || length > isize::MAX as usize {
+        return Err(Error::invalid_argument(format!("a buffer of {length} bytes is NULL or too long")));
+    }
+    // SAFETY: not NULL, and writable as the caller promises. Its bytes are set first: they may be no values yet.
+    unsafe {
+        ptr::write_bytes(buffer, 0, length);
+        Ok(std::slice::from_raw_parts_mut(buffer.cast(), length))
+    }
+}
+
+/// Creates an environment whose files are in memory and gone when it is. Destroy it with leveldb_env_destroy(); a database
+/// that uses it keeps what it needs.
+#[unsafe(no_mangle)]
+pub extern "C" fn terrace_env_create_mem() -> *mut leveldb_env_t {
+    contain(ptr::null_mut(), || leveldb_env_t::create(MemEnv::new().shared()))
+}
+
+/// Opens a file to be read from its beginning. NULL on failure. Destroy it with terrace_seqfile_destroy().
+///
+/// # Safety
+/// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_env_new_sequential_file(
+    env: *const leveldb_env_t,
+    path: *const c_char,
+    errptr: *mut *mut c_char,
+) -> *mut leveldb_seqfile_t {
+    // SAFETY: as the caller promises.
+    unsafe {
+        guard(errptr, ptr::null_mut(), || {
+            let file = env_of(env).open_sequential(bytes::path(path, "path")?)?;
+            Ok(handle::give(SequentialHandle(file)).cast())
+        })
+    }
+}
+
+/// Reads up to `length` bytes, and returns how many; fewer only at the end of the file, or on failure.
+///
+/// # Safety
+/// `file` is NULL or a file that no other call uses now; `buffer` is writable for `length` bytes; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_seqfile_read(
+    file: *mut leveldb_seqfile_t,
+    buffer: *mut c_char,
+    length: usize,
+    errptr: *mut *mut c_char,
+) -> usize {
+    // SAFETY: as the caller promises; the handle came from `give`.
+    unsafe {
+        guard(errptr, 0, || {
+            let file =
+                handle::lend_mut(file.cast::<SequentialHandle>()).ok_or_else(|| handle::is_null("file"))?;
+            file.0.read(output(buffer, length)?)
+        })
+    }
+}
+
+/// Passes over bytes; past the end is fine.
+///
+/// # Safety
+/// `file` is NULL or a file that no other call uses now; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_seqfile_skip(
+    file: *mut leveldb_seqfile_t,
+    length: u64,
+    errptr: *mut *mut c_char,
+) {
+    // SAFETY: as the caller promises; the handle came from `give`.
+    unsafe {
+        guard(errptr, (), || {
+            let file =
+                handle::lend_mut(file.cast::<SequentialHandle>()).ok_or_else(|| handle::is_null("file"))?;
+            file.0.skip(length)
+        });
+    }
+}
+
+/// Closes a file. NULL is fine.
+///
+/// # Safety
+/// `file` is NULL or not used afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_seqfile_destroy(file: *mut leveldb_seqfile_t) {
+    // SAFETY: the caller gives up a handle that came from `give`.
+    contain((), || drop(unsafe { handle::take_back(file.cast::<SequentialHandle>()) }));
+}
+
+/// Opens a file to be read anywhere, from any thread. NULL on failure. Destroy it with terrace_randomfile_destroy().
+///
+/// # Safety
+/// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_env_new_random_access_file(
+    env: *const leveldb_env_t,
+    path: *const c_char,
+    errptr: *mut *mut c_char,
+) -> *mut leveldb_randomfile_t {
+    // SAFETY: as the caller promises.
+    unsafe {
+        guard(errptr, ptr::null_mut(), || {
+            let path = bytes::path(path, "path")?;
+            let file = env_of(env).open_random_access(path, ReadMode::Positioned)?;
+            Ok(handle::give(RandomAccessHandle(file)).cast())
+        })
+    }
+}
+
+/// Reads up to `length` bytes from `offset`, and returns how many; fewer only at the end of the file, or on failure.
+///
+/// # Safety
+/// `file` is NULL or not destroyed; `buffer` is writable for `length` bytes; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_randomfile_read(
+    file: *const leveldb_randomfile_t,
+    offset: u64,
+    buffer: *mut c_char,
+    length: usize,
+    errptr: *mut *mut c_char,
+) -> usize {
+    // SAFETY: as the caller promises; the handle came from `give`.
+    unsafe {
+        guard(errptr, 0, || {
+            let file = handle::required(file.cast::<RandomAccessHandle>(), "file")?;
+            file.0.read_at(offset, output(buffer, length)?)
+        })
+    }
+}
+
+/// Closes a file. NULL is fine.
+///
+/// # Safety
+/// `file` is NULL or not used afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_randomfile_destroy(file: *mut leveldb_randomfile_t) {
+    // SAFETY: the caller gives up a handle that came from `give`.
+    contain((), || drop(unsafe { handle::take_back(file.cast::<RandomAccessHandle>()) }));
+}
+
+/// Opens a file to be written: behind what it has if `append` is set, else emptied first; created if it is missing. NULL on
+/// failure. Destroy it with terrace_writablefile_destroy().
+///
+/// # Safety
+/// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_env_new_writable_file(
+    env: *const leveldb_env_t,
+    path: *const c_char,
+    append: u8,
+    errptr: *mut *mut c_char,
+) -> *mut leveldb_writablefile_t {
+    // SAFETY: as the caller promises.
+    unsafe {
+        guard(errptr, ptr::null_mut(), || {
+            let (env, path) = (env_of(env), bytes::path(path, "path")?);
+            let mode = if append != 0 { CreateMode::Append } else { CreateMode::Truncate };
+            let file = env.create_writable(path, mode)?;
+            let unsynced_name = Some((env, directory_of(path)));
+            Ok(handle::give(WritableHandle { file, unsynced_name }).cast())
+        })
+    }
+}
+
+/// Calls the core with a writable file.
+///
+/// # Safety
+/// `file` is NULL or a file that no other call uses now; `errptr` as in (3).
+unsafe fn with_writable(
+    file: *mut leveldb_writablefile_t,
+    errptr: *mut *mut c_char,
+    body: impl FnOnce(&mut WritableHandle) -> Result<()>,
+) {
+    // SAFETY: as the caller promises; the handle came from `give`.
+    unsafe {
+        guard(errptr, (), || {
+            body(handle::lend_mut(file.cast::<WritableHandle>()).ok_or_else(|| handle::is_null("file"))?)
+        });
+    }
+}
+
+/// Appends bytes, which may stay in a buffer of the library.
+///
+/// # Safety
+/// `file` is NULL or a file that no other call uses now; `data` has its length; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_writablefile_append(
+    file: *mut leveldb_writablefile_t,
+    data: *const c_char,
+    length: usize,
+    errptr: *mut *mut c_char,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { with_writable(file, errptr, |file| file.file.append(bytes::input(data, length, "data")?)) };
+}
+
+/// Hands what was appended to the system: it survives the end of the process.
+///
+/// # Safety
+/// `file` is NULL or a file that no other call uses now; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_writablefile_flush(
+    file: *mut leveldb_writablefile_t,
+    errptr: *mut *mut c_char,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { with_writable(file, errptr, |file| file.file.flush()) };
+}
+
+/// Makes what was appended durable, and the name of the file: both survive a loss of power.
+///
+/// # Safety
+/// `file` is NULL or a file that no other call uses now; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_writablefile_sync(
+    file: *mut leveldb_writablefile_t,
+    errptr: *mut *mut c_char,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        with_writable(file, errptr, |file| {
+            file.file.sync()?;
+            if let Some((env, directory)) = &file.unsynced_name {
+                env.sync_dir(directory)?;
+            }
+            file.unsynced_name = None;
+            Ok(())
+        });
+    }
+}
+
+/// Hands what was appended to the system, and closes the file, which then only can be destroyed.
+///
+/// # Safety
+/// `file` is NULL or a file that no other call uses now; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_writablefile_close(
+    file: *mut leveldb_writablefile_t,
+    errptr: *mut *mut c_char,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { with_writable(file, errptr, |file| file.file.close()) };
+}
+
+/// Destroys a file, closing it if it is not closed. NULL is fine.
+///
+/// # Safety
+/// `file` is NULL or not used afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_writablefile_destroy(file: *mut leveldb_writablefile_t) {
+    // SAFETY: the caller gives up a handle that came from `give`.
+    contain((), || drop(unsafe { handle::take_back(file.cast::<WritableHandle>()) }));
+}
+
+/// Is there a file or directory of that name?
+///
+/// # Safety
+/// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_env_file_exists(env: *const leveldb_env_t, path: *const c_char) -> u8 {
+    // SAFETY: as the caller promises.
+    contain(0, || unsafe { bytes::path(path, "path").map_or(0, |path| u8::from(env_of(env).exists(path))) })
+}
+
+/// Calls `child` with `state` and each name in a directory, which is no path and not NUL-terminated.
+///
+/// # Safety
+/// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `child` is NULL or returns normally;
+/// `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_env_get_children(
+    env: *const leveldb_env_t,
+    path: *const c_char,
+    state: *mut c_void,
+    child: Option<unsafe extern "C" fn(state: *mut c_void, name: *const c_char, length: usize)>,
+    errptr: *mut *mut c_char,
+) {
+    // SAFETY: as the caller promises; the names live during the callbacks.
+    unsafe {
+        guard(errptr, (), || {
+            for name in env_of(env).children(bytes::path(path, "path")?)? {
+                if let Some(child) = child {
+                    child(state, bytes::pointer_to(name.as_bytes()), name.len());
+                }
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Removes a file.
+///
+/// # Safety
+/// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_env_remove_file(
+    env: *const leveldb_env_t,
+    path: *const c_char,
+    errptr: *mut *mut c_char,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { guard(errptr, (), || env_of(env).remove_file(bytes::path(path, "path")?)) };
+}
+
+/// Creates a directory; that it exists is an error.
+///
+/// # Safety
+/// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_env_create_dir(
+    env: *const leveldb_env_t,
+    path: *const c_char,
+    errptr: *mut *mut c_char,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        guard(errptr, (), || {
+            let (env, path) = (env_of(env), bytes::path(path, "path")?);
+            if env.exists(path) {
+                return Err(Error::from_errno(path, libc::EEXIST));
+            }
+            env.create_dir(path)
+        });
+    }
+}
+
+/// Removes an empty directory.
+///
+/// # Safety
+/// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_env_remove_dir(
+    env: *const leveldb_env_t,
+    path: *const c_char,
+    errptr: *mut *mut c_char,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { guard(errptr, (), || env_of(env).remove_dir(bytes::path(path, "path")?)) };
+}
+
+/// Returns how long a file is, in bytes; 0 on failure.
+///
+/// # Safety
+/// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_env_get_file_size(
+    env: *const leveldb_env_t,
+    path: *const c_char,
+    errptr: *mut *mut c_char,
+) -> u64 {
+    // SAFETY: as the caller promises.
+    unsafe { guard(errptr, 0, || env_of(env).file_size(bytes::path(path, "path")?)) }
+}
+
+/// Renames a file, replacing what has the new name, and makes the change durable.
+///
+/// # Safety
+/// `env` is NULL (the default one) or not destroyed; `from` and `to` are NULL or NUL-terminated; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_env_rename_file(
+    env: *const leveldb_env_t,
+    from: *const c_char,
+    to: *const c_char,
+    errptr: *mut *mut c_char,
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        guard(errptr, (), || {
+            let (env, to) = (env_of(env), bytes::path(to, "to")?);
+            env.rename(bytes::path(from, "from")?, to)?;
+            env.sync_dir(&directory_of(to))
+        });
+    }
+}
+
+/// Locks a file, which is created if it is missing, against other processes and other calls; never waits. NULL on failure, and
+/// while somebody else holds it. Unlock it with terrace_filelock_destroy().
+///
+/// # Safety
+/// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_env_lock_file(
+    env: *const leveldb_env_t,
+    path: *const c_char,
+    errptr: *mut *mut c_char,
+) -> *mut leveldb_filelock_t {
+    // SAFETY: as the caller promises.
+    unsafe {
+        guard(errptr, ptr::null_mut(), || {
+            let lock = env_of(env).lock_file(bytes::path(path, "path")?)?;
+            Ok(handle::give(LockHandle(lock)).cast())
+        })
+    }
+}
+
+/// Unlocks a file. NULL is fine.
+///
+/// # Safety
+/// `lock` is NULL or not used afterwards.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_filelock_destroy(lock: *mut leveldb_filelock_t) {
+    // SAFETY: the caller gives up a handle that came from `give`.
+    contain((), || drop(unsafe { handle::take_back(lock.cast::<LockHandle>()) }));
+}
+
+/// Microseconds since the Unix epoch, as the environment has them.
+///
+/// # Safety
+/// `env` is NULL (the default one) or not destroyed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_env_now_micros(env: *const leveldb_env_t) -> u64 {
+    // SAFETY: as the caller promises.
+    contain(0, || unsafe { env_of(env) }.now_micros())
+}

@@ -1,0 +1,140 @@
+//! Small real databases, written by the engine: what mutations start from, and what the fuzzer's corpus began with. The same
+//! bytes each time.
+
+use super::archive::{Files, disk_with, files, path};
+use super::exercise::Setting;
+use super::mend;
+use terrace::compression::Compression;
+use terrace::env::mem::MemOptions;
+use terrace::{Db, Options, WriteBatch, WriteOptions};
+
+/// A database, and how it was opened.
+pub struct Base {
+    /// What it is.
+    pub name: &'static str,
+    /// Its files, as a kill would have left them.
+    pub files: Files,
+    /// Its options.
+    pub setting: Setting,
+}
+
+const WRITE: WriteOptions = WriteOptions { sync: false };
+
+/// All of them.
+pub fn all() -> Vec<Base> {
+    let plain = Setting::default();
+    let bloom = Setting { bloom: true, ..plain };
+    vec![
+        Base { name: "levels", files: build(bloom, Compression::None, levels), setting: bloom },
+        Base { name: "snappy", files: build(plain, Compression::Snappy, levels), setting: plain },
+        Base { name: "versions", files: build(bloom, Compression::Snappy, versions), setting: bloom },
+        Base { name: "log alone", files: build(plain, Compression::None, log_alone), setting: plain },
+        Base {
+            name: "two logs",
+            files: two_logs(build(plain, Compression::None, levels)),
+            setting: Setting { reuse_logs: true, ..plain },
+        },
+        Base { name: "tiny", files: build(bloom, Compression::None, tiny), setting: bloom },
+    ]
+}
+
+/// Runs `script` on a new database; what is on the disk before it is closed.
+fn build(setting: Setting, compression: Compression, script: fn(&Db)) -> Files {
+    // Tables tell when they were made.
+    let env = disk_with(&[], MemOptions { manual_clock: Some(1), ..MemOptions::default() });
+    let options = Options {
+        create_if_missing: true,
+        compression,
+        block_restart_interval: 4,
+        level0_file_num_compaction_trigger: 100,
+        ..setting.options(&env)
+    };
+    let db = Db::open(&options, &path()).expect("a new database");
+    script(&db);
+    let files = files(&env);
+    db.close().expect("a close");
+    files
+}
+
+fn put(db: &Db, numbers: impl Iterator<Item = u32>, what: &str) {
+    for number in numbers {
+        let value = format!("{what} {number} {}", "abcdefgh".repeat(number as usize % 5));
+        db.put(&WRITE, format!("key{number:04}").as_bytes(), value.as_bytes()).expect("a put");
+    }
+}
+
+/// Tables at several levels, overlapping ones at level 0, and a log.
+fn levels(db: &Db) {
+    put(db, (0..300).step_by(2), "old");
+    db.flush().expect("a flush");
+    put(db, (400..500).step_by(2), "other");
+    db.flush().expect("a flush");
+    db.compact_range(Some(b"key0400"), None).expect("a compaction");
+    put(db, (100..450).step_by(5), "newer");
+    db.flush().expect("a flush");
+    for number in (0..450).step_by(7) {
+        db.delete(&WRITE, format!("key{number:04}").as_bytes()).expect("a delete");
+    }
+    db.flush().expect("a flush");
+    put(db, (200..260).step_by(3), "newest");
+    db.flush().expect("a flush");
+    log_alone(db);
+}
+
+/// A few entries in two tables and in a log: small enough for a fuzzer.
+fn tiny(db: &Db) {
+    for round in ["old", "new"] {
+        put(db, 0..9, round);
+        db.delete(&WRITE, b"key0003").expect("a delete");
+        db.flush().expect("a flush");
+    }
+    put(db, 5..8, "logged");
+}
+
+/// A log: puts, deletes, batches, one that takes several blocks.
+fn log_alone(db: &Db) {
+    put(db, (490..510).step_by(1), "logged");
+    let mut batch = WriteBatch::new();
+    for number in 0..20 {
+        batch.put(format!("batch{number}").as_bytes(), &[number; 30]);
+        batch.delete(format!("key{:04}", 495 + u32::from(number)).as_bytes());
+    }
+    db.write(&WRITE, &batch).expect("a write");
+    db.put(&WRITE, b"large", &vec![b'l'; 40_000]).expect("a put");
+    db.put(&WRITE, b"", b"").expect("a put");
+}
+
+/// Few keys in many versions that snapshots keep, among them the empty key, long ones, and such as share most of their bytes.
+fn versions(db: &Db) {
+    let long = [vec![b'p'; 700], vec![0xff; 9]].concat();
+    let keys: [&[u8]; 8] =
+        [b"", b"\0", b"k", b"key", b"key0500", b"key0500\0\0\0\0\0\0\0\0\0", &long[..700], &long];
+    let mut snapshots = Vec::new();
+    for round in 0..12u8 {
+        for (index, key) in keys.iter().enumerate() {
+            if (usize::from(round) + index).is_multiple_of(5) {
+                db.delete(&WRITE, key).expect("a delete");
+            } else {
+                db.put(&WRITE, key, &vec![round; index * 20]).expect("a put");
+            }
+        }
+        snapshots.push(db.snapshot());
+        if round % 4 == 3 {
+            db.flush().expect("a flush");
+        }
+        if round == 7 {
+            db.compact_range(None, None).expect("a compaction");
+        }
+    }
+    db.put(&WRITE, b"key", b"logged").expect("a put");
+}
+
+/// The second half of the log's batches in a log of its own.
+fn two_logs(mut files: Files) -> Files {
+    let log = files.iter().position(|(name, _)| name.ends_with(".log")).expect("a log");
+    let mut batches = mend::parse_records(&files[log].1);
+    let rest = batches.split_off(batches.len() / 2);
+    files[log].1 = mend::frame_records(&batches);
+    files.push(("000900.log".to_owned(), mend::frame_records(&rest)));
+    files
+}

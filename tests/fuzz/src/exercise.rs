@@ -1,0 +1,188 @@
+//! Everything that a program does to a database, done to one that may be damaged in any way.
+
+use super::archive::{Files, disk, files, path};
+use std::sync::Arc;
+use terrace::env::info_log;
+use terrace::env::mem::MemEnv;
+use terrace::filter_policy::BloomFilterPolicy;
+use terrace::util::cache::BlockCache;
+use terrace::{Db, Error, Options, ReadOptions, Result, WriteOptions, repair};
+
+/// Keys that a sweep asks for beside those it finds.
+const PROBES: [&[u8]; 5] = [b"", b"\0", b"k", b"key0500", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff"];
+
+/// How many of the keys found are asked for again.
+const ASKED_AGAIN: usize = 40;
+
+/// What a sweep over a database found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Contents {
+    /// Key and value, as far as iterations came.
+    pub entries: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The first errors: of the iterations, then of gets.
+    pub errors: Vec<String>,
+}
+
+/// How a directory is opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setting {
+    /// `Options::paranoid_checks`.
+    pub paranoid: bool,
+    /// With the bloom filter policy.
+    pub bloom: bool,
+    /// `Options::reuse_logs`.
+    pub reuse_logs: bool,
+    /// Tables are read through mappings.
+    pub mappings: bool,
+}
+
+impl Setting {
+    /// One of the sixteen.
+    pub fn from_bits(bits: u8) -> Setting {
+        let bit = |n: u8| bits >> n & 1 != 0;
+        Setting { paranoid: bit(0), bloom: bit(1), reuse_logs: bit(2), mappings: bit(3) }
+    }
+
+    /// Options for the disk.
+    pub fn options(&self, env: &MemEnv) -> Options {
+        Options {
+            env: env.shared(),
+            paranoid_checks: self.paranoid,
+            reuse_logs: self.reuse_logs,
+            mmap_reads: self.mappings,
+            filter_policy: self.bloom.then(|| Arc::new(BloomFilterPolicy::new(10)) as _),
+            info_log: Some(info_log::null()),
+            block_cache: Some(Arc::new(BlockCache::new(256 << 10))),
+            block_size: 1 << 10,
+            write_buffer_size: 64 << 10,
+            ..Options::default()
+        }
+    }
+}
+
+/// Opens; where that fails, no file has changed, and damage is told with the place of it.
+pub fn open(env: &MemEnv, setting: Setting) -> Result<Db> {
+    let before = files(env);
+    let result = Db::open(&setting.options(env), &path());
+    if let Err(error) = &result {
+        assert!(files(env) == before, "an opening that failed has changed files: {error}");
+        check_names_place(error);
+    }
+    result
+}
+
+/// A corruption says in which file of the database it is.
+fn check_names_place(error: &Error) {
+    let place = path();
+    let place = place.to_str().expect("a path of ASCII");
+    assert!(!error.is_corruption() || error.to_string().contains(place), "no place: {error}");
+}
+
+/// Reads everything, in every way.
+pub fn sweep(db: &Db, limit: usize) -> Contents {
+    let mut contents = Contents::default();
+    let read = ReadOptions { verify_checksums: true, ..ReadOptions::default() };
+    let mut note = |result: Result<()>| {
+        if let Err(error) = result {
+            check_names_place(&error);
+            contents.errors.push(error.to_string());
+        }
+    };
+    let mut iterator = db.iter(&read);
+    iterator.seek_to_first();
+    while iterator.valid() {
+        contents.entries.push((iterator.key().to_vec(), iterator.value().to_vec()));
+        assert!(contents.entries.len() <= limit, "an iteration without end");
+        iterator.next();
+    }
+    note(iterator.status());
+    iterator.seek_to_last();
+    let mut left = limit;
+    while iterator.valid() {
+        left = left.checked_sub(1).expect("an iteration backwards without end");
+        iterator.prev();
+    }
+    note(iterator.status());
+    let step = contents.entries.len() / ASKED_AGAIN + 1;
+    let found: Vec<&[u8]> = contents.entries.iter().step_by(step).map(|(key, _)| &key[..]).collect();
+    for key in PROBES.into_iter().chain(found) {
+        note(db.get(&read, key).map(|_| ()));
+        iterator.seek(key);
+        for forward in [true, true, false, false, false, true] {
+            if iterator.valid() {
+                if forward { iterator.next() } else { iterator.prev() }
+            }
+        }
+        note(iterator.status());
+    }
+    db.approximate_sizes(&[(b"", b"\xff"), (b"key0100", b"key0400")]);
+    for name in ["leveldb.sstables", "leveldb.stats", "terrace.recovery-damage"] {
+        db.property(name.as_bytes());
+    }
+    contents
+}
+
+/// Opens, reads, writes, compacts, closes, opens again.
+pub fn live(env: &MemEnv, setting: Setting, limit: usize) -> Result<Contents> {
+    let db = open(env, setting)?;
+    let contents = sweep(&db, limit);
+    let write = WriteOptions::default();
+    // A damaged table may stop compactions, and those the writes; then that is the answer.
+    let _ = db.put(&write, b"key0500", b"new").and_then(|()| db.delete(&write, b"key0501"));
+    let _ = db.flush();
+    let _ = db.compact_range(None, None);
+    sweep(&db, limit + 1);
+    // Workers catch their panics; nothing that a file holds may be the cause of one.
+    let error = db.background_error().map(|error| error.to_error().to_string()).unwrap_or_default();
+    assert!(!error.contains("internal error"), "{error}");
+    let _ = db.close();
+    // What was open once opens again, whatever has happened meanwhile.
+    let db = open(env, setting).unwrap_or_else(|error| panic!("the second opening failed: {error}"));
+    sweep(&db, limit + 1);
+    db.close().expect("a close without writes");
+    Ok(contents)
+}
+
+/// Repairs; what was repaired opens, and can be read from one end to the other.
+pub fn mend_and_read(env: &MemEnv, setting: Setting, limit: usize) -> Result<Contents> {
+    repair(&setting.options(env), &path())?;
+    let db = open(env, Setting { paranoid: true, ..setting })
+        .unwrap_or_else(|error| panic!("what was repaired does not open: {error}"));
+    let contents = sweep(&db, limit);
+    assert!(contents.errors.is_empty(), "what was repaired is damaged: {:?}", contents.errors);
+    db.compact_range(None, None).expect("a compaction of what was repaired");
+    assert_eq!(sweep(&db, limit).entries, contents.entries, "a compaction changed what was repaired");
+    db.close().expect("a close");
+    Ok(contents)
+}
+
+/// How many entries the files can hold at most: three bytes each, and blocks decompress to 22 times their length.
+pub fn max_entries(files: &[(String, Vec<u8>)]) -> usize {
+    files.iter().map(|(_, content)| content.len()).sum::<usize>() * 8 + 1000
+}
+
+/// What could be done with a directory.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome {
+    /// It opened without paranoid checks.
+    pub opened: bool,
+    /// Damage was met when it was read then.
+    pub was_damaged: bool,
+    /// It opened with paranoid checks.
+    pub opened_paranoidly: bool,
+    /// It could be repaired.
+    pub repaired: bool,
+}
+
+/// All of it: the directory opened as `setting` says and with paranoid checks, and repaired.
+pub fn directory(content: &Files, setting: Setting) -> Outcome {
+    let limit = max_entries(content);
+    let [plain, paranoid] = [false, true]
+        .map(|paranoid| live(&disk(content, setting.mappings), Setting { paranoid, ..setting }, limit));
+    Outcome {
+        opened: plain.is_ok(),
+        was_damaged: plain.is_ok_and(|contents| !contents.errors.is_empty()),
+        opened_paranoidly: paranoid.is_ok(),
+        repaired: mend_and_read(&disk(content, setting.mappings), setting, limit).is_ok(),
+    }
+}

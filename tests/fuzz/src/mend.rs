@@ -1,0 +1,146 @@
+//! Makes the checksums of damaged files right again, so that the damage gets past them.
+
+use super::archive::Files;
+use std::path::Path;
+use terrace::compression;
+use terrace::env::mem::MemEnv;
+use terrace::env::{CreateMode, Env};
+use terrace::format::file_name::{self, FileType};
+use terrace::record::reader::{ReadOutcome, RecordReader};
+use terrace::record::writer::RecordWriter;
+use terrace::record::{BLOCK_SIZE, HEADER_SIZE};
+use terrace::table::block::Block;
+use terrace::table::footer::{BLOCK_TRAILER_SIZE, BlockHandle, FOOTER_SIZE, Footer};
+use terrace::util::crc32c;
+use terrace::version::file_metadata::FileMetaData;
+use terrace::version::version_edit::VersionEdit;
+
+/// The type of the file called `name`.
+pub fn file_type(name: &str) -> Option<FileType> {
+    file_name::parse(name.as_ref())
+}
+
+/// Mends the checksums of every file.
+pub fn files(files: &mut Files) {
+    for (name, content) in files {
+        match file_type(name) {
+            Some(FileType::Log(_) | FileType::Manifest(_)) => records(content),
+            Some(FileType::Table(_)) => table(content),
+            _ => {}
+        }
+    }
+}
+
+/// Mends the checksum of every fragment whose length fits its block.
+pub fn records(bytes: &mut [u8]) {
+    for block in bytes.chunks_mut(BLOCK_SIZE) {
+        let mut at = 0;
+        while let Some(header) = block[at..].first_chunk::<HEADER_SIZE>() {
+            let end = at + HEADER_SIZE + usize::from(u16::from_le_bytes([header[4], header[5]]));
+            if block.len() < end || header[4..] == [0; 3] {
+                break;
+            }
+            let sum = crc32c::mask(crc32c::value(&block[at + 6..end]));
+            block[at..at + 4].copy_from_slice(&sum.to_le_bytes());
+            at = end;
+        }
+    }
+}
+
+/// The whole records of a log or a MANIFEST.
+pub fn parse_records(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let (env, path) = (MemEnv::new(), Path::new("/records"));
+    super::archive::write(&env, path, bytes);
+    let mut reader = RecordReader::new(env.open_sequential(path).expect("the file"), path.to_path_buf());
+    let (mut records, mut record) = (Vec::new(), Vec::new());
+    loop {
+        match reader.read_record(&mut record).expect("a read from memory") {
+            ReadOutcome::Record => records.push(record.clone()),
+            ReadOutcome::End => return records,
+            ReadOutcome::Damage(_) | ReadOutcome::Hole(_) => {}
+        }
+    }
+}
+
+/// A log or a MANIFEST of these records.
+pub fn frame_records(records: &[Vec<u8>]) -> Vec<u8> {
+    let (env, path) = (MemEnv::new(), Path::new("/records"));
+    let file = env.create_writable(path, CreateMode::New).expect("a file in memory");
+    let mut writer = RecordWriter::new(file, 0);
+    records.iter().for_each(|record| writer.add_record(record).expect("a write to memory"));
+    writer.close().expect("a close in memory");
+    env.files().pop().expect("the file").1
+}
+
+/// Mends the checksums of the blocks that footer, metaindex and index lead to, the index last.
+pub fn table(bytes: &mut [u8]) {
+    let Some(footer) = bytes.last_chunk::<FOOTER_SIZE>().and_then(|bytes| Footer::decode(bytes).ok()) else {
+        return;
+    };
+    let mut handles = entry_handles(bytes, footer.index);
+    handles.extend(entry_handles(bytes, footer.metaindex));
+    handles.extend([footer.metaindex, footer.index]);
+    for handle in handles {
+        if let Some(block) = stored_mut(bytes, handle) {
+            let (summed, sum) = block.split_at_mut(block.len() - 4);
+            sum.copy_from_slice(&crc32c::mask(crc32c::value(summed)).to_le_bytes());
+        }
+    }
+}
+
+/// The block and its trailer.
+fn stored_mut(bytes: &mut [u8], handle: BlockHandle) -> Option<&mut [u8]> {
+    bytes.get_mut(usize::try_from(handle.offset).ok()?..usize::try_from(handle.end()?).ok()?)
+}
+
+/// The contents of a block, decompressed.
+pub fn block_contents(bytes: &[u8], handle: BlockHandle) -> Option<Vec<u8>> {
+    let end = usize::try_from(handle.end()?).ok()?;
+    let stored = bytes.get(usize::try_from(handle.offset).ok()?..end)?;
+    let (stored, trailer) = stored.split_at(stored.len() - BLOCK_TRAILER_SIZE);
+    let mut contents = vec![0; compression::decompressed_length(trailer[0], stored).ok()?];
+    compression::decompress(trailer[0], stored, &mut contents).ok()?;
+    Some(contents)
+}
+
+fn entry_handles(bytes: &[u8], handle: BlockHandle) -> Vec<BlockHandle> {
+    let mut handles = Vec::new();
+    if let Some(contents) = block_contents(bytes, handle)
+        && let Ok(block) = Block::parse(&contents)
+    {
+        let mut entries = block.entries();
+        while let Ok(Some((_, mut value))) = entries.next() {
+            handles.extend(BlockHandle::decode(&mut value));
+        }
+    }
+    handles
+}
+
+/// Makes the MANIFESTs say how long the tables are, so that a table that was made longer or shorter is read nonetheless.
+pub fn table_sizes(files: &mut Files) {
+    let sizes: Vec<(u64, u64)> = files
+        .iter()
+        .filter_map(|(name, content)| match file_type(name) {
+            Some(FileType::Table(number)) => Some((number, content.len() as u64)),
+            _ => None,
+        })
+        .collect();
+    for (name, content) in files {
+        if !matches!(file_type(name), Some(FileType::Manifest(_))) {
+            continue;
+        }
+        let mut records = parse_records(content);
+        for record in &mut records {
+            let Ok(mut edit) = VersionEdit::decode(record) else { continue };
+            for (_, file) in &mut edit.new_files {
+                if let Some((_, size)) = sizes.iter().find(|(number, _)| *number == file.number) {
+                    let (smallest, largest) = (file.smallest.clone(), file.largest.clone());
+                    *file = FileMetaData::new(file.number, *size, smallest, largest).into();
+                }
+            }
+            record.clear();
+            edit.encode(record);
+        }
+        *content = frame_records(&records);
+    }
+}

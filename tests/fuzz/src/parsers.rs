@@ -1,0 +1,319 @@
+//! The parsers below a database, each alone.
+
+use super::archive::{disk, files, path, write};
+use super::exercise::{self, Setting};
+use super::mend;
+use std::path::Path;
+use std::sync::Arc;
+use terrace::batch::decode::{BatchEntry, validate};
+use terrace::comparator::{Comparator, bytewise};
+use terrace::compression::Compression;
+use terrace::env::ReadMode;
+use terrace::env::mem::MemEnv;
+use terrace::env::{Env, RandomAccessFile};
+use terrace::filter_policy::{BloomFilterPolicy, FilterPolicy};
+use terrace::format::internal_key::{
+    InternalKeyComparator, LookupKey, MAX_SEQUENCE, ParsedInternalKey, user_key,
+};
+use terrace::iterator::InternalIterator;
+use terrace::table::block::{Block, BlockBytes, BlockIterator, BlockOwner};
+use terrace::table::cache::TableCache;
+use terrace::table::filter_block::FilterBlockLayout;
+use terrace::table::reader::Table;
+use terrace::table::{TableOptions, TableReadOptions};
+use terrace::version::manifest;
+use terrace::version::version::Version;
+use terrace::version::version_edit::VersionEdit;
+use terrace::version::version_set::VersionSet;
+use terrace::wal::replay::{Begins, ReplayOptions, replay_with};
+use terrace::{Result, WriteBatch, WriteOptions};
+
+/// Bytes in descending order: an order that is not the bytewise one.
+struct Descending;
+
+impl Comparator for Descending {
+    fn compare(&self, a: &[u8], b: &[u8]) -> std::cmp::Ordering {
+        b.cmp(a)
+    }
+    fn name(&self) -> Vec<u8> {
+        b"fuzz.Descending".to_vec()
+    }
+}
+
+fn comparators() -> [InternalKeyComparator; 2] {
+    [InternalKeyComparator::new(bytewise()), InternalKeyComparator::new(Arc::new(Descending))]
+}
+
+/// What a block iterator wants to know of its table.
+struct Owner(InternalKeyComparator);
+
+impl BlockOwner for Owner {
+    fn comparator(&self) -> &InternalKeyComparator {
+        &self.0
+    }
+}
+
+/// A block of internal keys, or of a meta block.
+pub fn block(bytes: &[u8]) {
+    for comparator in comparators() {
+        let mut keys = Vec::new();
+        if let Ok(block) = Block::parse(bytes) {
+            let mut entries = block.entries();
+            while let Ok(Some((key, _))) = entries.next() {
+                if key.len() >= 8 && keys.len() < 50 {
+                    keys.push(key.to_vec());
+                }
+            }
+        }
+        let mut iterator = BlockIterator::new(Arc::new(Owner(comparator.clone())));
+        let _ = iterator.open(|_| Ok(BlockBytes::Loaded(bytes.into())));
+        let mut forward = 0;
+        iterator.seek_to_first();
+        while iterator.valid() {
+            forward += 1;
+            assert!(forward <= bytes.len() && ParsedInternalKey::parse(iterator.key()).is_some());
+            std::hint::black_box(iterator.value().iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte)));
+            iterator.next();
+        }
+        let mut backward = 0;
+        iterator.seek_to_last();
+        while iterator.valid() {
+            backward += 1;
+            assert!(backward <= bytes.len() && ParsedInternalKey::parse(iterator.key()).is_some());
+            iterator.prev();
+        }
+        for key in keys {
+            iterator.seek(&key);
+            for forward in [true, true, false, false] {
+                if iterator.valid() {
+                    assert!(ParsedInternalKey::parse(iterator.key()).is_some());
+                    if forward { iterator.next() } else { iterator.prev() }
+                }
+            }
+            if let Ok(block) = Block::parse(bytes) {
+                let _ = block.get(&comparator, &key, |key, value| key.len() + value.len());
+            }
+        }
+    }
+}
+
+fn table_options(comparator: &InternalKeyComparator, paranoid_checks: bool) -> Arc<TableOptions> {
+    Arc::new(TableOptions {
+        comparator: comparator.clone(),
+        filter_policy: Some(Arc::new(BloomFilterPolicy::new(10))),
+        block_cache: None,
+        block_size: 1 << 10,
+        block_restart_interval: 16,
+        compression: Compression::None,
+        paranoid_checks,
+        whole_table_filter: true,
+    })
+}
+
+/// A table file: footer, index, metaindex, filter, properties, blocks.
+pub fn table(bytes: &[u8], mended: bool) {
+    let mut bytes = bytes.to_vec();
+    if mended {
+        mend::table(&mut bytes);
+    }
+    let limit = bytes.len() * 8 + 100;
+    let [ascending, descending] = comparators();
+    for (comparator, paranoid, mappings) in
+        [(&ascending, false, true), (&ascending, true, false), (&descending, false, false)]
+    {
+        let env = disk(&[("000005.ldb".into(), bytes.clone())], mappings);
+        let path = path().join("000005.ldb");
+        let file: Arc<dyn RandomAccessFile> =
+            env.open_random_access(&path, ReadMode::Mapped).expect("the file");
+        let options = table_options(comparator, paranoid);
+        let Ok(table) = Table::open(options, file, path, bytes.len() as u64) else { continue };
+        read_table(&table, limit);
+    }
+}
+
+fn read_table(table: &Arc<Table>, limit: usize) {
+    let read = TableReadOptions { verify_checksums: true, fill_cache: true };
+    let mut iterator = table.iter(read);
+    let (mut count, mut keys) = (0, vec![b"k".to_vec()]);
+    iterator.seek_to_first();
+    while iterator.valid() {
+        count += 1;
+        assert!(count <= limit, "a table without end");
+        if keys.len() < 30 {
+            keys.push(user_key(iterator.key()).to_vec());
+        }
+        iterator.next();
+    }
+    let _ = iterator.status();
+    iterator.seek_to_last();
+    while iterator.valid() {
+        count = count.checked_add(1).filter(|&count| count <= 2 * limit).expect("a table without beginning");
+        iterator.prev();
+    }
+    for key in keys {
+        let target = LookupKey::new(&key, MAX_SEQUENCE);
+        let _ = table.get(read, target.internal_key(), |key, value| key.len() + value.len());
+        table.approximate_offset_of(target.internal_key());
+        iterator.seek(target.internal_key());
+        for forward in [true, false, false] {
+            if iterator.valid() {
+                if forward { iterator.next() } else { iterator.prev() }
+            }
+        }
+    }
+}
+
+/// A filter block, and the first bytes of it as a filter.
+pub fn filter(bytes: &[u8]) {
+    let policy = BloomFilterPolicy::new(10);
+    let keys: [&[u8]; 3] = [b"", b"key", b"a longer key than the others are"];
+    for key in keys {
+        policy.key_may_match(key, bytes);
+    }
+    let Some(layout) = FilterBlockLayout::parse(bytes) else { return };
+    for offset in [0, 1, 2047, 2048, 4096, 1 << 20, 1 << 40, u64::MAX] {
+        if let Some(range) = layout.filter(bytes, offset) {
+            keys.iter().for_each(|key| {
+                policy.key_may_match(key, &bytes[range.clone()]);
+            });
+        }
+    }
+}
+
+/// A log, replayed strictly and not, alone and behind another.
+pub fn log(bytes: &[u8], mended: bool) {
+    let mut bytes = bytes.to_vec();
+    if mended {
+        mend::records(&mut bytes);
+    }
+    let disk = MemEnv::new();
+    write(&disk, Path::new(LOG), &bytes);
+    let env = disk.shared();
+    for strict in [false, true] {
+        for begins in [Begins::Anywhere, Begins::At(1), Begins::AtOrBefore(100)] {
+            let mut batches = 0;
+            let options = ReplayOptions { strict, begins };
+            let result = replay_with(&env, Path::new(LOG), options, &mut |batch| {
+                batches += 1;
+                let (sequence, count) = validate(batch).expect("a whole batch");
+                assert!(sequence + u64::from(count) <= MAX_SEQUENCE);
+                Ok(())
+            });
+            match result {
+                Ok(summary) => {
+                    assert_eq!(summary.batches, batches);
+                    assert!(summary.last_sequence <= MAX_SEQUENCE);
+                    assert!(summary.end_of_last_record <= bytes.len() as u64 && summary.damage.len() <= 100);
+                }
+                Err(error) => assert!(strict && error.is_corruption(), "{error}"),
+            }
+        }
+    }
+}
+
+const LOG: &str = "/000003.log";
+
+/// A MANIFEST, up to the version that it describes.
+pub fn manifest(bytes: &[u8], mended: bool) {
+    let mut bytes = bytes.to_vec();
+    if mended {
+        mend::records(&mut bytes);
+    }
+    for record in mend::parse_records(&bytes) {
+        // What is read is written as it is understood.
+        if let Ok(edit) = VersionEdit::decode(&record) {
+            let mut encoded = Vec::new();
+            edit.encode(&mut encoded);
+            let again = VersionEdit::decode(&encoded).expect("an edit of our own writing");
+            assert_eq!(format!("{again:?}"), format!("{edit:?}"));
+        }
+    }
+    let env =
+        disk(&[("CURRENT".into(), b"MANIFEST-000002\n".to_vec()), ("MANIFEST-000002".into(), bytes)], false);
+    let shared = env.shared();
+    match manifest::recover(&shared, &path()) {
+        Ok(recovered) => {
+            for comparator in comparators() {
+                let _ = version(&shared, &comparator, &recovered.edits);
+            }
+        }
+        Err(error) => assert!(error.is_corruption(), "{error}"),
+    }
+}
+
+/// The version that edits lead to, and the edit that describes it.
+fn version(env: &Arc<dyn Env>, comparator: &InternalKeyComparator, edits: &[VersionEdit]) -> Result<()> {
+    let cache =
+        TableCache::new(env.clone(), path(), table_options(comparator, false), ReadMode::Positioned, 10);
+    let name = comparator.user_comparator().name();
+    let empty = || Version::empty(comparator.clone(), cache.clone());
+    let (versions, counters) = VersionSet::recover(name.clone(), empty(), edits)?;
+    assert!(counters.last_sequence <= MAX_SEQUENCE);
+    let snapshot = versions.snapshot(counters.next_file_number, counters.last_sequence);
+    let (again, _) = VersionSet::recover(name, empty(), &[snapshot]).expect("a MANIFEST of our own writing");
+    assert_eq!(again.current().debug_string(), versions.current().debug_string());
+    for key in [&b""[..], b"key", b"\xff\xff"] {
+        let target = LookupKey::new(key, MAX_SEQUENCE);
+        for level in 1..7 {
+            versions.current().find_file(level, target.internal_key());
+        }
+        versions.current().overlapping_files(0, Some(key), None);
+        versions.current().level_for_flush(key, b"z", 2 << 20);
+        versions.current().approximate_offset_of(target.internal_key());
+    }
+    Ok(())
+}
+
+/// CURRENT beside a MANIFEST that it may or may not name.
+pub fn current(bytes: &[u8]) {
+    let edit = VersionEdit {
+        comparator: Some(bytewise().name()),
+        log_number: Some(0),
+        next_file_number: Some(3),
+        last_sequence: Some(0),
+        ..VersionEdit::default()
+    };
+    let mut record = Vec::new();
+    edit.encode(&mut record);
+    let manifest = mend::frame_records(&[record]);
+    let env = disk(&[("CURRENT".into(), bytes.to_vec()), ("MANIFEST-000002".into(), manifest)], false);
+    let named = bytes.strip_prefix(b"MANIFEST-").and_then(|rest| rest.strip_suffix(b"\n"));
+    let is_number = named.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit));
+    match manifest::current_number(&env.shared(), &path()) {
+        Ok(_) => assert!(is_number),
+        Err(error) => assert!(error.is_corruption(), "{error}"),
+    }
+    match exercise::open(&env, Setting::default()) {
+        Ok(_) => assert_eq!(bytes, b"MANIFEST-000002\n"),
+        Err(error) => assert!(error.is_corruption() && files(&env).len() == 2, "{error}"),
+    }
+}
+
+/// A batch, checked, taken apart, put together again, and written.
+pub fn write_batch(bytes: &[u8]) {
+    let valid = validate(bytes);
+    let Ok(batch) = WriteBatch::from_rep(bytes.to_vec()) else {
+        assert!(valid.is_err());
+        return;
+    };
+    assert_eq!(valid.expect("a batch that was taken"), (batch.sequence(), batch.count()));
+    let mut copy = WriteBatch::new();
+    for entry in &batch {
+        match entry.expect("a whole entry") {
+            BatchEntry::Put(key, value) => copy.put(key, value),
+            BatchEntry::Delete(key) => copy.delete(key),
+        }
+    }
+    assert!(copy.count() == batch.count() && copy.iter().flatten().eq(batch.iter().flatten()));
+    copy.append(&batch);
+    assert_eq!(u64::from(copy.count()), 2 * u64::from(batch.count()));
+    let env = disk(&[], false);
+    let options = terrace::Options { create_if_missing: true, ..Setting::default().options(&env) };
+    let db = terrace::Db::open(&options, &path()).expect("a new database");
+    db.write(&WriteOptions::default(), &copy).expect("a write");
+    let limit = copy.approximate_size() + 10;
+    let written = exercise::sweep(&db, limit);
+    db.close().expect("a close");
+    let db = exercise::open(&env, Setting { paranoid: true, ..Setting::default() }).expect("open");
+    assert_eq!(exercise::sweep(&db, limit), written);
+}

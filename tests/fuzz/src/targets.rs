@@ -1,0 +1,76 @@
+//! What each fuzz target makes of its input: the first byte chooses, the rest is the file.
+
+use super::exercise::Setting;
+use super::{archive, exercise, mend, parsers};
+
+/// Every target: its name and its body.
+pub const ALL: [(&str, fn(&[u8])); 8] = [
+    ("block", block),
+    ("table", table),
+    ("filter", filter),
+    ("log", log),
+    ("manifest", manifest),
+    ("current", current),
+    ("write_batch", write_batch),
+    ("directory", directory),
+];
+
+/// The first byte's lowest bit says whether checksums are mended.
+fn choose(input: &[u8]) -> (bool, &[u8]) {
+    match input.split_first() {
+        Some((&first, rest)) => (first & 1 != 0, rest),
+        None => (false, input),
+    }
+}
+
+/// A block.
+pub fn block(input: &[u8]) {
+    parsers::block(input);
+}
+
+/// A table.
+pub fn table(input: &[u8]) {
+    let (mended, bytes) = choose(input);
+    parsers::table(bytes, mended);
+}
+
+/// A filter block.
+pub fn filter(input: &[u8]) {
+    parsers::filter(input);
+}
+
+/// A log.
+pub fn log(input: &[u8]) {
+    let (mended, bytes) = choose(input);
+    parsers::log(bytes, mended);
+}
+
+/// A MANIFEST.
+pub fn manifest(input: &[u8]) {
+    let (mended, bytes) = choose(input);
+    parsers::manifest(bytes, mended);
+}
+
+/// CURRENT.
+pub fn current(input: &[u8]) {
+    parsers::current(input);
+}
+
+/// A write batch.
+pub fn write_batch(input: &[u8]) {
+    parsers::write_batch(input);
+}
+
+/// A whole directory: the first byte's other bits say how it is opened, and whether the MANIFEST is told the tables' sizes.
+pub fn directory(input: &[u8]) {
+    let (mended, bytes) = choose(input);
+    let mut files = archive::decode(bytes);
+    let first = input.first().copied().unwrap_or(0);
+    if first & 2 != 0 {
+        mend::table_sizes(&mut files);
+    }
+    if mended {
+        mend::files(&mut files);
+    }
+    let _ = exercise::directory(&files, Setting::from_bits(first >> 2 & 0xe));
+}

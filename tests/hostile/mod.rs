@@ -1,0 +1,12 @@
+//! Hostile input: files that lie, systems that refuse, callbacks that misbehave. Everywhere the same is expected: a clear error that
+//! names the file, no file changed by an opening that fails, what was readable still readable, no panic, no hang, bounded memory.
+
+mod allocations;
+mod callbacks;
+mod corpus;
+mod forge;
+mod logs;
+mod manifests;
+mod mutations;
+mod support;
+mod tables;
