@@ -26,6 +26,7 @@ const (
 	batchEntries   = 1000
 	syncedWrites   = 2000
 	recoveredBytes = 4 << 20
+	reopenedBytes  = 2 << 20
 	openings       = 10
 	longestSettle  = 300 * time.Second
 )
@@ -179,7 +180,8 @@ func (b *bench) mainDatabase() {
 	}
 	p := &b.plan
 	wantsAfter := p.wants("readwhilewriting", "readwhilewriting.writer", "deleterandom", "settle.deleted", "compact.deleted")
-	wantsCompacted := p.wants(compacted...)
+	wantsReopened := p.wants("recover", "reopen")
+	wantsCompacted := p.wants(compacted...) || wantsReopened
 	if !(wantsAfter || wantsCompacted || p.wants(reads[:]...) || p.wants("fillrandom", "overwrite", "settle", "compact")) {
 		return
 	}
@@ -195,6 +197,9 @@ func (b *bench) mainDatabase() {
 		b.round.DiskBytes[1] = diskBytes(path)
 	}
 	b.readRows(db, ".compacted")
+	if wantsReopened {
+		db = b.reopen(db, path)
+	}
 	if wantsAfter {
 		b.readWhileWriting(db)
 		b.threads("deleterandom", p.Num, false, func(thread, begin, end uint64) done {
@@ -210,6 +215,24 @@ func (b *bench) mainDatabase() {
 	}
 	check(db.Close())
 	check(os.RemoveAll(path))
+}
+
+// reopen opens the database with 2 MiB of writes in its log alone, and once more without.
+func (b *bench) reopen(db *leveldb.DB, path string) *leveldb.DB {
+	num, size := b.plan.Num, b.plan.Profile.ValueSize
+	entries := max(reopenedBytes/uint64(keySize+size), 1)
+	key, values, random := newKey(), newValues(size, 600), newRandom(600)
+	for range entries {
+		check(db.Put(key.set(random.below(num)), values.next(), nil))
+	}
+	b.round.UserBytes += entries * uint64(keySize+size)
+	for _, row := range []string{"recover", "reopen"} {
+		check(db.Close())
+		running := begin()
+		db = open(path, &b.plan.Profile)
+		b.record(row, 1, running.stop(), nil)
+	}
+	return db
 }
 
 func (b *bench) writeRandomly(db *leveldb.DB, row string, seed uint64) {

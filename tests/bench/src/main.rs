@@ -2,25 +2,36 @@
 //!
 //! The parent spawns a child process for each round of each engine, in turns, so that memory, CPU time and bytes written
 //! belong to one engine; it shows the medians of the rounds. How the parts hang together:
-//! `args` -> `plan` (what a child has to do) -> `child` -> `workload` over an `engine` (`leveldb`, `fjall`; a program of its
-//! own for goleveldb) with `keys` and `measure` -> JSON lines -> `report`.
+//! `args` -> `case` (the runs that a command line stands for) -> `plan` (what a child has to do) -> `child` -> `workload`
+//! over an `engine` (`leveldb`, `rocksdb`, `fjall`; a program of its own for goleveldb) with `keys` and `measure` -> JSON ->
+//! `report` (text), `summary` (Markdown) and `plot` (SVG). `instructions` is a mode of its own.
 
 mod args;
+mod case;
 mod child;
 mod engine;
 mod fjall;
+mod instructions;
 mod keys;
 mod leveldb;
 #[path = "../../support/leveldb_c.rs"]
 mod leveldb_c;
+mod machine;
 mod measure;
 mod plan;
+mod plot;
 mod report;
+mod rocksdb;
+mod summary;
 mod workload;
 
 use args::Args;
 use clap::Parser;
+use plan::EnginePath;
+use report::Figures;
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -37,24 +48,94 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs every combination that was asked for, and prints a table for each.
+/// Runs everything that was asked for, prints a table for each run, and writes the files.
 fn compare(args: &Args) -> Result<(), String> {
+    if let Some(path) = &args.from {
+        let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let figures =
+            serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        return write(args, &figures);
+    }
     let engines = args.engines()?;
     let directory = args.directory()?;
-    let mut comparisons = Vec::new();
-    for profile in args.profiles()? {
-        for &threads in &args.threads {
-            let plan = args.plan(profile.clone(), threads)?;
-            let rounds = child::spawn_rounds(&plan, &engines, args.rounds, &directory)?;
-            let comparison = report::Comparison::new(plan, &engines, rounds);
-            print!("{}", comparison.table());
-            comparisons.push(comparison);
+    if let Some(path) = &args.instructions {
+        // Only what a thread of ours calls can be counted.
+        let counted: Vec<_> =
+            engines.into_iter().filter(|engine| engine.kind != plan::EngineKind::Program).collect();
+        let counts = child::count_instructions(&counted, args.rounds, &directory)?;
+        let text = instructions::markdown(&counted, &counts);
+        print!("{text}");
+        return std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()));
+    }
+    let figures = measure_cases(args, &engines, &directory)?;
+    write(args, &figures)?;
+    let disagreements: Vec<String> =
+        figures.comparisons.iter().flat_map(|each| each.disagreements()).collect();
+    if disagreements.is_empty() { Ok(()) } else { Err(disagreements.join("\n")) }
+}
+
+/// Runs the cases for which there is time. What a case costs is estimated from those before it.
+fn measure_cases(args: &Args, engines: &[EnginePath], directory: &Path) -> Result<Figures, String> {
+    let started = Instant::now();
+    let mut figures = Figures {
+        machine: machine::describe(directory),
+        comparisons: Vec::new(),
+        left_out: Vec::new(),
+        seconds: 0.0,
+    };
+    let mut weight_done = 0.0;
+    for case in args.cases()? {
+        let mut engines = engines.to_vec();
+        engines.retain(|engine| case.engines.is_empty() || case.engines.contains(&&*engine.name));
+        if engines.is_empty() {
+            continue;
+        }
+        let weight = case.weight() * engines.len() as f64;
+        let seconds = started.elapsed().as_secs_f64();
+        if let Some(budget) = args.budget
+            && weight_done > 0.0
+            && seconds + weight * seconds / weight_done > budget
+        {
+            eprintln!("terrace-bench: left out for want of time: {}", case.title());
+            figures.left_out.push(case.title());
+            continue;
+        }
+        let plan = args.plan(&case)?;
+        let rounds = child::spawn_rounds(&plan, &engines, case.rounds, directory)?;
+        weight_done += weight;
+        let comparison = report::Comparison::new(plan, &engines, rounds);
+        print!("{}", comparison.table());
+        figures.comparisons.push(comparison);
+    }
+    figures.seconds = started.elapsed().as_secs_f64();
+    Ok(figures)
+}
+
+fn write(args: &Args, figures: &Figures) -> Result<(), String> {
+    let json = || serde_json::to_string(figures).expect("numbers and strings") + "\n";
+    let put = |path: &Path, text: String| {
+        std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    if let Some(path) = &args.json {
+        put(path, json())?;
+    }
+    if let Some(out) = &args.out {
+        std::fs::create_dir_all(out).map_err(|error| format!("{}: {error}", out.display()))?;
+        let mut text = format!("{}\n", figures.machine);
+        figures.comparisons.iter().for_each(|each| text += &each.table());
+        figures.left_out.iter().for_each(|title| text += &format!("\nleft out for want of time: {title}\n"));
+        put(&out.join("figures.txt"), text)?;
+        put(&out.join("figures.json"), json())?;
+        put(&out.join("summary.md"), summary::markdown(figures))?;
+        if let Some(first) = figures.comparisons.first() {
+            put(&out.join("ratios.svg"), plot::ratios(first)?)?;
+        }
+        if let Some(svg) = plot::growth(&figures.comparisons)? {
+            put(&out.join("growth.svg"), svg)?;
         }
     }
-    if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&report::json(&comparisons)).expect("numbers and strings");
-        std::fs::write(path, text + "\n").map_err(|error| format!("{}: {error}", path.display()))?;
+    match &args.readme {
+        Some(path) => summary::paste(path, &summary::markdown(figures)),
+        None => Ok(()),
     }
-    let disagreements: Vec<String> = comparisons.iter().flat_map(|each| each.disagreements()).collect();
-    if disagreements.is_empty() { Ok(()) } else { Err(disagreements.join("\n")) }
 }
