@@ -8,6 +8,7 @@ use crate::rocksdb::RocksDb;
 use crate::workload::Bench;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 /// The child's side: does what the plan (JSON) says, and prints what it measured (JSON).
 pub fn run(plan: &str) -> Result<(), String> {
@@ -66,15 +67,22 @@ fn count(plan: &Plan) -> Result<Vec<Count>, String> {
 }
 
 /// The parent's side: the rounds of each engine, `[engine][round]`, run in turns; another engine begins each time, so that
-/// none always runs in the wake of the same one.
+/// none always runs in the wake of the same one. After `until`, or what would last longer, no further round is begun.
 pub fn spawn_rounds(
     plan: &Plan,
     engines: &[EnginePath],
     rounds: usize,
     directory: &Path,
+    until: Option<Instant>,
 ) -> Result<Vec<Vec<Round>>, String> {
     let mut results = vec![Vec::new(); engines.len()];
+    let started = Instant::now();
     for round in 0..rounds {
+        let a_round = started.elapsed() / round.max(1) as u32;
+        if round > 0 && until.is_some_and(|until| Instant::now() + a_round > until) {
+            eprintln!("terrace-bench: {round} rounds instead of {rounds}, for want of time");
+            break;
+        }
         for turn in 0..engines.len() {
             let number = (round + turn) % engines.len();
             let engine = &engines[number];

@@ -10,7 +10,9 @@ pub fn describe(directory: &Path) -> String {
     let memory = after("/proc/meminfo", "MemTotal")
         .and_then(|text| text.split(' ').next()?.parse::<u64>().ok())
         .map_or(String::new(), |kibibytes| format!(", {} GiB of memory", kibibytes.div_ceil(1 << 20)));
+    // The version alone: what a builder of kernels puts behind it says nothing to others.
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let kernel = kernel.split('-').next().unwrap_or_default();
     format!(
         "{processor}, {cores} cores{memory}, {} on {}, Linux {}",
         file_system(directory).0,

@@ -31,7 +31,7 @@ use plan::EnginePath;
 use report::Figures;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -101,7 +101,9 @@ fn measure_cases(args: &Args, engines: &[EnginePath], directory: &Path) -> Resul
             continue;
         }
         let plan = args.plan(&case)?;
-        let rounds = child::spawn_rounds(&plan, &engines, case.rounds, directory)?;
+        // The rounds of one case leave a third of the time to the others.
+        let until = args.budget.map(|budget| started + Duration::from_secs_f64(budget.max(0.0) * 0.67));
+        let rounds = child::spawn_rounds(&plan, &engines, case.rounds, directory, until)?;
         weight_done += weight;
         let comparison = report::Comparison::new(plan, &engines, rounds);
         print!("{}", comparison.table());

@@ -58,7 +58,7 @@ fn ratios_on(
     let mut chart = drawn(
         ChartBuilder::on(root)
             .caption(
-                format!("Time of an operation, by that of {name} (right of 1: slower)"),
+                format!("Time of an operation, by that of {name} (right of 1: slower; what lies beyond the scale stands at its edge)"),
                 ("sans-serif", 18),
             )
             .margin(12)
