@@ -32,16 +32,18 @@ CXXFLAGS ?= -O2 -g1
 lib := $(DESTDIR)$(LIBDIR)
 include := $(DESTDIR)$(INCLUDEDIR)/terrace
 
-.PHONY: all install uninstall headers check check-headers test sanitize soak demo bench wheel clean fuzz rust
+.PHONY: all install uninstall headers check check-headers test sanitize soak demo bench wheel clean fuzz hostile-report rust
 
 all: rust $(LEVELDB_OBJECT)
 
 rust:
 	$(CARGO) build --release --lib
 
+$(RELEASE)/libterrace.a: rust ;
+
 # All of libterrace.a under one name, with LevelDB's C++ on top: one engine, and no other file to be found at run time.
-$(RELEASE)/$(LEVELDB): $(CPP)/src/leveldb.cc $(CPP_HEADERS) include/terrace.h include/leveldb/c.h packaging/leveldb.map | rust
-$(RELEASE)/$(LEVELDB): $(wildcard $(RELEASE)/libterrace.a)
+$(RELEASE)/$(LEVELDB): $(CPP)/src/leveldb.cc $(CPP_HEADERS) include/terrace.h include/leveldb/c.h packaging/leveldb.map \
+    $(RELEASE)/libterrace.a
 	$(CXX) -std=c++17 $(CXXFLAGS) -fPIC -shared -fvisibility=hidden -DLEVELDB_SHARED_LIBRARY -DLEVELDB_COMPILE_LIBRARY \
 	    -Iinclude -I$(CPP)/include -o $@ $(CPP)/src/leveldb.cc -Wl,-soname,$(LEVELDB) \
 	    -Wl,--version-script=packaging/leveldb.map -Wl,-Bsymbolic-functions -Wl,-z,nodelete -Wl,-z,relro,-z,now \
@@ -67,12 +69,12 @@ endif
 	$(INSTALL) -m 644 include/leveldb/c.h $(CPP)/include/leveldb/*.h $(include)/leveldb
 	$(INSTALL) -m 644 $(CPP)/include/leveldb/detail/*.h $(include)/leveldb/detail
 	$(INSTALL) -m 644 $(CPP)/include/helpers/*.h $(include)/helpers
-	$(call instantiate,terrace.pc) > $(lib)/pkgconfig/terrace.pc
-	$(call instantiate,leveldb.pc) > $(lib)/terrace/pkgconfig/leveldb.pc
-	$(call instantiate,terraceConfig.cmake) > $(lib)/cmake/terrace/terraceConfig.cmake
-	$(call instantiate,ConfigVersion.cmake,$(VERSION)) > $(lib)/cmake/terrace/terraceConfigVersion.cmake
-	$(call instantiate,leveldbConfig.cmake) > $(lib)/terrace/cmake/leveldbConfig.cmake
-	$(call instantiate,ConfigVersion.cmake,1.23.0) > $(lib)/terrace/cmake/leveldbConfigVersion.cmake
+	@$(call instantiate,terrace.pc) > $(lib)/pkgconfig/terrace.pc
+	@$(call instantiate,leveldb.pc) > $(lib)/terrace/pkgconfig/leveldb.pc
+	@$(call instantiate,terraceConfig.cmake) > $(lib)/cmake/terrace/terraceConfig.cmake
+	@$(call instantiate,ConfigVersion.cmake,$(VERSION)) > $(lib)/cmake/terrace/terraceConfigVersion.cmake
+	@$(call instantiate,leveldbConfig.cmake) > $(lib)/terrace/cmake/leveldbConfig.cmake
+	@$(call instantiate,ConfigVersion.cmake,1.23.0) > $(lib)/terrace/cmake/leveldbConfigVersion.cmake
 
 # instantiate NAME [VERSION OF THE PACKAGE]
 instantiate = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
@@ -135,6 +137,10 @@ wheel: all
 FUZZ_SECONDS ?= 60
 fuzz:
 	scripts/fuzz.sh $(FUZZ_SECONDS)
+
+# What hostile databases do to Google's LevelDB and to us, as a table.
+hostile-report:
+	$(CARGO) test --test main hostile::beside -- --nocapture
 
 clean:
 	$(CARGO) clean

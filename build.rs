@@ -29,6 +29,8 @@ const SOURCES: &[&str] = &[
     "last_error",
     "background_error",
     "direct",
+    "table",
+    "dump",
     "leveldb_function",
     "version",
 ];

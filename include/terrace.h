@@ -50,7 +50,8 @@ typedef enum {
 typedef enum {
     /*
      * A flush or a compaction failed and is tried again by itself, ever less often. Writes go on until they would have to
-     * wait for it; then they fail with this error.
+     * wait for it; then they fail with this error. A table in which a compaction finds damage (TERRACE_CORRUPTION) is left
+     * where it is, and tried again after a minute, at most once an hour later on; the others go on being compacted.
      */
     TERRACE_SEVERITY_RETRYING = 1,
     /*
@@ -116,6 +117,21 @@ typedef enum {
  * Why background work or writes of a database have stopped; see terrace_background_error().
  */
 typedef struct terrace_background_error_t terrace_background_error_t;
+
+/*
+ * A position in a table; see terrace_table_create_iterator().
+ */
+typedef struct terrace_table_iterator_t terrace_table_iterator_t;
+
+/*
+ * An open table; see terrace_table_open().
+ */
+typedef struct terrace_table_t terrace_table_t;
+
+/*
+ * A table under construction; see terrace_tablebuilder_create().
+ */
+typedef struct terrace_tablebuilder_t terrace_tablebuilder_t;
 
 /*
  * What an environment of C does; see terrace_env_create(). `state` is that of the environment.
@@ -906,6 +922,176 @@ uint8_t terrace_iter_move(leveldb_iterator_t *iter,
                           const char *key,
                           size_t key_len,
                           terrace_entry_t *entry);
+
+/*
+ * Starts a table, written by `append` and `flush`, which get `state`. They return TERRACE_OK, or another value of `terrace_error_t`
+ * and, in `*message`, a malloc()ed and NUL-terminated message, which the library frees. The file begins empty, and is the
+ * caller's to sync and to close.
+ *
+ * Of the options those of tables count: comparator, filter policy, block size, restart interval and compression. The table is
+ * as LevelDB writes it. Destroy the builder with terrace_tablebuilder_destroy(), before what is set in the options. NULL on
+ * failure.
+ *
+ * Requires: `options` is NULL or not destroyed, and what was set in it is not destroyed; the callbacks are NULL (which fails) or as above, as
+ * long as the builder lives; `errptr` as in (3).
+ */
+terrace_tablebuilder_t *terrace_tablebuilder_create(const leveldb_options_t *options,
+                                                    void *state,
+                                                    int (*append)(void *state,
+                                                                  const char *data,
+                                                                  size_t length,
+                                                                  char **message),
+                                                    int (*flush)(void *state, char **message),
+                                                    char **errptr);
+
+/*
+ * Adds an entry, whose key must be behind all before. A failure stays: all later calls fail with it.
+ *
+ * Requires: `builder` is NULL or a builder that no other call uses now; key and value have their lengths; `errptr` as in (3).
+ */
+void terrace_tablebuilder_add(terrace_tablebuilder_t *builder,
+                              const char *key,
+                              size_t key_len,
+                              const char *value,
+                              size_t value_len,
+                              char **errptr);
+
+/*
+ * Ends the block: the next entry begins another one.
+ *
+ * Requires: `builder` is NULL or a builder that no other call uses now; `errptr` as in (3).
+ */
+void terrace_tablebuilder_flush(terrace_tablebuilder_t *builder, char **errptr);
+
+/*
+ * Takes block size, restart interval and compression from other options. Another comparator is refused.
+ *
+ * Requires: `builder` is NULL or a builder that no other call uses now; `options` is NULL or not destroyed; `errptr` as in (3).
+ */
+void terrace_tablebuilder_change_options(terrace_tablebuilder_t *builder,
+                                         const leveldb_options_t *options,
+                                         char **errptr);
+
+/*
+ * Writes the rest of the table.
+ *
+ * Requires: `builder` is NULL or a builder that no other call uses now; `errptr` as in (3).
+ */
+void terrace_tablebuilder_finish(terrace_tablebuilder_t *builder, char **errptr);
+
+/*
+ * Reports what has gone wrong, if something has.
+ *
+ * Requires: `builder` is NULL or a builder that nobody changes now; `errptr` as in (3).
+ */
+void terrace_tablebuilder_get_error(const terrace_tablebuilder_t *builder, char **errptr);
+
+/*
+ * How many entries were added; 0 for NULL.
+ *
+ * Requires: `builder` is NULL or a builder that nobody changes now.
+ */
+uint64_t terrace_tablebuilder_num_entries(const terrace_tablebuilder_t *builder);
+
+/*
+ * How many bytes were written; after a success of terrace_tablebuilder_finish(), the size of the table. 0 for NULL.
+ *
+ * Requires: `builder` is NULL or a builder that nobody changes now.
+ */
+uint64_t terrace_tablebuilder_file_size(const terrace_tablebuilder_t *builder);
+
+/*
+ * Destroys a builder; a table that was not finished is none. NULL is fine.
+ *
+ * Requires: `builder` is NULL or not used afterwards.
+ */
+void terrace_tablebuilder_destroy(terrace_tablebuilder_t *builder);
+
+/*
+ * Opens the table in the first `file_size` bytes of a file, which is read by `read` with `state`: up to `length` bytes from
+ * `offset`, `*read` says how many, 0 at the end of the file. It returns as the callbacks of terrace_tablebuilder_create() do, and is
+ * called on any thread, also at once.
+ *
+ * Of the options comparator, block cache and paranoid checks count. Destroy the table with terrace_table_destroy(). NULL on failure.
+ *
+ * Requires: `options` is NULL or not destroyed, and what was set in it is not destroyed; `read` is NULL (which fails) or as above, as long as
+ * the table and its iterators live; `errptr` as in (3).
+ */
+terrace_table_t *terrace_table_open(const leveldb_options_t *options,
+                                    void *state,
+                                    int (*read)(void *state,
+                                                uint64_t offset,
+                                                char *buffer,
+                                                size_t length,
+                                                size_t *read,
+                                                char **message),
+                                    uint64_t file_size,
+                                    char **errptr);
+
+/*
+ * Closes a table; its iterators may outlive it. NULL is fine.
+ *
+ * Requires: `table` is NULL or not used afterwards.
+ */
+void terrace_table_destroy(terrace_table_t *table);
+
+/*
+ * About where in the file the entry at or after `key` lies; 0 for a NULL `table`.
+ *
+ * Requires: `table` is NULL or not destroyed; `key` has its length.
+ */
+uint64_t terrace_table_approximate_offset_of(const terrace_table_t *table,
+                                             const char *key,
+                                             size_t key_len);
+
+/*
+ * Creates an iterator over a table, which stands on no entry yet. Of the options, the snapshot does not count. Destroy it with
+ * terrace_table_iterator_destroy(). NULL on failure.
+ *
+ * Requires: `table` is NULL or not destroyed; `options` is NULL or not destroyed; `errptr` as in (3).
+ */
+terrace_table_iterator_t *terrace_table_create_iterator(const terrace_table_t *table,
+                                                        const leveldb_readoptions_t *options,
+                                                        char **errptr);
+
+/*
+ * Moves an iterator over a table, as terrace_iter_move() does one over a database.
+ *
+ * Requires: `iter` is NULL or an iterator that no other call uses now; `key` has its length; `entry` is NULL or writable.
+ */
+uint8_t terrace_table_iterator_move(terrace_table_iterator_t *iter,
+                                    int movement,
+                                    const char *key,
+                                    size_t key_len,
+                                    terrace_entry_t *entry);
+
+/*
+ * Reports the first error since the last seek, if there is one.
+ *
+ * Requires: `iter` is NULL or an iterator that no other call moves now; `errptr` as in (3).
+ */
+void terrace_table_iterator_get_error(const terrace_table_iterator_t *iter, char **errptr);
+
+/*
+ * Destroys an iterator over a table. NULL is fine.
+ *
+ * Requires: `iter` is NULL or not used afterwards.
+ */
+void terrace_table_iterator_destroy(terrace_table_iterator_t *iter);
+
+/*
+ * Hands a file of a database (a log, a MANIFEST or a table, by its name) to `line` as text, item by item, each with its line feed and
+ * not NUL-terminated, in the form of LevelDB's DumpFile. `line` gets `state`; it returns TERRACE_OK to go on, or another value of
+ * `terrace_error_t` and, in `*message`, a malloc()ed and NUL-terminated message, which the library frees: the call then fails with it.
+ *
+ * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `line` is NULL (which fails) or as above;
+ * `errptr` as in (3).
+ */
+void terrace_dump_file(const leveldb_env_t *env,
+                       const char *path,
+                       void *state,
+                       int (*line)(void *state, const char *text, size_t length, char **message),
+                       char **errptr);
 
 /*
  * Returns the function of LevelDB's interface that is called `name` ("leveldb_open", say), as this library has it: also in a

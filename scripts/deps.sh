@@ -14,15 +14,14 @@ has_header() { echo "#include <$1>" | cc -E -x c - ; }
 need gcc cc --version
 need g++ c++ --version
 need make make --version
+need cmake cmake --version
 need binutils nm --version
 need pkg-config pkg-config --version
 need libleveldb-dev has_header leveldb/c.h
 need valgrind valgrind --version
 need python3 python3 --version
 need python3-venv python3 -c 'import ensurepip, venv'
-if ls bindings/go/*.go >/dev/null 2>&1; then
-    need golang-go go version
-fi
+need golang-go go version
 
 if [ -n "$missing" ]; then
     if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
@@ -40,5 +39,12 @@ fi
 
 if ! command -v cargo >/dev/null; then
     echo "deps: no cargo: install Rust 1.88 or later (https://rustup.rs)" >&2
+    exit 1
+fi
+
+# cgo's noescape and nocallback are of Go 1.24; Debian's may be older.
+go=$(go env GOVERSION | sed -e 's/^go//' -e 's/[^0-9.].*//')
+if [ "$(printf '%s\n' 1.24 "$go" | sort -V | head -n 1)" != 1.24 ]; then
+    echo "deps: Go $go is too old for bindings/go: install Go 1.24 or later (https://go.dev/dl)" >&2
     exit 1
 fi

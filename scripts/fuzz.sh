@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 root=$PWD
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
-targets=${*:-block table filter log manifest current write_batch directory}
+targets=${*:-block table snappy filter log manifest current write_batch directory}
 out=${FUZZ_OUT:-$root/target/fuzz}
 triple=$(rustc -vV | sed -n 's/^host: //p')
 

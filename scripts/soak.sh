@@ -88,6 +88,7 @@ step() {
 runs() { TERRACE_FIRST_SEED=$first_seed "$suite" --nocapture "$@"; }
 units() { "$unit" "$@" && echo "count: A 1 runs of the unit tests"; }
 programs() { runs c_programs:: && echo "count: G 1 runs of the C programs, bare and under valgrind"; }
+mutations() { TERRACE_MUTATIONS=1000 runs hostile::mutations::no_mutation; }
 short_histories() { TERRACE_HISTORIES=8 runs differential::; }
 
 # Ctrl-C reaches no process in the background by itself.
@@ -102,7 +103,7 @@ while [ "$(now)" -lt "$deadline" ] && [ $round -lt "${ROUNDS:-1000000}" ]; do
     step D fault runs fault::an_error
     step E kill runs kill::a_kill
     step B differential short_histories
-    step F hostile runs hostile::
+    step F hostile mutations
     step A db:: units
     step G c_programs programs
 done

@@ -6,6 +6,7 @@
 mod support;
 
 mod c_programs;
+mod cpp;
 mod crash;
 mod differential;
 mod disk_full;
@@ -14,6 +15,7 @@ mod exchange;
 mod fault;
 #[path = "fuzz/src/lib.rs"]
 mod fuzz;
+mod go;
 mod hostile;
 mod kill;
 mod layering;

@@ -29,7 +29,9 @@ from itertools import groupby
 import terrace
 
 # Small words that say nothing. (Words that most packages have would be found by counting, too.)
-COMMON = frozenset("a an and are as at based be by can for from in is it its of on or s that the this to with you".split())
+COMMON = frozenset(
+    "a an and are as at based be by can for from in is it its of on or s that the this to with you".split()
+)
 BATCH = 1000
 
 
@@ -54,7 +56,9 @@ class Writer:
 
     def begin(self):
         self.names = set()
-        self.packages, self.words, self.sections, self.needed = self.batches = [part.write_batch() for part in self.parts]
+        self.packages, self.words, self.sections, self.needed = self.batches = [
+            part.write_batch() for part in self.parts
+        ]
 
     def write(self):
         whole = self.db.write_batch()
@@ -177,7 +181,9 @@ def search(index, words):
 def count_by_first(part):
     """How many keys share what stands before their NUL. The whole part is scanned, keys only."""
     keys = part.iterator(include_value=False, fill_cache=False)
-    return Counter({first.decode(): sum(1 for _ in group) for first, group in groupby(keys, lambda key: key.partition(b"\0")[0])})
+    return Counter(
+        {first.decode(): sum(1 for _ in group) for first, group in groupby(keys, lambda key: key.partition(b"\0")[0])}
+    )
 
 
 def statistics(index):
@@ -278,7 +284,7 @@ def page(index):
             f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Debian packages</title><style>{STYLE}</style>',
             "<h1>Debian packages</h1>",
             f'<p class="sum">{found["packages"]} packages, {human(found["kibibytes"])} when installed, '
-            f'{len(found["words"])} different words in their descriptions.</p>',
+            f"{len(found['words'])} different words in their descriptions.</p>",
             "<h2>The largest sections</h2>",
             horizontal_bars(bars, "Installed size by section"),
             "<h2>The largest package of each of the first eight</h2>",

@@ -4,18 +4,26 @@
 //! first error and the time of its next try, and only its own success ends it: a flush that went well says nothing of a
 //! compaction that can't read its input. Reads always go on.
 //!
+//! Damage in a table does not go away by trying again, and must not keep all others from being compacted. The table is set
+//! aside: it is marked as if it were being compacted, so that nothing picks it, and the rest goes on. It is tried again after a
+//! minute, then ever less often, at most once an hour; at once when a range over it is to be compacted, or by `Db::resume`.
+//!
 //! Nothing is logged here: it would be done with the state mutex held, and a logger may be the user's, and ask the
 //! database something. The lines wait in the state for the flush worker.
 
 use super::state::{DbInner, DbState};
+use crate::compaction::compaction::Compaction;
 use crate::error::Error;
+use crate::format::file_name::{self, FileType};
+use crate::version::file_metadata::FileMetaData;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What failed, which decides what can cure it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Severity {
     /// A flush or a compaction failed and is tried again, ever less often. Writes go on until they would have to wait for it;
-    /// then they fail with this error.
+    /// then they fail with this error. (A table in which a compaction finds damage is left where it is; the others go on.)
     Retrying,
     /// The MANIFEST could not be written: writes are refused until a new one is, which is tried ever less often.
     Manifest,
@@ -63,11 +71,14 @@ impl BackgroundError {
         }
     }
 
-    /// How long after a failure the next try comes: 10 ms, doubled each time, at most 5 s; of damage, which does not go away
-    /// by itself but costs the reading and writing of a whole compaction each time, at most ten minutes.
+    /// How long after a failure the next try comes: 10 ms, doubled each time, at most 5 s.
     fn backoff(&self) -> Duration {
-        let most = if self.error.is_corruption() { 600_000 } else { 5_000 };
-        Duration::from_millis((10u64 << self.retries.min(16)).min(most))
+        Duration::from_millis((10u64 << self.retries.min(16)).min(5_000))
+    }
+
+    /// The same for tables set aside, which cost the reading and writing of a whole compaction each time.
+    fn backoff_of_damage(&self) -> Duration {
+        Duration::from_secs((60u64 << self.retries.min(16)).min(3_600))
     }
 
     /// How long it is until the next try; `None`: now.
@@ -85,6 +96,10 @@ pub struct Failures {
     pub(super) compaction: Option<BackgroundError>,
     /// The level whose compaction failed first.
     compaction_level: usize,
+    /// Tables in which compactions found damage, set aside until the next try.
+    damaged: Vec<Arc<FileMetaData>>,
+    /// Until the next try nothing is compacted but what is asked for: what failed last was not the fault of single tables.
+    pub(super) pauses_compactions: bool,
     /// Of the database: writes are refused.
     pub(super) database: Option<BackgroundError>,
     /// How many there were.
@@ -104,10 +119,28 @@ impl Failures {
 
     /// Lets everything be tried at once.
     pub(super) fn retry_now(&mut self) {
+        self.release_damaged();
         for kept in [&mut self.flush, &mut self.compaction, &mut self.database].into_iter().flatten() {
             kept.retries = 0;
             kept.retry_at = Instant::now();
         }
+    }
+
+    /// Lets damaged tables be picked again. Were there any?
+    pub(super) fn release_damaged(&mut self) -> bool {
+        let any = !self.damaged.is_empty();
+        self.damaged.drain(..).for_each(|file| file.set_being_compacted(false));
+        any
+    }
+
+    /// Sets the input aside that this error, of a compaction that has ended, says is damaged; its number.
+    fn set_aside(&mut self, compaction: &Compaction, error: &Error) -> Option<u64> {
+        let name = error.path().filter(|_| error.is_corruption())?.file_name()?;
+        let FileType::Table(number) = file_name::parse(name)? else { return None };
+        let file = compaction.inputs.iter().flatten().find(|file| file.number == number)?;
+        file.set_being_compacted(true);
+        self.damaged.push(file.clone());
+        Some(number)
     }
 }
 
@@ -123,12 +156,22 @@ impl DbInner {
         self.note_failure(state, Severity::Retrying, error, |failures| &mut failures.flush);
     }
 
-    /// Notes that a compaction of `level` has failed; it is tried again.
-    pub(super) fn compaction_failed(&self, state: &mut DbState, level: usize, error: &Error) {
+    /// Notes that a compaction, whose inputs are free again, has failed; it is tried again.
+    pub(super) fn compaction_failed(&self, state: &mut DbState, compaction: &Compaction, error: &Error) {
         if state.failures.compaction.is_none() {
-            state.failures.compaction_level = level;
+            state.failures.compaction_level = compaction.level;
         }
         self.note_failure(state, Severity::Retrying, error, |failures| &mut failures.compaction);
+        let set_aside = state.failures.set_aside(compaction, error);
+        state.failures.pauses_compactions = set_aside.is_none();
+        if let (Some(number), Some(kept)) = (set_aside, &mut state.failures.compaction) {
+            let wait = kept.backoff_of_damage();
+            kept.retry_at = Instant::now() + wait;
+            state.log_lines.push(format!(
+                "table #{number} is damaged and left where it is; others are compacted; tried again in {} s",
+                wait.as_secs()
+            ));
+        }
     }
 
     /// Keeps the first error of the worst severity; wakes all who wait.
@@ -148,6 +191,10 @@ impl DbInner {
             Some(kept) if kept.severity == severity => {
                 kept.retries = kept.retries.saturating_add(1);
                 kept.retry_at = Instant::now() + kept.backoff();
+                // The same again and again would fill the disk.
+                if kept.error.message() == error.message() && !kept.retries.is_power_of_two() {
+                    return;
+                }
             }
             _ => {
                 let first = slot.insert(BackgroundError {
@@ -183,7 +230,8 @@ impl DbInner {
     /// one that fails.
     pub(super) fn compaction_succeeded(&self, state: &mut DbState, level: Option<usize>) {
         let failures = &state.failures;
-        if failures.compaction.is_some() && level.is_none_or(|level| level == failures.compaction_level) {
+        let is_the_same = level.is_none_or(|level| level == failures.compaction_level);
+        if failures.compaction.is_some() && failures.damaged.is_empty() && is_the_same {
             self.recovered(state, "compacting", |failures| failures.compaction = None);
         }
     }

@@ -6,6 +6,7 @@
 
 mod background_error;
 mod destroy;
+mod dump;
 mod get;
 mod idle_compaction;
 mod install;
@@ -29,6 +30,7 @@ mod tests;
 
 pub use background_error::{BackgroundError, Severity};
 pub use destroy::destroy;
+pub use dump::dump_file;
 pub use iterator::DbIterator;
 pub use repair::repair;
 pub use snapshot::Snapshot;

@@ -135,6 +135,17 @@ impl DbInner {
         self.time_to_idle_compaction(state).map_or(Next::Wait, Next::WaitAtMost)
     }
 
+    /// The error that keeps level 0 from getting smaller, if there is one: writers need not wait for it.
+    pub(super) fn compactions_are_stuck(&self, state: &DbState) -> Option<Error> {
+        let failure = state.failures.compaction.as_ref()?;
+        let options = self.picker_options(&state.running);
+        let go_on = !state.failures.pauses_compactions
+            && (!state.running.is_empty()
+                || picker::pick_size(state.versions.current(), &options, &state.versions.compact_pointers)
+                    .is_some());
+        (!go_on).then(|| failure.to_error())
+    }
+
     /// Ends a worker of a closed database; the next one of its kind may still sleep.
     fn stop(&self) -> Next {
         self.flush_waker.wake();
@@ -268,6 +279,8 @@ impl DbInner {
                     }
                     return Some((*compaction, true));
                 }
+                // A damaged table that was set aside does not end by itself.
+                ManualPick::Busy if failures.release_damaged() => {}
                 ManualPick::Busy => return None,
                 ManualPick::Done => {
                     if let Some(manual) = requests.pop_front() {
@@ -276,8 +289,12 @@ impl DbInner {
                 }
             }
         }
-        if failures.compaction.as_ref().is_some_and(|failure| failure.time_to_retry().is_some()) {
-            return None;
+        if let Some(failure) = &failures.compaction {
+            if failure.time_to_retry().is_none() {
+                failures.release_damaged();
+            } else if failures.pauses_compactions {
+                return None;
+            }
         }
         if let Some(compaction) = picker::pick_size(&version, &options, &versions.compact_pointers) {
             return Some((compaction, false));
@@ -339,7 +356,7 @@ impl DbInner {
                     if self.options.paranoid_checks && error.is_corruption() {
                         self.record_background_error(&mut state, Severity::UntilReopened, &error);
                     } else if !is_manual {
-                        self.compaction_failed(&mut state, level, &error);
+                        self.compaction_failed(&mut state, &compaction, &error);
                     }
                 }
                 // Last: who is told of the error finds writes refused, if they are.

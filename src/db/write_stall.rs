@@ -44,12 +44,11 @@ impl DbInner {
                 state.memtables.immutables.len() + 1 >= self.options.max_write_buffer_number;
             let waits_for_compaction = level0_files >= self.options.level0_stop_writes_trigger;
             if waits_for_flush || waits_for_compaction {
-                let failures = &state.failures;
-                let failure = failures.flush.as_ref().filter(|_| waits_for_flush);
-                if let Some(failure) =
-                    failure.or(failures.compaction.as_ref().filter(|_| waits_for_compaction))
-                {
-                    return Err(failure.to_error());
+                let flush = state.failures.flush.as_ref().filter(|_| waits_for_flush);
+                let failure = flush.map(|failure| failure.to_error());
+                let stuck = || waits_for_compaction.then(|| self.compactions_are_stuck(&state)).flatten();
+                if let Some(error) = failure.or_else(stuck) {
+                    return Err(error);
                 }
                 self.flush_waker.wake();
                 self.compaction_waker.wake();

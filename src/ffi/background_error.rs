@@ -17,7 +17,8 @@ use std::ptr;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum terrace_severity_t {
     /// A flush or a compaction failed and is tried again by itself, ever less often. Writes go on until they would have to
-    /// wait for it; then they fail with this error.
+    /// wait for it; then they fail with this error. A table in which a compaction finds damage (TERRACE_CORRUPTION) is left
+    /// where it is, and tried again after a minute, at most once an hour later on; the others go on being compacted.
     TERRACE_SEVERITY_RETRYING = 1,
     /// Writes are refused until the MANIFEST, or a new log, can be written, which is tried by itself, ever less often: after
     /// a full disk has space again, say.

@@ -249,7 +249,7 @@ macro_rules! call {
 }
 
 /// What a callback came to; frees its message.
-fn outcome(code: c_int, message: *mut c_char) -> Result<()> {
+pub(super) fn outcome(code: c_int, message: *mut c_char) -> Result<()> {
     // SAFETY: NULL, or a NUL-terminated string of the callback's.
     let text = unsafe { bytes::c_string(message, "message") };
     let text = text.map_or_else(|_| String::new(), |text| String::from_utf8_lossy(text).into_owned());

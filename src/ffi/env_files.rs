@@ -40,7 +40,7 @@ pub(super) struct LockHandle(#[allow(dead_code)] Box<dyn FileLock>);
 ///
 /// # Safety
 /// `env` is NULL or not destroyed.
-unsafe fn env_of(env: *const leveldb_env_t) -> Arc<dyn Env> {
+pub(super) unsafe fn env_of(env: *const leveldb_env_t) -> Arc<dyn Env> {
     // SAFETY: as the caller promises.
     unsafe { handle::lend(env) }.map_or_else(PosixEnv::shared, leveldb_env_t::share)
 }

@@ -57,7 +57,7 @@ impl TableBuilder {
     pub fn new(options: Arc<TableOptions>, file: Box<dyn WritableFile>, creation_time: u64) -> Self {
         let filter_block = options.filter_policy.clone().map(FilterBlockBuilder::new);
         TableBuilder {
-            output: BlockWriter { file, offset: 0, compressor: Compressor::new(options.compression) },
+            output: BlockWriter::new(file, Compressor::new(options.compression)),
             data_block: BlockBuilder::new(options.block_restart_interval),
             index_block: BlockBuilder::new(1),
             filter_block,
@@ -237,7 +237,7 @@ fn metaindex(mut meta_blocks: Vec<(Vec<u8>, BlockHandle)>) -> Vec<u8> {
 }
 
 /// Appends blocks to the file.
-struct BlockWriter {
+pub(super) struct BlockWriter {
     file: Box<dyn WritableFile>,
     /// Bytes written.
     offset: u64,
@@ -245,23 +245,51 @@ struct BlockWriter {
 }
 
 impl BlockWriter {
-    fn write_compressed(&mut self, contents: &[u8]) -> Result<BlockHandle> {
+    /// Writes to `file`, which is empty.
+    pub(super) fn new(file: Box<dyn WritableFile>, compressor: Compressor) -> Self {
+        BlockWriter { file, offset: 0, compressor }
+    }
+
+    /// Compresses with another one from now on.
+    pub(super) fn set_compressor(&mut self, compressor: Compressor) {
+        self.compressor = compressor;
+    }
+
+    /// Bytes written.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Hands what was written to the system.
+    pub(super) fn flush(&mut self) -> Result<()> {
+        self.file.flush()
+    }
+
+    /// Writes a block, compressed where that pays.
+    pub(super) fn write_compressed(&mut self, contents: &[u8]) -> Result<BlockHandle> {
         match self.compressor.compress(contents) {
             Some((stored, type_byte)) => write_block(&mut *self.file, &mut self.offset, stored, type_byte),
             None => self.write_raw(contents),
         }
     }
 
-    fn write_raw(&mut self, contents: &[u8]) -> Result<BlockHandle> {
+    /// Writes a block as it is.
+    pub(super) fn write_raw(&mut self, contents: &[u8]) -> Result<BlockHandle> {
         write_block(&mut *self.file, &mut self.offset, contents, TYPE_RAW)
     }
 
-    /// Appends the footer and makes the file durable; the file's size.
-    fn finish(&mut self, footer: Footer) -> Result<u64> {
+    /// Appends the footer.
+    pub(super) fn write_footer(&mut self, footer: Footer) -> Result<()> {
         let mut bytes = Vec::new();
         footer.encode(&mut bytes);
         self.file.append(&bytes)?;
         self.offset += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Appends the footer and makes the file durable; the file's size.
+    fn finish(&mut self, footer: Footer) -> Result<u64> {
+        self.write_footer(footer)?;
         self.file.sync()?;
         self.file.close()?;
         Ok(self.offset)

@@ -21,6 +21,7 @@ use super::block::{BadBlock, Block, compare_bytewise};
 use super::block_builder::common_prefix_length;
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle};
 use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, user_key};
+use std::cmp::Ordering;
 use std::fmt;
 
 /// The data blocks of a table, by ordinal.
@@ -185,15 +186,37 @@ impl Index {
         ordinal: usize,
         key: &[u8],
     ) -> bool {
+        self.compare_to_separator(comparator, ordinal, key).is_lt()
+    }
+
+    /// Is the internal key behind the separator of block `ordinal`?
+    pub fn is_behind_separator(
+        &self,
+        comparator: &InternalKeyComparator,
+        ordinal: usize,
+        key: &[u8],
+    ) -> bool {
+        self.compare_to_separator(comparator, ordinal, key).is_gt()
+    }
+
+    /// Where the internal key stands to the separator of block `ordinal`.
+    #[inline]
+    fn compare_to_separator(
+        &self,
+        comparator: &InternalKeyComparator,
+        ordinal: usize,
+        key: &[u8],
+    ) -> Ordering {
         let separator = self.key(ordinal);
         if !comparator.is_bytewise() {
-            return comparator.compare(key, separator).is_lt();
+            return comparator.compare(key, separator);
         }
         let common = if ordinal < self.prefixes.len() { &self.common[..] } else { &[] };
         let user = user_key(key);
         match user.get(..common.len()) {
-            Some(start) if start == common => compare_bytewise(&key[common.len()..], separator).is_lt(),
-            _ => user < common,
+            Some(start) if start == common => compare_bytewise(&key[common.len()..], separator),
+            // It is not a prefix of the common bytes' that is equal: shorter, or different.
+            _ => user.cmp(common),
         }
     }
 

@@ -197,12 +197,29 @@ impl TableIterator {
             if self.load(ordinal) {
                 self.block.seek_to_last();
                 if self.block.valid() {
-                    return;
+                    if self.ends_in_order(ordinal) {
+                        return;
+                    }
+                } else {
+                    self.found_corruption(ordinal);
                 }
-                self.found_corruption(ordinal);
             }
         }
         self.stop();
+    }
+
+    /// Is the last entry of the block at hand not behind the block's own separator? The error is kept if not.
+    fn ends_in_order(&mut self, ordinal: usize) -> bool {
+        let table = self.table();
+        let index = table.index();
+        if table.damage().is_some()
+            || !index.is_behind_separator(&table.options().comparator, ordinal, self.block.key())
+        {
+            return true;
+        }
+        let error = table.file().bad_block(index.handle(ordinal), "keys out of order");
+        self.keep_error(error);
+        false
     }
 
     fn read_ahead(&mut self, ordinal: usize) {

@@ -8,6 +8,7 @@ pub mod filter_block;
 pub mod footer;
 mod index;
 pub mod iterator;
+pub mod plain;
 pub mod properties;
 pub mod reader;
 pub mod whole_table_filter;

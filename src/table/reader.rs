@@ -413,7 +413,8 @@ impl BlockOwner for Table {
     }
 }
 
-fn read_footer(file: &dyn RandomAccessFile, path: &Path, offset: u64) -> Result<Footer> {
+/// The end of a table, which says where the rest is.
+pub(super) fn read_footer(file: &dyn RandomAccessFile, path: &Path, offset: u64) -> Result<Footer> {
     let mut bytes = [0; FOOTER_SIZE];
     if file.read_at(offset, &mut bytes)? != FOOTER_SIZE {
         return Err(Error::corruption_in(path, "truncated: the file ends before its footer does"));

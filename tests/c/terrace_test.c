@@ -218,7 +218,7 @@ static void test_logger(void) {
     terrace_logger_destroy(NULL);
 }
 
-/* A healthy database has no background error; what a sick one says is shown where a disk can be filled (tests/disk_full). */
+/* A healthy database has no background error; what a sick one says is in background_error_test.c. */
 static void test_background_error(void) {
     const char *path = scratch("background-error");
     leveldb_options_t *options = create_options();

@@ -48,6 +48,13 @@ fn terrace_by_soname(program: &Path) -> PathBuf {
     link
 }
 
+/// Compiles a program of `tests/c` into `directory`, and runs it with arguments.
+pub fn run_with(source: &str, directory: &Path, arguments: &[&Path]) -> String {
+    let program = directory.join("program");
+    compile(&repository().join("tests/c").join(source), &program, Against::Terrace);
+    run(&program, arguments, false)
+}
+
 fn run(program: &Path, arguments: &[&Path], valgrind: bool) -> String {
     let directory = program.parent().expect("a program in a directory");
     let scratch = tempfile::tempdir_in(directory).expect("a scratch directory for the program");

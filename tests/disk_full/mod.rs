@@ -1,7 +1,9 @@
-//! A real file system that is full: a tmpfs of 24 MiB, mounted for the test, which therefore needs root. Reads go on, nothing acknowledged is lost, and writes go on by themselves once there is space.
+//! A real file system that is full: a tmpfs of 24 MiB, mounted for the test, which therefore needs root. Reads go on, nothing
+//! acknowledged is lost, and writes go on by themselves once there is space.
 //!
 //! (The same on a disk in memory, at every operation, is in `fault`.)
 
+use crate::c_programs;
 use crate::support::scratch;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -117,4 +119,13 @@ fn a_full_disk_stops_writes_until_it_has_space_and_loses_nothing() {
 #[test]
 fn a_full_disk_under_a_plain_log_too() {
     a_full_disk(false);
+}
+
+#[test]
+fn a_c_program_is_told_of_a_full_disk_and_goes_on_when_it_has_space() {
+    let (programs, scratch) = (scratch(), scratch());
+    let disk = SmallDisk::mount(scratch.path());
+    std::fs::write(disk.0.join("ballast"), vec![1; 8 << 20]).unwrap();
+    let said = c_programs::run_with("background_error_test.c", programs.path(), &[disk.0]);
+    assert!(said.starts_with("PASS"), "{said}");
 }

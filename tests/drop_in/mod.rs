@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// Where this process has installed Terrace, once for all tests of the theme.
-fn prefix() -> &'static Path {
+/// Where this process has installed Terrace, once for all tests.
+pub fn prefix() -> &'static Path {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         let prefix = repository().join("target/test-prefix");

@@ -1,6 +1,6 @@
 //! Cases 14 to 17: the log of a database lies, or has lost its end.
 
-use super::support::{WRITE, assert_refused_when, database, log, open, open_with, scan};
+use super::support::{Kind, WRITE, assert_refused_when, database, log, offer, open, open_with, scan};
 use crate::fuzz::archive::{Files, disk, files};
 use crate::fuzz::mend;
 use terrace::format::internal_key::MAX_SEQUENCE;
@@ -54,6 +54,9 @@ fn opened(case: &str, files: &Files, paranoid: bool) -> Vec<u32> {
     let env = disk(files, false);
     let db = open(&env, paranoid).unwrap_or_else(|error| panic!("{case}, paranoid {paranoid}: {error}"));
     let numbers = found(&db);
+    if !paranoid {
+        offer(case, files, Kind::Log(numbers.clone()));
+    }
     drop(db);
     let db = open(&env, paranoid).unwrap_or_else(|error| panic!("{case}, again: {error}"));
     assert_eq!(found(&db), numbers, "{case}: the second opening differs");
@@ -61,7 +64,7 @@ fn opened(case: &str, files: &Files, paranoid: bool) -> Vec<u32> {
 }
 
 #[test]
-fn a_batch_that_lies_is_skipped_and_the_counter_goes_on_as_if_it_had_not_been() {
+pub(super) fn a_batch_that_lies_is_skipped_and_the_counter_goes_on_as_if_it_had_not_been() {
     type Change = fn(&mut Vec<u8>);
     let changes: [(&str, Change); 11] = [
         ("a sequence number of 57 bits", |batch| {
@@ -113,7 +116,7 @@ fn whole_records(log: &[u8], length: usize) -> Vec<u32> {
 }
 
 #[test]
-fn a_log_torn_at_any_byte_keeps_what_came_before() {
+pub(super) fn a_log_torn_at_any_byte_keeps_what_came_before() {
     let files = logged();
     let length = log(&mut files.clone()).1.len();
     for cut in 0..=length {
@@ -128,7 +131,7 @@ fn a_log_torn_at_any_byte_keeps_what_came_before() {
 }
 
 #[test]
-fn a_log_that_ends_in_zeros_is_a_torn_one() {
+pub(super) fn a_log_that_ends_in_zeros_is_a_torn_one() {
     let files = logged();
     let length = log(&mut files.clone()).1.len();
     for cut in (0..=length).step_by(3) {
@@ -145,7 +148,7 @@ fn a_log_that_ends_in_zeros_is_a_torn_one() {
 
 /// A record of several blocks, which ends after its first fragment or within a later one.
 #[test]
-fn a_long_record_torn_or_zeroed_in_any_fragment_costs_itself_alone() {
+pub(super) fn a_long_record_torn_or_zeroed_in_any_fragment_costs_itself_alone() {
     let mut files = database(
         |_| (),
         |db| {
@@ -174,7 +177,7 @@ fn a_long_record_torn_or_zeroed_in_any_fragment_costs_itself_alone() {
 }
 
 #[test]
-fn a_torn_log_is_not_written_on() {
+pub(super) fn a_torn_log_is_not_written_on() {
     let files = logged();
     let length = log(&mut files.clone()).1.len();
     for cut in (0..length).step_by(11) {
@@ -196,7 +199,7 @@ fn a_torn_log_is_not_written_on() {
 
 /// What a log held before its space was used again: whole records, with sequence numbers that were given long ago.
 #[test]
-fn old_records_behind_a_torn_tail_do_not_come_back() {
+pub(super) fn old_records_behind_a_torn_tail_do_not_come_back() {
     let files = logged();
     let length = log(&mut files.clone()).1.len();
     for cut in (length / 2..length).step_by(7) {

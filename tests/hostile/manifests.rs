@@ -68,7 +68,7 @@ fn last_table(edits: &[VersionEdit]) -> (usize, FileMetaData) {
 }
 
 #[test]
-fn a_manifest_that_contradicts_itself_is_refused() {
+pub(super) fn a_manifest_that_contradicts_itself_is_refused() {
     type Change = fn(&mut Vec<VersionEdit>);
     let changes: [(&str, Change, &str); 12] = [
         (
@@ -155,7 +155,7 @@ fn a_manifest_that_contradicts_itself_is_refused() {
 }
 
 #[test]
-fn a_manifest_with_fields_out_of_range_is_refused_and_the_field_named() {
+pub(super) fn a_manifest_with_fields_out_of_range_is_refused_and_the_field_named() {
     let record = |tag: u32, numbers: &[u64], keys: &[&[u8]]| {
         let mut record = Vec::new();
         put_varint32(&mut record, tag);
@@ -203,7 +203,7 @@ fn disk_files(content: &Files) -> Files {
 
 /// Sequence numbers used to be compared only among those below 2^62; a table above it counted for the oldest of level 0.
 #[test]
-fn a_table_number_that_leaves_no_higher_ones_is_refused() {
+pub(super) fn a_table_number_that_leaves_no_higher_ones_is_refused() {
     let mut files = tables_and_log();
     let mut renamed = None;
     let number = (1 << 62) + 5;
@@ -227,7 +227,7 @@ fn a_table_number_that_leaves_no_higher_ones_is_refused() {
 }
 
 #[test]
-fn a_torn_manifest_gives_its_last_whole_edit_or_names_what_is_missing() {
+pub(super) fn a_torn_manifest_gives_its_last_whole_edit_or_names_what_is_missing() {
     let files = database(
         |_| (),
         |db| {
@@ -269,7 +269,7 @@ fn a_torn_manifest_gives_its_last_whole_edit_or_names_what_is_missing() {
 }
 
 #[test]
-fn a_current_that_does_not_name_one_manifest_is_refused_and_nothing_is_created() {
+pub(super) fn a_current_that_does_not_name_one_manifest_is_refused_and_nothing_is_created() {
     let files = tables_and_log();
     let name = manifest(&mut files.clone()).0.clone();
     let contents = [
@@ -314,7 +314,7 @@ fn a_current_that_does_not_name_one_manifest_is_refused_and_nothing_is_created()
 }
 
 #[test]
-fn a_database_that_has_lost_current_is_not_created_anew_but_repaired() {
+pub(super) fn a_database_that_has_lost_current_is_not_created_anew_but_repaired() {
     let files = tables_and_log();
     let keep = |kinds: &[&str]| -> Files {
         let kept = files.iter().filter(|(name, _)| kinds.iter().any(|kind| name.contains(kind)));

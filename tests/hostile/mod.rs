@@ -2,9 +2,13 @@
 //! names the file, no file changed by an opening that fails, what was readable still readable, no panic, no hang, bounded memory.
 
 mod allocations;
+mod beside;
 mod callbacks;
+mod child;
 mod corpus;
+mod environment;
 mod forge;
+mod holes;
 mod logs;
 mod manifests;
 mod mutations;

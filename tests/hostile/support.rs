@@ -3,6 +3,7 @@
 use crate::fuzz::archive::{Files, disk, files, path};
 use crate::fuzz::exercise::Setting;
 use crate::fuzz::mend::{self, file_type};
+use std::cell::RefCell;
 use terrace::env::Env;
 use terrace::env::mem::MemEnv;
 use terrace::format::file_name::FileType;
@@ -87,8 +88,45 @@ pub fn manifest(files: &mut Files) -> &mut (String, Vec<u8>) {
     only(files, |kind| matches!(kind, FileType::Manifest(_)))
 }
 
+/// What is expected of a database, whichever library opens it.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// One table is damaged: what else there is can be read, and nothing of it vanishes in silence.
+    Damaged,
+    /// Everything can be read.
+    Unharmed,
+    /// It is not opened, and no file changes.
+    Refused,
+    /// These batches are in the log, each whole, and no other.
+    Log(Vec<u32>),
+}
+
+/// A database of a test: what the test calls it, and what is expected of it.
+pub type Offer = (String, Files, Kind);
+
+thread_local! {
+    static OFFERS: RefCell<Option<Vec<Offer>>> = const { RefCell::new(None) };
+}
+
+/// Every database that the test `body` makes a case of; `beside` shows them to LevelDB too.
+pub fn offers_of(body: fn()) -> Vec<Offer> {
+    OFFERS.with(|offers| *offers.borrow_mut() = Some(Vec::new()));
+    body();
+    OFFERS.with(|offers| offers.borrow_mut().take()).expect("the offers of this thread")
+}
+
+/// Notes a case, where anybody wants to know.
+pub fn offer(case: &str, files: &Files, kind: Kind) {
+    OFFERS.with(|offers| {
+        if let Some(offers) = &mut *offers.borrow_mut() {
+            offers.push((case.to_owned(), files.clone(), kind));
+        }
+    });
+}
+
 /// Opening fails with Corruption that says `what`, and changes no file; with and without paranoid checks.
 pub fn assert_refused(case: &str, content: &Files, what: &[&str]) {
+    offer(case, content, Kind::Refused);
     for paranoid in [false, true] {
         assert_refused_when(case, content, paranoid, what);
     }
@@ -170,6 +208,7 @@ impl Victim {
     /// The table can't be read at all, or not in part: a look-up in it fails with Corruption that names it and says `what`, all else
     /// is as it was; a compaction leaves it alone, and a repair saves the rest.
     pub fn check(&self, case: &str, what: &str) {
+        offer(case, &self.files, Kind::Damaged);
         for (paranoid, mappings) in [(false, false), (false, true), (true, false), (true, true)] {
             let case = &format!("{case}, paranoid {paranoid}, mappings {mappings}");
             let env = disk(&self.files, mappings);
@@ -220,6 +259,7 @@ impl Victim {
 
     /// The table does not suffer: everything can be read.
     pub fn check_unharmed(&self, case: &str, change: impl Fn(&mut Options)) {
+        offer(case, &self.files, Kind::Unharmed);
         for mappings in [false, true] {
             let env = disk(&self.files, mappings);
             let db = open_with(&env, |options| {

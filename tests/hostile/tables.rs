@@ -2,7 +2,7 @@
 //! `src/table`; here it is the database around the table that must not suffer.
 
 use super::forge::Parts;
-use super::support::{GROUP, Victim, assert_corruption, assert_group, entry, open};
+use super::support::{GROUP, Kind, Victim, assert_corruption, assert_group, entry, offer, open};
 use crate::fuzz::archive::{disk, path};
 use crate::fuzz::exercise::Setting;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ fn restarts(contents: &[u8]) -> (usize, usize) {
 }
 
 #[test]
-fn handles_that_lead_past_the_end_or_wrap_cost_only_their_table() {
+pub(super) fn handles_that_lead_past_the_end_or_wrap_cost_only_their_table() {
     for handle in [
         BlockHandle { offset: 1 << 40, size: 100 },
         BlockHandle { offset: u64::MAX - 3, size: 100 },
@@ -64,7 +64,7 @@ fn handles_that_lead_past_the_end_or_wrap_cost_only_their_table() {
 }
 
 #[test]
-fn blocks_that_lead_to_themselves_or_to_each_other_are_read_once() {
+pub(super) fn blocks_that_lead_to_themselves_or_to_each_other_are_read_once() {
     let index_as_data = Victim::new(uncompressed).damage(|table| {
         let mut layout = parts(&table).lay_out();
         // Where the metaindex will be, which comes right behind; the index lies behind that.
@@ -89,7 +89,7 @@ fn blocks_that_lead_to_themselves_or_to_each_other_are_read_once() {
 }
 
 #[test]
-fn lengths_that_wrap_32_bits_are_told() {
+pub(super) fn lengths_that_wrap_32_bits_are_told() {
     let wrapped = with_block(|block| {
         let mut entry = vec![0];
         put_varint32(&mut entry, u32::MAX - 10); // not shared
@@ -108,7 +108,7 @@ fn lengths_that_wrap_32_bits_are_told() {
 }
 
 #[test]
-fn restart_points_that_lie_are_told() {
+pub(super) fn restart_points_that_lie_are_told() {
     for count in [u32::MAX, u32::MAX / 4, 1 << 30, 5000] {
         let victim = with_block(|block| {
             let (at, _) = restarts(block);
@@ -120,7 +120,7 @@ fn restart_points_that_lie_are_told() {
 
 /// Scans go without restart points; look-ups don't.
 #[test]
-fn restart_points_that_lead_astray_are_told_by_look_ups() {
+pub(super) fn restart_points_that_lead_astray_are_told_by_look_ups() {
     type Change = fn(&mut [u8]);
     let changes: [(&str, Change); 4] = [
         ("past the block", |restarts| restarts[4..8].fill(0xff)),
@@ -136,6 +136,7 @@ fn restart_points_that_lead_astray_are_told_by_look_ups() {
             let (count, first) = restarts(block);
             change(&mut block[first..count]);
         });
+        offer(case, &victim.files, Kind::Damaged);
         let env = disk(&victim.files, false);
         let db = open(&env, false).expect("open");
         let mut errors = 0;
@@ -156,7 +157,7 @@ fn restart_points_that_lead_astray_are_told_by_look_ups() {
 }
 
 #[test]
-fn a_block_that_claims_no_restart_point_is_empty_and_nothing_else_is() {
+pub(super) fn a_block_that_claims_no_restart_point_is_empty_and_nothing_else_is() {
     let victim = with_block(|block| {
         let (at, _) = restarts(block);
         block[at..].fill(0);
@@ -174,7 +175,7 @@ fn a_block_that_claims_no_restart_point_is_empty_and_nothing_else_is() {
 }
 
 #[test]
-fn keys_without_a_trailer_or_of_no_known_type_are_told() {
+pub(super) fn keys_without_a_trailer_or_of_no_known_type_are_told() {
     // The first entry of the block: key of a letter, three digits and a trailer.
     let short = with_block(|block| {
         block[1] = 4;
@@ -196,7 +197,7 @@ fn keys_without_a_trailer_or_of_no_known_type_are_told() {
 }
 
 #[test]
-fn compressed_blocks_claim_no_more_than_they_can_hold() {
+pub(super) fn compressed_blocks_claim_no_more_than_they_can_hold() {
     let claims: [(&[u8], u8, &str); 6] = [
         (&[0xff, 0xff, 0xff, 0xff, 0x0f, 0, b'a'], 1, "corrupted compressed block"),
         (&[0x80, 0x80, 0x80, 0x80, 0x10], 1, "corrupted compressed block"),
@@ -216,17 +217,28 @@ fn compressed_blocks_claim_no_more_than_they_can_hold() {
 }
 
 #[test]
-fn keys_out_of_order_end_a_compaction_and_are_told_by_a_scan() {
+pub(super) fn keys_out_of_order_end_a_compaction_and_are_told_by_a_scan() {
     let swapped = Victim::new(uncompressed).damage(|table| {
         let mut parts = parts(&table);
         parts.data.swap(1, 2);
         parts.lay_out().finish()
     });
+    offer("swapped blocks", &swapped.files, Kind::Damaged);
     let env = disk(&swapped.files, false);
     let db = open(&env, false).expect("open");
     let (keys, status) = super::support::scan(&db);
     assert_corruption("swapped blocks", &status.expect_err("a scan"), &[&swapped.table, "out of order"]);
     assert!(keys.is_sorted() && keys.len() > 2 * GROUP.len());
+    let mut backwards = db.iter(&ReadOptions::default());
+    let mut seen = vec![];
+    backwards.seek_to_last();
+    while backwards.valid() {
+        seen.push(backwards.key().to_vec());
+        backwards.prev();
+    }
+    let error = backwards.status().expect_err("a scan backwards");
+    assert_corruption("swapped blocks", &error, &[&swapped.table, "out of order"]);
+    assert!(seen.iter().rev().is_sorted() && seen.len() > 2 * GROUP.len(), "{} keys backwards", seen.len());
     let error = super::support::compact_damaged(&db).expect_err("a compaction");
     assert_corruption("swapped blocks", &error, &[&swapped.table]);
     assert_group(&db, 's', GROUP);
@@ -238,7 +250,7 @@ fn keys_out_of_order_end_a_compaction_and_are_told_by_a_scan() {
 }
 
 #[test]
-fn filters_that_make_no_sense_match_every_key() {
+pub(super) fn filters_that_make_no_sense_match_every_key() {
     type Change = fn(&mut Vec<u8>);
     let changes: [(&str, Change); 6] = [
         ("an empty filter block", Vec::clear),
@@ -273,7 +285,7 @@ fn filters_that_make_no_sense_match_every_key() {
 }
 
 #[test]
-fn files_that_are_no_tables_are_told() {
+pub(super) fn files_that_are_no_tables_are_told() {
     for (case, what) in [("0", "too few"), ("47", "too few"), ("48", "magic"), ("magic", "magic")] {
         let victim = Victim::new(uncompressed).damage(|mut table| match case.parse() {
             Ok(length) => vec![0; length],
@@ -287,7 +299,7 @@ fn files_that_are_no_tables_are_told() {
 }
 
 #[test]
-fn a_table_of_another_length_than_the_manifest_says_is_told() {
+pub(super) fn a_table_of_another_length_than_the_manifest_says_is_told() {
     for change in [|table: &mut Vec<u8>| table.push(0), |table: &mut Vec<u8>| table.truncate(table.len() - 1)]
     {
         let mut victim = Victim::new(uncompressed);
@@ -299,7 +311,7 @@ fn a_table_of_another_length_than_the_manifest_says_is_told() {
 /// A repair kept such tables where they were, and the database it left did not open with paranoid checks, or had keys that only
 /// a scan found.
 #[test]
-fn a_table_that_only_some_reads_find_damaged_is_rewritten_by_a_repair() {
+pub(super) fn a_table_that_only_some_reads_find_damaged_is_rewritten_by_a_repair() {
     let wrong_restart = with_block(|block| {
         let (_, first) = restarts(block);
         block[first + 8..first + 12].fill(0xff);

@@ -5,14 +5,18 @@
 #include "leveldb/cache.h"
 #include "leveldb/comparator.h"
 #include "leveldb/db.h"
+#include "leveldb/dumpfile.h"
 #include "leveldb/env.h"
 #include "leveldb/filter_policy.h"
 #include "leveldb/iterator.h"
 #include "leveldb/options.h"
 #include "leveldb/slice.h"
 #include "leveldb/status.h"
+#include "leveldb/table.h"
+#include "leveldb/table_builder.h"
 #include "leveldb/write_batch.h"
 
-#if !defined(LEVELDB_SHARED_LIBRARY) || !defined(LEVELDB_COMPILE_LIBRARY)
+// (A test also compiles it header-only: it includes everything there is.)
+#if !defined(TERRACE_LEVELDB_HEADERS_ONLY) && !(defined(LEVELDB_SHARED_LIBRARY) && defined(LEVELDB_COMPILE_LIBRARY))
 #error "compile this with -DLEVELDB_SHARED_LIBRARY -DLEVELDB_COMPILE_LIBRARY"
 #endif

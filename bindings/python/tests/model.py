@@ -3,7 +3,15 @@
 
 class Model:
     def __init__(
-        self, keys, reverse=False, start=None, stop=None, include_start=True, include_stop=False, prefix=None, order=bytes
+        self,
+        keys,
+        reverse=False,
+        start=None,
+        stop=None,
+        include_start=True,
+        include_stop=False,
+        prefix=None,
+        order=bytes,
     ):
         def inside(key):
             if prefix is not None:

@@ -1,12 +1,14 @@
 """Iterators: what they return, in any order of moves, whatever was read ahead."""
 
 import itertools
+import signal
+import sys
 import threading
 
 import pytest
+from model import Model
 
 import terrace
-from model import Model
 
 
 def fill(db, keys, value=lambda key: b"v" + key):
@@ -224,22 +226,36 @@ def test_after_closing_everything_raises(path, close, moved):
 
 
 def test_one_iterator_shared_by_threads_returns_each_entry_once(db):
-    keys = [b"%06d" % i for i in range(20_000)]
+    """Also when others take all of a block before the thread that read it has its own."""
+    keys = [b"%06d" % i for i in range(2_000)]
     fill(db, keys)
-    iterator = db.iterator(include_value=False)
-    found = []
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(100):
+            iterator = db.iterator(include_value=False)
+            found = [[] for _ in range(4)]
+            began, failed = threading.Barrier(4), []
 
-    def take():
-        mine = list(iterator)
-        assert mine == sorted(mine)
-        found.extend(mine)
+            def take(mine, iterator=iterator, began=began, failed=failed):
+                began.wait()
+                try:
+                    for key in iterator:
+                        mine.append(key)
+                        iterator._level = 0  # blocks of two, so that this happens often
+                except BaseException as error:
+                    failed.append(error)
 
-    threads = [threading.Thread(target=take) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(found) == keys
+            threads = [threading.Thread(target=take, args=(mine,)) for mine in found]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert not failed
+            assert all(mine == sorted(mine) for mine in found)
+            assert sorted(itertools.chain(*found)) == keys
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_raw_iterator(db):
@@ -282,3 +298,40 @@ def test_damage_is_an_error_and_not_the_end(path):
                     next(iterator)
                 iterator.seek(b"000000")
                 assert (iterator.prev if reverse else iterator.__next__)()[0] == b"000000"
+
+
+def test_an_interrupt_does_not_make_an_iterator_skip(db):
+    """It may lose the entry that was about to be returned, as with any iterator; but not a block, and not the lock."""
+
+    class Interrupt(Exception):
+        pass
+
+    def interrupt(_signal, frame):
+        reading = ("__next__", "_fetch", "_guard", "_begin", "_read_block", "_check", "_unpack", "_unpack_same")
+        if frame.f_code.co_filename == terrace._iterator.__file__ and frame.f_code.co_name in reading:
+            raise Interrupt
+
+    fill(db, [b"%07d" % i for i in range(50_000)])
+    old = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    interrupts = lost = 0
+    try:
+        while interrupts < 300:
+            iterator, expected, lost = None, 0, 0
+            while expected < 50_000:
+                try:
+                    iterator = iterator or db.iterator(include_value=False)
+                    for key in iterator:
+                        assert expected <= int(key) <= expected + lost, "entries were skipped"
+                        expected, lost = int(key) + 1, 0
+                    assert expected + lost >= 50_000, "the end came early"
+                    break
+                except Interrupt:
+                    interrupts += 1
+                    lost += 1
+                except RuntimeError as error:
+                    assert "interrupted" in str(error)
+                    iterator, lost = db.iterator(start=b"%07d" % expected, include_value=False), 0
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)

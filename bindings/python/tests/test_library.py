@@ -49,7 +49,9 @@ def test_what_was_tried_is_told(run_python, tmp_path, monkeypatch):
     said = run_python(LOAD, directory, status=1).stderr
     if "ImportError" not in said:
         pytest.fail(f"a libterrace.so.0 of the system was loaded: {said}")
-    assert f"{directory}/terrace/libterrace.so.0: " in said and "  libterrace.so.0: " in said and "TERRACE_LIBRARY" in said
+    assert (
+        f"{directory}/terrace/libterrace.so.0: " in said and "  libterrace.so.0: " in said and "TERRACE_LIBRARY" in said
+    )
 
 
 def test_one_that_is_named_and_does_not_load_is_not_replaced(run_python, tmp_path, monkeypatch):

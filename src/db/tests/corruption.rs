@@ -391,3 +391,59 @@ fn keys_beside_the_damage_are_fine() {
         }
     });
 }
+
+/// Every five seconds it was tried again, and until then nothing else was compacted.
+#[test]
+fn a_damaged_table_keeps_no_others_from_being_compacted() {
+    let base = Options {
+        level0_file_num_compaction_trigger: 2,
+        level0_slowdown_writes_trigger: 4,
+        level0_stop_writes_trigger: 4,
+        ..Options::default()
+    };
+    under_all_options(&base, |mut test| {
+        for (smallest, largest) in [("a", "b"), ("x", "z")] {
+            test.make_tables(1, smallest, largest); // at level 2, with nothing in the way
+            test.make_tables(1, smallest, largest); // at level 1
+        }
+        assert_eq!(test.files_per_level(), [0, 2, 2]);
+        let (damaged, contents) = {
+            let table = test.tables().swap_remove(1);
+            (table.clone(), test.read_file(&table))
+        };
+        test.close();
+        test.corrupt(&damaged, 2, 1);
+        test.reopen();
+        test.make_tables(2, "a", "b");
+        test.wait_until("the damage to be found", |state| state.failures.compaction.is_some());
+        let error = test.db().background_error().unwrap();
+        assert!(error.error.is_corruption() && error.error.path() == Some(&*damaged), "{}", error.error);
+        assert_eq!((error.severity, error.retries), (Severity::Retrying, 0));
+
+        // Elsewhere compactions go on, as long as it takes.
+        for round in 0..6 {
+            test.make_tables(2, "x", "z");
+            test.wait_until("level 0 to be compacted", |state| state.versions.current().num_files(0) == 2);
+            assert_eq!(test.db().background_error().unwrap().retries, 0, "round {round}");
+        }
+        assert_eq!(test.get("z").as_deref(), Some("end"));
+        // Not where the damage is: writers are told instead of waiting for ever.
+        let refused = (0..10).find_map(|_| {
+            test.put("a", "begin");
+            test.put("b", "end");
+            test.db().flush().err()
+        });
+        assert!(refused.expect("level 0 is full").is_corruption());
+        assert!(test.db().compact_range(Some(b"a"), Some(b"b")).unwrap_err().is_corruption());
+        assert!(test.db().resume().unwrap_err().is_corruption());
+
+        // Put back from a copy, it is compacted with the others.
+        test.close();
+        test.write_file(&damaged, &contents);
+        test.reopen();
+        test.wait_until_idle();
+        assert_eq!(test.files_at(0), 0);
+        assert!(test.db().background_error().is_none());
+        assert_eq!(test.contents().len(), 4);
+    });
+}

@@ -35,7 +35,7 @@ fn a_full_disk_leaks_no_files_and_is_cured_by_space() {
             assert!(files.len() < settled + 3, "round {round}: {files:?}");
         }
         drop(full);
-        while test.db().resume().is_err() {}
+        test.recover();
         assert_eq!(severity(&test), None);
         test.put("bar", "v3");
         test.rewrite_all(); // to one table
@@ -63,7 +63,7 @@ fn a_disk_that_fills_up_during_a_flush_costs_nothing() {
         assert!(test.tables().is_empty(), "a partial table is left behind");
         test.put("bar", "v2"); // there is room in memory
         drop(full);
-        while test.db().resume().is_err() {}
+        test.recover();
         test.flush();
         assert_eq!(test.tables().len(), test.files_per_level().iter().sum::<usize>());
         assert_eq!(test.contents().len(), 2);
@@ -188,7 +188,7 @@ fn a_manifest_is_written_anew_and_what_it_does_not_name_is_removed() {
             assert!(test.tables().len() > 1, "its output may be named by the MANIFEST, and must stay");
             let manifests = test.manifests();
             drop(failing);
-            while test.db().resume().is_err() {}
+            test.recover();
             assert!(test.manifests().len() == 1 && test.manifests() > manifests);
             test.put("foo", "baz");
             test.wait_until("the output to be removed", |_| test.tables().len() == 1);
@@ -210,7 +210,7 @@ fn a_flush_whose_edit_failed_is_repeated() {
             assert!(test.db().flush().is_err());
             assert_eq!(test.get("foo").as_deref(), Some("bar"));
             drop(failing);
-            while test.db().resume().is_err() {}
+            test.recover();
             test.flush();
             test.wait_until("one table and one log to be left", |_| {
                 test.tables().len() == 1 && test.logs().len() == 1

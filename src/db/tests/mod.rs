@@ -342,6 +342,15 @@ impl TestDb {
         }
     }
 
+    /// Has what failed in the background tried again at once, and waits until nothing is wrong any more.
+    pub fn recover(&self) {
+        let inner = &self.db().inner;
+        inner.state.lock().failures.retry_now();
+        inner.flush_waker.wake();
+        inner.compaction_waker.wake();
+        self.wait_until("the errors to be cured", |state| state.failures.worst().is_none());
+    }
+
     /// Waits until background work has nothing to do.
     pub fn wait_until_idle(&self) {
         let inner = &self.db().inner;

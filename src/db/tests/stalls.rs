@@ -44,7 +44,7 @@ fn writers_do_not_wait_for_a_compaction_that_keeps_failing() {
         assert!(written > 0, "there was room in memory");
         assert_eq!(test.contents().len(), written + 2);
         drop(failing);
-        while test.db().resume().is_err() {}
+        test.recover();
         test.put("last", &value);
         test.wait_until_idle();
         assert_eq!(severity(&test), None);
@@ -70,7 +70,7 @@ fn writers_do_not_wait_for_a_flush_that_keeps_failing() {
             assert_eq!(error.errno(), Some(libc::EIO));
             assert_eq!(severity(&test), Some(Severity::Retrying));
             drop(failing);
-            while test.db().resume().is_err() {}
+            test.recover();
             assert_eq!(severity(&test), None);
             test.put("last", &value);
             for _ in 0..2 {
@@ -99,7 +99,7 @@ fn a_failing_compaction_fails_no_flush() {
         if let Err(error) = flushed {
             assert!(error.to_string().contains("flush to table"), "{error}");
         }
-        while test.db().resume().is_err() {}
+        test.recover();
         test.flush();
         assert_eq!(test.get("foo").as_deref(), Some("bar"));
     });
@@ -135,5 +135,27 @@ fn an_error_is_over_when_nothing_is_left_to_be_retried() {
         assert_eq!(failing.hits(), 1);
         test.wait_until("the error to go", |state| state.failures.worst().is_none());
         test.db().resume().unwrap();
+    });
+}
+
+#[test]
+fn resuming_tries_at_once_and_tells_how_it_went() {
+    under_all_options_with_faults(&Options::default(), |test| {
+        test.db().resume().unwrap();
+        test.put("foo", "bar");
+        let failing = test.faults().add(FaultRule::new([FaultKind::Create]).path_suffix(".ldb"));
+        assert!(test.db().flush().is_err());
+        let hits = failing.hits();
+        // Each answer is that of a try; one that was under way when it was asked for counts, too.
+        for _ in 0..10 {
+            assert_eq!(test.db().resume().unwrap_err().errno(), Some(libc::EIO));
+        }
+        assert!(failing.hits() > hits + 1);
+        drop(failing);
+        // The worker may be in the middle of one more try that fails.
+        assert!((0..2).any(|_| test.db().resume().is_ok()));
+        assert_eq!(severity(&test), None);
+        test.flush();
+        assert_eq!(test.files_per_level(), [0, 0, 1]);
     });
 }

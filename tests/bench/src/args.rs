@@ -40,7 +40,7 @@ pub struct Args {
     /// Profiles: default, tuned, value4k, value256k, uncompressed; a table for each. Or a list of runs: record (some 15 minutes
     /// on two quiet cores), growth (0.1, 1 and 10 million keys), all (hours). A list brings its own sizes, threads and
     /// rounds, except that --num and --rounds go for `all`.
-    #[arg(long, alias = "profile", value_delimiter = ',', default_value = "default")]
+    #[arg(long, aliases = ["profile", "suite"], value_delimiter = ',', default_value = "default")]
     profiles: Vec<String>,
 
     /// Seconds after which no further run of a list is begun; what is left out is named.
@@ -117,7 +117,7 @@ impl Args {
     /// The runs that were asked for.
     pub fn cases(&self) -> Result<Vec<Case>, String> {
         let mut cases = match &*self.profiles {
-            [list] if list == "all" => case::all(self.num, self.rounds),
+            [list] if list == "all" || list == "full" => case::all(self.num, self.rounds),
             [list] if list == "record" => case::record(),
             [list] if list == "growth" => case::growth(),
             _ => {

@@ -70,6 +70,7 @@ pub struct Running {
 }
 
 /// What the clocks showed.
+#[derive(Clone, Copy, Default)]
 pub struct Elapsed {
     /// By the wall clock.
     pub wall_micros: f64,
@@ -77,6 +78,16 @@ pub struct Elapsed {
     pub cpu_micros: f64,
     /// Bytes.
     pub written: Written,
+}
+
+impl Elapsed {
+    /// Adds up.
+    pub fn add(&mut self, other: Elapsed) {
+        self.wall_micros += other.wall_micros;
+        self.cpu_micros += other.cpu_micros;
+        self.written.calls += other.written.calls;
+        self.written.device += other.written.device;
+    }
 }
 
 impl Running {

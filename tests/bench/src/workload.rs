@@ -356,7 +356,7 @@ impl<'e, E: Engine> Bench<'e, E> {
         copy(&path, &image);
         drop(store);
 
-        let mut total: Option<Elapsed> = None;
+        let mut total = Elapsed::default();
         for _ in 0..OPENINGS {
             let _ = fs::remove_dir_all(&path);
             copy(&image, &path);
@@ -364,18 +364,9 @@ impl<'e, E: Engine> Bench<'e, E> {
             let store = self.engine.open(&path, &self.plan.profile);
             let elapsed = running.stop();
             drop(store);
-            total = Some(match total {
-                None => elapsed,
-                Some(mut sum) => {
-                    sum.wall_micros += elapsed.wall_micros;
-                    sum.cpu_micros += elapsed.cpu_micros;
-                    sum.written.calls += elapsed.written.calls;
-                    sum.written.device += elapsed.written.device;
-                    sum
-                }
-            });
+            total.add(elapsed);
         }
-        self.record("open", OPENINGS, total.expect("at least one opening"), None);
+        self.record("open", OPENINGS, total, None);
         let _ = fs::remove_dir_all(&path);
         let _ = fs::remove_dir_all(&image);
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use terrace::batch::decode::{BatchEntry, validate};
 use terrace::comparator::{Comparator, bytewise};
-use terrace::compression::Compression;
+use terrace::compression::{Compression, DECODER_SLACK, PartialDecoder, decompress, decompressed_length};
 use terrace::env::ReadMode;
 use terrace::env::mem::MemEnv;
 use terrace::env::{Env, RandomAccessFile};
@@ -159,6 +159,38 @@ fn read_table(table: &Arc<Table>, limit: usize) {
             if iterator.valid() {
                 if forward { iterator.next() } else { iterator.prev() }
             }
+        }
+    }
+}
+
+/// A snappy stream: in steps and at once, by our decoder and by the crate's, it is the same block or the same refusal.
+pub fn snappy(stored: &[u8], step: usize) {
+    const SNAPPY: u8 = 1;
+    let Ok(length) = decompressed_length(SNAPPY, stored) else { return };
+    let mut whole = vec![0; length];
+    let expected = decompress(SNAPPY, stored, &mut whole).is_ok();
+    for behind in [0, DECODER_SLACK] {
+        let source = [stored, &vec![0xa5; behind]].concat();
+        for step in [length, 1 + step * 7] {
+            let Some(mut decoder) = PartialDecoder::new(stored) else {
+                assert!(!expected, "a length that one of them takes");
+                continue;
+            };
+            assert_eq!(decoder.length(), length);
+            let mut block = vec![0; length + DECODER_SLACK];
+            let mut wanted = 0;
+            let outcome = loop {
+                wanted = length.min(wanted + step);
+                if decoder.decode(&source, stored.len(), &mut block, wanted).is_err() {
+                    break false;
+                }
+                assert!(wanted <= decoder.done() && decoder.done() <= length);
+                if wanted == length {
+                    break true;
+                }
+            };
+            assert_eq!(outcome, expected, "in steps of {step}");
+            assert!(!outcome || block[..length] == whole[..], "in steps of {step}");
         }
     }
 }

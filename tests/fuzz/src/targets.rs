@@ -3,10 +3,14 @@
 use super::exercise::Setting;
 use super::{archive, exercise, mend, parsers};
 
+/// What is done with an input.
+pub type Body = fn(&[u8]);
+
 /// Every target: its name and its body.
-pub const ALL: [(&str, fn(&[u8])); 8] = [
+pub const ALL: [(&str, Body); 9] = [
     ("block", block),
     ("table", table),
+    ("snappy", snappy),
     ("filter", filter),
     ("log", log),
     ("manifest", manifest),
@@ -32,6 +36,13 @@ pub fn block(input: &[u8]) {
 pub fn table(input: &[u8]) {
     let (mended, bytes) = choose(input);
     parsers::table(bytes, mended);
+}
+
+/// A block's stored form; the first byte says in which steps it is decompressed.
+pub fn snappy(input: &[u8]) {
+    if let Some((&first, stored)) = input.split_first() {
+        parsers::snappy(stored, usize::from(first));
+    }
 }
 
 /// A filter block.

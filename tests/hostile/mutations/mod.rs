@@ -14,7 +14,7 @@ use crate::fuzz::archive::Files;
 use crate::fuzz::bases::{self, Base};
 use crate::fuzz::exercise::{self, Outcome};
 use crate::fuzz::mend::{self, file_type};
-use crate::support::random::{Random, announce, number_from_env};
+use crate::support::random::{self, Random, announce, count, number_from_env};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::Mutex;
@@ -41,15 +41,13 @@ const PART: &str = "TERRACE_MUTATIONS_PART";
 
 /// Which mutations there are: those of the environment, or all.
 fn seeds() -> std::ops::Range<u64> {
-    match number_from_env("TERRACE_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number_from_env("TERRACE_MUTATIONS").unwrap_or(MUTATIONS),
-    }
+    random::seeds(number_from_env("TERRACE_MUTATIONS").unwrap_or(MUTATIONS))
 }
 
 #[test]
 fn no_mutation_of_a_database_does_harm() {
     announce(&format!("hostile: mutations {:?}", seeds()));
+    let mutations = seeds().end - seeds().start;
     let children = (0..PROCESSES).map(|part| {
         // A process of its own: its memory is counted, and its panics are.
         let program = std::env::current_exe().expect("the path of this test");
@@ -64,6 +62,7 @@ fn no_mutation_of_a_database_does_harm() {
         let end = end.expect("the end of a child");
         assert!(end.success(), "{end}: see above");
     }
+    count('F', mutations, "mutations of databases");
 }
 
 /// Which kinds of files are changed, and how often.
@@ -88,6 +87,13 @@ fn mutate(random: &mut Random, base: &Base) -> Files {
         }
     }
     files
+}
+
+/// The files of mutation `seed`, for others.
+pub fn mutated(bases: &[Base], seed: u64) -> Files {
+    let mut random = Random::new(seed);
+    let base = &bases[random.below(bases.len() as u64) as usize];
+    mutate(&mut random, base)
 }
 
 /// A table that was made longer or shorter is only read where the MANIFEST agrees; but a MANIFEST that was changed itself is not

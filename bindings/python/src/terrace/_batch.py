@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Optional
 
 from ._errors import Error, ErrorCell, ErrorCode
-from ._handles import OwnedHandle, bytes_of
+from ._handles import BytesLike, OwnedHandle, bytes_of
 from ._library import lib
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class WriteBatch:
         # One piece an entry: the list's length is their number at any moment, whichever threads append.
         self._entries: list[bytes] = []
 
-    def put(self, key: Any, value: Any) -> None:
+    def put(self, key: BytesLike, value: BytesLike) -> None:
         """Adds the setting of a key to a value."""
         if self._db._handle is None:
             raise RuntimeError("Database is closed")
@@ -56,7 +56,7 @@ class WriteBatch:
             key = self._prefix + key
         self._entries.append(b"".join((_PUT, _length(len(key)), key, _length(len(value)), value)))
 
-    def delete(self, key: Any) -> None:
+    def delete(self, key: BytesLike) -> None:
         """Adds the deletion of a key."""
         if self._db._handle is None:
             raise RuntimeError("Database is closed")

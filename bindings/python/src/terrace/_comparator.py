@@ -28,9 +28,7 @@ def create_comparator(name: bytes, function: Callable[[bytes, bytes], int]) -> O
     if b"\0" in name:
         raise ValueError("'comparator_name' must not contain NUL")
 
-    def compare(
-        _state: Optional[int], a: Optional[int], a_length: int, b: Optional[int], b_length: int
-    ) -> int:
+    def compare(_state: Optional[int], a: Optional[int], a_length: int, b: Optional[int], b_length: int) -> int:
         callbacks.inside = getattr(callbacks, "inside", 0) + 1
         try:
             order: Any = function(string_at(a or 0, a_length), string_at(b or 0, b_length))

@@ -6,34 +6,36 @@ Thread rule: all of it may be used from any thread at once. `close` waits for th
 from __future__ import annotations
 
 import atexit
+import contextlib
 import datetime
 import enum
 import os
-import threading
 import weakref
-from collections.abc import Iterable
 from ctypes import byref, c_char, c_char_p, c_int, c_size_t, c_uint64, c_void_p
 from dataclasses import dataclass
-from typing import Any, NoReturn, Optional, Union
+from typing import Any, NoReturn, Optional, TypeVar, Union, overload
 
 from ._batch import WriteBatch
 from ._comparator import raise_with_cause
 from ._errors import Error, ErrorCell, ErrorCode, error_of, last_error, take_string
-from ._handles import DatabaseHandle, Generation, OwnedHandle, SnapshotHandle, bytes_of, in_callback
+from ._handles import BytesLike, DatabaseHandle, Generation, OwnedHandle, SnapshotHandle, bytes_of, in_callback
 from ._iterator import BaseIterator, Iterator, RawIterator
-from ._library import lib
+from ._library import SIZES, hot, lib
 from ._options import LATEST, SYNC, TERRACE_OPTIONS, Comparator, OpenOptions, ReadOptions
 from ._ranges import Ranges, options_or_default
 
+D = TypeVar("D")
+
 Name = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
-_put = lib.leveldb_put
-_get_into = lib.terrace_get_into
-_delete = lib.leveldb_delete
+_put = hot("leveldb_put")
+_get_into = hot("terrace_get_into")
+_delete = hot("leveldb_delete")
 
 # A get hands the library as much memory as most values need; what is longer is fetched again.
 _USUAL = 512
 _UsualBuffer = c_char * _USUAL
+_USUAL_SIZE = c_size_t(_USUAL)
 _MISSING = c_size_t(-1).value
 _FAILED = c_size_t(-2).value
 
@@ -68,17 +70,17 @@ def _path(name: Any) -> bytes:
 
 def _get(database: DB, options: Optional[OwnedHandle], key: bytes, default: Any) -> Any:
     """Reads a value of any length."""
-    size = _USUAL
+    room = _USUAL
     while True:
-        buffer = (c_char * size)()
-        length = _get_into(database._handle, options, key, len(key), buffer, size, None)
-        if length <= size:
+        buffer = (c_char * room)()
+        length = _get_into(database._handle, options, key, SIZES[len(key)], buffer, c_size_t(room), None)
+        if length <= room:
             return buffer[:length]
         if length == _MISSING:
             return default
         if length == _FAILED:
             database._raise(last_error())
-        size = length
+        room = length
 
 
 class DB(Ranges):
@@ -162,10 +164,14 @@ class DB(Ranges):
         """
         if in_callback():
             raise RuntimeError("a comparator must not use the database")
+        self._close(None)
+
+    def _close(self, timeout: Optional[float]) -> None:
         if self._handle is None:
             return
         closing = self._handle.closing
         self._handle = None
+        self._kept = []
         if self._generation != Generation.number:
             return  # it is the parent's: this process only forgets it
         while self._iterators:
@@ -175,18 +181,28 @@ class DB(Ranges):
                 break
             if iterator is not None:
                 iterator.close()
-        closing.done.wait()
+        closing.done.wait(timeout)
         if closing.error is not None:
             error, closing.error = closing.error, None
             raise error
 
-    def get(self, key: Any, default: Any = None, *, verify_checksums: Any = False, fill_cache: Any = True) -> Any:
+    @overload
+    def get(
+        self, key: BytesLike, default: None = None, *, verify_checksums: Any = ..., fill_cache: Any = ...
+    ) -> Optional[bytes]: ...
+
+    @overload
+    def get(
+        self, key: BytesLike, default: D, *, verify_checksums: Any = ..., fill_cache: Any = ...
+    ) -> Union[bytes, D]: ...
+
+    def get(self, key: BytesLike, default: Any = None, *, verify_checksums: Any = False, fill_cache: Any = True) -> Any:
         """The value of a key; `default` if it has none."""
         if type(key) is not bytes:
             key = bytes_of(key, "key")
         options = LATEST.get(verify_checksums, fill_cache) if verify_checksums or not fill_cache else None
         buffer = _UsualBuffer()
-        length = _get_into(self._handle, options, key, len(key), buffer, _USUAL, None)
+        length = _get_into(self._handle, options, key, SIZES[len(key)], buffer, _USUAL_SIZE, None)
         if length <= _USUAL:
             return buffer[:length]
         if length == _MISSING:
@@ -195,23 +211,23 @@ class DB(Ranges):
             self._raise(last_error())
         return _get(self, options, key, default)
 
-    def put(self, key: Any, value: Any, *, sync: Any = False) -> None:
+    def put(self, key: BytesLike, value: BytesLike, *, sync: Any = False) -> None:
         """Sets a key to a value. With `sync` it is on disk when the call returns, as is all that was written before."""
         if type(key) is not bytes:
             key = bytes_of(key, "key")
         if type(value) is not bytes:
             value = bytes_of(value, "value")
         cell = c_void_p()
-        _put(self._handle, SYNC if sync else None, key, len(key), value, len(value), byref(cell))
+        _put(self._handle, SYNC if sync else None, key, SIZES[len(key)], value, SIZES[len(value)], byref(cell))
         if cell.value is not None:
             self._raise(error_of(take_string(cell.value) or b""))
 
-    def delete(self, key: Any, *, sync: Any = False) -> None:
+    def delete(self, key: BytesLike, *, sync: Any = False) -> None:
         """Deletes a key. That it is not there is no error."""
         if type(key) is not bytes:
             key = bytes_of(key, "key")
         cell = c_void_p()
-        _delete(self._handle, SYNC if sync else None, key, len(key), byref(cell))
+        _delete(self._handle, SYNC if sync else None, key, SIZES[len(key)], byref(cell))
         if cell.value is not None:
             self._raise(error_of(take_string(cell.value) or b""))
 
@@ -229,11 +245,11 @@ class DB(Ranges):
         """The database as it is now, to be read later."""
         return Snapshot(db=self)
 
-    def prefixed_db(self, prefix: Any) -> PrefixedDB:
+    def prefixed_db(self, prefix: BytesLike) -> PrefixedDB:
         """The part of the database whose keys begin with `prefix`, as a database whose keys lack it."""
         return PrefixedDB(db=self, prefix=prefix)
 
-    def get_property(self, name: Any) -> Optional[bytes]:
+    def get_property(self, name: BytesLike) -> Optional[bytes]:
         """A property, ``b"leveldb.stats"`` say; None if there is none of that name."""
         name = bytes_of(name, "name")
         if b"\0" in name:
@@ -242,7 +258,7 @@ class DB(Ranges):
         self._check_open()
         return value
 
-    def compact_range(self, *, start: Optional[bytes] = None, stop: Optional[bytes] = None) -> None:
+    def compact_range(self, *, start: Optional[BytesLike] = None, stop: Optional[BytesLike] = None) -> None:
         """Compacts the tables of a range, and returns when that is done. None is no bound."""
         first = None if start is None else bytes_of(start, "'start'")
         last = None if stop is None else bytes_of(stop, "'stop'")
@@ -250,11 +266,11 @@ class DB(Ranges):
         lib.terrace_compact_range(self._handle, first, len(first or b""), last, len(last or b""), cell.ref)
         self._check(cell)
 
-    def approximate_size(self, start: Any, stop: Any) -> int:
+    def approximate_size(self, start: BytesLike, stop: BytesLike) -> int:
         """About how many bytes the keys from `start` to before `stop` take on disk."""
         return self.approximate_sizes((start, stop))[0]
 
-    def approximate_sizes(self, *ranges: tuple[bytes, bytes]) -> list[int]:
+    def approximate_sizes(self, *ranges: tuple[BytesLike, BytesLike]) -> list[int]:
         """About how many bytes the ranges take on disk. What is in memory only is not counted."""
         pairs = [(bytes_of(start, "start of a range"), bytes_of(stop, "stop of a range")) for start, stop in ranges]
         self._check_open()
@@ -281,7 +297,9 @@ class DB(Ranges):
             return None
         path = take_string(lib.terrace_background_error_path(error))
         return BackgroundError(
-            message=(take_string(lib.terrace_background_error_message(error)) or b"").decode("utf-8", "surrogateescape"),
+            message=(take_string(lib.terrace_background_error_message(error)) or b"").decode(
+                "utf-8", "surrogateescape"
+            ),
             code=ErrorCode(lib.terrace_background_error_code(error)),
             severity=Severity(lib.terrace_background_error_severity(error)),
             errno=lib.terrace_background_error_errno(error) or None,
@@ -348,21 +366,22 @@ _LEVELDB_NUMBERS = (
 _open: weakref.WeakSet[DB] = weakref.WeakSet()
 
 
+# Seconds that the end of the interpreter waits for a call which a thread is in.
+_PATIENCE = 10.0
+
+
 @atexit.register
 def _close_all() -> None:
     """Ends the threads of databases while the interpreter can still run their comparators."""
     for db in list(_open):
-        try:
-            db.close()
-        except Exception as error:  # the next one is to be closed, too
-            lost = error
-            del lost
+        with contextlib.suppress(Error):  # the next one is to be closed, too
+            db._close(_PATIENCE)
 
 
 class PrefixedDB(Ranges):
     """The part of a database whose keys begin with a prefix; see `DB.prefixed_db`. Keys go in and come out without it."""
 
-    def __init__(self, *, db: DB, prefix: Any) -> None:
+    def __init__(self, *, db: DB, prefix: BytesLike) -> None:
         if not isinstance(db, DB):
             raise TypeError(f"'db' must be a DB, not {type(db).__name__!r}")
         self._db = db
@@ -378,16 +397,26 @@ class PrefixedDB(Ranges):
         """What its keys begin with in the whole database."""
         return self._prefix
 
-    def get(self, key: Any, default: Any = None, *, verify_checksums: Any = False, fill_cache: Any = True) -> Any:
+    @overload
+    def get(
+        self, key: BytesLike, default: None = None, *, verify_checksums: Any = ..., fill_cache: Any = ...
+    ) -> Optional[bytes]: ...
+
+    @overload
+    def get(
+        self, key: BytesLike, default: D, *, verify_checksums: Any = ..., fill_cache: Any = ...
+    ) -> Union[bytes, D]: ...
+
+    def get(self, key: BytesLike, default: Any = None, *, verify_checksums: Any = False, fill_cache: Any = True) -> Any:
         """As `DB.get`."""
         key = self._prefix + bytes_of(key, "key")
         return self._db.get(key, default, verify_checksums=verify_checksums, fill_cache=fill_cache)
 
-    def put(self, key: Any, value: Any, *, sync: Any = False) -> None:
+    def put(self, key: BytesLike, value: BytesLike, *, sync: Any = False) -> None:
         """As `DB.put`."""
         self._db.put(self._prefix + bytes_of(key, "key"), value, sync=sync)
 
-    def delete(self, key: Any, *, sync: Any = False) -> None:
+    def delete(self, key: BytesLike, *, sync: Any = False) -> None:
         """As `DB.delete`."""
         self._db.delete(self._prefix + bytes_of(key, "key"), sync=sync)
 
@@ -399,7 +428,7 @@ class PrefixedDB(Ranges):
         """As `DB.snapshot`, of this part."""
         return Snapshot(db=self._db, prefix=self._prefix)
 
-    def prefixed_db(self, prefix: Any) -> PrefixedDB:
+    def prefixed_db(self, prefix: BytesLike) -> PrefixedDB:
         """A part of this part."""
         return PrefixedDB(db=self._db, prefix=self._prefix + bytes_of(prefix, "'prefix'"))
 
@@ -426,7 +455,17 @@ class Snapshot(Ranges):
             raise_with_cause(last_error())
         self._options = ReadOptions(SnapshotHandle(address))
 
-    def get(self, key: Any, default: Any = None, *, verify_checksums: Any = False, fill_cache: Any = True) -> Any:
+    @overload
+    def get(
+        self, key: BytesLike, default: None = None, *, verify_checksums: Any = ..., fill_cache: Any = ...
+    ) -> Optional[bytes]: ...
+
+    @overload
+    def get(
+        self, key: BytesLike, default: D, *, verify_checksums: Any = ..., fill_cache: Any = ...
+    ) -> Union[bytes, D]: ...
+
+    def get(self, key: BytesLike, default: Any = None, *, verify_checksums: Any = False, fill_cache: Any = True) -> Any:
         """The value that a key had then; `default` if it had none."""
         key = self._prefix + bytes_of(key, "key")
         return _get(self._db, self._read_options(verify_checksums, fill_cache), key, default)

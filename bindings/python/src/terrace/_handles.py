@@ -11,10 +11,13 @@ from __future__ import annotations
 import os
 import threading
 from ctypes import byref, c_void_p
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
-from ._errors import Error, take_string, error_of
+from ._errors import Error, error_of, take_string
 from ._library import lib
+
+#: What keys and values may be.
+BytesLike = Union[bytes, bytearray, memoryview]
 
 
 class Generation:

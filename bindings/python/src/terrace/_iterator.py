@@ -13,21 +13,24 @@ import weakref
 from collections import deque
 from collections.abc import Iterable
 from ctypes import byref, c_char, c_size_t, c_void_p, sizeof, string_at
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Optional, TypeVar
 
 from ._comparator import raise_with_cause
 from ._errors import IteratorInvalidError, error_of, last_error, take_string
-from ._handles import Generation, OwnedHandle, bytes_of, in_callback
-from ._library import lib
+from ._handles import BytesLike, Generation, OwnedHandle, bytes_of, in_callback
+from ._library import SIZES, hot, lib
 
 if TYPE_CHECKING:
     from ._database import DB
 
 T = TypeVar("T")
 
-_read = lib.terrace_iter_read
+_create = hot("leveldb_create_iterator")
+_read = hot("terrace_iter_read")
+_seek = hot("leveldb_iter_seek")
+_get_error = hot("leveldb_iter_get_error")
 
 # terrace_iter_read_t
 _KEYS, _VALUES, _BACKWARD, _STOP_INCLUSIVE = 1, 2, 4, 8
@@ -41,7 +44,9 @@ _FORWARD, _BACK = 0, 1
 _BEFORE_START, _BETWEEN, _AFTER_STOP, _LOST = range(4)
 
 # Entries and bytes read ahead: few at first, and after turning around, more as a scan goes on.
-_LEVELS = tuple((entries, c_char * size, size) for entries, size in ((2, 1 << 9), (16, 1 << 12), (128, 1 << 15), (1024, 1 << 18)))
+_LEVELS = tuple(
+    (entries, c_char * size, size) for entries, size in ((2, 1 << 9), (16, 1 << 12), (128, 1 << 15), (1024, 1 << 18))
+)
 _ENDS = tuple(c_size_t * (2 * entries) for entries, _, _ in _LEVELS)
 
 # From how many entries on it pays to look whether all have the same lengths.
@@ -60,7 +65,7 @@ class BaseIterator:
         self._lock = threading.Lock()
         self._generation = Generation.number
         self._handle = None
-        address = lib.leveldb_create_iterator(db._handle, options)
+        address = _create(db._handle, options)
         if not address:
             db._check_open("Database or iterator is closed")
             raise_with_cause(last_error())
@@ -68,25 +73,24 @@ class BaseIterator:
         self._handle = OwnedHandle(address, lib.leveldb_iter_destroy, db._kept)
         db._iterators[id(self)] = weakref.ref(self)
 
-    def _enter(self) -> threading.Lock:
-        """Locks the iterator, which must not be closed."""
+    def _guard(self) -> threading.Lock:
+        """The lock, to be taken by `with`, which no interrupt can separate from its release."""
         if in_callback():
             raise RuntimeError("a comparator must not use the database")
         if self._generation != Generation.number:
             # A child of fork: who held the lock is not here. The library refuses the iterator.
             self._lock = threading.Lock()
             self._generation = Generation.number
-        lock = self._lock
-        lock.acquire()
+        return self._lock
+
+    def _check_open(self) -> None:
         if self._handle is None or self._db._handle is None:
-            lock.release()
             raise RuntimeError("Database or iterator is closed")
-        return lock
 
     def _check(self) -> None:
         """Raises the error of the iterator, if it has one."""
         cell = c_void_p()
-        lib.leveldb_iter_get_error(self._handle, byref(cell))
+        _get_error(self._handle, byref(cell))
         if cell.value is not None:
             self._fail(take_string(cell.value))
 
@@ -97,12 +101,9 @@ class BaseIterator:
 
     def close(self) -> None:
         """Closes the iterator. Closing it again does nothing."""
-        if self._generation == Generation.number:
-            with self._lock:
-                self._handle = None
-                self._forget()
-        else:
+        with self._guard():
             self._handle = None
+            self._forget()
         self._db._iterators.pop(id(self), None)
 
     def _forget(self) -> None:
@@ -146,6 +147,7 @@ class Iterator(BaseIterator, Generic[T]):
         self._stop = db_prefix + bytes_of(stop, "'stop'") if stop is not None else _end_of_prefix(whole_prefix)
         self._include_start = bool(include_start) or start is None
         include_stop = bool(include_stop) and stop is not None
+        self._db_prefix = db_prefix
         self._cut = len(db_prefix)
         parts = (_KEYS if include_key else 0) | (_VALUES if include_value else 0)
         self._flags = (
@@ -195,11 +197,11 @@ class Iterator(BaseIterator, Generic[T]):
         """Moves the cursor to the upper end of the range, whatever the direction."""
         self._move_to(_AFTER_STOP)
 
-    def seek(self, target: Any) -> None:
+    def seek(self, target: BytesLike) -> None:
         """Moves the cursor before the first entry at or after `target`, whatever the direction; but not out of the range."""
-        key = self._db_prefix() + bytes_of(target, "'target'")
-        lock = self._enter()
-        try:
+        key = self._db_prefix + bytes_of(target, "'target'")
+        with self._guard():
+            self._check_open()
             self._forget()
             if self._is_empty():
                 self._where = _BEFORE_START
@@ -210,14 +212,12 @@ class Iterator(BaseIterator, Generic[T]):
                 key, before = self._start, True
             if self._stop is not None and self._db._compare(key, self._stop) > 0:
                 key = self._stop
-            lib.leveldb_iter_seek(self._handle, key, len(key))
+            _seek(self._handle, key, SIZES[len(key)])
             if before and not self._include_start:
                 self._pass_over(key)
             self._check()
             self._direction = _FORWARD
             self._where = _BETWEEN
-        finally:
-            lock.release()
 
     def __enter__(self) -> Iterator[T]:
         return self
@@ -225,16 +225,11 @@ class Iterator(BaseIterator, Generic[T]):
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _db_prefix(self) -> bytes:
-        return self._start[: self._cut] if self._start is not None else b""
-
     def _move_to(self, where: int) -> None:
-        lock = self._enter()
-        try:
+        with self._guard():
+            self._check_open()
             self._forget()
             self._where = where
-        finally:
-            lock.release()
 
     def _forget(self) -> None:
         self._ahead.clear()
@@ -250,14 +245,17 @@ class Iterator(BaseIterator, Generic[T]):
 
     def _pass_over(self, key: bytes) -> None:
         """From at or after `key` to after it."""
-        _read(self._handle, _STOP_INCLUSIVE, key, len(key), None, 0, None, 1, None)
+        _read(self._handle, _STOP_INCLUSIVE, key, SIZES[len(key)], None, SIZES[0], None, SIZES[1], None)
 
     def _fetch(self, direction: int, pending: deque[T]) -> T:
         """Reads entries on in a direction, keeps them as pending, and takes the first."""
-        lock = self._enter()
-        try:
+        with self._guard():
+            self._check_open()
             if pending and self._direction == direction and self._where == _BETWEEN:
-                return pending.popleft()  # another thread was faster
+                try:
+                    return pending.popleft()  # which another thread has read meanwhile
+                except IndexError:
+                    pass  # and yet another has taken
             where, self._where = self._where, _LOST
             if where == _LOST:
                 self._check()
@@ -274,12 +272,12 @@ class Iterator(BaseIterator, Generic[T]):
             if not entries:
                 self._where = _BEFORE_START if direction == _BACK else _AFTER_STOP
                 raise StopIteration
-            pending.extend(entries)
-            entry = pending.popleft()
+            # The first one is ours before other threads can take the rest.
+            rest = iter(entries)
+            entry: T = next(rest)
+            pending.extend(rest)
             self._where = _BETWEEN
             return entry
-        finally:
-            lock.release()
 
     def _begin(self, direction: int) -> None:
         """Moves C's iterator from outside of the range to its first entry in a direction."""
@@ -288,12 +286,12 @@ class Iterator(BaseIterator, Generic[T]):
             if self._start is None:
                 lib.leveldb_iter_seek_to_first(handle)
                 return
-            lib.leveldb_iter_seek(handle, self._start, len(self._start))
+            _seek(handle, self._start, SIZES[len(self._start)])
             if not self._include_start:
                 self._pass_over(self._start)
             return
         if self._stop is not None:
-            lib.leveldb_iter_seek(handle, self._stop, len(self._stop))
+            _seek(handle, self._stop, SIZES[len(self._stop)])
             if self._include_stop:
                 self._pass_over(self._stop)
             if lib.leveldb_iter_valid(handle):
@@ -313,23 +311,31 @@ class Iterator(BaseIterator, Generic[T]):
             lib.leveldb_iter_seek_to_last(self._handle)
         else:
             lib.leveldb_iter_seek_to_first(self._handle)
-        _read(self._handle, flags, None, 0, None, 0, None, pending, None)
+        _read(self._handle, flags, None, SIZES[0], None, SIZES[0], None, SIZES[pending], None)
 
     def _read_block(self, direction: int) -> Optional[Iterable[T]]:
         """Reads on from where C's iterator stands. None at the end of the range."""
-        entries, buffer, size = _LEVELS[self._level]
+        entries, buffer, room = _LEVELS[self._level]
         if self._ends is None or len(self._ends) != 2 * entries:
             self._ends = _ENDS[self._level]()
-        if self._size < size:
-            self._buffer, self._size = buffer(), size
+        if self._size < room:
+            self._buffer, self._size = buffer(), room
         if self._level + 1 < len(_LEVELS):
             self._level += 1
         bound = self._stop if direction == _FORWARD else self._start
-        length = 0 if bound is None else len(bound)
+        length = SIZES[0 if bound is None else len(bound)]
         flags = self._flags[direction]
         while True:
             count = _read(
-                self._handle, flags, bound, length, self._buffer, self._size, self._ends, entries, byref(self._next_size)
+                self._handle,
+                flags,
+                bound,
+                length,
+                self._buffer,
+                SIZES[self._size],
+                self._ends,
+                SIZES[entries],
+                byref(self._next_size),
             )
             needed = self._next_size.value
             if count or needed == _NO_ENTRY:
@@ -374,23 +380,22 @@ class Iterator(BaseIterator, Generic[T]):
 
     def _unpack_same(self, key: int, value: int, numbers: int) -> Optional[Iterable[Any]]:
         """Unpacks entries that all have the same lengths, in one go; None if they do not. `numbers`: how many ends there are."""
-        size = key + value
-        if not size:
+        step = key + value
+        if not step:
             return None
+        ends_of_entry = 2 if self._parts == _KEYS | _VALUES else 1
         if self._same is None or self._same[0] != (key, value) or len(self._same[1]) < _END_BYTES * numbers:
             # What the ends of such entries look like.
-            both = self._parts == _KEYS | _VALUES
-            pairs = ((start + key, start + size) if both else (start + size,) for start in range(0, size * numbers, size))
-            expected = bytes(type(self._ends)(*list(chain.from_iterable(pairs))[: len(self._ends)]))
+            all_ends = range(0, step * numbers, step)
+            pairs = ((start + key, start + step) if ends_of_entry == 2 else (start + step,) for start in all_ends)
+            expected = bytes((c_size_t * numbers)(*islice(chain.from_iterable(pairs), numbers)))
             fields = (f"{self._cut}x{key - self._cut}s" if self._cut else f"{key}s") if self._parts & _KEYS else ""
             fields += f"{value}s" if self._parts & _VALUES else ""
             self._same = ((key, value), expected, Struct(fields))
         _, expected, fields_of = self._same
-        found = string_at(self._ends, _END_BYTES * numbers)
-        if not expected.startswith(found):
+        if not expected.startswith(string_at(self._ends, _END_BYTES * numbers)):
             return None
-        count = numbers // 2 if self._parts == _KEYS | _VALUES else numbers
-        return fields_of.iter_unpack(memoryview(self._buffer)[: size * count])
+        return fields_of.iter_unpack(memoryview(self._buffer)[: step * (numbers // ends_of_entry)])
 
 
 class RawIterator(BaseIterator):
@@ -398,11 +403,9 @@ class RawIterator(BaseIterator):
 
     def valid(self) -> bool:
         """Does it stand on an entry?"""
-        lock = self._enter()
-        try:
+        with self._guard():
+            self._check_open()
             return bool(lib.leveldb_iter_valid(self._handle))
-        finally:
-            lock.release()
 
     def seek_to_first(self) -> None:
         """Moves to the first entry."""
@@ -412,7 +415,7 @@ class RawIterator(BaseIterator):
         """Moves to the last entry."""
         self._step(lib.leveldb_iter_seek_to_last)
 
-    def seek(self, target: Any) -> None:
+    def seek(self, target: BytesLike) -> None:
         """Moves to the first entry at or after `target`."""
         key = bytes_of(target, "'target'")
         self._step(lib.leveldb_iter_seek, key, len(key))
@@ -444,26 +447,22 @@ class RawIterator(BaseIterator):
         self.close()
 
     def _step(self, function: Any, *arguments: Any, from_entry: bool = False) -> None:
-        lock = self._enter()
-        try:
+        with self._guard():
+            self._check_open()
             if from_entry and not lib.leveldb_iter_valid(self._handle):
                 self._check()
                 raise IteratorInvalidError
             function(self._handle, *arguments)
             self._check()
-        finally:
-            lock.release()
 
     def _part(self, function: Any) -> bytes:
         length = c_size_t()
-        lock = self._enter()
-        try:
+        with self._guard():
+            self._check_open()
             address = function(self._handle, byref(length))
             if not address:
                 raise IteratorInvalidError
             return string_at(address, length.value)
-        finally:
-            lock.release()
 
 
 def _end_of_prefix(prefix: bytes) -> Optional[bytes]:

@@ -150,3 +150,22 @@ def _load() -> tuple[ctypes.CDLL, str]:
 
 
 lib, path = _load()
+
+
+def hot(name: str) -> Any:
+    """A function that takes its arguments as they are, at half the price of converting them: only None, bytes, objects of
+    ctypes, and small numbers for a C int."""
+    function = lib._FuncPtr((name, lib))
+    function.restype = _FUNCTIONS[name][0]
+    return function
+
+
+class _Sizes(dict[int, c_size_t]):
+    """Makes the large ones when they are asked for, and forgets them."""
+
+    def __missing__(self, number: int) -> c_size_t:
+        return c_size_t(number)
+
+
+#: Sizes for `hot` functions: `SIZES[len(key)]`.
+SIZES = _Sizes((number, c_size_t(number)) for number in range(1024))

@@ -121,4 +121,3 @@ LATEST = ReadOptions(None)
 #: Write options with sync; there is one for all, for good.
 SYNC = OwnedHandle(lib.leveldb_writeoptions_create(), None)
 lib.leveldb_writeoptions_set_sync(SYNC, 1)
-

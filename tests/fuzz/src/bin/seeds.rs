@@ -56,6 +56,10 @@ fn blocks(table: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let footer = table.last_chunk::<FOOTER_SIZE>().and_then(|bytes| Footer::decode(bytes).ok());
     let footer = footer.expect("a footer");
     let mut blocks = Vec::new();
+    let stored = |handle: BlockHandle| {
+        let end = (handle.offset + handle.size) as usize;
+        (table[end] == 1).then(|| [&[9], &table[handle.offset as usize..end]].concat())
+    };
     for (handle, target) in [(footer.index, "block"), (footer.metaindex, "filter")] {
         let contents = mend::block_contents(table, handle).expect("a block");
         let mut entries = Block::parse(&contents).expect("a block").entries();
@@ -63,6 +67,7 @@ fn blocks(table: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         while let Ok(Some((_, mut value))) = entries.next() {
             let handle = BlockHandle::decode(&mut value).expect("a handle");
             if led_to < 2 {
+                blocks.extend(stored(handle).map(|stored| ("snappy", stored)));
                 blocks.push((target, mend::block_contents(table, handle).expect("a block")));
             }
             led_to += 1;

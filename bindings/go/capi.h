@@ -1,0 +1,138 @@
+// What the Go files of this package call in C: the functions that are called often take the particulars of an error along in the
+// same crossing, and come in two variants (see capi.go).
+#ifndef TERRACE_GO_CAPI_H_
+#define TERRACE_GO_CAPI_H_
+
+#include <leveldb/c.h>
+#include <stdlib.h>
+#include <string.h>
+#include <terrace.h>
+
+// What went wrong; the strings are malloc()ed. All zero: nothing.
+typedef struct {
+    char *message;
+    char *path;
+    int code;
+    int system;
+    int retryable;
+} tr_error;
+
+// The last error belongs to the thread, and a goroutine may be on another one at its next call.
+static inline void tr_note(tr_error *error) {
+    if (error->message == NULL) return;
+    error->code = terrace_last_error_code();
+    error->system = terrace_last_error_errno();
+    error->retryable = terrace_last_error_retryable();
+    error->path = terrace_last_error_path();
+}
+
+// Where a scan begins.
+enum { TR_ON, TR_FIRST, TR_LAST, TR_SEEK, TR_BEFORE };
+
+#define TR_FUNCTIONS(SUFFIX)                                                                                              \
+    static inline size_t tr_get##SUFFIX(leveldb_t *db, const leveldb_readoptions_t *options, const char *key, size_t length,     \
+                                 char *buffer, size_t size, tr_error *error) {                                            \
+        size_t found = terrace_get_into(db, options, key, length, buffer, size, &error->message);                         \
+        tr_note(error);                                                                                                   \
+        return found;                                                                                                     \
+    }                                                                                                                     \
+    static inline void tr_put##SUFFIX(leveldb_t *db, const leveldb_writeoptions_t *options, const char *key, size_t key_length,  \
+                               const char *value, size_t length, tr_error *error) {                                       \
+        leveldb_put(db, options, key, key_length, value, length, &error->message);                                        \
+        tr_note(error);                                                                                                   \
+    }                                                                                                                     \
+    static inline void tr_delete##SUFFIX(leveldb_t *db, const leveldb_writeoptions_t *options, const char *key, size_t length,   \
+                                  tr_error *error) {                                                                      \
+        leveldb_delete(db, options, key, length, &error->message);                                                        \
+        tr_note(error);                                                                                                   \
+    }                                                                                                                     \
+    static inline void tr_write##SUFFIX(leveldb_t *db, const leveldb_writeoptions_t *options, const char *rep, size_t length,    \
+                                 tr_error *error) {                                                                       \
+        terrace_write_rep(db, options, rep, length, &error->message);                                                     \
+        tr_note(error);                                                                                                   \
+    }                                                                                                                     \
+    static inline size_t tr_scan##SUFFIX(leveldb_iterator_t *iterator, int from, const char *key, size_t key_length, int flags,  \
+                                  const char *stop, size_t stop_length, char *buffer, size_t size, size_t *ends,          \
+                                  size_t max_entries, size_t *next_size, tr_error *error) {                               \
+        size_t count;                                                                                                     \
+        switch (from) {                                                                                                   \
+        case TR_FIRST: leveldb_iter_seek_to_first(iterator); break;                                                       \
+        case TR_LAST: leveldb_iter_seek_to_last(iterator); break;                                                         \
+        case TR_SEEK: leveldb_iter_seek(iterator, key, key_length); break;                                                \
+        case TR_BEFORE:                                                                                                   \
+            leveldb_iter_seek(iterator, key, key_length);                                                                 \
+            if (leveldb_iter_valid(iterator)) leveldb_iter_prev(iterator);                                                \
+            else leveldb_iter_seek_to_last(iterator);                                                                     \
+            break;                                                                                                        \
+        }                                                                                                                 \
+        count = terrace_iter_read(iterator, flags, stop, stop_length, buffer, size, ends, max_entries, next_size);        \
+        if (*next_size == (size_t)-1) {                                                                                   \
+            leveldb_iter_get_error(iterator, &error->message);                                                            \
+            tr_note(error);                                                                                               \
+        }                                                                                                                 \
+        return count;                                                                                                     \
+    }                                                                                                                     \
+    static inline size_t tr_get_many##SUFFIX(leveldb_t *db, const leveldb_readoptions_t *options, const char *keys,              \
+                                      const size_t *key_ends, size_t count, char *buffer, size_t size, size_t *lengths,   \
+                                      tr_error *error) {                                                                  \
+        size_t done, used = 0, begin = 0;                                                                                 \
+        for (done = 0; done < count; done++) {                                                                            \
+            size_t length = terrace_get_into(db, options, keys + begin, key_ends[done] - begin, buffer + used,            \
+                                             size - used, &error->message);                                               \
+            lengths[done] = length;                                                                                       \
+            if (length == (size_t)-2 || (length != (size_t)-1 && length > size - used)) break;                            \
+            if (length != (size_t)-1) used += length;                                                                     \
+            begin = key_ends[done];                                                                                       \
+        }                                                                                                                 \
+        tr_note(error);                                                                                                   \
+        return done;                                                                                                      \
+    }
+
+TR_FUNCTIONS()
+TR_FUNCTIONS(_calling)
+
+static inline leveldb_t *tr_open(const leveldb_options_t *options, const char *path, tr_error *error) {
+    leveldb_t *db = leveldb_open(options, path, &error->message);
+    tr_note(error);
+    return db;
+}
+
+static inline void tr_close(leveldb_t *db, tr_error *error) {
+    terrace_close(db, &error->message);
+    tr_note(error);
+}
+
+static inline void tr_repair(const leveldb_options_t *options, const char *path, tr_error *error) {
+    leveldb_repair_db(options, path, &error->message);
+    tr_note(error);
+}
+
+static inline void tr_destroy(const leveldb_options_t *options, const char *path, tr_error *error) {
+    leveldb_destroy_db(options, path, &error->message);
+    tr_note(error);
+}
+
+static inline void tr_compact(leveldb_t *db, const char *start, size_t start_length, const char *limit, size_t limit_length,
+                              tr_error *error) {
+    terrace_compact_range(db, start, start_length, limit, limit_length, &error->message);
+    tr_note(error);
+}
+
+static inline void tr_flush(leveldb_t *db, tr_error *error) {
+    terrace_flush(db, &error->message);
+    tr_note(error);
+}
+
+static inline void tr_resume(leveldb_t *db, tr_error *error) {
+    terrace_resume(db, &error->message);
+    tr_note(error);
+}
+
+static inline uint64_t tr_approximate_size(leveldb_t *db, const char *start, size_t start_length, const char *limit,
+                                           size_t limit_length) {
+    uint64_t size = 0;
+    leveldb_approximate_sizes(db, 1, &start, &start_length, &limit, &limit_length, &size);
+    return size;
+}
+
+#endif

@@ -1,0 +1,511 @@
+package terrace
+
+// #include "capi.h"
+import "C"
+
+import (
+	"bytes"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+	"unsafe"
+)
+
+const (
+	// absent and failed are what C answers for a key that is not there, and on failure.
+	absent = ^uintptr(0)
+	failed = ^uintptr(1)
+	// firstGuess is the size of the buffer that a value is read into when nothing is known of it.
+	firstGuess = 512
+)
+
+// DB is an open database; for any number of goroutines.
+type DB struct {
+	core *core
+}
+
+// core is what a DB and all that hangs off it share. It does not refer to the DB, which the garbage collector may thus find
+// unused, and close.
+//
+// Calls into C hold mu for reading; closing holds it for writing, and sets db to nil.
+type core struct {
+	path    string
+	calling bool // its comparator is in Go: calls into C may call back
+	compare func(a, b []byte) int
+	handles *handles
+	reads   readOptionSets
+	writes  [2]*C.leveldb_writeoptions_t
+
+	mu sync.RWMutex
+	db *C.leveldb_t
+
+	childrenMu sync.Mutex
+	children   map[child]struct{}
+}
+
+// child is a C object that ends with its database.
+type child interface {
+	// destroy frees it, once. No call uses it: the core is locked for writing, or it is nobody else's.
+	destroy(c *core)
+}
+
+// Open opens the database in a directory; nil options are the defaults, which do not create one.
+func Open(path string, options *Options) (*DB, error) {
+	name, err := cPath(path)
+	if err != nil {
+		return nil, err
+	}
+	defer C.free(unsafe.Pointer(name))
+	handles := options.handles()
+	var failure C.tr_error
+	db := C.tr_open(handles.options, name, &failure)
+	if err := take(&failure); err != nil {
+		handles.destroy()
+		return nil, err
+	}
+	c := &core{path: path, handles: handles, db: db, compare: bytes.Compare, children: make(map[child]struct{})}
+	if options != nil && options.Comparator != nil {
+		c.calling, c.compare = true, options.Comparator.Compare
+	}
+	c.reads = newReadOptionSets(nil)
+	for sync := range c.writes {
+		c.writes[sync] = C.leveldb_writeoptions_create()
+		C.leveldb_writeoptions_set_sync(c.writes[sync], C.uchar(sync))
+	}
+	d := &DB{core: c}
+	// Closing waits for background work, and cleanups wait for each other.
+	runtime.AddCleanup(d, func(c *core) { go c.close() }, c)
+	return d, nil
+}
+
+// cPath is a path for C, to be freed.
+func cPath(path string) (*C.char, error) {
+	if strings.IndexByte(path, 0) >= 0 {
+		return nil, invalid("the path has a NUL byte: " + strings.ReplaceAll(path, "\x00", "\\0"))
+	}
+	return C.CString(path), nil
+}
+
+// Repair makes a database that does not open any more into one that does, with as much of its contents as can be had. It must
+// not be open. Options are those it is opened with.
+func Repair(path string, options *Options) error {
+	return onPath(path, options, func(handles *handles, name *C.char, failure *C.tr_error) {
+		C.tr_repair(handles.options, name, failure)
+	})
+}
+
+// Destroy removes a database that is not open: its files, and the directory if nothing else is in it.
+func Destroy(path string, options *Options) error {
+	return onPath(path, options, func(handles *handles, name *C.char, failure *C.tr_error) {
+		C.tr_destroy(handles.options, name, failure)
+	})
+}
+
+func onPath(path string, options *Options, do func(*handles, *C.char, *C.tr_error)) error {
+	name, err := cPath(path)
+	if err != nil {
+		return err
+	}
+	defer C.free(unsafe.Pointer(name))
+	handles := options.handles()
+	defer handles.destroy()
+	var failure C.tr_error
+	do(handles, name, &failure)
+	return take(&failure)
+}
+
+// Version is that of the library, "0.1.0".
+func Version() string { return C.GoString(C.terrace_version()) }
+
+// Close waits for calls under way and for background work, and lets go of the directory. What is in memory stays in the log, and is
+// read back at the next Open. Iterators and snapshots end with it. Closing again does nothing.
+func (d *DB) Close() error {
+	err := d.core.close()
+	runtime.KeepAlive(d)
+	return err
+}
+
+func (c *core) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.db == nil {
+		return nil
+	}
+	for each := range c.children {
+		each.destroy(c)
+	}
+	c.children = nil
+	var failure C.tr_error
+	C.tr_close(c.db, &failure)
+	c.db = nil
+	c.reads.destroy()
+	for _, options := range c.writes {
+		C.leveldb_writeoptions_destroy(options)
+	}
+	c.handles.destroy()
+	return take(&failure)
+}
+
+// enter begins a call; leave ends it, also after an error.
+func (c *core) enter() error {
+	c.mu.RLock()
+	if c.db == nil {
+		return closedError(c.path)
+	}
+	return nil
+}
+
+func (c *core) leave() { c.mu.RUnlock() }
+
+// adopt has a child destroyed with the database.
+func (c *core) adopt(each child) {
+	c.childrenMu.Lock()
+	c.children[each] = struct{}{}
+	c.childrenMu.Unlock()
+}
+
+// release destroys a child that nobody uses any more, if the database has not done so.
+func (c *core) release(each child) {
+	if c.enter() == nil {
+		c.childrenMu.Lock()
+		_, found := c.children[each]
+		delete(c.children, each)
+		c.childrenMu.Unlock()
+		if found {
+			each.destroy(c)
+		}
+	}
+	c.leave()
+}
+
+// do is a call that only needs the database to be open.
+func (d *DB) do(call func(c *core) error) error {
+	defer runtime.KeepAlive(d)
+	defer d.core.leave()
+	if err := d.core.enter(); err != nil {
+		return err
+	}
+	return call(d.core)
+}
+
+// Path is the directory.
+func (d *DB) Path() string { return d.core.path }
+
+// Put stores a value under a key.
+func (d *DB) Put(key, value []byte, options *WriteOptions) error {
+	c := d.core
+	err := c.enter()
+	if err == nil {
+		err = c.put(c.writeOptions(options), key, value)
+	}
+	c.leave()
+	runtime.KeepAlive(d)
+	return err
+}
+
+// Delete removes a key; that it is not there is no error.
+func (d *DB) Delete(key []byte, options *WriteOptions) error {
+	c := d.core
+	err := c.enter()
+	if err == nil {
+		err = c.delete(c.writeOptions(options), key)
+	}
+	c.leave()
+	runtime.KeepAlive(d)
+	return err
+}
+
+// Write does all that is in a batch, or nothing of it. The batch stays as it is.
+func (d *DB) Write(batch *Batch, options *WriteOptions) error {
+	c := d.core
+	err := c.enter()
+	if err == nil {
+		err = c.write(c.writeOptions(options), batch.finished())
+	}
+	c.leave()
+	runtime.KeepAlive(d)
+	return err
+}
+
+func (c *core) writeOptions(options *WriteOptions) *C.leveldb_writeoptions_t {
+	if options != nil && options.Sync {
+		return c.writes[1]
+	}
+	return c.writes[0]
+}
+
+// Get returns the value of a key; an error that is [ErrNotFound] if it is not there.
+func (d *DB) Get(key []byte, options *ReadOptions) ([]byte, error) {
+	var guess [firstGuess]byte
+	value, err := d.getTo(guess[:0], key, options)
+	if err != nil {
+		return nil, err
+	}
+	if len(value) <= len(guess) {
+		value = append(make([]byte, 0, len(value)), value...)
+	}
+	return value, nil
+}
+
+// GetTo appends the value of a key to buffer, and returns that; it allocates only where the capacity of buffer does not suffice.
+// After an error buffer is returned as it was.
+func (d *DB) GetTo(buffer, key []byte, options *ReadOptions) ([]byte, error) {
+	return d.getTo(buffer, key, options)
+}
+
+func (d *DB) getTo(buffer, key []byte, options *ReadOptions) ([]byte, error) {
+	c := d.core
+	err := c.enter()
+	defer runtime.KeepAlive(d)
+	defer c.leave()
+	if err != nil {
+		return buffer, err
+	}
+	reads, done, err := c.readOptions(options)
+	if err != nil {
+		return buffer, err
+	}
+	defer done()
+	used := len(buffer)
+	room := buffer[used:cap(buffer)]
+	for {
+		length, err := c.get(reads, key, room)
+		switch {
+		case length == absent && err == nil:
+			return buffer, errNotFound
+		case err != nil:
+			return buffer, err
+		case length <= uintptr(len(room)):
+			return append(buffer, room[:length]...), nil
+		}
+		room = make([]byte, length)
+		if used == 0 {
+			buffer = room[:0]
+		}
+	}
+}
+
+// Has tells whether a key is there.
+func (d *DB) Has(key []byte, options *ReadOptions) (bool, error) {
+	var found bool
+	err := d.do(func(c *core) error {
+		reads, done, err := c.readOptions(options)
+		if err != nil {
+			return err
+		}
+		defer done()
+		length, err := c.get(reads, key, nil)
+		found = err == nil && length != absent
+		return err
+	})
+	return found, err
+}
+
+var nothing = func() {}
+
+// readOptions are the C options to read with; done is called when the reading is done.
+func (c *core) readOptions(options *ReadOptions) (reads *C.leveldb_readoptions_t, done func(), err error) {
+	if options == nil {
+		return c.reads[0], nothing, nil
+	}
+	if options.Snapshot == nil {
+		return c.reads.of(options), nothing, nil
+	}
+	return options.Snapshot.readOptions(c, options)
+}
+
+// GetMany returns the values of keys, nil for those that are not there (and an empty slice, not nil, for an empty value): all of
+// one state of the database, in one call into C for as much as fits.
+func (d *DB) GetMany(keys [][]byte, options *ReadOptions) ([][]byte, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	if options == nil || options.Snapshot == nil {
+		snapshot, err := d.NewSnapshot()
+		if err != nil {
+			return nil, err
+		}
+		defer snapshot.Release()
+		same := ReadOptions{Snapshot: snapshot}
+		if options != nil {
+			same.VerifyChecksums, same.DontFillCache = options.VerifyChecksums, options.DontFillCache
+		}
+		options = &same
+	}
+	values := make([][]byte, len(keys))
+	err := d.do(func(c *core) error {
+		reads, done, err := c.readOptions(options)
+		if err != nil {
+			return err
+		}
+		defer done()
+		return c.getAll(reads, keys, values)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return values, nil
+}
+
+// getAll fills values with those of keys, a buffer at a time.
+func (c *core) getAll(reads *C.leveldb_readoptions_t, keys, values [][]byte) error {
+	lengths := make([]C.size_t, len(keys))
+	ends := make([]C.size_t, 0, len(keys))
+	var joined []byte
+	size := min(256*len(keys), 1<<20)
+	for first := 0; first < len(keys); {
+		joined, ends = joined[:0], ends[:0]
+		for _, key := range keys[first:] {
+			joined = append(joined, key...)
+			ends = append(ends, C.size_t(len(joined)))
+		}
+		buffer := make([]byte, size)
+		count, err := c.getMany(reads, joined, ends, buffer, lengths)
+		if err != nil {
+			return err
+		}
+		used := 0
+		for at, length := range lengths[:count] {
+			if uintptr(length) != absent {
+				values[first+at] = buffer[used : used+int(length) : used+int(length)]
+				used += int(length)
+			}
+		}
+		first += count
+		if first == len(keys) {
+			break
+		}
+		// The next one did not fit: in an empty buffer it must.
+		size = min(256*(len(keys)-first), 1<<20)
+		if uintptr(lengths[count]) > uintptr(size) {
+			value := make([]byte, lengths[count])
+			length, err := c.get(reads, keys[first], value)
+			if err != nil {
+				return err
+			}
+			values[first] = value[:length]
+			first++
+		}
+	}
+	return nil
+}
+
+// Property is what LevelDB and this library tell of themselves by name: "leveldb.stats", "leveldb.num-files-at-level0". An
+// unknown name is ErrNotFound.
+func (d *DB) Property(name string) (string, error) {
+	var text string
+	err := d.do(func(c *core) error {
+		cName, err := cPath(name)
+		if err != nil {
+			return err
+		}
+		defer C.free(unsafe.Pointer(cName))
+		value := C.leveldb_property_value(c.db, cName)
+		if value == nil {
+			return &Error{Kind: ErrNotFound, Message: "no property " + name}
+		}
+		text = C.GoString(value)
+		C.leveldb_free(unsafe.Pointer(value))
+		return nil
+	})
+	return text, err
+}
+
+// ApproximateSizes tells about how many bytes of files the keys of each range take. A nil limit is an empty key here.
+func (d *DB) ApproximateSizes(ranges []Range) ([]uint64, error) {
+	sizes := make([]uint64, len(ranges))
+	err := d.do(func(c *core) error {
+		for at, each := range ranges {
+			start, limit := each.Start, each.Limit
+			sizes[at] = uint64(C.tr_approximate_size(c.db, pointer(start), C.size_t(len(start)), pointer(limit), C.size_t(len(limit))))
+		}
+		return nil
+	})
+	return sizes, err
+}
+
+// CompactRange rewrites a range, nil for everything, so that what was deleted and overwritten gives its space back; it waits for it.
+func (d *DB) CompactRange(r *Range) error {
+	if r == nil {
+		r = new(Range)
+	}
+	return d.do(func(c *core) error {
+		var failure C.tr_error
+		C.tr_compact(c.db, bound(r.Start), C.size_t(len(r.Start)), bound(r.Limit), C.size_t(len(r.Limit)), &failure)
+		return take(&failure)
+	})
+}
+
+// bound is a key for C, where nil is no bound and an empty key is one.
+func bound(key []byte) *C.char {
+	if key != nil && len(key) == 0 {
+		return emptyKey
+	}
+	return pointer(key)
+}
+
+// Flush writes what is in memory to tables, and waits for it.
+func (d *DB) Flush() error {
+	return d.do(func(c *core) error {
+		var failure C.tr_error
+		C.tr_flush(c.db, &failure)
+		return take(&failure)
+	})
+}
+
+// Severity tells what has stopped, and what ends it.
+type Severity int
+
+const (
+	// Retrying: a flush or compaction failed and is tried again by itself; writes go on while they can.
+	Retrying Severity = C.TERRACE_SEVERITY_RETRYING
+	// WritesRefused: writes are refused until a retry, which comes by itself, succeeds: after a full disk has space again, say.
+	WritesRefused Severity = C.TERRACE_SEVERITY_WRITES_REFUSED
+	// UntilReopened: writes are refused until the database is closed and opened again.
+	UntilReopened Severity = C.TERRACE_SEVERITY_UNTIL_REOPENED
+)
+
+// BackgroundError is why background work or writes have stopped. Reads go on in any case.
+type BackgroundError struct {
+	// Err is the error.
+	Err error
+	// Severity tells what has stopped.
+	Severity Severity
+	// Since is when it happened.
+	Since time.Time
+}
+
+// BackgroundError returns what has stopped background work or writes; nil if nothing has.
+func (d *DB) BackgroundError() (*BackgroundError, error) {
+	var result *BackgroundError
+	err := d.do(func(c *core) error {
+		failure := C.terrace_background_error(c.db)
+		if failure == nil {
+			return nil
+		}
+		defer C.terrace_background_error_destroy(failure)
+		taken := C.tr_error{
+			message: C.terrace_background_error_message(failure),
+			path:    C.terrace_background_error_path(failure),
+			code:    C.terrace_background_error_code(failure),
+			system:  C.terrace_background_error_errno(failure),
+		}
+		result = &BackgroundError{
+			Err:      take(&taken),
+			Severity: Severity(C.terrace_background_error_severity(failure)),
+			Since:    time.UnixMicro(int64(C.terrace_background_error_since_micros(failure))),
+		}
+		return nil
+	})
+	return result, err
+}
+
+// Resume tries at once what background work has failed at, and waits for the outcome; an error is what remains.
+func (d *DB) Resume() error {
+	return d.do(func(c *core) error {
+		var failure C.tr_error
+		C.tr_resume(c.db, &failure)
+		return take(&failure)
+	})
+}

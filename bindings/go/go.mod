@@ -1,0 +1,3 @@
+module terrace
+
+go 1.24

@@ -1,0 +1,229 @@
+package terrace
+
+// #include "capi.h"
+import "C"
+
+import (
+	"runtime/cgo"
+	"unsafe"
+)
+
+// Options say how a database is opened. The zero value opens an existing database with LevelDB's defaults; so does nil.
+// Numbers that are 0 stand for the default.
+type Options struct {
+	// CreateIfMissing makes a database where there is none.
+	CreateIfMissing bool
+	// ErrorIfExists refuses to open one that is there.
+	ErrorIfExists bool
+	// ParanoidChecks makes damage an error at once, instead of reading around it.
+	ParanoidChecks bool
+	// Comparator is the order of keys; nil is that of bytes. It must be the one that the database was made with.
+	Comparator Comparator
+	// WriteBufferSize is how many bytes of writes are gathered in memory before they become a table. Default: 4 MiB.
+	WriteBufferSize int
+	// MaxOpenFiles bounds the tables that are kept open. Default: 1000.
+	MaxOpenFiles int
+	// CacheSize is how many bytes of uncompressed blocks are cached; negative: none. Default: 8 MiB.
+	CacheSize int
+	// BlockSize is about how many bytes of keys and values make a block. Default: 4 KiB.
+	BlockSize int
+	// BlockRestartInterval is after how many keys one is stored in full. Default: 16.
+	BlockRestartInterval int
+	// MaxFileSize is how many bytes a table file grows to. Default: 2 MiB.
+	MaxFileSize int
+	// NoCompression stores blocks as they are, instead of compressed with snappy.
+	NoCompression bool
+	// BloomFilterBits adds LevelDB's bloom filter of so many bits a key; 0: none.
+	BloomFilterBits int
+	// ReuseLogs goes on with the last log of a cleanly closed database instead of writing it to a table.
+	ReuseLogs bool
+	// SeekCompaction compacts tables that many reads had to look into in vain, as LevelDB does.
+	SeekCompaction bool
+	// NoIdleCompaction leaves level 0 alone while nothing is written.
+	NoIdleCompaction bool
+	// NoWholeTableFilter leaves out the filter that spares reads of tables without the key.
+	NoWholeTableFilter bool
+	// MaxWriteBufferNumber is how many memtables there may be before a writer waits for a flush; at least 2. Default: 2.
+	MaxWriteBufferNumber int
+	// Level0CompactionTrigger is at how many level-0 files a compaction starts. Default: 4.
+	Level0CompactionTrigger int
+	// Level0SlowdownTrigger is at how many level-0 files writes are delayed. Default: 8.
+	Level0SlowdownTrigger int
+	// Level0StopTrigger is at how many level-0 files writes wait. Default: 12.
+	Level0StopTrigger int
+	// MaxBytesForLevelBase is how many bytes level 1 holds; each deeper level holds ten times more. Default: 10 MiB.
+	MaxBytesForLevelBase uint64
+	// MaxBackgroundCompactions is how many threads compact. Default: 1.
+	MaxBackgroundCompactions int
+	// NoMmapReads reads tables by system calls instead of mappings: slower, but a failing disk is an error and no signal.
+	NoMmapReads bool
+	// NoMmapWAL writes the log by system calls instead of a mapping.
+	NoMmapWAL bool
+}
+
+// ReadOptions say how something is read; nil: as is usual.
+type ReadOptions struct {
+	// Snapshot is the state to read; nil: the present one.
+	Snapshot *Snapshot
+	// VerifyChecksums checks every block that is read from a file.
+	VerifyChecksums bool
+	// DontFillCache leaves the block cache as it is: for scans of much that is not read again.
+	DontFillCache bool
+}
+
+// WriteOptions say how something is written; nil: as is usual.
+type WriteOptions struct {
+	// Sync waits until the write, and every one before it, is durable: it survives a loss of power, not just the process.
+	Sync bool
+}
+
+// Range is the keys from Start to before Limit; nil is no bound.
+type Range struct {
+	Start, Limit []byte
+}
+
+// Prefix is the range of all keys that begin with prefix, in the order of bytes.
+func Prefix(prefix []byte) *Range {
+	for last := len(prefix) - 1; last >= 0; last-- {
+		if prefix[last] < 0xff {
+			limit := append([]byte(nil), prefix[:last+1]...)
+			limit[last]++
+			return &Range{Start: prefix, Limit: limit}
+		}
+	}
+	return &Range{Start: prefix}
+}
+
+// handles are the C objects behind Options, which outlive the database.
+type handles struct {
+	options    *C.leveldb_options_t
+	cache      *C.leveldb_cache_t
+	filter     *C.leveldb_filterpolicy_t
+	comparator *C.leveldb_comparator_t
+	compare    cgo.Handle
+	name       *C.char
+}
+
+func (o *Options) handles() *handles {
+	if o == nil {
+		o = new(Options)
+	}
+	h := &handles{options: C.leveldb_options_create()}
+	c := h.options
+	C.leveldb_options_set_create_if_missing(c, flag(o.CreateIfMissing))
+	C.leveldb_options_set_error_if_exists(c, flag(o.ErrorIfExists))
+	C.leveldb_options_set_paranoid_checks(c, flag(o.ParanoidChecks))
+	if o.NoCompression {
+		C.leveldb_options_set_compression(c, C.leveldb_no_compression)
+	}
+	if o.CacheSize != 0 {
+		h.cache = C.leveldb_cache_create_lru(C.size_t(max(o.CacheSize, 0)))
+		C.leveldb_options_set_cache(c, h.cache)
+	}
+	if o.BloomFilterBits != 0 {
+		h.filter = C.leveldb_filterpolicy_create_bloom(C.int(o.BloomFilterBits))
+		C.leveldb_options_set_filter_policy(c, h.filter)
+	}
+	if o.Comparator != nil {
+		h.compare = cgo.NewHandle(o.Comparator)
+		h.name = C.CString(o.Comparator.Name())
+		h.comparator = newComparator(h.compare, h.name)
+		C.leveldb_options_set_comparator(c, h.comparator)
+	}
+	o.setSizes(c)
+	o.setExtensions(c)
+	return h
+}
+
+func (o *Options) setSizes(c *C.leveldb_options_t) {
+	size := func(set func(C.size_t), number int) {
+		if number > 0 {
+			set(C.size_t(number))
+		}
+	}
+	count := func(set func(C.int), number int) {
+		if number != 0 {
+			set(C.int(min(max(number, -1<<31), 1<<31-1)))
+		}
+	}
+	size(func(n C.size_t) { C.leveldb_options_set_write_buffer_size(c, n) }, o.WriteBufferSize)
+	size(func(n C.size_t) { C.leveldb_options_set_block_size(c, n) }, o.BlockSize)
+	size(func(n C.size_t) { C.leveldb_options_set_max_file_size(c, n) }, o.MaxFileSize)
+	count(func(n C.int) { C.leveldb_options_set_max_open_files(c, n) }, o.MaxOpenFiles)
+	count(func(n C.int) { C.leveldb_options_set_block_restart_interval(c, n) }, o.BlockRestartInterval)
+	count(func(n C.int) { C.terrace_options_set_max_write_buffer_number(c, n) }, o.MaxWriteBufferNumber)
+	count(func(n C.int) { C.terrace_options_set_level0_file_num_compaction_trigger(c, n) }, o.Level0CompactionTrigger)
+	count(func(n C.int) { C.terrace_options_set_level0_slowdown_writes_trigger(c, n) }, o.Level0SlowdownTrigger)
+	count(func(n C.int) { C.terrace_options_set_level0_stop_writes_trigger(c, n) }, o.Level0StopTrigger)
+	count(func(n C.int) { C.terrace_options_set_max_background_compactions(c, n) }, o.MaxBackgroundCompactions)
+	if o.MaxBytesForLevelBase > 0 {
+		C.terrace_options_set_max_bytes_for_level_base(c, C.uint64_t(o.MaxBytesForLevelBase))
+	}
+}
+
+func (o *Options) setExtensions(c *C.leveldb_options_t) {
+	C.terrace_options_set_reuse_logs(c, flag(o.ReuseLogs))
+	C.terrace_options_set_seek_compaction(c, flag(o.SeekCompaction))
+	if o.NoIdleCompaction {
+		C.terrace_options_set_idle_compaction(c, 0)
+	}
+	if o.NoWholeTableFilter {
+		C.terrace_options_set_whole_table_filter(c, 0)
+	}
+	if o.NoMmapReads {
+		C.terrace_options_set_mmap_reads(c, 0)
+	}
+	if o.NoMmapWAL {
+		C.terrace_options_set_mmap_wal(c, 0)
+	}
+}
+
+// destroy frees everything; the database is closed, or was never open.
+func (h *handles) destroy() {
+	C.leveldb_options_destroy(h.options)
+	if h.cache != nil {
+		C.leveldb_cache_destroy(h.cache)
+	}
+	if h.filter != nil {
+		C.leveldb_filterpolicy_destroy(h.filter)
+	}
+	if h.comparator != nil {
+		C.leveldb_comparator_destroy(h.comparator)
+		h.compare.Delete()
+		C.free(unsafe.Pointer(h.name))
+	}
+}
+
+// readOptionSets are the C options of a state, by whether checksums are verified and whether the cache is left alone.
+type readOptionSets [4]*C.leveldb_readoptions_t
+
+func newReadOptionSets(snapshot *C.leveldb_snapshot_t) (sets readOptionSets) {
+	for at := range sets {
+		sets[at] = C.leveldb_readoptions_create()
+		C.leveldb_readoptions_set_verify_checksums(sets[at], flag(at&1 != 0))
+		C.leveldb_readoptions_set_fill_cache(sets[at], flag(at&2 == 0))
+		if snapshot != nil {
+			C.leveldb_readoptions_set_snapshot(sets[at], snapshot)
+		}
+	}
+	return sets
+}
+
+func (sets *readOptionSets) of(options *ReadOptions) *C.leveldb_readoptions_t {
+	at := 0
+	if options != nil {
+		if options.VerifyChecksums {
+			at |= 1
+		}
+		if options.DontFillCache {
+			at |= 2
+		}
+	}
+	return sets[at]
+}
+
+func (sets *readOptionSets) destroy() {
+	for _, options := range sets {
+		C.leveldb_readoptions_destroy(options)
+	}
+}

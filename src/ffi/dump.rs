@@ -1,0 +1,46 @@
+//! A file of a database as text.
+#![allow(unsafe_code)]
+
+use super::boundary::guard;
+use super::env::leveldb_env_t;
+use super::env_callbacks::outcome;
+use super::env_files::env_of;
+use super::{bytes, handle};
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr;
+
+/// Hands a file of a database (a log, a MANIFEST or a table, by its name) to `line` as text, item by item, each with its line feed and
+/// not NUL-terminated, in the form of LevelDB's DumpFile. `line` gets `state`; it returns TERRACE_OK to go on, or another value of
+/// `terrace_error_t` and, in `*message`, a malloc()ed and NUL-terminated message, which the library frees: the call then fails with it.
+///
+/// # Safety
+/// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `line` is NULL (which fails) or as above;
+/// `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_dump_file(
+    env: *const leveldb_env_t,
+    path: *const c_char,
+    state: *mut c_void,
+    line: Option<
+        unsafe extern "C" fn(
+            state: *mut c_void,
+            text: *const c_char,
+            length: usize,
+            message: *mut *mut c_char,
+        ) -> c_int,
+    >,
+    errptr: *mut *mut c_char,
+) {
+    // SAFETY: as the caller promises; the text lives during the callback.
+    unsafe {
+        guard(errptr, (), || {
+            let Some(line) = line else { return Err(handle::is_null("line")) };
+            let (env, path) = (env_of(env), bytes::path(path, "path")?);
+            crate::db::dump_file(&*env, path, &mut |text| {
+                let mut message = ptr::null_mut();
+                let code = line(state, bytes::pointer_to(text.as_bytes()), text.len(), &mut message);
+                outcome(code, message)
+            })
+        });
+    }
+}

@@ -1,0 +1,437 @@
+//! Tables of keys as they are, in the order of a user's comparator: what LevelDB's `Table` and `TableBuilder` offer to programs. The
+//! tables of a database have internal keys, and code of their own.
+//!
+//! The bytes are LevelDB's: no properties, no filter of ours. (With an order that sees internal keys as mere bytes, the table of a
+//! database can be read from its first entry to its last.)
+//!
+//! A builder has one thread; a table any number; an iterator, one.
+
+use super::block::{Block, BlockBytes};
+use super::block_builder::{BlockBuilder, common_prefix_length};
+use super::block_file::BlockFile;
+use super::builder::BlockWriter;
+use super::filter_block::FilterBlockBuilder;
+use super::footer::{BlockHandle, FOOTER_SIZE, Footer};
+use super::reader::read_footer;
+use crate::comparator::Comparator;
+use crate::compression::Compressor;
+use crate::env::{RandomAccessFile, WritableFile};
+use crate::error::{Error, Result};
+use crate::filter_policy::FilterPolicy;
+use crate::options::{Options, ReadOptions};
+use crate::util::cache::{BlockCache, CacheKey};
+use std::cmp::Ordering;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The longest key and value together: lengths in a block have 32 bits.
+const MAX_ENTRY_SIZE: usize = u32::MAX as usize - (1 << 16);
+/// A block is ended before it grows beyond this.
+const MAX_BLOCK_SIZE: usize = 1 << 30;
+
+/// Writes one table of plain keys.
+pub struct PlainTableBuilder {
+    comparator: Arc<dyn Comparator>,
+    filter_policy: Option<Arc<dyn FilterPolicy>>,
+    block_size: usize,
+    output: BlockWriter,
+    data_block: BlockBuilder,
+    index_block: BlockBuilder,
+    filter_block: Option<FilterBlockBuilder>,
+    last_key: Vec<u8>,
+    /// The last data block, whose index entry waits for the first key of the next one.
+    unindexed: Option<BlockHandle>,
+    num_entries: u64,
+    error: Option<Error>,
+    finished: bool,
+}
+
+impl PlainTableBuilder {
+    /// Writes to `file`, which is empty. Of the options, those of tables count.
+    pub fn new(options: &Options, file: Box<dyn WritableFile>) -> Self {
+        let options = options.sanitized();
+        PlainTableBuilder {
+            output: BlockWriter::new(file, Compressor::new(options.compression)),
+            data_block: BlockBuilder::new(options.block_restart_interval),
+            index_block: BlockBuilder::new(1),
+            filter_block: options.filter_policy.clone().map(FilterBlockBuilder::new),
+            block_size: options.block_size,
+            comparator: options.comparator,
+            filter_policy: options.filter_policy,
+            last_key: Vec::new(),
+            unindexed: None,
+            num_entries: 0,
+            error: None,
+            finished: false,
+        }
+    }
+
+    /// Takes block size, restart interval and compression from these options, from the next block on; another order is refused.
+    pub fn change_options(&mut self, options: &Options) -> Result<()> {
+        if options.comparator.name() != self.comparator.name() {
+            return Err(Error::invalid_argument("changing comparator while building table"));
+        }
+        let options = options.sanitized();
+        self.block_size = options.block_size;
+        self.output.set_compressor(Compressor::new(options.compression));
+        if self.data_block.is_empty() {
+            self.data_block = BlockBuilder::new(options.block_restart_interval);
+        }
+        Ok(())
+    }
+
+    /// Adds an entry; its key is behind all before. After an error nothing more is written.
+    pub fn add(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.run(|this| this.try_add(key, value))
+    }
+
+    fn run(&mut self, body: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        if let Some(error) = &self.error {
+            return Err(error.clone());
+        }
+        if self.finished {
+            return Err(Error::invalid_argument("the table is finished"));
+        }
+        let result = body(self);
+        self.error = result.as_ref().err().cloned();
+        result
+    }
+
+    fn try_add(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        let size = key.len().saturating_add(value.len());
+        if size > MAX_ENTRY_SIZE {
+            return Err(Error::invalid_argument(format!("an entry of {size} bytes is too long for a table")));
+        }
+        if self.num_entries > 0 && self.comparator.compare(key, &self.last_key) != Ordering::Greater {
+            return Err(Error::invalid_argument("a key added to a table is not behind the one before"));
+        }
+        if !self.data_block.is_empty() && self.data_block.size_estimate() + size > MAX_BLOCK_SIZE {
+            self.flush_data_block()?;
+        }
+        if let Some(handle) = self.unindexed.take() {
+            self.comparator.find_shortest_separator(&mut self.last_key, key);
+            self.add_index_entry(handle);
+        }
+        if let Some(filter_block) = &mut self.filter_block {
+            filter_block.add_key(key);
+        }
+        let shared = if self.data_block.is_empty() { 0 } else { common_prefix_length(&self.last_key, key) };
+        self.last_key.clear();
+        self.last_key.extend_from_slice(key);
+        self.num_entries += 1;
+        self.data_block.add(shared, key, value);
+        if self.data_block.size_estimate() >= self.block_size {
+            self.flush_data_block()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the data block: the next entry begins another one.
+    pub fn flush(&mut self) -> Result<()> {
+        self.run(Self::flush_data_block)
+    }
+
+    fn flush_data_block(&mut self) -> Result<()> {
+        if self.data_block.is_empty() {
+            return Ok(());
+        }
+        self.unindexed = Some(self.output.write_compressed(self.data_block.finish())?);
+        self.data_block.reset();
+        self.output.flush()?;
+        if let Some(filter_block) = &mut self.filter_block {
+            filter_block.start_block(self.output.offset());
+        }
+        Ok(())
+    }
+
+    fn add_index_entry(&mut self, handle: BlockHandle) {
+        let mut value = Vec::new();
+        handle.encode(&mut value);
+        self.index_block.add(0, &self.last_key, &value);
+    }
+
+    /// Writes the rest. The file is flushed, and neither synced nor closed.
+    pub fn finish(&mut self) -> Result<()> {
+        self.run(|this| {
+            this.flush_data_block()?;
+            this.finished = true;
+            let mut metaindex = BlockBuilder::new(1);
+            if let (Some(filter_block), Some(policy)) = (this.filter_block.take(), &this.filter_policy) {
+                let handle = this.output.write_raw(&filter_block.finish())?;
+                let mut value = Vec::new();
+                handle.encode(&mut value);
+                metaindex.add(0, &[b"filter.", policy.name().as_slice()].concat(), &value);
+            }
+            let metaindex = this.output.write_compressed(metaindex.finish())?;
+            if let Some(handle) = this.unindexed.take() {
+                this.comparator.find_short_successor(&mut this.last_key);
+                this.add_index_entry(handle);
+            }
+            let index = this.output.write_compressed(this.index_block.finish())?;
+            this.output.write_footer(Footer { metaindex, index })?;
+            this.output.flush()
+        })
+    }
+
+    /// What has gone wrong.
+    pub fn status(&self) -> Result<()> {
+        self.error.clone().map_or(Ok(()), Err)
+    }
+
+    /// Entries so far.
+    pub fn num_entries(&self) -> u64 {
+        self.num_entries
+    }
+
+    /// Bytes written so far.
+    pub fn file_size(&self) -> u64 {
+        self.output.offset()
+    }
+}
+
+/// An open table of plain keys.
+pub struct PlainTable {
+    comparator: Arc<dyn Comparator>,
+    file: BlockFile,
+    /// For each data block a key not before its last and before the first of the next, and where it is.
+    index: Vec<(Vec<u8>, BlockHandle)>,
+    metaindex: BlockHandle,
+    cache: Option<(Arc<BlockCache>, u64)>,
+    paranoid_checks: bool,
+}
+
+impl PlainTable {
+    /// Opens the table in the first `file_size` bytes of `file`. `path` is for messages.
+    pub fn open(
+        options: &Options,
+        file: Arc<dyn RandomAccessFile>,
+        path: PathBuf,
+        file_size: u64,
+    ) -> Result<Arc<Self>> {
+        let Some(limit) = file_size.checked_sub(FOOTER_SIZE as u64) else {
+            return Err(Error::corruption("file is too short to be an sstable"));
+        };
+        let footer = read_footer(&*file, &path, limit)?;
+        let file = BlockFile::new(file, path, limit);
+        let mut index = Vec::new();
+        {
+            let bytes = file.load(footer.index, options.paranoid_checks)?;
+            let bad = |bad| file.bad_block(footer.index, bad);
+            let mut entries = Block::parse(&bytes).map_err(bad)?.entries();
+            while let Some((key, mut value)) = entries.next().map_err(bad)? {
+                let handle = BlockHandle::decode(&mut value);
+                let handle = handle.ok_or_else(|| file.corruption("bad block handle in the index"))?;
+                index.push((key.to_vec(), handle));
+            }
+        }
+        let cache = options.block_cache.clone().map(|cache| {
+            let id = cache.new_id();
+            (cache, id)
+        });
+        let (comparator, paranoid_checks) = (options.comparator.clone(), options.paranoid_checks);
+        Ok(Arc::new(PlainTable {
+            comparator,
+            file,
+            index,
+            metaindex: footer.metaindex,
+            cache,
+            paranoid_checks,
+        }))
+    }
+
+    /// The block that has the first entry at or after `key`; one past the last if there is none.
+    fn find_block(&self, key: &[u8]) -> usize {
+        self.index.partition_point(|(separator, _)| self.comparator.compare(separator, key) == Ordering::Less)
+    }
+
+    /// About where in the file the first entry at or after `key` lies.
+    pub fn approximate_offset_of(&self, key: &[u8]) -> u64 {
+        self.index.get(self.find_block(key)).map_or(self.metaindex.offset, |(_, handle)| handle.offset)
+    }
+
+    fn load(&self, handle: BlockHandle, read: &ReadOptions) -> Result<Arc<[u8]>> {
+        let key = |id| CacheKey { id, offset: handle.offset };
+        if let Some((cache, id)) = &self.cache
+            && let Some(bytes) = cache.get(key(*id))
+        {
+            return Ok(bytes);
+        }
+        let bytes: Arc<[u8]> = match self.file.load(handle, read.verify_checksums || self.paranoid_checks)? {
+            BlockBytes::Loaded(bytes) => bytes,
+            other => Arc::from(&*other),
+        };
+        if let Some((cache, id)) = &self.cache
+            && read.fill_cache
+        {
+            cache.insert(key(*id), bytes.clone(), bytes.len());
+        }
+        Ok(bytes)
+    }
+
+    /// Iterates.
+    pub fn iter(self: &Arc<Self>, read: ReadOptions) -> PlainTableIterator {
+        PlainTableIterator { table: self.clone(), read, block: 0, loaded: None, at: 0, error: None }
+    }
+}
+
+/// The entries of one block, with their keys put together.
+struct LoadedBlock {
+    bytes: Arc<[u8]>,
+    keys: Vec<u8>,
+    /// Where key and value of each entry are.
+    entries: Vec<(Range<usize>, Range<usize>)>,
+}
+
+impl LoadedBlock {
+    fn key(&self, at: usize) -> &[u8] {
+        &self.keys[self.entries[at].0.clone()]
+    }
+}
+
+/// A position in a table of plain keys. A block that cannot be read is passed over, and the error kept.
+pub struct PlainTableIterator {
+    table: Arc<PlainTable>,
+    read: ReadOptions,
+    /// Which block is loaded; the iterator is valid while one is, and stands on its entry `at`.
+    block: usize,
+    loaded: Option<LoadedBlock>,
+    at: usize,
+    error: Option<Error>,
+}
+
+impl PlainTableIterator {
+    /// Does it stand on an entry?
+    pub fn valid(&self) -> bool {
+        self.loaded.is_some()
+    }
+
+    /// The key it stands on; none while it is not valid.
+    pub fn key(&self) -> &[u8] {
+        self.loaded.as_ref().map_or(&[], |block| block.key(self.at))
+    }
+
+    /// The value it stands on; none while it is not valid.
+    pub fn value(&self) -> &[u8] {
+        self.loaded.as_ref().map_or(&[], |block| &block.bytes[block.entries[self.at].1.clone()])
+    }
+
+    /// The first error since the last seek.
+    pub fn status(&self) -> Result<()> {
+        self.error.clone().map_or(Ok(()), Err)
+    }
+
+    /// Moves to the first entry.
+    pub fn seek_to_first(&mut self) {
+        self.error = None;
+        self.forward_from(0);
+    }
+
+    /// Moves to the last entry.
+    pub fn seek_to_last(&mut self) {
+        self.error = None;
+        self.backward_from(self.table.index.len());
+    }
+
+    /// Moves to the first entry at or after `target`.
+    pub fn seek(&mut self, target: &[u8]) {
+        self.error = None;
+        let block = self.table.find_block(target);
+        if !self.load(block) {
+            return self.forward_from(block + 1);
+        }
+        let comparator = self.table.comparator.clone();
+        let Some(loaded) = &self.loaded else { return };
+        let before = |entry: &(Range<usize>, Range<usize>)| {
+            comparator.compare(&loaded.keys[entry.0.clone()], target) == Ordering::Less
+        };
+        self.at = loaded.entries.partition_point(before);
+        if self.at == loaded.entries.len() {
+            self.forward_from(block + 1);
+        }
+    }
+
+    /// Moves to the next entry (only while valid).
+    pub fn next(&mut self) {
+        let Some(loaded) = &self.loaded else { return };
+        self.at += 1;
+        if self.at == loaded.entries.len() {
+            self.forward_from(self.block + 1);
+        }
+    }
+
+    /// Moves to the previous entry (only while valid).
+    pub fn prev(&mut self) {
+        match self.at.checked_sub(1) {
+            Some(before) => self.at = before,
+            None => self.backward_from(self.block),
+        }
+    }
+
+    /// To the first entry of the first block, from this one on, that has any.
+    fn forward_from(&mut self, first: usize) {
+        self.loaded = None;
+        for block in first..self.table.index.len() {
+            if self.load(block) {
+                self.at = 0;
+                return;
+            }
+        }
+    }
+
+    /// To the last entry of the last block before this one that has any.
+    fn backward_from(&mut self, end: usize) {
+        self.loaded = None;
+        for block in (0..end).rev() {
+            if self.load(block) {
+                self.at = self.loaded.as_ref().map_or(0, |loaded| loaded.entries.len() - 1);
+                return;
+            }
+        }
+    }
+
+    /// Loads a block; false if it has no entries, or cannot be read (then its error is kept).
+    fn load(&mut self, block: usize) -> bool {
+        self.loaded = None;
+        self.block = block;
+        let table = self.table.clone();
+        let Some((_, handle)) = table.index.get(block) else { return false };
+        let loaded = table.load(*handle, &self.read).and_then(|bytes| decode(&table, *handle, bytes));
+        match loaded {
+            Ok(loaded) if !loaded.entries.is_empty() => self.loaded = Some(loaded),
+            Ok(_) => {}
+            Err(error) => {
+                self.error.get_or_insert(error);
+            }
+        }
+        self.loaded.is_some()
+    }
+}
+
+/// Puts the keys of a block together.
+fn decode(table: &PlainTable, handle: BlockHandle, bytes: Arc<[u8]>) -> Result<LoadedBlock> {
+    let (mut keys, mut ranges) = (Vec::new(), Vec::new());
+    {
+        let bad = |bad| table.file.bad_block(handle, bad);
+        let mut entries = Block::parse(&bytes).map_err(bad)?.entries();
+        while let Some((key, value)) = entries.next().map_err(bad)? {
+            // Prefixes are shared: a small damaged block could ask for any amount of memory.
+            if keys.len() + key.len() > MAX_BLOCK_SIZE {
+                return Err(table.file.bad_block(handle, "bad block: more than 1 GiB of keys"));
+            }
+            if keys.try_reserve(key.len()).is_err() {
+                return Err(Error::io("no memory for the keys of a block"));
+            }
+            let start = keys.len();
+            keys.extend_from_slice(key);
+            // A value is a part of the block.
+            let offset = value.as_ptr() as usize - bytes.as_ptr() as usize;
+            ranges.push((start..keys.len(), offset..offset + value.len()));
+        }
+    }
+    Ok(LoadedBlock { bytes, keys, entries: ranges })
+}
+
+#[cfg(test)]
+#[path = "plain_tests.rs"]
+mod tests;

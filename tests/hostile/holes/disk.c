@@ -1,0 +1,137 @@
+/*
+ * Preloaded into a process: a disk that keeps what was synced, and nothing else, of one directory.
+ *
+ *   DISK_DIRECTORY  the directory, as the kernel names it
+ *   DISK_SHADOW     where the durable state is kept: `content/NAME` for each file that was ever synced, as it was then, and
+ *                   `names`, a line for each name that the directory had when it was last synced
+ *   DISK_HOLD       a sync of a file whose name ends so waits for ever (the process is killed in the end)
+ *   DISK_RENAME     "done, and failed": a rename to CURRENT is carried out, and answers EIO
+ *
+ * Contents are kept by name, which both libraries give only once; a rename takes its content along.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void copy(int from, const char *to) {
+    char temporary[8300], buffer[65536];
+    off_t offset = 0;
+    ssize_t count;
+    int out;
+    snprintf(temporary, sizeof temporary, "%s.%d.tmp", to, gettid());
+    out = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (out < 0) {
+        abort();
+    }
+    while ((count = pread(from, buffer, sizeof buffer, offset)) > 0) {
+        if (write(out, buffer, (size_t)count) != count) {
+            abort();
+        }
+        offset += count;
+    }
+    close(out);
+    if (renameat(AT_FDCWD, temporary, AT_FDCWD, to) != 0) {
+        abort();
+    }
+}
+
+static void note_names(const char *directory, const char *shadow) {
+    char path[4096], temporary[4200];
+    DIR *listing = opendir(directory);
+    FILE *names;
+    struct dirent *entry;
+    snprintf(path, sizeof path, "%s/names", shadow);
+    snprintf(temporary, sizeof temporary, "%s.%d.tmp", path, gettid());
+    names = fopen(temporary, "we");
+    if (listing == NULL || names == NULL) {
+        abort();
+    }
+    while ((entry = readdir(listing)) != NULL) {
+        if (entry->d_name[0] != '.') {
+            fprintf(names, "%s\n", entry->d_name);
+        }
+    }
+    closedir(listing);
+    fclose(names);
+    if (renameat(AT_FDCWD, temporary, AT_FDCWD, path) != 0) {
+        abort();
+    }
+}
+
+static int ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+static void note_sync(int fd) {
+    const char *directory = getenv("DISK_DIRECTORY"), *shadow = getenv("DISK_SHADOW"), *hold = getenv("DISK_HOLD");
+    char link[64], path[4096], kept[8200], readable[64];
+    size_t length;
+    ssize_t count;
+    int in;
+    if (directory == NULL || shadow == NULL) {
+        return;
+    }
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    count = readlink(link, path, sizeof path - 1);
+    if (count < 0) {
+        return;
+    }
+    path[count] = 0;
+    if (strcmp(path, directory) == 0) {
+        note_names(directory, shadow);
+        return;
+    }
+    length = strlen(directory);
+    if (strncmp(path, directory, length) != 0 || path[length] != '/') {
+        return;
+    }
+    while (hold != NULL && ends_with(path, hold)) {
+        pause();
+    }
+    snprintf(readable, sizeof readable, "/proc/self/fd/%d", fd);
+    in = open(readable, O_RDONLY | O_CLOEXEC);
+    if (in < 0) {
+        abort();
+    }
+    snprintf(kept, sizeof kept, "%s/content/%s", shadow, path + length + 1);
+    copy(in, kept);
+    close(in);
+}
+
+int fdatasync(int fd) {
+    int (*real)(int);
+    *(void **)&real = dlsym(RTLD_NEXT, "fdatasync");
+    note_sync(fd);
+    return real(fd);
+}
+
+int fsync(int fd) {
+    int (*real)(int);
+    *(void **)&real = dlsym(RTLD_NEXT, "fsync");
+    note_sync(fd);
+    return real(fd);
+}
+
+int rename(const char *from, const char *to) {
+    const char *shadow = getenv("DISK_SHADOW");
+    int result = renameat(AT_FDCWD, from, AT_FDCWD, to);
+    if (result == 0 && shadow != NULL) {
+        char before[8200], after[8200];
+        const char *old = strrchr(from, '/'), *new = strrchr(to, '/');
+        snprintf(before, sizeof before, "%s/content/%s", shadow, old != NULL ? old + 1 : from);
+        snprintf(after, sizeof after, "%s/content/%s", shadow, new != NULL ? new + 1 : to);
+        renameat(AT_FDCWD, before, AT_FDCWD, after);
+    }
+    if (result == 0 && getenv("DISK_RENAME") != NULL && ends_with(to, "/CURRENT")) {
+        errno = EIO;
+        return -1;
+    }
+    return result;
+}
