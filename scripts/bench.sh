@@ -1,6 +1,6 @@
 #!/bin/sh
-# `make bench`: Terrace beside its peers. Arguments go to the benchmark (tests/bench/README.md); without any, a run with one
-# thread and default options. `make bench` itself passes BENCH_ARGS.
+# `make bench`: Terrace beside its peers (tests/bench/README.md). Without anything, three rounds with one thread and default
+# options, some ten minutes. Arguments, and those in BENCH_ARGS, go to the benchmark.
 set -eu
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
@@ -18,5 +18,20 @@ else
     echo "bench: going on without goleveldb: no Go (apt-get install golang-go)" >&2
 fi
 CARGO_TARGET_DIR=$target/bench cargo build --release --locked --manifest-path tests/bench/Cargo.toml
+bench=$target/bench/release/terrace-bench
+
+# What `make bench` may say: PROFILE, ROUNDS, KEYS, ROWS, THREADS, BUDGET (seconds), INSTRUCTIONS (a file).
+[ -z "${ROUNDS:-}" ] || set -- --rounds "$ROUNDS" "$@"
+[ -z "${KEYS:-}" ] || set -- --num "$KEYS" "$@"
+[ -z "${ROWS:-}" ] || set -- --rows "$ROWS" "$@"
+[ -z "${THREADS:-}" ] || set -- --threads "$THREADS" "$@"
+if [ -n "${INSTRUCTIONS:-}" ]; then
+    set -- --instructions "$INSTRUCTIONS" "$@"
+elif [ "${PROFILE:-}" = record ]; then
+    # The figures of the README: measured, plotted and pasted in one go.
+    set -- --profile record --budget "${BUDGET:-900}" --out tests/bench/results --readme README.md "$@"
+elif [ -n "${PROFILE:-}" ]; then
+    set -- --profile "$PROFILE" ${BUDGET:+--budget "$BUDGET"} --out "$target/bench-results" "$@"
+fi
 # shellcheck disable=SC2086 # a list of words
-exec "$target/bench/release/terrace-bench" ${BENCH_ARGS:-} "$@"
+exec "$bench" ${BENCH_ARGS:-} "$@"

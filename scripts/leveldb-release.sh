@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds LevelDB as its authors release it (-O2 -DNDEBUG; Debian's package keeps assertions on) from Debian's sources, as
-# target/peers/libleveldb-release.so, for the benchmark. LEVELDB_SOURCE names an unpacked source tree to use instead.
+# Builds LevelDB as its authors release it (-O2 -DNDEBUG; Debian's package keeps assertions on) from the source that apt-get
+# fetches, as target/peers/libleveldb-release.so, for the benchmark. LEVELDB_SOURCE names an unpacked source tree to use instead.
 set -eu
 cd "$(dirname "$0")/.."
 peers=${CARGO_TARGET_DIR:-$PWD/target}/peers
@@ -14,15 +14,32 @@ fi
 
 source=${LEVELDB_SOURCE:-}
 if [ -z "$source" ]; then
-    if [ -z "$(apt-get indextargets 'Created-By: Sources' 2>/dev/null)" ]; then
-        echo "leveldb-release: no source packages here (no deb-src line in apt's sources); set LEVELDB_SOURCE to a source tree" >&2
+    if ! command -v apt-get >/dev/null; then
+        echo "leveldb-release: no apt-get here to fetch LevelDB's source with; set LEVELDB_SOURCE to a source tree of LevelDB 1.23" >&2
         exit 1
     fi
     rm -rf "$peers/source"
-    mkdir "$peers/source"
-    (cd "$peers/source" && apt-get source -q leveldb)
-    source=$(find "$peers/source" -mindepth 1 -maxdepth 1 -type d | head -n 1)
+    mkdir -p "$peers/source/lists/partial"
+    options=''
+    if [ -z "$(apt-get indextargets 'Created-By: Sources' 2>/dev/null)" ]; then
+        # No deb-src line in apt's sources: one of our own, in lists of our own, so that the machine's stay as they are.
+        suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
+        keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+        echo "deb-src [signed-by=$keyring] http://deb.debian.org/debian $suite main" >"$peers/source/apt.list"
+        options="-o Dir::Etc::sourcelist=$peers/source/apt.list -o Dir::Etc::sourceparts=/dev/null
+            -o Dir::State::lists=$peers/source/lists"
+        # shellcheck disable=SC2086 # a list of words
+        timeout 120 apt-get $options update -q
+    fi
+    # Debian's own changes are not applied: this is LevelDB as released.
+    # shellcheck disable=SC2086 # a list of words
+    (cd "$peers/source" && timeout 120 apt-get $options source -q --download-only leveldb && tar xf leveldb_*.orig.tar.*)
+    source=$(find "$peers/source" -mindepth 1 -maxdepth 1 -type d -name 'leveldb-*' | head -n 1)
 fi
+[ -f "$source/db/db_impl.cc" ] || {
+    echo "leveldb-release: no LevelDB source in '$source'" >&2
+    exit 1
+}
 
 # The library's own sources: no tests, no benchmarks, no Windows.
 files=$(find "$source/db" "$source/table" "$source/util" -name '*.cc' ! -name '*_test.cc' ! -name '*_bench.cc' \

@@ -23,12 +23,12 @@ import (
 )
 
 const (
-	batchEntries    = 1000
-	syncedWrites    = 2000
-	recoveredBytes  = 4 << 20
-	openings        = 10
-	replayedEntries = 10_000
-	longestSettle   = 300 * time.Second
+	batchEntries   = 1000
+	syncedWrites   = 2000
+	recoveredBytes = 4 << 20
+	reopenedBytes  = 2 << 20
+	openings       = 10
+	longestSettle  = 300 * time.Second
 )
 
 type profile struct {
@@ -180,8 +180,9 @@ func (b *bench) mainDatabase() {
 	}
 	p := &b.plan
 	wantsAfter := p.wants("readwhilewriting", "readwhilewriting.writer", "deleterandom", "settle.deleted", "compact.deleted")
-	wantsCompacted := p.wants(compacted...)
-	if !(wantsAfter || wantsCompacted || p.wants(reads[:]...) || p.wants("fillrandom", "overwrite", "settle", "compact", "reopen")) {
+	wantsReopened := p.wants("recover", "reopen")
+	wantsCompacted := p.wants(compacted...) || wantsReopened
+	if !(wantsAfter || wantsCompacted || p.wants(reads[:]...) || p.wants("fillrandom", "overwrite", "settle", "compact")) {
 		return
 	}
 	path := b.fresh("main")
@@ -196,6 +197,9 @@ func (b *bench) mainDatabase() {
 		b.round.DiskBytes[1] = diskBytes(path)
 	}
 	b.readRows(db, ".compacted")
+	if wantsReopened {
+		db = b.reopen(db, path)
+	}
 	if wantsAfter {
 		b.readWhileWriting(db)
 		b.threads("deleterandom", p.Num, false, func(thread, begin, end uint64) done {
@@ -210,27 +214,25 @@ func (b *bench) mainDatabase() {
 		b.compact(db, "compact.deleted")
 	}
 	check(db.Close())
-	b.reopen(path)
 	check(os.RemoveAll(path))
 }
 
-// reopen opens the main database again: its log, which holds the last writes, is replayed each time.
-func (b *bench) reopen(path string) {
-	if !b.plan.wants("reopen") {
-		return
+// reopen opens the database with 2 MiB of writes in its log alone, and once more without.
+func (b *bench) reopen(db *leveldb.DB, path string) *leveldb.DB {
+	num, size := b.plan.Num, b.plan.Profile.ValueSize
+	entries := max(reopenedBytes/uint64(keySize+size), 1)
+	key, values, random := newKey(), newValues(size, 600), newRandom(600)
+	for range entries {
+		check(db.Put(key.set(random.below(num)), values.next(), nil))
 	}
-	key, values, random := newKey(), newValues(b.plan.Profile.ValueSize, 600), newRandom(600)
-	var total elapsed
-	for range openings {
-		running := begin()
-		db := open(path, &b.plan.Profile)
-		total.add(running.stop())
-		for range replayedEntries {
-			check(db.Put(key.set(random.below(b.plan.Num)), values.next(), nil))
-		}
+	b.round.UserBytes += entries * uint64(keySize+size)
+	for _, row := range []string{"recover", "reopen"} {
 		check(db.Close())
+		running := begin()
+		db = open(path, &b.plan.Profile)
+		b.record(row, 1, running.stop(), nil)
 	}
-	b.record("reopen", openings, total, nil)
+	return db
 }
 
 func (b *bench) writeRandomly(db *leveldb.DB, row string, seed uint64) {

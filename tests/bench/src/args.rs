@@ -1,7 +1,7 @@
 //! The command line, and the engines that are there when none is named.
 
+use crate::case::{self, Case};
 use crate::plan::{EnginePath, Plan, Profile, ROWS};
-use crate::suite::{self, Run};
 use clap::Parser;
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 #[command(version, about)]
 pub struct Args {
     /// An engine with LevelDB's C API, NAME=PATH of its shared library; or the name alone of one that is found by itself: terrace
-    /// (target/release/libterrace.so), leveldb (the system's), leveldb-release ($LEVELDB_RELEASE_LIB,
-    /// target/peers/libleveldb-release.so), goleveldb (target/peers/goleveldb-bench), fjall (built in). Repeat for more.
+    /// (target/release/libterrace.so), leveldb-release ($LEVELDB_RELEASE_LIB, target/peers/libleveldb-release.so; without one,
+    /// leveldb: the system's), goleveldb (target/peers/goleveldb-bench), fjall (built in), rocksdb ($ROCKSDB_LIB, or the
+    /// system's). Repeat for more.
     /// terrace, or else the first, is compared with the best of the others. Default: all that are found.
     #[arg(long = "engine", value_name = "NAME[=PATH]")]
     engine: Vec<String>,
@@ -21,7 +22,7 @@ pub struct Args {
     rows: Vec<String>,
 
     /// Keys.
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, alias = "keys", default_value_t = 1_000_000)]
     num: u64,
 
     /// Reads of a reading row. Default: as many as keys.
@@ -36,9 +37,35 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', default_value = "1")]
     pub threads: Vec<u64>,
 
-    /// Profiles: default, tuned, value4k, value256k, uncompressed, all; a table for each.
-    #[arg(long, value_delimiter = ',', default_value = "default")]
+    /// Profiles: default, tuned, value4k, value256k, uncompressed; a table for each. Or a list of runs: record (some 15 minutes
+    /// on two quiet cores), growth (0.1, 1 and 10 million keys), all (hours). A list brings its own sizes, threads and
+    /// rounds, except that --num and --rounds go for `all`.
+    #[arg(long, aliases = ["profile", "suite"], value_delimiter = ',', default_value = "default")]
     profiles: Vec<String>,
+
+    /// Seconds after which no further run of a list is begun; what is left out is named.
+    #[arg(long)]
+    pub budget: Option<f64>,
+
+    /// Divides the keys of every run of a list, to try one out.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    scale_down: u64,
+
+    /// Writes figures.txt, figures.json, summary.md, ratios.svg and growth.svg into a directory.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Puts the summary between the two marks in this file (README.md).
+    #[arg(long, value_name = "FILE")]
+    pub readme: Option<PathBuf>,
+
+    /// Makes --out and --readme anew from a figures.json, without measuring.
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+
+    /// Counts instructions of single operations instead, and writes the table to a file (Markdown).
+    #[arg(long, value_name = "FILE")]
+    pub instructions: Option<PathBuf>,
 
     /// Where the databases are made and removed. Default: target/bench-data.
     #[arg(long)]
@@ -47,19 +74,6 @@ pub struct Args {
     /// Writes every figure of every round to a file.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-
-    /// Runs a suite instead of one profile: record (tables of all profiles and growth, some twenty minutes), full (more rounds,
-    /// and 10M keys; hours), growth. --rounds goes for the default profile.
-    #[arg(long, value_name = "NAME")]
-    pub suite: Option<String>,
-
-    /// Where a suite leaves figures.json, tables.txt, ratios.md, ratios.svg and growth.svg.
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-
-    /// Counts instructions per operation with valgrind instead of taking times.
-    #[arg(long)]
-    pub instructions: bool,
 
     /// What a child process has to do; the parent sets it.
     #[arg(long, hide = true)]
@@ -100,12 +114,38 @@ impl Args {
         made.map_err(|error| format!("{}: {error}", directory.display()))
     }
 
-    /// The profiles that were named.
-    pub fn profiles(&self) -> Result<Vec<Profile>, String> {
-        let all = Profile::all();
-        if self.profiles.iter().any(|name| name == "all") {
-            return Ok(all);
+    /// The runs that were asked for.
+    pub fn cases(&self) -> Result<Vec<Case>, String> {
+        let mut cases = match &*self.profiles {
+            [list] if list == "all" || list == "full" => case::all(self.num, self.rounds),
+            [list] if list == "record" => case::record(),
+            [list] if list == "growth" => case::growth(),
+            _ => {
+                let reads = self.reads.unwrap_or(self.num);
+                let mut cases = Vec::new();
+                for profile in self.profiles()? {
+                    cases.extend(self.threads.iter().map(|&threads| Case {
+                        threads,
+                        reads,
+                        ..Case::new(&profile.name, self.num, self.rounds)
+                    }));
+                }
+                cases
+            }
+        };
+        for case in &mut cases {
+            case.num = (case.num / self.scale_down.max(1)).max(1_000);
+            case.reads = (case.reads / self.scale_down.max(1)).max(1_000);
+            if case.rows.is_empty() {
+                case.rows.clone_from(&self.rows);
+            }
         }
+        Ok(cases)
+    }
+
+    /// The profiles that were named.
+    fn profiles(&self) -> Result<Vec<Profile>, String> {
+        let all = Profile::all();
         let named = self.profiles.iter().map(|name| {
             let found = all.iter().find(|profile| profile.name == *name);
             found.cloned().ok_or_else(|| format!("no profile {name}; there are {}", names(&all)))
@@ -113,44 +153,20 @@ impl Args {
         named.collect()
     }
 
-    /// What is to be run: a suite, or each of the profiles with each number of threads.
-    pub fn runs(&self) -> Result<Vec<Run>, String> {
-        if let Some(suite) = &self.suite {
-            return suite::runs(suite, self.rounds);
-        }
-        let mut runs = Vec::new();
-        for profile in self.profiles()? {
-            for &threads in &self.threads {
-                runs.push(Run {
-                    profile: profile.clone(),
-                    threads,
-                    num: self.num,
-                    reads: self.reads,
-                    rounds: self.rounds,
-                    rows: self.rows.clone(),
-                    engines: Vec::new(),
-                    growth: false,
-                });
-            }
-        }
-        Ok(runs)
-    }
-
     /// What one child does in this run; the engine and the directory come later.
-    pub fn plan(&self, run: &Run) -> Result<Plan, String> {
-        for row in &run.rows {
+    pub fn plan(&self, case: &Case) -> Result<Plan, String> {
+        for row in &case.rows {
             if !ROWS.iter().any(|known| known == row || known.split('.').next() == Some(row)) {
                 return Err(format!("no row {row}; there are {}", ROWS.join(" ")));
             }
         }
-        if run.num < 1_000 || run.threads == 0 || run.rounds == 0 {
+        if case.num < 1_000 || case.threads == 0 || case.rounds == 0 {
             return Err("at least 1,000 keys, a thread and a round".to_owned());
         }
-        let fewer = run.profile.fewer_keys;
-        let num = (run.num / fewer).max(100);
-        let reads = run.reads.map_or(num, |reads| (reads / fewer).max(100));
-        let (profile, threads, rows) = (run.profile.clone(), run.threads, run.rows.clone());
-        Ok(Plan { profile, threads, num, reads, rows, ..Plan::default() })
+        let fewer = case.profile.fewer_keys;
+        let (num, reads) = ((case.num / fewer).max(100), (case.reads / fewer).max(100));
+        let (profile, rows) = (case.profile.clone(), case.rows.clone());
+        Ok(Plan { profile, threads: case.threads, num, reads, rows, ..Plan::default() })
     }
 }
 
@@ -167,15 +183,18 @@ fn default_engines() -> Result<Vec<EnginePath>, String> {
     } else {
         eprintln!("terrace-bench: no {}: run `cargo build --release` first", terrace.display());
     }
-    match system_leveldb() {
-        Some(path) => engines.push(EnginePath::new("leveldb", &path)?),
-        None => eprintln!("terrace-bench: no LevelDB on this machine: install libleveldb-dev"),
-    }
     let release = std::env::var_os("LEVELDB_RELEASE_LIB")
         .map(PathBuf::from)
         .unwrap_or_else(|| target.join("peers/libleveldb-release.so"));
     if release.exists() {
         engines.push(EnginePath::new("leveldb-release", &release)?);
+    } else if let Some(path) = system_library("libleveldb.so.1") {
+        eprintln!(
+            "terrace-bench: no release build of LevelDB (scripts/leveldb-release.sh): the system's instead"
+        );
+        engines.push(EnginePath::new("leveldb", &path)?);
+    } else {
+        eprintln!("terrace-bench: no LevelDB on this machine: install libleveldb-dev");
     }
     let goleveldb = target.join("peers/goleveldb-bench");
     if goleveldb.exists() {
@@ -184,11 +203,17 @@ fn default_engines() -> Result<Vec<EnginePath>, String> {
         eprintln!("terrace-bench: no {}: scripts/bench.sh builds it where Go is", goleveldb.display());
     }
     engines.push(EnginePath::fjall());
+    match std::env::var_os("ROCKSDB_LIB").map(PathBuf::from).or_else(|| system_library("librocksdb.so.")) {
+        Some(path) => engines.push(EnginePath::rocksdb(&path)?),
+        None => {
+            eprintln!("terrace-bench: no RocksDB on this machine: install librocksdb-dev, or set ROCKSDB_LIB")
+        }
+    }
     Ok(engines)
 }
 
-/// The shared LevelDB of the system, wherever its distribution puts it.
-fn system_leveldb() -> Option<PathBuf> {
+/// A shared library of the system whose name begins so, wherever its distribution puts it.
+fn system_library(beginning: &str) -> Option<PathBuf> {
     let mut directories: Vec<PathBuf> =
         ["/usr/local/lib", "/usr/lib64", "/usr/lib"].map(PathBuf::from).into();
     let below = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
@@ -198,9 +223,7 @@ fn system_leveldb() -> Option<PathBuf> {
         directories.iter().flat_map(|directory| std::fs::read_dir(directory).into_iter().flatten().flatten());
     let mut found: Vec<PathBuf> = files
         .map(|entry| entry.path())
-        .filter(|path| {
-            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libleveldb.so.1"))
-        })
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(beginning)))
         .collect();
     found.sort();
     found.into_iter().next()

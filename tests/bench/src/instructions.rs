@@ -1,85 +1,158 @@
-//! Instructions per operation, counted by valgrind (callgrind): figures that do not depend on what else the machine does.
+//! Instructions of an operation, as the processor counts them for the calling thread in user mode: a figure that a busy
+//! machine does not change by more than a few in a thousand, and so the one to hold changes of the code against.
 //!
-//! A child runs a row twice, with so many operations and with more; the difference divided by the operations between is the
-//! cost of one. Background work that the operations cause is counted with them.
+//! A loop of N operations warms up, and the next N are counted: the difference of two run lengths, without what only the
+//! first operations cost. What other threads do (flushes, compactions) is not in the figures.
 
-use crate::plan::{EngineKind, EnginePath, Plan, Profile};
-use serde_json::{Value, json};
+use crate::engine::{Cursor, Engine, Store};
+use crate::keys::{Key, Random, Values};
+use crate::plan::{EnginePath, Profile};
+use perf_event::Builder;
+use perf_event::events::Hardware;
+use serde::{Deserialize, Serialize};
+use std::fmt::Write;
 use std::path::Path;
-use std::process::Command;
 
-/// Rows that are counted, and what one of their operations is.
-const ROWS: [(&str, &str); 8] = [
-    ("fillseq", "put in order"),
-    ("fillbatch", "put in a batch of 1,000"),
-    ("readrandom.compacted", "get"),
-    ("readhot.compacted", "get of a hot key"),
-    ("readmissing.compacted", "get of a missing key"),
-    ("readseq.compacted", "next, with key and value"),
-    ("readreverse.compacted", "prev, with key and value"),
-    ("seekrandom.compacted", "seek and 10 next"),
-];
-/// Keys of the database that the reading rows read.
-const KEYS: u64 = 50_000;
-/// Operations of the shorter and of the longer run.
-const OPERATIONS: [u64; 2] = [40_000, 200_000];
+/// Keys of the database.
+const KEYS: u64 = 200_000;
 
-/// Counts for every engine that is a library, as a table and as JSON.
-pub fn count(engines: &[EnginePath], directory: &Path) -> Result<(String, Value), String> {
-    let engines: Vec<_> = engines.iter().filter(|engine| engine.kind == EngineKind::Library).collect();
-    let mut table = format!("{:<28}", "instructions per");
-    engines.iter().for_each(|engine| table += &format!("{:>18}", engine.name));
-    table += "\n";
-    let mut figures = Vec::new();
-    for (row, what) in ROWS {
-        table += &format!("{what:<28}");
-        let mut by_engine = serde_json::Map::new();
-        for engine in &engines {
-            eprintln!("terrace-bench: counting the instructions of {}: {row}", engine.name);
-            let short = instructions(engine, row, OPERATIONS[0], directory)?;
-            let long = instructions(engine, row, OPERATIONS[1], directory)?;
-            let each = long.saturating_sub(short) as f64 / per_run(row) as f64;
-            table += &format!("{each:>18.0}");
-            by_engine.insert(engine.name.clone(), each.round().into());
-        }
-        table += "\n";
-        figures.push(json!({ "row": row, "operation": what, "instructions": by_engine }));
-    }
-    Ok((table, Value::Array(figures)))
+/// Operations that are counted.
+const OPERATIONS: u64 = 50_000;
+
+/// Instructions of one operation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Count {
+    /// Which operation.
+    pub operation: String,
+    /// Instructions of one.
+    pub instructions: f64,
 }
 
-/// Operations by which the runs differ: rows with seeks have a quarter of the reads.
-fn per_run(row: &str) -> u64 {
-    let more = OPERATIONS[1] - OPERATIONS[0];
-    if row.starts_with("seek") { more / 4 } else { more }
-}
-
-fn instructions(engine: &EnginePath, row: &str, operations: u64, directory: &Path) -> Result<u64, String> {
-    let profile = Profile::all().into_iter().find(|profile| profile.name == "default").expect("the default");
-    let own = directory.join(format!("{}-instructions", std::process::id()));
-    std::fs::create_dir_all(&own).map_err(|error| format!("{}: {error}", own.display()))?;
-    let num = if row.starts_with("fill") { operations } else { KEYS };
-    let plan = Plan {
-        engine: engine.clone(),
-        directory: own.clone(),
-        profile,
-        threads: 1,
-        num,
-        reads: operations,
-        rows: vec![row.to_owned()],
+/// Counts every operation of an engine, in a directory of its own.
+pub fn count<E: Engine>(engine: &E, directory: &Path) -> Result<Vec<Count>, String> {
+    let profile = Profile::all().pop().expect("the default profile is the last");
+    let mut counter = Builder::new(Hardware::INSTRUCTIONS).build().map_err(|error| {
+        format!(
+            "this machine lets nobody count instructions ({error}): see /proc/sys/kernel/perf_event_paranoid"
+        )
+    })?;
+    let mut counts = Vec::new();
+    let mut measure = |operation: &str, work: &mut dyn FnMut()| -> Result<(), String> {
+        work();
+        let counted = counter.reset().and_then(|()| counter.enable()).and_then(|()| {
+            work();
+            counter.disable()?;
+            counter.read()
+        });
+        let total = counted.map_err(|error| format!("counting instructions: {error}"))? as f64;
+        counts.push(Count { operation: operation.to_owned(), instructions: total / OPERATIONS as f64 });
+        Ok(())
     };
-    let program = std::env::current_exe().map_err(|error| format!("my own path: {error}"))?;
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--"])
-        .arg(program)
-        .args(["--child", &serde_json::to_string(&plan).expect("numbers and strings")])
-        .output()
-        .map_err(|error| format!("valgrind: {error}; install valgrind to count instructions"))?;
-    let _ = std::fs::remove_dir_all(&own);
-    let said = String::from_utf8_lossy(&output.stderr);
-    let collected = said.lines().find_map(|line| line.split("Collected :").nth(1));
-    match collected.and_then(|number| number.trim().parse().ok()) {
-        Some(number) if output.status.success() => Ok(number),
-        _ => Err(format!("{}: valgrind ended with {}: {said}", engine.name, output.status)),
+    count_writes(engine, &profile, directory, &mut measure)?;
+    count_reads(engine, &profile, directory, &mut measure)?;
+    Ok(counts)
+}
+
+type Measure<'m> = dyn FnMut(&str, &mut dyn FnMut()) -> Result<(), String> + 'm;
+
+/// Puts into memory that is large enough, so that no put waits for a flush; and gets from it.
+fn count_writes<E: Engine>(
+    engine: &E,
+    profile: &Profile,
+    directory: &Path,
+    measure: &mut Measure,
+) -> Result<(), String> {
+    let roomy = Profile { write_buffer_size: 256 << 20, ..profile.clone() };
+    let store = engine.open(&directory.join("writes"), &roomy);
+    let (mut key, mut values, mut random, mut next) = (Key::new(), Values::new(100, 1), Random::new(1), KEYS);
+    measure("put, random keys", &mut || {
+        (0..OPERATIONS).for_each(|_| store.put(key.set(random.below(KEYS)), values.next(), false));
+    })?;
+    measure("put, rising keys", &mut || {
+        for _ in 0..OPERATIONS {
+            store.put(key.set(next), values.next(), false);
+            next += 1;
+        }
+    })?;
+    measure("get, from memory", &mut || {
+        (0..OPERATIONS).for_each(|_| {
+            std::hint::black_box(store.get(key.set(random.below(KEYS))));
+        });
+    })
+}
+
+/// Reads of a compacted database that fits its block cache.
+fn count_reads<E: Engine>(
+    engine: &E,
+    profile: &Profile,
+    directory: &Path,
+    measure: &mut Measure,
+) -> Result<(), String> {
+    let cached = Profile { cache_bytes: Some(256 << 20), ..profile.clone() };
+    let store = engine.open(&directory.join("reads"), &cached);
+    let (mut key, mut values, mut random) = (Key::new(), Values::new(100, 1), Random::new(1));
+    (0..KEYS).for_each(|number| store.put(key.set(number), values.next(), false));
+    store.compact();
+    // Into the cache with it.
+    (0..KEYS).for_each(|number| assert!(store.get(key.set(number))));
+    measure("get, from tables", &mut || {
+        (0..OPERATIONS).for_each(|_| {
+            std::hint::black_box(store.get(key.set(random.below(KEYS))));
+        });
+    })?;
+    measure("get, of a missing key", &mut || {
+        (0..OPERATIONS).for_each(|_| {
+            std::hint::black_box(store.get(key.set_missing(random.below(KEYS))));
+        });
+    })?;
+    let mut cursor = store.cursor();
+    cursor.seek_to_first();
+    measure("next", &mut || {
+        for _ in 0..OPERATIONS {
+            std::hint::black_box(cursor.entry());
+            cursor.next();
+        }
+    })?;
+    cursor.seek_to_last();
+    measure("prev", &mut || {
+        for _ in 0..OPERATIONS {
+            std::hint::black_box(cursor.entry());
+            cursor.prev();
+        }
+    })?;
+    measure("seek", &mut || {
+        for _ in 0..OPERATIONS {
+            cursor.seek(key.set(random.below(KEYS)));
+            std::hint::black_box(cursor.entry());
+        }
+    })?;
+    measure("iterator: create, seek, destroy", &mut || {
+        for _ in 0..OPERATIONS {
+            let mut cursor = store.cursor();
+            cursor.seek(key.set(random.below(KEYS)));
+            std::hint::black_box(cursor.entry());
+        }
+    })
+}
+
+/// The table, in Markdown: it is a file of the repository.
+pub fn markdown(engines: &[EnginePath], counts: &[Vec<Count>]) -> String {
+    let mut out = String::from(
+        "# Instructions of an operation\n\nUser-mode instructions of the calling thread, as the processor counts them (the medians of \
+         rounds; the loop around the call is in every figure alike). 16-byte keys, 100-byte values, 200,000 keys; tables \
+         compacted and in the block cache. A change that makes a figure of the first column worse needs a reason. Again:\n\n\
+         ```sh\nmake bench INSTRUCTIONS=tests/bench/INSTRUCTIONS.md\n```\n\n| operation |",
+    );
+    for engine in engines {
+        let _ = write!(out, " {}{} |", engine.name, if engine.assertions { " (assertions on)" } else { "" });
     }
+    let _ = write!(out, "\n|---|{}\n", "--:|".repeat(engines.len()));
+    for (at, first) in counts.first().into_iter().flatten().enumerate() {
+        let _ = write!(out, "| {} |", first.operation);
+        for engine in counts {
+            let _ = write!(out, " {:.0} |", engine[at].instructions);
+        }
+        out.push('\n');
+    }
+    out
 }

@@ -1,11 +1,13 @@
-//! Any engine with LevelDB's C API: its functions are called through their pointers, with nothing around them.
+//! Any engine with LevelDB's C API: its functions are called through their pointers, with nothing around them. RocksDB's C
+//! API has the same functions under other names, so its store is the same type (`rocksdb` opens it).
 
 use crate::engine::{Batch, Cursor, Engine, Store};
 use crate::leveldb_c::{
-    Db, Functions, Library, OpenOptions, RawDb, RawIterator, RawReadOptions, RawWriteBatch, RawWriteOptions,
+    Db, Library, OpenOptions, RawDb, RawIterator, RawReadOptions, RawWriteBatch, RawWriteOptions,
 };
 use crate::plan::Profile;
-use std::ffi::{CStr, c_char};
+use std::any::Any;
+use std::ffi::{CStr, c_char, c_void};
 use std::path::Path;
 use std::ptr;
 
@@ -35,24 +37,91 @@ impl Engine for LevelDb {
         let db = Db::open(self.library, path, &options).unwrap_or_else(|error| panic!("open: {error}"));
         let (read, write, write_synced) = db.raw_options();
         LevelDbStore {
-            functions: self.library.functions,
+            functions: Calls::of(self.library),
             raw: db.raw(),
             read,
             write,
             write_synced,
-            _open: db,
+            _open: Box::new(db),
         }
     }
 }
 
+type ErrorPointer = *mut *mut c_char;
+
+macro_rules! calls {
+    ($($name:ident($($argument:ty),*) $(-> $result:ty)?;)*) => {
+        /// The functions that the workloads call.
+        #[derive(Clone, Copy)]
+        pub struct Calls {
+            $(
+                /// The function of this name, without `leveldb_`.
+                pub $name: unsafe extern "C" fn($($argument),*) $(-> $result)?,
+            )*
+        }
+
+        impl Calls {
+            /// Those of a library with LevelDB's names.
+            fn of(library: &Library) -> Calls {
+                Calls { $($name: library.functions.$name,)* }
+            }
+
+            /// Those of a library with other names, each of which `prefix` begins.
+            ///
+            /// # Safety
+            ///
+            /// The functions have the types of LevelDB's.
+            pub unsafe fn load(
+                library: &libloading::os::unix::Library,
+                prefix: &str,
+            ) -> Result<Calls, libloading::Error> {
+                Ok(Calls { $(
+                    // SAFETY: the caller vouches for the types.
+                    $name: *unsafe { library.get(format!("{prefix}{}\0", stringify!($name)).as_bytes()) }?,
+                )* })
+            }
+        }
+    };
+}
+
+calls! {
+    put(*mut RawDb, *const RawWriteOptions, *const u8, usize, *const u8, usize, ErrorPointer);
+    delete(*mut RawDb, *const RawWriteOptions, *const u8, usize, ErrorPointer);
+    write(*mut RawDb, *const RawWriteOptions, *mut RawWriteBatch, ErrorPointer);
+    get(*mut RawDb, *const RawReadOptions, *const u8, usize, *mut usize, ErrorPointer) -> *mut u8;
+    create_iterator(*mut RawDb, *const RawReadOptions) -> *mut RawIterator;
+    compact_range(*mut RawDb, *const u8, usize, *const u8, usize);
+    iter_destroy(*mut RawIterator);
+    iter_valid(*const RawIterator) -> u8;
+    iter_seek_to_first(*mut RawIterator);
+    iter_seek_to_last(*mut RawIterator);
+    iter_seek(*mut RawIterator, *const u8, usize);
+    iter_next(*mut RawIterator);
+    iter_prev(*mut RawIterator);
+    iter_key(*const RawIterator, *mut usize) -> *const u8;
+    iter_value(*const RawIterator, *mut usize) -> *const u8;
+    iter_get_error(*const RawIterator, ErrorPointer);
+    writebatch_create() -> *mut RawWriteBatch;
+    writebatch_destroy(*mut RawWriteBatch);
+    writebatch_clear(*mut RawWriteBatch);
+    writebatch_put(*mut RawWriteBatch, *const u8, usize, *const u8, usize);
+    free(*mut c_void);
+}
+
 /// An open database.
 pub struct LevelDbStore {
-    functions: Functions,
-    raw: *mut RawDb,
-    read: *const RawReadOptions,
-    write: *const RawWriteOptions,
-    write_synced: *const RawWriteOptions,
-    _open: Db,
+    /// Its library's functions.
+    pub functions: Calls,
+    /// The database.
+    pub raw: *mut RawDb,
+    /// Default options for reading.
+    pub read: *const RawReadOptions,
+    /// Default options for writing.
+    pub write: *const RawWriteOptions,
+    /// Options for synced writing.
+    pub write_synced: *const RawWriteOptions,
+    /// Closes it.
+    pub _open: Box<dyn Any>,
 }
 
 // SAFETY: the C API lets all threads use a database at once, and the option handles are never changed.
@@ -147,7 +216,7 @@ impl Store for LevelDbStore {
 
 /// A write batch.
 pub struct LevelDbBatch {
-    functions: Functions,
+    functions: Calls,
     raw: *mut RawWriteBatch,
 }
 

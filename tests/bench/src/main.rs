@@ -2,10 +2,12 @@
 //!
 //! The parent spawns a child process for each round of each engine, in turns, so that memory, CPU time and bytes written
 //! belong to one engine; it shows the medians of the rounds. How the parts hang together:
-//! `args` -> `plan` (what a child has to do) -> `child` -> `workload` over an `engine` (`leveldb`, `fjall`; a program of its
-//! own for goleveldb) with `keys` and `measure` -> JSON lines -> `report`.
+//! `args` -> `case` (the runs that a command line stands for) -> `plan` (what a child has to do) -> `child` -> `workload`
+//! over an `engine` (`leveldb`, `rocksdb`, `fjall`; a program of its own for goleveldb) with `keys` and `measure` -> JSON ->
+//! `report` (text), `summary` (Markdown) and `plot` (SVG). `instructions` is a mode of its own.
 
 mod args;
+mod case;
 mod child;
 mod engine;
 mod fjall;
@@ -14,19 +16,22 @@ mod keys;
 mod leveldb;
 #[path = "../../support/leveldb_c.rs"]
 mod leveldb_c;
+mod machine;
 mod measure;
 mod plan;
 mod plot;
 mod report;
-mod suite;
+mod rocksdb;
+mod summary;
 mod workload;
 
 use args::Args;
 use clap::Parser;
 use plan::EnginePath;
-use report::Comparison;
+use report::Figures;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -43,61 +48,96 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs everything that was asked for, and prints a table for each.
+/// Runs everything that was asked for, prints a table for each run, and writes the files.
 fn compare(args: &Args) -> Result<(), String> {
+    if let Some(path) = &args.from {
+        let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let figures =
+            serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        return write(args, &figures);
+    }
     let engines = args.engines()?;
     let directory = args.directory()?;
-    if args.instructions {
-        let (table, figures) = instructions::count(&engines, &directory)?;
-        print!("{table}");
-        return match &args.json {
-            Some(path) => write(path, &(format!("{figures:#}") + "\n")),
-            None => Ok(()),
-        };
+    if let Some(path) = &args.instructions {
+        // Only what a thread of ours calls can be counted.
+        let counted: Vec<_> =
+            engines.into_iter().filter(|engine| engine.kind != plan::EngineKind::Program).collect();
+        let counts = child::count_instructions(&counted, args.rounds, &directory)?;
+        let text = instructions::markdown(&counted, &counts);
+        print!("{text}");
+        return std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()));
     }
-    let (mut comparisons, mut points, mut tables) = (Vec::new(), Vec::new(), String::new());
-    for run in args.runs()? {
-        let wanted = |engine: &&EnginePath| run.engines.is_empty() || run.engines.contains(&engine.name);
-        let engines: Vec<EnginePath> = engines.iter().filter(wanted).cloned().collect();
-        let plan = args.plan(&run)?;
-        let rounds = child::spawn_rounds(&plan, &engines, run.rounds, &directory)?;
-        let comparison = report::Comparison::new(plan, &engines, rounds);
-        let table = comparison.table();
-        print!("{table}");
-        tables += &table;
-        if run.growth {
-            points.push(comparison)
-        } else {
-            comparisons.push(comparison)
-        }
-        // After each, so that a run that is broken off leaves what it has.
-        let all: Vec<&Comparison> = comparisons.iter().chain(&points).collect();
-        if let Some(path) = &args.json {
-            write(path, &(format!("{:#}", report::json(&all)) + "\n"))?;
-        }
-        if let Some(directory) = &args.out {
-            std::fs::create_dir_all(directory)
-                .map_err(|error| format!("{}: {error}", directory.display()))?;
-            write(&directory.join("tables.txt"), &tables)?;
-            write(&directory.join("figures.json"), &(format!("{:#}", report::json(&all)) + "\n"))?;
-            pictures(directory, &comparisons, &points)?;
-        }
-    }
-    let disagreements: Vec<String> = comparisons.iter().flat_map(|each| each.disagreements()).collect();
+    let figures = measure_cases(args, &engines, &directory)?;
+    write(args, &figures)?;
+    let disagreements: Vec<String> =
+        figures.comparisons.iter().flat_map(|each| each.disagreements()).collect();
     if disagreements.is_empty() { Ok(()) } else { Err(disagreements.join("\n")) }
 }
 
-fn pictures(directory: &Path, comparisons: &[Comparison], points: &[Comparison]) -> Result<(), String> {
-    write(&directory.join("ratios.md"), &report::ratio_table(&comparisons.iter().collect::<Vec<_>>()))?;
-    if let Some(first) = comparisons.first() {
-        let title = format!("times faster than the best peer ({}, {} keys)", first.title(), first.keys());
-        plot::ratios(&directory.join("ratios.svg"), &title, &first.ratios())
-            .map_err(|error| error.to_string())?;
+/// Runs the cases for which there is time. What a case costs is estimated from those before it.
+fn measure_cases(args: &Args, engines: &[EnginePath], directory: &Path) -> Result<Figures, String> {
+    let started = Instant::now();
+    let mut figures = Figures {
+        machine: machine::describe(directory),
+        comparisons: Vec::new(),
+        left_out: Vec::new(),
+        seconds: 0.0,
+    };
+    let mut weight_done = 0.0;
+    for case in args.cases()? {
+        let mut engines = engines.to_vec();
+        engines.retain(|engine| case.engines.is_empty() || case.engines.contains(&&*engine.name));
+        if engines.is_empty() {
+            continue;
+        }
+        let weight = case.weight() * engines.len() as f64;
+        let seconds = started.elapsed().as_secs_f64();
+        if let Some(budget) = args.budget
+            && weight_done > 0.0
+            && seconds + weight * seconds / weight_done > budget
+        {
+            eprintln!("terrace-bench: left out for want of time: {}", case.title());
+            figures.left_out.push(case.title());
+            continue;
+        }
+        let plan = args.plan(&case)?;
+        // The rounds of one case leave a third of the time to the others.
+        let until = args.budget.map(|budget| started + Duration::from_secs_f64(budget.max(0.0) * 0.67));
+        let rounds = child::spawn_rounds(&plan, &engines, case.rounds, directory, until)?;
+        weight_done += weight;
+        let comparison = report::Comparison::new(plan, &engines, rounds);
+        print!("{}", comparison.table());
+        figures.comparisons.push(comparison);
     }
-    let points: Vec<&Comparison> = points.iter().collect();
-    plot::growth(&directory.join("growth.svg"), &points).map_err(|error| error.to_string())
+    figures.seconds = started.elapsed().as_secs_f64();
+    Ok(figures)
 }
 
-fn write(path: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+fn write(args: &Args, figures: &Figures) -> Result<(), String> {
+    let json = || serde_json::to_string(figures).expect("numbers and strings") + "\n";
+    let put = |path: &Path, text: String| {
+        std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+    };
+    if let Some(path) = &args.json {
+        put(path, json())?;
+    }
+    if let Some(out) = &args.out {
+        std::fs::create_dir_all(out).map_err(|error| format!("{}: {error}", out.display()))?;
+        let mut text = format!("{}\n", figures.machine);
+        figures.comparisons.iter().for_each(|each| text += &each.table());
+        figures.left_out.iter().for_each(|title| text += &format!("\nleft out for want of time: {title}\n"));
+        put(&out.join("figures.txt"), text)?;
+        put(&out.join("figures.json"), json())?;
+        put(&out.join("summary.md"), summary::markdown(figures))?;
+        if let Some(first) = figures.comparisons.first() {
+            put(&out.join("ratios.svg"), plot::ratios(first)?)?;
+        }
+        if let Some(svg) = plot::growth(&figures.comparisons)? {
+            put(&out.join("growth.svg"), svg)?;
+        }
+    }
+    match &args.readme {
+        Some(path) => summary::paste(path, &summary::markdown(figures)),
+        None => Ok(()),
+    }
 }

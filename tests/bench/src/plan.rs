@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Every row, in the order in which they are run. The reading rows run twice: on the tree as the writes left it, once its
 /// background work is done, and on the compacted one.
-pub const ROWS: [&str; 28] = [
+pub const ROWS: [&str; 29] = [
     "fillseq",
     "fillbatch",
     "fillsync",
@@ -27,12 +27,13 @@ pub const ROWS: [&str; 28] = [
     "readreverse.compacted",
     "seekrandom.compacted",
     "newiter.compacted",
+    "recover",
+    "reopen",
     "readwhilewriting",
     "readwhilewriting.writer",
     "deleterandom",
     "settle.deleted",
     "compact.deleted",
-    "reopen",
     "open",
 ];
 
@@ -94,6 +95,8 @@ pub enum EngineKind {
     /// By LevelDB's C API, in a shared library.
     #[default]
     Library,
+    /// By RocksDB's C API, in a shared library.
+    RocksDb,
     /// As a crate that is built into this program.
     Crate,
     /// By a program in the engine's own language, which does what a child of ours does: it is given a plan, and prints a round.
@@ -124,6 +127,11 @@ impl EnginePath {
         Ok(EnginePath { name: name.to_owned(), kind: EngineKind::Library, path, assertions })
     }
 
+    /// RocksDB, whose library has names of its own.
+    pub fn rocksdb(path: &Path) -> Result<EnginePath, String> {
+        Ok(EnginePath { kind: EngineKind::RocksDb, ..EnginePath::new("rocksdb", path)? })
+    }
+
     /// fjall, which is built in.
     pub fn fjall() -> EnginePath {
         EnginePath { name: "fjall".to_owned(), kind: EngineKind::Crate, ..EnginePath::default() }
@@ -139,7 +147,9 @@ impl EnginePath {
     pub fn describe(&self) -> String {
         let note = if self.assertions { " (built with assertions on)" } else { "" };
         match self.kind {
-            EngineKind::Library => format!("{}: {}{note}", self.name, self.path.display()),
+            EngineKind::Library | EngineKind::RocksDb => {
+                format!("{}: {}{note}", self.name, self.path.display())
+            }
             EngineKind::Crate => format!("{}: the crate", self.name),
             EngineKind::Program => format!("{}: {}, in its own language", self.name, self.path.display()),
         }
@@ -163,6 +173,9 @@ pub struct Plan {
     pub reads: u64,
     /// Rows to measure; none: all.
     pub rows: Vec<String>,
+    /// Count instructions instead of measuring rows.
+    #[serde(default)]
+    pub count_only: bool,
 }
 
 impl Plan {

@@ -1,13 +1,20 @@
 //! Medians, tables and JSON.
 
 use crate::plan::{EnginePath, Measurement, Plan, ROWS, Round};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
+/// Rows whose ratio stands for nothing of its own: what a writer gets done beside readers depends on how long they read, and
+/// a wait is paid by whom it is left to.
+const OUTSIDE_THE_MEAN: [&str; 2] = ["settle", "settle.deleted"];
+
 /// All rounds of all engines under one profile and number of threads.
+#[derive(Serialize, Deserialize)]
 pub struct Comparison {
-    plan: Plan,
-    engines: Vec<EnginePath>,
+    /// What every child did.
+    pub plan: Plan,
+    /// Who took part.
+    pub engines: Vec<EnginePath>,
     rounds: Vec<Vec<Round>>,
 }
 
@@ -19,9 +26,13 @@ type Total = (&'static str, fn(&Round) -> u64);
 
 /// The medians of one row of one engine.
 #[derive(Clone, Copy)]
-struct Cell {
-    micros: f64,
-    cpu_micros: f64,
+pub struct Cell {
+    /// Microseconds of an operation.
+    pub micros: f64,
+    /// CPU microseconds of an operation.
+    pub cpu_micros: f64,
+    /// Bytes on their way to the device, of an operation.
+    pub device_bytes: f64,
 }
 
 impl Comparison {
@@ -30,41 +41,8 @@ impl Comparison {
         Comparison { plan, engines: engines.to_vec(), rounds }
     }
 
-    /// Keys.
-    pub fn keys(&self) -> u64 {
-        self.plan.num
-    }
-
-    /// What the engines are called.
-    pub fn engine_names(&self) -> Vec<String> {
-        self.engines.iter().map(|engine| engine.name.clone()).collect()
-    }
-
-    /// Microseconds an operation: the median of an engine's rounds.
-    pub fn micros(&self, engine: usize, row: &str) -> Option<f64> {
-        Some(self.cell(engine, row)?.micros)
-    }
-
-    /// What was run, in short.
-    pub fn title(&self) -> String {
-        let Plan { profile, threads, .. } = &self.plan;
-        format!("{}, {threads} thread{}", profile.name, if *threads == 1 { "" } else { "s" })
-    }
-
-    /// The ratio of every row that has one.
-    pub fn ratios(&self) -> Vec<(String, f64)> {
-        ROWS.iter().filter_map(|row| Some(((*row).to_owned(), self.ratio(row)?))).collect()
-    }
-
-    /// The geometric mean of the ratios, but for settling, which is no work of a user's.
-    pub fn mean(&self) -> Option<f64> {
-        geometric_mean(
-            self.ratios().iter().filter(|(row, _)| !row.starts_with("settle")).map(|(_, ratio)| *ratio),
-        )
-    }
-
     /// The engine whose ratio is shown: the one named terrace, else the first.
-    fn subject(&self) -> usize {
+    pub fn subject(&self) -> usize {
         self.engines.iter().position(|engine| engine.name == "terrace").unwrap_or(0)
     }
 
@@ -73,7 +51,8 @@ impl Comparison {
         all.filter(|measurement| measurement.row == row).collect()
     }
 
-    fn cell(&self, engine: usize, row: &str) -> Option<Cell> {
+    /// The medians of a row.
+    pub fn cell(&self, engine: usize, row: &str) -> Option<Cell> {
         let measured = self.measured(engine, row);
         let per_operation = |of: fn(&Measurement) -> f64| {
             median(measured.iter().map(|each| of(each) / each.operations.max(1) as f64))
@@ -81,11 +60,12 @@ impl Comparison {
         Some(Cell {
             micros: per_operation(|each| each.wall_micros)?,
             cpu_micros: per_operation(|each| each.cpu_micros)?,
+            device_bytes: per_operation(|each| each.device_bytes as f64)?,
         })
     }
 
     /// How many times faster the subject is than the fastest other engine.
-    fn ratio(&self, row: &str) -> Option<f64> {
+    pub fn ratio(&self, row: &str) -> Option<f64> {
         let subject = self.subject();
         let own = self.cell(subject, row)?.micros;
         let others = (0..self.engines.len()).filter(|engine| *engine != subject);
@@ -95,11 +75,29 @@ impl Comparison {
         (!nothing).then(|| best / own)
     }
 
+    /// The geometric mean of all ratios, and how many they are.
+    pub fn mean_ratio(&self) -> Option<(f64, usize)> {
+        let rows = ROWS.iter().filter(|row| !OUTSIDE_THE_MEAN.contains(row));
+        let logarithms: Vec<f64> = rows.filter_map(|row| Some(self.ratio(row)?.ln())).collect();
+        let count = logarithms.len();
+        (count > 0).then(|| ((logarithms.iter().sum::<f64>() / count as f64).exp(), count))
+    }
+
+    /// A figure of the rounds of one engine, their median.
+    pub fn total(&self, engine: usize, of: fn(&Round) -> u64) -> f64 {
+        median(self.rounds[engine].iter().map(|round| of(round) as f64)).unwrap_or(0.0)
+    }
+
+    /// How many rounds each engine ran.
+    pub fn rounds(&self) -> usize {
+        self.rounds.first().map_or(0, Vec::len)
+    }
+
     /// The table, for people.
     pub fn table(&self) -> String {
         let mut out = String::new();
         let (plan, profile) = (&self.plan, &self.plan.profile);
-        let rounds = self.rounds.first().map_or(0, Vec::len);
+        let rounds = self.rounds();
         let _ = writeln!(
             out,
             "\nprofile {}, {} thread{}: {} keys of 16 bytes, values of {} bytes; medians of {rounds} rounds",
@@ -116,7 +114,7 @@ impl Comparison {
         let _ = writeln!(
             out,
             "us/op: microseconds of the row by its operations, all threads together; CPU: the same of CPU time, background\n\
-             threads included; ratio: us/op of the best peer by that of {subject}, above 1 {subject} is faster\n",
+             threads included; bytes: on their way to the device, of an operation; ratio: us/op of the best peer by that of {subject}, above 1 {subject} is faster\n",
         );
         let _ = write!(out, "{:<24}", "");
         for engine in &self.engines {
@@ -125,18 +123,18 @@ impl Comparison {
             } else {
                 engine.name.clone()
             };
-            let _ = write!(out, "  {name:^36}");
+            let _ = write!(out, "  {name:^42}");
         }
         let _ = write!(out, "\n{:<24}", "row");
         for _ in &self.engines {
-            let _ = write!(out, "  {:>12}{:>12}{:>12}", "us/op", "ops/s", "CPU us/op");
+            let _ = write!(out, "  {:>10}{:>12}{:>10}{:>10}", "us/op", "ops/s", "CPU us", "bytes");
         }
         let _ = writeln!(out, "  {:>7}", "ratio");
         for row in ROWS {
             self.table_row(&mut out, row);
         }
-        if let Some(mean) = self.mean() {
-            let _ = writeln!(out, "geometric mean of the ratios, settling left out: {mean:.2}");
+        if let Some((mean, count)) = self.mean_ratio() {
+            let _ = writeln!(out, "geometric mean of {count} ratios (without settle): {mean:.2}");
         }
         self.table_totals(&mut out);
         out
@@ -150,14 +148,15 @@ impl Comparison {
         let _ = write!(out, "{row:<24}");
         for cell in cells {
             let _ = match cell {
-                Some(Cell { micros, cpu_micros }) => write!(
+                Some(Cell { micros, cpu_micros, device_bytes }) => write!(
                     out,
-                    "  {:>12}{:>12}{:>12}",
+                    "  {:>10}{:>12}{:>10}{:>10}",
                     decimal(micros),
                     grouped(1e6 / micros.max(1e-3)),
-                    decimal(cpu_micros)
+                    decimal(cpu_micros),
+                    short(device_bytes)
                 ),
-                None => write!(out, "  {:>36}", "-"),
+                None => write!(out, "  {:>42}", "-"),
             };
         }
         let ratio = self.ratio(row).map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
@@ -181,7 +180,7 @@ impl Comparison {
             let _ = write!(out, "{title:<24}");
             for rounds in &self.rounds {
                 let mebibytes = median(rounds.iter().map(|round| of(round) as f64 / f64::from(1 << 20)));
-                let _ = write!(out, "  {:>12}{:>24}", decimal(mebibytes.unwrap_or(0.0)), "");
+                let _ = write!(out, "  {:>10}{:>32}", decimal(mebibytes.unwrap_or(0.0)), "");
             }
             let _ = writeln!(out);
         }
@@ -189,7 +188,7 @@ impl Comparison {
         for rounds in &self.rounds {
             let amplification =
                 median(rounds.iter().map(|round| round.device_bytes as f64 / round.user_bytes.max(1) as f64));
-            let _ = write!(out, "  {:>12.2}{:>24}", amplification.unwrap_or(0.0), "");
+            let _ = write!(out, "  {:>10.2}{:>32}", amplification.unwrap_or(0.0), "");
         }
         let _ = writeln!(out);
     }
@@ -213,46 +212,17 @@ impl Comparison {
     }
 }
 
-/// The ratios of many comparisons side by side, in Markdown: a line a row.
-pub fn ratio_table(comparisons: &[&Comparison]) -> String {
-    let mut out = "| ratio to the best peer |".to_owned();
-    comparisons.iter().for_each(|each| out += &format!(" {} |", each.title()));
-    out += "\n|---|";
-    out += &"---:|".repeat(comparisons.len());
-    let line = |title: &str, ratio: &dyn Fn(&Comparison) -> Option<f64>| {
-        let cells =
-            comparisons.iter().map(|each| ratio(each).map_or("".to_owned(), |ratio| format!("{ratio:.2}")));
-        let cells: Vec<String> = cells.collect();
-        let is_empty = cells.iter().all(String::is_empty);
-        (!is_empty).then(|| format!("\n| {title} | {} |", cells.join(" | ")))
-    };
-    ROWS.iter().filter_map(|row| line(row, &|each| each.ratio(row))).for_each(|text| out += &text);
-    out += &line("**geometric mean**", &Comparison::mean).unwrap_or_default();
-    out + "\n"
-}
-
-/// All figures of all rounds, for programs.
-pub fn json(comparisons: &[&Comparison]) -> Value {
-    let comparisons = comparisons.iter().map(|comparison| {
-        let engines = comparison.engines.iter().zip(&comparison.rounds).map(|(engine, rounds)| {
-            json!({ "name": engine.name, "path": engine.path, "assertions": engine.assertions, "rounds": rounds })
-        });
-        let ratios = comparison.ratios().into_iter().map(|(row, ratio)| (row, ratio.into()));
-        json!({
-            "profile": comparison.plan.profile,
-            "threads": comparison.plan.threads,
-            "num": comparison.plan.num,
-            "reads": comparison.plan.reads,
-            "engines": engines.collect::<Vec<_>>(),
-            "ratios": Value::Object(ratios.collect()),
-        })
-    });
-    json!({ "comparisons": comparisons.collect::<Vec<_>>() })
-}
-
-fn geometric_mean(numbers: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = numbers.fold((0.0, 0u32), |(sum, count), number| (sum + number.ln(), count + 1));
-    (count > 0).then(|| (sum / f64::from(count)).exp())
+/// All that a run of the benchmark found, in words and numbers: what a figures.json holds.
+#[derive(Serialize, Deserialize)]
+pub struct Figures {
+    /// Of what machine.
+    pub machine: String,
+    /// Every table.
+    pub comparisons: Vec<Comparison>,
+    /// Runs of the list for which there was no time.
+    pub left_out: Vec<String>,
+    /// Seconds that all took.
+    pub seconds: f64,
 }
 
 fn median(numbers: impl Iterator<Item = f64>) -> Option<f64> {
@@ -266,8 +236,25 @@ fn median(numbers: impl Iterator<Item = f64>) -> Option<f64> {
     }
 }
 
+/// A number of keys, in a few characters.
+pub fn keys(number: f64) -> String {
+    match number {
+        n if n >= 1e6 => format!("{}M", n / 1e6),
+        n if n >= 1e3 => format!("{}k", n / 1e3),
+        n => format!("{n}"),
+    }
+}
+
+/// Bytes, in a few characters.
+pub fn short(bytes: f64) -> String {
+    match bytes {
+        b if b >= 1e6 => format!("{}M", decimal(b / f64::from(1 << 20))),
+        b => grouped(b),
+    }
+}
+
 /// A number with as many decimals as it deserves.
-fn decimal(number: f64) -> String {
+pub fn decimal(number: f64) -> String {
     match number {
         n if n >= 1000.0 => grouped(n),
         n if n >= 100.0 => format!("{n:.1}"),
@@ -277,7 +264,7 @@ fn decimal(number: f64) -> String {
 }
 
 /// A whole number with its thousands apart.
-fn grouped(number: f64) -> String {
+pub fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -298,12 +285,6 @@ mod tests {
         assert_eq!(median([].into_iter()), None);
         assert_eq!(median([3.0, 1.0, 2.0].into_iter()), Some(2.0));
         assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), Some(2.5));
-    }
-
-    #[test]
-    fn a_geometric_mean_makes_half_and_double_one() {
-        assert_eq!(geometric_mean([].into_iter()), None);
-        assert!((geometric_mean([0.5, 2.0].into_iter()).unwrap() - 1.0).abs() < 1e-12);
     }
 
     #[test]

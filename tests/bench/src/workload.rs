@@ -23,11 +23,11 @@ const SYNCED_WRITES: u64 = 2000;
 /// Bytes of the log that `open` recovers.
 const RECOVERED_BYTES: u64 = 4 << 20;
 
+/// Bytes of the log that `recover` finds, beside the tables.
+const REOPENED_BYTES: u64 = 2 << 20;
+
 /// Times that `open` opens.
 const OPENINGS: u64 = 10;
-
-/// Puts between two openings of `reopen`.
-const REPLAYED_ENTRIES: u64 = 10_000;
 
 /// The longest that background work is waited for.
 const LONGEST_SETTLE: Duration = Duration::from_secs(300);
@@ -175,24 +175,28 @@ impl<'e, E: Engine> Bench<'e, E> {
         let compacted: Vec<&str> = compacted.iter().map(|row| &**row).collect();
         let after = ["readwhilewriting", "deleterandom", "settle.deleted", "compact.deleted"];
         let wants_after = self.plan.wants_any(&after) || self.plan.wants("readwhilewriting.writer");
+        let wants_reopened = self.plan.wants_any(&["recover", "reopen"]);
         let wants_compacted = self.plan.wants_any(&compacted);
         let wants_reads = self.plan.wants_any(&reads);
-        let wants_writes = self.plan.wants_any(&["fillrandom", "overwrite", "settle", "compact", "reopen"]);
-        if !(wants_writes || wants_reads || wants_compacted || wants_after) {
+        let wants_writes = self.plan.wants_any(&["fillrandom", "overwrite", "settle", "compact"]);
+        if !(wants_writes || wants_reads || wants_compacted || wants_reopened || wants_after) {
             return;
         }
         let path = self.fresh("main");
-        let store = self.engine.open(&path, &self.plan.profile);
+        let mut store = self.engine.open(&path, &self.plan.profile);
         self.write_randomly(&store, "fillrandom", 100);
         self.write_randomly(&store, "overwrite", 200);
         self.settle("settle");
         self.round.disk_bytes[0] = disk_bytes(&path);
         self.read_rows(&store, "");
-        if self.plan.wants("compact") || wants_compacted || wants_after {
+        if self.plan.wants("compact") || wants_compacted || wants_reopened || wants_after {
             self.compact(&store, "compact");
             self.round.disk_bytes[1] = disk_bytes(&path);
         }
         self.read_rows(&store, ".compacted");
+        if wants_reopened {
+            store = self.reopen(store, &path);
+        }
         if wants_after {
             self.read_while_writing(&store);
             self.delete_randomly(&store);
@@ -200,28 +204,7 @@ impl<'e, E: Engine> Bench<'e, E> {
             self.compact(&store, "compact.deleted");
         }
         drop(store);
-        self.reopen(&path);
         let _ = fs::remove_dir_all(&path);
-    }
-
-    /// Opens the main database again: its log, which holds the last writes, is replayed each time.
-    fn reopen(&mut self, path: &Path) {
-        if !self.plan.wants("reopen") {
-            return;
-        }
-        let (mut key, mut values, mut random) =
-            (Key::new(), Values::new(self.plan.profile.value_size, 600), Random::new(600));
-        let mut total = Elapsed::default();
-        for _ in 0..OPENINGS {
-            let running = Running::start();
-            let store = self.engine.open(path, &self.plan.profile);
-            total.add(running.stop());
-            for _ in 0..REPLAYED_ENTRIES {
-                store.put(key.set(random.below(self.plan.num)), values.next(), false);
-            }
-            drop(store);
-        }
-        self.record("reopen", OPENINGS, total, None);
     }
 
     fn write_randomly(&mut self, store: &E::Store, row: &str, seed: u64) {
@@ -295,6 +278,26 @@ impl<'e, E: Engine> Bench<'e, E> {
                 }
             });
         }
+    }
+
+    /// `recover`: opens the database, of whatever size, with 2 MiB of writes in its log alone; `reopen`: once more, without.
+    fn reopen(&mut self, store: E::Store, path: &Path) -> E::Store {
+        let (num, size) = (self.plan.num, self.plan.profile.value_size);
+        let entries = (REOPENED_BYTES / (KEY_SIZE + size) as u64).max(1);
+        let (mut key, mut values, mut random) = (Key::new(), Values::new(size, 600), Random::new(600));
+        for _ in 0..entries {
+            store.put(key.set(random.below(num)), values.next(), false);
+        }
+        self.round.user_bytes += entries * (KEY_SIZE + size) as u64;
+        drop(store);
+        let mut opened = None;
+        for row in ["recover", "reopen"] {
+            drop(opened.take());
+            let running = Running::start();
+            opened = Some(self.engine.open(path, &self.plan.profile));
+            self.record(row, 1, running.stop(), None);
+        }
+        opened.expect("it was opened twice")
     }
 
     /// All threads read while one more overwrites as fast as it can.

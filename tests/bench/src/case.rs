@@ -1,0 +1,152 @@
+//! Which runs a command line stands for: a profile of the options is one run, `all`, `record` and `growth` are several.
+//!
+//! The cases of a list stand in the order of their importance. With a budget, a case whose estimated time no longer fits is
+//! left out, and said so; the first is always run.
+
+use crate::plan::Profile;
+
+/// One table: a profile, a number of threads and of keys.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The options.
+    pub profile: Profile,
+    /// Threads that share the operations.
+    pub threads: u64,
+    /// Keys, before the profile divides them.
+    pub num: u64,
+    /// Reads of a reading row, before the profile divides them.
+    pub reads: u64,
+    /// Rounds of each engine.
+    pub rounds: usize,
+    /// Rows; none: all.
+    pub rows: Vec<String>,
+    /// Engines; none: all.
+    pub engines: Vec<&'static str>,
+}
+
+/// The rows of how cost grows with the number of keys.
+pub const GROWTH_ROWS: [&str; 7] = [
+    "fillrandom",
+    "readrandom.compacted",
+    "readmissing.compacted",
+    "seekrandom.compacted",
+    "compact",
+    "recover",
+    "reopen",
+];
+
+/// Keys from which growth is told.
+pub const GROWTH_SIZES: [u64; 3] = [100_000, 1_000_000, 10_000_000];
+
+/// Engines that growth is told of.
+const GROWTH_ENGINES: [&str; 3] = ["terrace", "leveldb-release", "leveldb"];
+
+fn profile(name: &str) -> Profile {
+    Profile::all().into_iter().find(|profile| profile.name == name).expect("a profile of this name")
+}
+
+impl Case {
+    /// A run of one profile with one thread.
+    pub fn new(name: &str, num: u64, rounds: usize) -> Case {
+        let profile = profile(name);
+        Case { profile, threads: 1, num, reads: num, rounds, rows: Vec::new(), engines: Vec::new() }
+    }
+
+    fn with_threads(self, threads: u64) -> Case {
+        Case { threads, ..self }
+    }
+
+    fn with_reads(self, reads: u64) -> Case {
+        Case { reads, ..self }
+    }
+
+    fn growth(num: u64) -> Case {
+        let mut case = Case::new("default", num, 1).with_reads(num.min(500_000));
+        case.profile.name = "growth".to_owned();
+        case.rows = GROWTH_ROWS.map(str::to_owned).into();
+        case.engines = GROWTH_ENGINES.into();
+        case
+    }
+
+    /// How the case is named where it is left out.
+    pub fn title(&self) -> String {
+        format!(
+            "{}, threads: {}, keys: {}",
+            self.profile.name,
+            self.threads,
+            self.num / self.profile.fewer_keys
+        )
+    }
+
+    /// What it costs, in an arbitrary unit that is about proportional to time, for one engine.
+    pub fn weight(&self) -> f64 {
+        let share = if self.rows.is_empty() { 1.0 } else { (self.rows.len() as f64 / 27.0).min(1.0) };
+        let bytes_per_key = match self.profile.value_size {
+            size if size > 100_000 => 60.0,
+            size if size > 1_000 => 6.0,
+            _ => 1.0,
+        };
+        let keys = (self.num as f64 + 0.5 * self.reads as f64) / self.profile.fewer_keys as f64;
+        keys * bytes_per_key * share * self.rounds as f64
+    }
+}
+
+/// What is measured for the README in about a quarter of an hour on two quiet cores.
+pub fn record() -> Vec<Case> {
+    vec![
+        Case::new("default", 1_000_000, 3).with_reads(400_000),
+        Case::growth(100_000),
+        Case::growth(1_000_000),
+        Case::new("tuned", 400_000, 1).with_reads(200_000),
+        Case::new("default", 300_000, 1).with_threads(2),
+        Case::new("default", 300_000, 1).with_threads(4),
+        Case::new("value4k", 300_000, 1),
+        Case::new("uncompressed", 300_000, 1),
+        Case::new("value256k", 1_000_000, 1),
+        Case::growth(10_000_000),
+    ]
+}
+
+/// Everything, with as many keys as the design asks for: some hours.
+pub fn all(num: u64, rounds: usize) -> Vec<Case> {
+    let mut cases = vec![Case::new("default", num, rounds)];
+    cases.extend([2, 4].map(|threads| Case::new("default", num, rounds).with_threads(threads)));
+    cases.extend(["tuned", "value4k", "value256k", "uncompressed"].map(|name| Case::new(name, num, rounds)));
+    cases.extend(growth());
+    cases.extend(["default", "tuned"].map(|name| Case::new(name, 10 * num, 1).with_reads(num)));
+    cases
+}
+
+/// How cost grows.
+pub fn growth() -> Vec<Case> {
+    GROWTH_SIZES.map(Case::growth).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::ROWS;
+
+    #[test]
+    fn every_row_of_growth_is_a_row() {
+        assert!(GROWTH_ROWS.iter().all(|row| ROWS.contains(row)));
+    }
+
+    #[test]
+    fn the_whole_has_every_profile_and_number_of_threads() {
+        let cases = all(1_000_000, 3);
+        for profile in Profile::all() {
+            assert!(cases.iter().any(|case| case.profile.name == profile.name), "{}", profile.name);
+        }
+        for threads in [1, 2, 4] {
+            assert!(cases.iter().any(|case| case.threads == threads));
+        }
+        assert!(cases.iter().any(|case| case.num == 10_000_000 && case.profile.name == "tuned"));
+    }
+
+    #[test]
+    fn a_record_begins_with_three_rounds_of_the_default() {
+        let first = &record()[0];
+        assert_eq!((&*first.profile.name, first.num, first.rounds), ("default", 1_000_000, 3));
+    }
+}
