@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn damaged_streams_end_the_same_way_in_steps() {
         let mut compressor = Compressor::new(Compression::Snappy);
-        let block: Vec<u8> = (0..3000).map(|i| (i / 5 % 91 ^ i % 7) as u8).collect();
+        let block: Vec<u8> = (0..3000).map(|i| ((i / 5 % 91) ^ (i % 7)) as u8).collect();
         let stored = compressor.compress(&block).unwrap().0.to_vec();
         for at in 0..stored.len() {
             assert!(decompressed_in_steps(&stored[..at], 64, 1).is_err(), "cut at {at}");
