@@ -7,15 +7,14 @@
 use super::state::DbInner;
 use crate::column_family::super_version::{ReadIterator, SuperVersion};
 use crate::error::{Error, Result};
-use crate::format::internal_key::{
-    InternalKeyComparator, LookupKey, ParsedInternalKey, SequenceNumber, ValueType, user_key,
-};
+use crate::format::internal_key::{LookupKey, ParsedInternalKey, SequenceNumber, ValueType, user_key};
 use crate::iterator::InternalIterator;
 use crate::iterator::merging::MergingIterator;
 use crate::options::ReadOptions;
 use crate::util::fork::keep_for_ever;
 use crate::util::random::Random;
 use std::cell::Cell;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -32,7 +31,6 @@ enum Direction {
 /// child process; then every move ends with an error. Dropping it lets go of the files it holds.
 pub struct DbIterator {
     input: MergingIterator<ReadIterator>,
-    comparator: InternalKeyComparator,
     sequence: SequenceNumber,
     valid: bool,
     direction: Direction,
@@ -45,24 +43,43 @@ pub struct DbIterator {
     sampler: Option<ReadSampler>,
     /// Kept for what it keeps alive; taken when the iterator is dropped.
     view: Option<Arc<SuperVersion>>,
-    db: Arc<DbInner>,
+    db: WakerAtEnd,
+}
+
+/// The database of an iterator; the last of its fields to go.
+struct WakerAtEnd(Arc<DbInner>);
+
+impl Deref for WakerAtEnd {
+    type Target = Arc<DbInner>;
+    #[inline]
+    fn deref(&self) -> &Arc<DbInner> {
+        &self.0
+    }
+}
+
+impl Drop for WakerAtEnd {
+    /// Files that only this iterator kept are removed by the flush worker, not by the caller's thread.
+    fn drop(&mut self) {
+        if self.process.is_current() && !self.obsolete.is_empty() && !self.is_closed() {
+            self.flush_waker.wake();
+        }
+    }
 }
 
 impl DbIterator {
     pub(super) fn new(db: &Arc<DbInner>, options: &ReadOptions) -> Self {
-        let comparator = db.family.comparator.clone();
+        let comparator = &db.family.comparator;
         let (view, sequence, input) = if db.process.is_current() {
             // The super version first, the sequence number after it: see `column_family/super_version.rs`.
             let view = db.family.super_version.load();
             let sequence = options.snapshot.unwrap_or_else(|| db.last_sequence.load(Ordering::Acquire));
-            let input = view.iter(&comparator, options.into());
+            let input = view.iter(comparator, options.into());
             (Some(view), sequence, input)
         } else {
             (None, 0, MergingIterator::new(comparator.clone(), Vec::new()))
         };
         DbIterator {
             input,
-            comparator,
             sequence,
             valid: false,
             direction: Direction::Forward,
@@ -71,7 +88,7 @@ impl DbIterator {
             error: None,
             view,
             sampler: db.options.seek_compaction.then(|| ReadSampler::new(sequence)),
-            db: db.clone(),
+            db: WakerAtEnd(db.clone()),
         }
     }
 
@@ -104,7 +121,7 @@ impl DbIterator {
     /// The order of the database: that of its comparator.
     #[inline]
     pub fn compare_keys(&self, a: &[u8], b: &[u8]) -> std::cmp::Ordering {
-        self.comparator.compare_user_keys(a, b)
+        self.db.family.comparator.compare_user_keys(a, b)
     }
 
     /// The first error since the last seek: a scan that ends is complete only if this is `Ok`. With `paranoid_checks`, and at an
@@ -183,7 +200,8 @@ impl DbIterator {
                 if !self.input.valid() {
                     break;
                 }
-                let before = self.comparator.compare_user_keys(user_key(self.input.key()), &self.saved_key);
+                let before =
+                    self.db.family.comparator.compare_user_keys(user_key(self.input.key()), &self.saved_key);
                 if before.is_lt() {
                     break;
                 }
@@ -249,7 +267,8 @@ impl DbIterator {
                 return;
             };
             if entry.sequence <= self.sequence
-                && !(skipping && self.comparator.compare_user_keys(entry.user_key, &self.saved_key).is_le())
+                && !(skipping
+                    && self.db.family.comparator.compare_user_keys(entry.user_key, &self.saved_key).is_le())
             {
                 match entry.value_type {
                     ValueType::Value => {
@@ -279,7 +298,9 @@ impl DbIterator {
                 return;
             };
             if entry.sequence <= self.sequence {
-                if is_live && self.comparator.compare_user_keys(entry.user_key, &self.saved_key).is_lt() {
+                if is_live
+                    && self.db.family.comparator.compare_user_keys(entry.user_key, &self.saved_key).is_lt()
+                {
                     break; // an earlier key: the one saved is the answer
                 }
                 // Versions come oldest first now: the last one seen decides.
@@ -388,18 +409,9 @@ impl Drop for DbIterator {
     fn drop(&mut self) {
         if !self.db.process.is_current() {
             // Nothing is let go of in a child: see `Db`'s drop.
-            let nothing = MergingIterator::new(self.comparator.clone(), Vec::new());
+            let nothing = MergingIterator::new(self.db.family.comparator.clone(), Vec::new());
             let input = std::mem::replace(&mut self.input, nothing);
             keep_for_ever((input, self.view.take(), self.db.clone()));
-            return;
-        }
-        // Files that only this iterator kept are removed by the flush worker, not by the caller's thread.
-        drop(self.view.take());
-        let input =
-            std::mem::replace(&mut self.input, MergingIterator::new(self.comparator.clone(), Vec::new()));
-        drop(input);
-        if !self.db.obsolete.is_empty() && !self.db.is_closed() {
-            self.db.flush_waker.wake();
         }
     }
 }

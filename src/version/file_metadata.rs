@@ -15,27 +15,33 @@ use crate::table::properties::TableProperties;
 use crate::table::reader::Table;
 use crate::util::lock::Mutex;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Numbers of files no version refers to any more, waiting to be removed.
 #[derive(Default)]
 pub struct ObsoleteFiles {
     numbers: Mutex<Vec<u64>>,
+    /// As many; written under the lock, and asked at the end of each iterator.
+    count: AtomicUsize,
 }
 
 impl ObsoleteFiles {
     /// Takes the numbers that are waiting.
     pub fn take(&self) -> Vec<u64> {
-        std::mem::take(&mut *self.numbers.lock())
+        let mut numbers = self.numbers.lock();
+        self.count.store(0, Ordering::Release);
+        std::mem::take(&mut *numbers)
     }
     /// Is any number waiting?
     pub fn is_empty(&self) -> bool {
-        self.numbers.lock().is_empty()
+        self.count.load(Ordering::Acquire) == 0
     }
     /// Adds a number (called as the last reference to a deleted file's metadata goes away).
     pub fn push(&self, number: u64) {
-        self.numbers.lock().push(number);
+        let mut numbers = self.numbers.lock();
+        numbers.push(number);
+        self.count.store(numbers.len(), Ordering::Release);
     }
 }
 
