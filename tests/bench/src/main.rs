@@ -108,8 +108,10 @@ fn measure_cases(args: &Args, engines: &[EnginePath], directory: &Path) -> Resul
         let comparison = report::Comparison::new(plan, &engines, rounds);
         print!("{}", comparison.table());
         figures.comparisons.push(comparison);
+        figures.seconds = started.elapsed().as_secs_f64();
+        // So that a run which somebody ends early leaves what it has.
+        write(args, &figures)?;
     }
-    figures.seconds = started.elapsed().as_secs_f64();
     Ok(figures)
 }
 
