@@ -43,7 +43,8 @@ type Options struct {
 	NoIdleCompaction bool
 	// NoWholeTableFilter leaves out the filter that spares reads of tables without the key.
 	NoWholeTableFilter bool
-	// MaxWriteBufferNumber is how many memtables there may be before a writer waits for a flush; at least 2. Default: 2.
+	// MaxWriteBufferNumber is how many memtables there may be before a writer waits for a flush; at least 2. Default: as many as
+	// fit some memory, at most 5.
 	MaxWriteBufferNumber int
 	// Level0CompactionTrigger is at how many level-0 files a compaction starts. Default: 4.
 	Level0CompactionTrigger int
@@ -55,6 +56,8 @@ type Options struct {
 	MaxBytesForLevelBase uint64
 	// MaxBackgroundCompactions is how many threads compact. Default: 1.
 	MaxBackgroundCompactions int
+	// MaxSubcompactions is how many threads merge the parts of one large compaction. Default: 2.
+	MaxSubcompactions int
 	// NoMmapReads reads tables by system calls instead of mappings: slower, but a failing disk is an error and no signal.
 	NoMmapReads bool
 	// NoMmapWAL writes the log by system calls instead of a mapping.
@@ -156,6 +159,7 @@ func (o *Options) setSizes(c *C.leveldb_options_t) {
 	count(func(n C.int) { C.terrace_options_set_level0_slowdown_writes_trigger(c, n) }, o.Level0SlowdownTrigger)
 	count(func(n C.int) { C.terrace_options_set_level0_stop_writes_trigger(c, n) }, o.Level0StopTrigger)
 	count(func(n C.int) { C.terrace_options_set_max_background_compactions(c, n) }, o.MaxBackgroundCompactions)
+	count(func(n C.int) { C.terrace_options_set_max_subcompactions(c, n) }, o.MaxSubcompactions)
 	if o.MaxBytesForLevelBase > 0 {
 		C.terrace_options_set_max_bytes_for_level_base(c, C.uint64_t(o.MaxBytesForLevelBase))
 	}

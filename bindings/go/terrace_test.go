@@ -397,7 +397,7 @@ func TestRepairAndDestroy(t *testing.T) {
 func TestMaintenance(t *testing.T) {
 	db := open(t, &terrace.Options{
 		WriteBufferSize: 128 << 10, MaxOpenFiles: 100, CacheSize: 1 << 20, BlockSize: 2 << 10, BlockRestartInterval: 8,
-		MaxFileSize: 1 << 20, NoCompression: true, BloomFilterBits: 10, MaxBackgroundCompactions: 2,
+		MaxFileSize: 1 << 20, NoCompression: true, BloomFilterBits: 10, MaxBackgroundCompactions: 2, MaxSubcompactions: 1,
 		MaxWriteBufferNumber: 3, NoIdleCompaction: true, NoMmapReads: true, NoMmapWAL: true,
 	})
 	fill(t, db, 20_000)

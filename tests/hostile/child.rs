@@ -9,7 +9,7 @@ use crate::support::leveldb_c::{Db, Library, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,9 @@ const SCRIPT: &str = "TERRACE_CHILD_SCRIPT";
 
 /// Before each line of a script's own, so that it is told from the test harness's.
 const MARK: &str = "> ";
+
+/// What a line about memory begins with.
+const PEAK: &str = "peak KiB: ";
 
 /// How a child ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +49,7 @@ pub struct Story {
     pub lines: Vec<String>,
     /// Its end.
     pub end: End,
-    /// The most memory that it had, in KiB.
+    /// The most memory that it had by the end of its last step, in KiB.
     pub peak_kib: i64,
 }
 
@@ -96,7 +99,6 @@ impl Child {
     }
 
     /// Runs it to its end, or ends it.
-    #[allow(clippy::zombie_processes)] // `wait` waits for it, to learn of its memory too
     pub fn run(mut self) -> Story {
         // SAFETY: between fork and exec only a system call is made.
         unsafe {
@@ -116,11 +118,18 @@ impl Child {
                 let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
             }
         });
-        let (mut lines, mut hung, deadline) = (Vec::new(), false, Instant::now() + 2 * PATIENCE);
+        let (mut lines, mut peak_kib, mut hung) = (Vec::new(), 0, false);
+        let deadline = Instant::now() + 2 * PATIENCE;
         loop {
             let wait = PATIENCE.min(deadline.saturating_duration_since(Instant::now()));
             match receiver.recv_timeout(wait) {
-                Ok(line) => lines.extend(line.split_once(MARK).map(|(_, line)| line.to_owned())),
+                Ok(line) => {
+                    let Some((_, line)) = line.split_once(MARK) else { continue };
+                    match line.strip_prefix(PEAK) {
+                        Some(kib) => peak_kib = kib.parse().expect("a number of KiB"),
+                        None => lines.push(line.to_owned()),
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
                     hung = true;
@@ -129,7 +138,7 @@ impl Child {
                 }
             }
         }
-        let (status, peak_kib) = wait(process.id());
+        let status = process.wait().expect("the process ends");
         drop(reader.join());
         let end = match status.signal() {
             _ if hung => End::Hung,
@@ -145,14 +154,12 @@ impl Child {
     }
 }
 
-/// Waits for the process; how it ended, and the most memory it had.
-fn wait(process: u32) -> (ExitStatus, i64) {
-    let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
-    // SAFETY: both pointers are to places of the right types; an rusage of zeros is one.
-    let (waited, usage) =
-        unsafe { (libc::wait4(process as i32, &mut status, 0, usage.as_mut_ptr()), usage.assume_init()) };
-    assert_eq!(waited, process as i32);
-    (ExitStatus::from_raw(status), usage.ru_maxrss)
+/// The most memory that this process has had so far, in KiB. (What the kernel tells the parent of an ended child is no less than
+/// what the parent had when it was made: a fork begins with the pages of its parent.)
+fn peak_kib() -> i64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a high-water mark");
+    line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
 }
 
 /// Says what a step has come to.
@@ -357,6 +364,7 @@ fn one_script() {
     for step in std::env::var(SCRIPT).expect("a script").lines().filter(|step| !step.trim().is_empty()) {
         let outcome = stage.step(step.trim());
         say(step.trim(), &outcome);
+        say(PEAK.trim_end_matches(": "), &peak_kib().to_string());
         if outcome != "ok" && step.trim() == "open" {
             return; // what it refuses it is not asked about
         }

@@ -126,6 +126,7 @@ def test_all_options(path):
         "level0_stop_writes_trigger": 10,
         "max_bytes_for_level_base": 1 << 22,
         "max_background_compactions": 2,
+        "max_subcompactions": 1,
         "mmap_reads": False,
         "mmap_wal": False,
     }

@@ -119,6 +119,7 @@ class DB(Ranges):
         level0_stop_writes_trigger: Optional[int] = None,
         max_bytes_for_level_base: Optional[int] = None,
         max_background_compactions: Optional[int] = None,
+        max_subcompactions: Optional[int] = None,
         mmap_reads: Optional[bool] = None,
         mmap_wal: Optional[bool] = None,
     ) -> None:

@@ -46,6 +46,7 @@ _OPTIONS: dict[str, type] = {
     "terrace_options_set_level0_stop_writes_trigger": c_int,
     "terrace_options_set_max_bytes_for_level_base": c_uint64,
     "terrace_options_set_max_background_compactions": c_int,
+    "terrace_options_set_max_subcompactions": c_int,
     "terrace_options_set_mmap_reads": c_uint8,
     "terrace_options_set_mmap_wal": c_uint8,
 }
