@@ -6,7 +6,9 @@
 
 use super::support::entry;
 use crate::support::leveldb_c::{Db, Library, OpenOptions};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -154,11 +156,13 @@ impl Child {
     }
 }
 
-/// The most memory that this process has had so far, in KiB. (What the kernel tells the parent of an ended child is no less than
-/// what the parent had when it was made: a fork begins with the pages of its parent.)
-fn peak_kib() -> i64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a high-water mark");
+/// The most memory that this process has had so far, in KiB, as `status`, which is `/proc/self/status`, has it. (What the kernel tells
+/// the parent of an ended child is no less than what the parent had when it was made: a fork begins with the pages of its parent.)
+fn peak_kib(status: &File) -> i64 {
+    let mut text = [0; 8192];
+    let length = status.read_at(&mut text, 0).expect("/proc");
+    let text = String::from_utf8_lossy(&text[..length]);
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a high-water mark");
     line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
 }
 
@@ -358,13 +362,15 @@ impl Stage {
 #[ignore = "run by other tests, in a process of its own"]
 fn one_script() {
     let path = |name: &str| PathBuf::from(std::env::var_os(name).unwrap_or_else(|| panic!("no {name}")));
+    // Opened before the script leaves no descriptors.
+    let status = File::open("/proc/self/status").expect("/proc");
     let library = Library::open(path(LIBRARY)).expect("the library");
     let options = OpenOptions { create_if_missing: false, compression: 0, ..OpenOptions::default() };
     let mut stage = Stage { library, directory: path(DIRECTORY), options, db: None };
     for step in std::env::var(SCRIPT).expect("a script").lines().filter(|step| !step.trim().is_empty()) {
         let outcome = stage.step(step.trim());
         say(step.trim(), &outcome);
-        say(PEAK.trim_end_matches(": "), &peak_kib().to_string());
+        say(PEAK.trim_end_matches(": "), &peak_kib(&status).to_string());
         if outcome != "ok" && step.trim() == "open" {
             return; // what it refuses it is not asked about
         }
