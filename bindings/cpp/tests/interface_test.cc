@@ -472,9 +472,10 @@ void TestForeignEnv() {
   CHECK_OK(db->Put(synced, "last", "one"));
   CHECK(spy.syncs > before);
   db->CompactRange(nullptr, nullptr);
-  CHECK(spy.files > 5 && spy.removed > 0 && spy.FileExists(name + "/LOG"));
+  CHECK(spy.files > 5 && spy.FileExists(name + "/LOG"));
   db.reset();
   db = Open(options, name);
+  CHECK(spy.removed > 0);  // by a thread of the library's, or else at the next opening
   CHECK_EQ(Get(db.get(), "last"), "one");
   spy.fail = true;
   const Status failed = db->Put(synced, "not", "synced");

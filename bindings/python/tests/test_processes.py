@@ -247,9 +247,10 @@ def compare(a, b):
 gc.disable()
 db = terrace.DB(sys.argv[1], create_if_missing=True, comparator=compare, comparator_name=b"x",
     write_buffer_size=1 << 16, max_write_buffer_number=1000)
-while not entered.is_set():  # a flush or a compaction has begun; puts never wait for it
+for _ in range(200):  # some thirty memtables: none of these puts waits for the flush of them
     db.put(b"a", bytes(5000))
     db.put(b"b", bytes(5000))
+entered.wait()  # the flush has begun
 cycle = [db]
 cycle.append(cycle)
 del db, cycle
