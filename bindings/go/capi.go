@@ -1,7 +1,9 @@
 package terrace
 
 // The C functions that are called often, each with its error's particulars in one crossing, and in two variants: that of
-// databases in the order of bytes never calls back into Go, which makes the call cheaper; that of a Go comparator may.
+// databases in the order of bytes never calls back into Go, which makes the call cheaper, and lets arguments and results stay on the
+// stack; that of a Go comparator may. The methods for that (...Calling) share no memory with the others, and copy what they are
+// given: what could reach a function that calls back is put on the heap, whether the branch is taken or not.
 
 /*
 #cgo pkg-config: terrace
@@ -29,6 +31,7 @@ package terrace
 import "C"
 
 import (
+	"bytes"
 	"syscall"
 	"unsafe"
 )
@@ -65,57 +68,93 @@ func flag(set bool) C.uchar {
 
 // get reads a value into buffer; a longer one is not read, but its length returned, or absent, or failed.
 func (c *core) get(options *C.leveldb_readoptions_t, key, buffer []byte) (uintptr, error) {
-	var failure C.tr_error
-	var length C.size_t
 	if c.calling {
-		length = C.tr_get_calling(c.db, options, pointer(key), C.size_t(len(key)), pointer(buffer), C.size_t(len(buffer)), &failure)
-	} else {
-		length = C.tr_get(c.db, options, pointer(key), C.size_t(len(key)), pointer(buffer), C.size_t(len(buffer)), &failure)
+		return c.getCalling(options, key, buffer)
 	}
+	var failure C.tr_error
+	length := C.tr_get(c.db, options, pointer(key), C.size_t(len(key)), pointer(buffer), C.size_t(len(buffer)), &failure)
+	return uintptr(length), take(&failure)
+}
+
+func (c *core) getCalling(options *C.leveldb_readoptions_t, key, buffer []byte) (uintptr, error) {
+	key = bytes.Clone(key)
+	result := buffer
+	buffer = make([]byte, len(result))
+	var failure C.tr_error
+	length := C.tr_get_calling(c.db, options, pointer(key), C.size_t(len(key)), pointer(buffer), C.size_t(len(buffer)), &failure)
+	copy(result, buffer)
 	return uintptr(length), take(&failure)
 }
 
 func (c *core) put(options *C.leveldb_writeoptions_t, key, value []byte) error {
-	var failure C.tr_error
 	if c.calling {
-		C.tr_put_calling(c.db, options, pointer(key), C.size_t(len(key)), pointer(value), C.size_t(len(value)), &failure)
-	} else {
-		C.tr_put(c.db, options, pointer(key), C.size_t(len(key)), pointer(value), C.size_t(len(value)), &failure)
+		return c.putCalling(options, key, value)
 	}
+	var failure C.tr_error
+	C.tr_put(c.db, options, pointer(key), C.size_t(len(key)), pointer(value), C.size_t(len(value)), &failure)
+	return take(&failure)
+}
+
+func (c *core) putCalling(options *C.leveldb_writeoptions_t, key, value []byte) error {
+	key = bytes.Clone(key)
+	value = bytes.Clone(value)
+	var failure C.tr_error
+	C.tr_put_calling(c.db, options, pointer(key), C.size_t(len(key)), pointer(value), C.size_t(len(value)), &failure)
 	return take(&failure)
 }
 
 func (c *core) delete(options *C.leveldb_writeoptions_t, key []byte) error {
-	var failure C.tr_error
 	if c.calling {
-		C.tr_delete_calling(c.db, options, pointer(key), C.size_t(len(key)), &failure)
-	} else {
-		C.tr_delete(c.db, options, pointer(key), C.size_t(len(key)), &failure)
+		return c.deleteCalling(options, key)
 	}
+	var failure C.tr_error
+	C.tr_delete(c.db, options, pointer(key), C.size_t(len(key)), &failure)
+	return take(&failure)
+}
+
+func (c *core) deleteCalling(options *C.leveldb_writeoptions_t, key []byte) error {
+	key = bytes.Clone(key)
+	var failure C.tr_error
+	C.tr_delete_calling(c.db, options, pointer(key), C.size_t(len(key)), &failure)
 	return take(&failure)
 }
 
 func (c *core) write(options *C.leveldb_writeoptions_t, rep []byte) error {
-	var failure C.tr_error
 	if c.calling {
-		C.tr_write_calling(c.db, options, pointer(rep), C.size_t(len(rep)), &failure)
-	} else {
-		C.tr_write(c.db, options, pointer(rep), C.size_t(len(rep)), &failure)
+		return c.writeCalling(options, rep)
 	}
+	var failure C.tr_error
+	C.tr_write(c.db, options, pointer(rep), C.size_t(len(rep)), &failure)
+	return take(&failure)
+}
+
+func (c *core) writeCalling(options *C.leveldb_writeoptions_t, rep []byte) error {
+	rep = bytes.Clone(rep)
+	var failure C.tr_error
+	C.tr_write_calling(c.db, options, pointer(rep), C.size_t(len(rep)), &failure)
 	return take(&failure)
 }
 
 // getMany reads the values of the keys that lie behind each other in keys, from the first on, until buffer is full; how many. Of
 // the one that did not fit, if any, the length is there.
 func (c *core) getMany(options *C.leveldb_readoptions_t, keys []byte, ends []C.size_t, buffer []byte, lengths []C.size_t) (int, error) {
-	var failure C.tr_error
-	var done C.size_t
-	count := C.size_t(len(ends))
 	if c.calling {
-		done = C.tr_get_many_calling(c.db, options, pointer(keys), &ends[0], count, pointer(buffer), C.size_t(len(buffer)), &lengths[0], &failure)
-	} else {
-		done = C.tr_get_many(c.db, options, pointer(keys), &ends[0], count, pointer(buffer), C.size_t(len(buffer)), &lengths[0], &failure)
+		return c.getManyCalling(options, keys, ends, buffer, lengths)
 	}
+	var failure C.tr_error
+	count := C.size_t(len(ends))
+	done := C.tr_get_many(c.db, options, pointer(keys), &ends[0], count, pointer(buffer), C.size_t(len(buffer)), &lengths[0], &failure)
+	return int(done), take(&failure)
+}
+
+func (c *core) getManyCalling(options *C.leveldb_readoptions_t, keys []byte, ends []C.size_t, buffer []byte, lengths []C.size_t) (int, error) {
+	keys = bytes.Clone(keys)
+	result := buffer
+	buffer = make([]byte, len(result))
+	var failure C.tr_error
+	count := C.size_t(len(ends))
+	done := C.tr_get_many_calling(c.db, options, pointer(keys), &ends[0], count, pointer(buffer), C.size_t(len(buffer)), &lengths[0], &failure)
+	copy(result, buffer)
 	return int(done), take(&failure)
 }
 
@@ -130,20 +169,36 @@ const (
 
 // scan moves an iterator, and copies entries into buffer; how many, and the size of the next one (absent: there is none).
 func (c *core) scan(iterator *C.leveldb_iterator_t, from int, key []byte, flags int, stop []byte, hasStop bool, buffer []byte, ends []C.size_t) (int, uintptr, error) {
+	if c.calling {
+		return c.scanCalling(iterator, from, key, flags, stop, hasStop, buffer, ends)
+	}
 	var failure C.tr_error
-	var count, next C.size_t
+	var next C.size_t
 	bound := pointer(stop)
 	if hasStop && bound == nil {
 		bound = emptyKey
 	}
 	most := C.size_t(len(ends) / 2)
-	if c.calling {
-		count = C.tr_scan_calling(iterator, C.int(from), pointer(key), C.size_t(len(key)), C.int(flags), bound, C.size_t(len(stop)),
-			pointer(buffer), C.size_t(len(buffer)), &ends[0], most, &next, &failure)
-	} else {
-		count = C.tr_scan(iterator, C.int(from), pointer(key), C.size_t(len(key)), C.int(flags), bound, C.size_t(len(stop)),
-			pointer(buffer), C.size_t(len(buffer)), &ends[0], most, &next, &failure)
+	count := C.tr_scan(iterator, C.int(from), pointer(key), C.size_t(len(key)), C.int(flags), bound, C.size_t(len(stop)),
+		pointer(buffer), C.size_t(len(buffer)), &ends[0], most, &next, &failure)
+	return int(count), uintptr(next), take(&failure)
+}
+
+func (c *core) scanCalling(iterator *C.leveldb_iterator_t, from int, key []byte, flags int, stop []byte, hasStop bool, buffer []byte, ends []C.size_t) (int, uintptr, error) {
+	key = bytes.Clone(key)
+	stop = bytes.Clone(stop)
+	result := buffer
+	buffer = make([]byte, len(result))
+	var failure C.tr_error
+	var next C.size_t
+	bound := pointer(stop)
+	if hasStop && bound == nil {
+		bound = emptyKey
 	}
+	most := C.size_t(len(ends) / 2)
+	count := C.tr_scan_calling(iterator, C.int(from), pointer(key), C.size_t(len(key)), C.int(flags), bound, C.size_t(len(stop)),
+		pointer(buffer), C.size_t(len(buffer)), &ends[0], most, &next, &failure)
+	copy(result, buffer)
 	return int(count), uintptr(next), take(&failure)
 }
 

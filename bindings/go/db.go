@@ -16,6 +16,8 @@ const (
 	// absent and failed are what C answers for a key that is not there, and on failure.
 	absent = ^uintptr(0)
 	failed = ^uintptr(1)
+	// mostKeys is how many keys are looked up in one call.
+	mostKeys = 4096
 	// firstGuess is the size of the buffer that a value is read into when nothing is known of it.
 	firstGuess = 512
 )
@@ -267,15 +269,15 @@ func (d *DB) getTo(buffer, key []byte, options *ReadOptions) ([]byte, error) {
 		return buffer, err
 	}
 	defer done()
-	used := len(buffer)
+	given, used := buffer, len(buffer)
 	room := buffer[used:cap(buffer)]
 	for {
 		length, err := c.get(reads, key, room)
 		switch {
 		case length == absent && err == nil:
-			return buffer, errNotFound
+			return given, errNotFound
 		case err != nil:
-			return buffer, err
+			return given, err
 		case length <= uintptr(len(room)):
 			return append(buffer, room[:length]...), nil
 		}
@@ -350,13 +352,14 @@ func (d *DB) GetMany(keys [][]byte, options *ReadOptions) ([][]byte, error) {
 
 // getAll fills values with those of keys, a buffer at a time.
 func (c *core) getAll(reads *C.leveldb_readoptions_t, keys, values [][]byte) error {
-	lengths := make([]C.size_t, len(keys))
-	ends := make([]C.size_t, 0, len(keys))
+	most := min(mostKeys, len(keys))
+	lengths := make([]C.size_t, most)
+	ends := make([]C.size_t, 0, most)
 	var joined []byte
 	size := min(256*len(keys), 1<<20)
 	for first := 0; first < len(keys); {
 		joined, ends = joined[:0], ends[:0]
-		for _, key := range keys[first:] {
+		for _, key := range keys[first:min(first+mostKeys, len(keys))] {
 			joined = append(joined, key...)
 			ends = append(ends, C.size_t(len(joined)))
 		}
@@ -373,8 +376,8 @@ func (c *core) getAll(reads *C.leveldb_readoptions_t, keys, values [][]byte) err
 			}
 		}
 		first += count
-		if first == len(keys) {
-			break
+		if count == len(ends) {
+			continue
 		}
 		// The next one did not fit: in an empty buffer it must.
 		size = min(256*(len(keys)-first), 1<<20)

@@ -17,7 +17,7 @@
 //
 // # Crossings
 //
-// A call into C costs some 40 ns. [Iterator] brings a block of entries over in one call, [DB.GetMany] all its values, a [Batch] is
+// A call into C costs more than one in Go. [Iterator] brings a block of entries over in one call, [DB.GetMany] all its values, a [Batch] is
 // built in Go and written in one. Where the order of keys is a Go function (see [Comparator]) each comparison is a crossing
 // the other way: give keys an order as bytes where that is possible.
 package terrace

@@ -102,7 +102,8 @@ func (it *Iterator) Err() error { return it.err }
 // Valid tells whether it stands on an entry.
 func (it *Iterator) Valid() bool { return it.position == on }
 
-// Key is the key it stands on; nil if on none. The slice is the caller's for good.
+// Key is the key it stands on; nil if on none. The slice is the caller's for good; it keeps the block of entries that it came with, up
+// to 64 KiB: copy what is kept for long.
 func (it *Iterator) Key() []byte {
 	if it.position != on {
 		return nil
@@ -115,7 +116,7 @@ func (it *Iterator) Key() []byte {
 	return it.block[begin:end:end]
 }
 
-// Value is the value it stands on; nil if on none. The slice is the caller's for good.
+// Value is the value it stands on; nil if on none. The slice is as that of Key.
 func (it *Iterator) Value() []byte {
 	if it.position != on {
 		return nil
