@@ -22,10 +22,13 @@ if [ -z "$source" ]; then
     mkdir -p "$peers/source/lists/partial"
     options=''
     if [ -z "$(apt-get indextargets 'Created-By: Sources' 2>/dev/null)" ]; then
-        # No deb-src line in apt's sources: one of our own, in lists of our own, so that the machine's stay as they are.
+        # No deb-src line in apt's sources: one of our own, for where the packages come from, in lists of our own, so that the
+        # machine's stay as they are.
         suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
         keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-        echo "deb-src [signed-by=$keyring] http://deb.debian.org/debian $suite main" >"$peers/source/apt.list"
+        mirror=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
+            sed -n "s/^$suite //p" | head -n 1)
+        echo "deb-src [signed-by=$keyring] $mirror $suite main" >"$peers/source/apt.list"
         options="-o Dir::Etc::sourcelist=$peers/source/apt.list -o Dir::Etc::sourceparts=/dev/null
             -o Dir::State::lists=$peers/source/lists"
         # shellcheck disable=SC2086 # a list of words
