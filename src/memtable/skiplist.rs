@@ -40,6 +40,9 @@ use std::ptr;
 use std::sync::Arc;
 
 mod index;
+mod iterator;
+
+pub use iterator::SkipListIterator;
 
 use index::{Filled, Index, IndexWriter, Indexed};
 
@@ -384,26 +387,6 @@ impl SkipList {
             before = after;
         }
     }
-
-    /// The last node, or null.
-    fn find_last(&self) -> NodePtr {
-        let mut node = self.head;
-        for level in (0..self.height.load(Ordering::Relaxed)).rev() {
-            loop {
-                // SAFETY: as in `walk`.
-                let after = unsafe { next(node, level) };
-                if after.is_null() {
-                    break;
-                }
-                node = after;
-            }
-        }
-        self.unless_head(node)
-    }
-
-    fn unless_head(&self, node: NodePtr) -> NodePtr {
-        if node == self.head { ptr::null_mut() } else { node }
-    }
 }
 
 /// Room for a node of this height, key and value, with its lengths set, and neither links nor prefix nor bytes.
@@ -576,100 +559,6 @@ fn encloses(list: &SkipList, trail: &Trail, target: &Target<'_>) -> bool {
 #[inline]
 fn random_height(random: &mut Random) -> usize {
     1 + (random.next_u64().trailing_zeros() as usize / 2).min(MAX_HEIGHT - 1)
-}
-
-/// A position in a list, which it keeps alive. Entries inserted later are seen when it gets there.
-pub struct SkipListIterator {
-    node: NodePtr,
-    list: Arc<SkipList>,
-}
-
-// SAFETY: `node` is a node of the list, which may be shared between threads and is kept alive here.
-unsafe impl Send for SkipListIterator {}
-// SAFETY: by shared reference only what never changes is read.
-unsafe impl Sync for SkipListIterator {}
-
-impl SkipListIterator {
-    /// An iterator that is not valid until positioned.
-    pub fn new(list: Arc<SkipList>) -> Self {
-        SkipListIterator { node: ptr::null_mut(), list }
-    }
-
-    /// Does it stand on an entry?
-    #[inline]
-    pub fn valid(&self) -> bool {
-        !self.node.is_null()
-    }
-
-    /// The entry it stands on; `None` where it is not valid.
-    #[inline]
-    pub fn entry(&self) -> Option<Entry<'_>> {
-        // SAFETY: the node is one of the list, which lives as long as the iterator, and not the head.
-        self.valid().then(|| unsafe { Entry { key: key(self.node), value: value(self.node) } })
-    }
-
-    /// Moves to the first entry.
-    pub fn seek_to_first(&mut self) {
-        // SAFETY: the head has a level 0.
-        self.node = unsafe { next(self.list.head, 0) };
-    }
-
-    /// Moves to the last entry.
-    pub fn seek_to_last(&mut self) {
-        self.node = self.list.find_last();
-    }
-
-    /// Moves to the first entry at or after an internal key.
-    #[inline]
-    pub fn seek(&mut self, internal_key: &[u8]) {
-        self.node = self.list.find_at_or_after(&self.list.target(internal_key));
-    }
-
-    /// Moves to the next entry; stays invalid where it is.
-    #[inline]
-    pub fn next(&mut self) {
-        if self.valid() {
-            // SAFETY: every node has a level 0.
-            self.node = unsafe { next(self.node, 0) };
-            if self.valid() {
-                // The entry after this one, while the caller is busy with this one.
-                // SAFETY: as above.
-                prefetch(unsafe { next(self.node, 0) });
-            }
-        }
-    }
-
-    /// Moves to the next entry if `wanted`, which gets this entry and that, gives something. Else, and where there is no
-    /// next entry or the order is not the bytewise one, it does not move.
-    #[inline]
-    pub fn next_if<R>(&mut self, wanted: impl FnOnce(Entry<'_>, Entry<'_>) -> Option<R>) -> Option<R> {
-        if !self.valid() || !self.list.order.is_bytewise() {
-            return None;
-        }
-        // The link is looked at once: an entry inserted now goes unseen.
-        // SAFETY: every node has a level 0.
-        let after = unsafe { next(self.node, 0) };
-        if after.is_null() {
-            return None;
-        }
-        // SAFETY: both are nodes of the list, which lives as long as the iterator, and not the head.
-        let [here, there] =
-            [self.node, after].map(|node| unsafe { Entry { key: key(node), value: value(node) } });
-        let result = wanted(here, there)?;
-        self.node = after;
-        // SAFETY: as above.
-        prefetch(unsafe { next(after, 0) });
-        Some(result)
-    }
-
-    /// Moves to the previous entry; stays invalid where it is. Nodes have no links back: it searches.
-    pub fn prev(&mut self) {
-        if let Some(entry) = self.entry() {
-            let (before, found) = self.list.find(&self.list.target(entry.key));
-            // With a comparator that contradicts itself the search may end anywhere, also behind: then the walk ends.
-            self.node = if found == self.node { self.list.unless_head(before) } else { ptr::null_mut() };
-        }
-    }
 }
 
 #[cfg(all(test, loom))]

@@ -433,3 +433,67 @@ fn readers_see_all_that_was_inserted_before_they_began() {
         }
     });
 }
+
+/// A reader goes back, turns, and goes on back, from where it seeks and from the end, while the writer inserts: it must meet every
+/// entry that was published before it began, in order, and none twice.
+#[test]
+fn going_back_meets_all_that_was_published_while_the_writer_inserts() {
+    const NUMBERS: u64 = if cfg!(miri) { 400 } else { 40_000 };
+    let key = |sequence: u64| sequence.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+    let (memtable, mut writer) = new_memtable(bytewise());
+    let published = AtomicU64::new(0);
+    let read = |seed: u64| {
+        let mut random = Random::new(seed);
+        loop {
+            let known = published.load(atomic::Ordering::Acquire);
+            let mut expected: Vec<[u8; 8]> = (1..=known).map(key).collect();
+            expected.sort_unstable();
+            let mut iter = memtable.iter();
+            if known > 0 && random.one_in(2) {
+                // Before a key that is there.
+                let place = random.uniform(known) as usize;
+                iter.seek(LookupKey::new(&expected[place], MAX_SEQUENCE).internal_key());
+                iter.prev();
+                expected.truncate(place);
+            } else {
+                iter.seek_to_last();
+            }
+            let mut last: Option<Vec<u8>> = None;
+            while iter.valid() {
+                let internal = ParsedInternalKey::parse(iter.key()).unwrap();
+                let (sequence, here) = (internal.sequence, internal.user_key.to_vec());
+                assert_eq!(iter.value(), sequence.to_le_bytes());
+                assert!(last.is_none_or(|last| here < last), "{} again", here.escape_ascii());
+                if sequence <= known {
+                    assert_eq!(expected.pop().map(|key| key.to_vec()), Some(here.clone()), "of {known}");
+                }
+                last = Some(here);
+                if random.one_in(50) {
+                    // To the next, or off the end, and back: to this one, or to what was inserted behind it meanwhile.
+                    iter.next();
+                    if !iter.valid() {
+                        iter.seek_to_last();
+                    } else {
+                        iter.prev();
+                    }
+                    while ParsedInternalKey::parse(iter.key()).unwrap().user_key != last.as_deref().unwrap() {
+                        iter.prev();
+                    }
+                }
+                iter.prev();
+            }
+            assert_eq!(expected.len(), 0, "{} of {known} were not met", expected.len());
+            if known == NUMBERS {
+                break;
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let read = &read;
+        (0..2).for_each(|seed| drop(scope.spawn(move || read(seed))));
+        for sequence in 1..=NUMBERS {
+            writer.insert(sequence, ValueType::Value, &key(sequence), &sequence.to_le_bytes());
+            published.store(sequence, atomic::Ordering::Release);
+        }
+    });
+}
