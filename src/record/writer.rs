@@ -1,6 +1,6 @@
 //! Frames records into a file.
 //!
-//! Every fragment goes to the system as soon as it is framed, those of a long record together. One thread at a time. After a failed operation
+//! Every fragment goes to the system as soon as it is framed, those of a long record by groups. One thread at a time. After a failed operation
 //! nobody knows how much of it the file has, so the framing of anything appended later could not be trusted:
 //! the writer then refuses for good.
 
@@ -10,8 +10,10 @@ use crate::error::{Error, Result};
 use crate::util::crc32c;
 use std::io::IoSlice;
 
-/// Payloads from this size on, which take several blocks, are handed over as a whole.
+/// Payloads from this size on, which take several blocks, are handed over by groups of fragments...
 const LONG_RECORD: usize = 2 * BLOCK_SIZE;
+/// ...and so many of its fragments at once.
+const FRAGMENTS_AT_ONCE: usize = 8;
 
 /// The CRC-32C of a fragment's type byte, by type: what the checksum of its payload extends.
 const TYPE_CHECKSUM: [u32; 5] =
@@ -150,24 +152,34 @@ impl RecordWriter {
         }
     }
 
-    /// A record of several blocks at once: the file is called once, not for each fragment.
+    /// A record of several blocks: the file is called for a group of fragments, not for each; a group is in the processor's
+    /// cache while its checksums are made and while it is written.
     #[cold]
     fn write_long_record(&mut self, payload: &[u8]) -> Result<()> {
-        let (first, mut rest) = payload.split_at(self.room_in_block()?);
-        let first_header = header_of(FIRST, first);
-        let mut fragments = Vec::with_capacity(rest.len() / BLOCK_SIZE + 2);
+        let mut room = self.room_in_block()?;
+        let mut rest = payload;
+        let mut kind = FIRST;
         while !rest.is_empty() {
-            let (fragment, tail) = rest.split_at(rest.len().min(BLOCK_SIZE - HEADER_SIZE));
-            fragments.push((header_of(if tail.is_empty() { LAST } else { MIDDLE }, fragment), fragment));
-            rest = tail;
+            let mut group = Vec::with_capacity(FRAGMENTS_AT_ONCE);
+            while !rest.is_empty() && group.len() < FRAGMENTS_AT_ONCE {
+                let (fragment, tail) = rest.split_at(rest.len().min(room));
+                group.push((header_of(if tail.is_empty() { LAST } else { kind }, fragment), fragment));
+                (rest, kind, room) = (tail, MIDDLE, BLOCK_SIZE - HEADER_SIZE);
+            }
+            self.write_group(&group)?;
         }
-        let mut pieces = Vec::with_capacity(2 * fragments.len() + 1);
-        pieces.push(IoSlice::new(first));
-        for (header, fragment) in &fragments {
+        Ok(())
+    }
+
+    fn write_group(&mut self, group: &[([u8; HEADER_SIZE], &[u8])]) -> Result<()> {
+        let Some((first_header, _)) = group.first() else { return Ok(()) };
+        let mut pieces = Vec::with_capacity(2 * group.len());
+        for (header, fragment) in group {
             pieces.extend([IoSlice::new(header), IoSlice::new(fragment)]);
         }
-        self.file.append_record_in_pieces(&first_header, &mut pieces)?;
-        self.file_size += (HEADER_SIZE * (fragments.len() + 1) + payload.len()) as u64;
+        self.file.append_record_in_pieces(first_header, &mut pieces[1..])?;
+        self.file_size +=
+            group.iter().map(|(header, fragment)| (header.len() + fragment.len()) as u64).sum::<u64>();
         Ok(())
     }
 
