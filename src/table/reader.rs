@@ -45,6 +45,17 @@ pub enum TableGet<R> {
     },
 }
 
+/// What a look-up in several tables knows of its key.
+#[derive(Clone, Copy)]
+pub struct HashedKey<'a> {
+    /// Wherever it is.
+    pub user_key: &'a [u8],
+    /// The place to look for: before the entry of that user key that is wanted.
+    pub internal_key: &'a [u8],
+    /// Of the user key.
+    pub hash: KeyHash,
+}
+
 /// An open table; shared between threads.
 pub struct Table {
     options: Arc<TableOptions>,
@@ -129,7 +140,8 @@ impl Table {
         internal_key: &[u8],
         found: impl FnOnce(&[u8], &[u8]) -> R,
     ) -> Result<TableGet<R>> {
-        self.get_hashed(read, internal_key, KeyHash::of(user_key(internal_key)), found)
+        let user_key = user_key(internal_key);
+        self.get_hashed(read, HashedKey { user_key, internal_key, hash: KeyHash::of(user_key) }, found)
     }
 
     /// As `get`, for a key whose hash is known (one look-up asks several tables).
@@ -137,14 +149,24 @@ impl Table {
     pub fn get_hashed<R>(
         &self,
         read: TableReadOptions,
-        internal_key: &[u8],
-        hash: KeyHash,
+        key: HashedKey<'_>,
         found: impl FnOnce(&[u8], &[u8]) -> R,
     ) -> Result<TableGet<R>> {
-        if !self.may_have(hash) {
+        if !self.may_have(key.hash) {
             return self.missing(false);
         }
-        let ordinal = self.index.find(&self.options.comparator, internal_key);
+        self.get_unfiltered(read, key, found)
+    }
+
+    /// As `get_hashed`, where the filter of all keys lets the key pass.
+    fn get_unfiltered<R>(
+        &self,
+        read: TableReadOptions,
+        key: HashedKey<'_>,
+        found: impl FnOnce(&[u8], &[u8]) -> R,
+    ) -> Result<TableGet<R>> {
+        let internal_key = key.internal_key;
+        let ordinal = self.index.find_of(&self.options.comparator, key.user_key, internal_key);
         if ordinal == self.index.len() {
             return self.missing(false);
         }

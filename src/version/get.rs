@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::format::file_name;
 use crate::format::internal_key::{LookupKey, ValueType, trailer, user_key};
 use crate::table::TableReadOptions;
-use crate::table::reader::TableGet;
+use crate::table::reader::{HashedKey, TableGet};
 use crate::table::whole_table_filter::KeyHash;
 use std::sync::Arc;
 
@@ -27,8 +27,9 @@ impl Version {
         charge_seeks: bool,
         found: impl FnOnce(&[u8]) -> R,
     ) -> Result<(Option<R>, SeekCharge)> {
-        let (hash, reads) = (KeyHash::of(key.user_key()), Reads::default());
-        let mut lookup = Lookup { version: self, read, key, hash, found: Some(found), reads };
+        let (user_key, internal_key) = (key.user_key(), key.internal_key());
+        let key = HashedKey { user_key, internal_key, hash: KeyHash::of(user_key) };
+        let mut lookup = Lookup { version: self, read, key, found: Some(found), reads: Reads::default() };
         let answer = lookup.run()?;
         Ok((answer.flatten(), if charge_seeks { lookup.reads.charge() } else { None }))
     }
@@ -39,8 +40,8 @@ impl Version {
         let Version { levels, comparator, depth, .. } = self;
         let level0 = levels[0].covering(comparator, user_key(internal_key)).map(|file| (0, file));
         let deeper = (1..*depth).filter_map(|level| {
-            let index = levels[level].candidate(comparator, internal_key)?;
-            Some((level, &levels[level][index]))
+            let found = levels[level].candidate(comparator, user_key(internal_key), internal_key)?;
+            Some((level, &levels[level][found.index]))
         });
         let mut files = level0.chain(deeper);
         let (level, file) = files.next()?;
@@ -52,9 +53,7 @@ impl Version {
 struct Lookup<'a, F> {
     version: &'a Version,
     read: TableReadOptions,
-    key: &'a LookupKey,
-    /// Of the user key, for the filters.
-    hash: KeyHash,
+    key: HashedKey<'a>,
     /// Taken when the value is found.
     found: Option<F>,
     reads: Reads<'a>,
@@ -95,21 +94,22 @@ impl<'a, R, F: FnOnce(&[u8]) -> R> Lookup<'a, F> {
     /// `None`: no file has the key; `Some(None)`: it is deleted.
     fn run(&mut self) -> Result<Option<Option<R>>> {
         let Version { levels, comparator, depth, .. } = self.version;
-        let (internal_key, user_key) = (self.key.internal_key(), self.key.user_key());
+        let HashedKey { user_key, internal_key, .. } = self.key;
         for file in levels[0].covering(comparator, user_key) {
             if let Some(answer) = self.look_into(0, file)? {
                 return Ok(Some(answer));
             }
         }
         for (level, files) in levels.iter().enumerate().take(*depth).skip(1) {
-            let Some(mut index) = files.candidate(comparator, internal_key) else { continue };
+            let Some(found) = files.candidate(comparator, user_key, internal_key) else { continue };
+            let mut index = found.index;
             loop {
                 if let Some(answer) = self.look_into(level, &files[index])? {
                     return Ok(Some(answer));
                 }
                 // A file's recorded bounds may be wider than its entries: where a key is split over files, the next one
                 // has a say too.
-                if !files.is_split_after(index, comparator, user_key) {
+                if !found.may_be_split || !files.is_split_after(index, comparator, user_key) {
                     break;
                 }
                 index += 1;
@@ -129,7 +129,7 @@ impl<'a, R, F: FnOnce(&[u8]) -> R> Lookup<'a, F> {
             Some(ValueType::Deletion) => Entry::Deletion,
             None => Entry::UnknownType(trailer(internal_key) as u8),
         };
-        let outcome = table.get_hashed(self.read, self.key.internal_key(), self.hash, entry)?;
+        let outcome = table.get_hashed(self.read, self.key, entry)?;
         match outcome {
             TableGet::Found(entry) => {
                 self.reads.block_read(false, level, file);
@@ -151,7 +151,7 @@ impl<'a, R, F: FnOnce(&[u8]) -> R> Lookup<'a, F> {
     #[cold]
     fn unknown_type(&self, file: &FileMetaData, number: u8) -> Error {
         let path = file_name::table(self.version.table_cache.db(), file.number);
-        let key = self.key.user_key().escape_ascii();
+        let key = self.key.user_key.escape_ascii();
         Error::corruption_in(&path, format_args!("the entry of key '{key}' has the unknown type {number}"))
     }
 }
