@@ -21,7 +21,7 @@ use super::{TableOptions, TableReadOptions, block_file::BlockFile};
 use crate::env::RandomAccessFile;
 use crate::error::{Error, Result};
 use crate::filter_policy::FilterPolicy;
-use crate::format::internal_key::{InternalKeyComparator, user_key};
+use crate::format::internal_key::{InternalKeyComparator, LookupKey, user_key};
 use crate::util::cache::CacheKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,17 +43,6 @@ pub enum TableGet<R> {
         /// Was a data block looked at? (A seek is charged only for real block reads, never for a filter's answer.)
         block_read: bool,
     },
-}
-
-/// What a look-up in several tables knows of its key.
-#[derive(Clone, Copy)]
-pub struct HashedKey<'a> {
-    /// Wherever it is.
-    pub user_key: &'a [u8],
-    /// The place to look for: before the entry of that user key that is wanted.
-    pub internal_key: &'a [u8],
-    /// Of the user key.
-    pub hash: KeyHash,
 }
 
 /// An open table; shared between threads.
@@ -140,8 +129,10 @@ impl Table {
         internal_key: &[u8],
         found: impl FnOnce(&[u8], &[u8]) -> R,
     ) -> Result<TableGet<R>> {
-        let user_key = user_key(internal_key);
-        self.get_hashed(read, HashedKey { user_key, internal_key, hash: KeyHash::of(user_key) }, found)
+        if !self.may_have(KeyHash::of(user_key(internal_key))) {
+            return self.missing(false);
+        }
+        self.get_unfiltered(read, user_key(internal_key), internal_key, found)
     }
 
     /// As `get`, for a key whose hash is known (one look-up asks several tables).
@@ -149,24 +140,25 @@ impl Table {
     pub fn get_hashed<R>(
         &self,
         read: TableReadOptions,
-        key: HashedKey<'_>,
+        key: &LookupKey,
+        hash: KeyHash,
         found: impl FnOnce(&[u8], &[u8]) -> R,
     ) -> Result<TableGet<R>> {
-        if !self.may_have(key.hash) {
+        if !self.may_have(hash) {
             return self.missing(false);
         }
-        self.get_unfiltered(read, key, found)
+        self.get_unfiltered(read, key.user_key(), key.internal_key(), found)
     }
 
-    /// As `get_hashed`, where the filter of all keys lets the key pass.
+    /// As `get`, where the filter of all keys lets the key pass. `user_key` is that of `internal_key`, wherever it is.
     fn get_unfiltered<R>(
         &self,
         read: TableReadOptions,
-        key: HashedKey<'_>,
+        user_key: &[u8],
+        internal_key: &[u8],
         found: impl FnOnce(&[u8], &[u8]) -> R,
     ) -> Result<TableGet<R>> {
-        let internal_key = key.internal_key;
-        let ordinal = self.index.find_of(&self.options.comparator, key.user_key, internal_key);
+        let ordinal = self.index.find_of(&self.options.comparator, user_key, internal_key);
         if ordinal == self.index.len() {
             return self.missing(false);
         }

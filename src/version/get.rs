@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::format::file_name;
 use crate::format::internal_key::{LookupKey, ValueType, trailer, user_key};
 use crate::table::TableReadOptions;
-use crate::table::reader::{HashedKey, TableGet};
+use crate::table::reader::TableGet;
 use crate::table::whole_table_filter::KeyHash;
 use std::sync::Arc;
 
@@ -27,9 +27,8 @@ impl Version {
         charge_seeks: bool,
         found: impl FnOnce(&[u8]) -> R,
     ) -> Result<(Option<R>, SeekCharge)> {
-        let (user_key, internal_key) = (key.user_key(), key.internal_key());
-        let key = HashedKey { user_key, internal_key, hash: KeyHash::of(user_key) };
-        let mut lookup = Lookup { version: self, read, key, found: Some(found), reads: Reads::default() };
+        let (hash, reads) = (KeyHash::of(key.user_key()), Reads::default());
+        let mut lookup = Lookup { version: self, read, key, hash, found: Some(found), reads };
         let answer = lookup.run()?;
         Ok((answer.flatten(), if charge_seeks { lookup.reads.charge() } else { None }))
     }
@@ -40,7 +39,7 @@ impl Version {
         let Version { levels, comparator, depth, .. } = self;
         let level0 = levels[0].covering(comparator, user_key(internal_key)).map(|file| (0, file));
         let deeper = (1..*depth).filter_map(|level| {
-            let found = levels[level].candidate(comparator, user_key(internal_key), internal_key)?;
+            let found = levels[level].candidate(comparator, user_key(internal_key), || internal_key)?;
             Some((level, &levels[level][found.index]))
         });
         let mut files = level0.chain(deeper);
@@ -53,7 +52,9 @@ impl Version {
 struct Lookup<'a, F> {
     version: &'a Version,
     read: TableReadOptions,
-    key: HashedKey<'a>,
+    key: &'a LookupKey<'a>,
+    /// Of the user key, for the filters.
+    hash: KeyHash,
     /// Taken when the value is found.
     found: Option<F>,
     reads: Reads<'a>,
@@ -94,14 +95,17 @@ impl<'a, R, F: FnOnce(&[u8]) -> R> Lookup<'a, F> {
     /// `None`: no file has the key; `Some(None)`: it is deleted.
     fn run(&mut self) -> Result<Option<Option<R>>> {
         let Version { levels, comparator, depth, .. } = self.version;
-        let HashedKey { user_key, internal_key, .. } = self.key;
+        let (key, user_key) = (self.key, self.key.user_key());
         for file in levels[0].covering(comparator, user_key) {
             if let Some(answer) = self.look_into(0, file)? {
                 return Ok(Some(answer));
             }
         }
         for (level, files) in levels.iter().enumerate().take(*depth).skip(1) {
-            let Some(found) = files.candidate(comparator, user_key, internal_key) else { continue };
+            if files.is_empty() {
+                continue;
+            }
+            let Some(found) = files.candidate(comparator, user_key, || key.internal_key()) else { continue };
             let mut index = found.index;
             loop {
                 if let Some(answer) = self.look_into(level, &files[index])? {
@@ -129,7 +133,7 @@ impl<'a, R, F: FnOnce(&[u8]) -> R> Lookup<'a, F> {
             Some(ValueType::Deletion) => Entry::Deletion,
             None => Entry::UnknownType(trailer(internal_key) as u8),
         };
-        let outcome = table.get_hashed(self.read, self.key, entry)?;
+        let outcome = table.get_hashed(self.read, self.key, self.hash, entry)?;
         match outcome {
             TableGet::Found(entry) => {
                 self.reads.block_read(false, level, file);
@@ -151,7 +155,7 @@ impl<'a, R, F: FnOnce(&[u8]) -> R> Lookup<'a, F> {
     #[cold]
     fn unknown_type(&self, file: &FileMetaData, number: u8) -> Error {
         let path = file_name::table(self.version.table_cache.db(), file.number);
-        let key = self.key.user_key.escape_ascii();
+        let key = self.key.user_key().escape_ascii();
         Error::corruption_in(&path, format_args!("the entry of key '{key}' has the unknown type {number}"))
     }
 }

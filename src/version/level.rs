@@ -200,13 +200,14 @@ impl Level {
     }
 
     /// In a run: the index of the one file that may have the first entry at or after `internal_key`, if that entry is of
-    /// the same user key, and whether the next file may have versions of it too. `user_key` is that of `internal_key`.
+    /// the same user key, and whether the next file may have versions of it too. `user_key` is that of `internal_key`, which is
+    /// asked for where the index can't tell.
     #[inline]
-    pub fn candidate(
+    pub fn candidate<'k>(
         &self,
         comparator: &InternalKeyComparator,
         user_key: &[u8],
-        internal_key: &[u8],
+        internal_key: impl FnOnce() -> &'k [u8],
     ) -> Option<Candidate> {
         if let Some(bounds) = &self.0.bounds {
             let Place::Inside(eight) = bounds.common.place(user_key) else { return None };
@@ -219,7 +220,7 @@ impl Level {
                 return None;
             }
         }
-        self.candidate_by_keys(comparator, user_key, internal_key)
+        self.candidate_by_keys(comparator, user_key, internal_key())
     }
 
     /// As `candidate`, by whole keys.

@@ -33,7 +33,7 @@ impl Parts for Tables {
     }
 
     fn lacks(&self, target: &[u8]) -> bool {
-        let Some(found) = self.files.candidate(&self.comparator, user_key(target), target) else {
+        let Some(found) = self.files.candidate(&self.comparator, user_key(target), || target) else {
             return true;
         };
         let index = found.index;
