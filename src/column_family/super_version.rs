@@ -39,12 +39,11 @@ impl SuperVersion {
         charge_seeks: bool,
         found: impl FnOnce(&[u8]) -> R,
     ) -> Result<(Option<R>, SeekCharge)> {
-        match self.memtable.get(key) {
-            MemtableGet::Value(value) => return Ok((Some(found(value)), None)),
-            MemtableGet::Deleted => return Ok((None, None)),
-            MemtableGet::Missing => {}
-        }
-        for memtable in &self.immutables {
+        for memtable in std::iter::once(&self.memtable).chain(&self.immutables) {
+            // What is written to an empty one from now on is newer than the look-up.
+            if memtable.is_empty() {
+                continue;
+            }
             match memtable.get(key) {
                 MemtableGet::Value(value) => return Ok((Some(found(value)), None)),
                 MemtableGet::Deleted => return Ok((None, None)),
