@@ -63,7 +63,10 @@ impl TableIterator {
         let read = self.read;
         let opened = match whole {
             true => self.block.open(|table| table.read_block(ordinal, read).map(WholeOrPart::Whole)),
-            false => self.block.open(|table| table.read_some_of_block(ordinal, read)),
+            false => {
+                self.table().prefetch_in_place(ordinal);
+                self.block.open(|table| table.read_some_of_block(ordinal, read))
+            }
         };
         match opened {
             Ok(()) => {

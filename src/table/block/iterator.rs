@@ -11,6 +11,7 @@
 use super::scan::{MAX_ENTRY_HEADER, Outcome, Scan};
 use super::{
     BadBlock, Block, BlockBuffer, BlockBytes, BlockResult, Entry, PartialBlock, WholeOrPart, bad, check_type,
+    prefetch,
 };
 use crate::error::Result;
 use crate::format::internal_key::{
@@ -143,7 +144,10 @@ impl<T: BlockOwner> BlockIterator<T> {
         (self.bytes, self.length) = (bytes.as_ptr(), bytes.len());
         self.loaded = match bytes {
             BlockBytes::InPlace(_) => Loaded::None,
-            BlockBytes::Loaded(bytes) => Loaded::Shared(bytes),
+            BlockBytes::Loaded(bytes) => {
+                prefetch(&bytes);
+                Loaded::Shared(bytes)
+            }
             BlockBytes::Own(buffer) => Loaded::Own(buffer),
         };
         Ok(())
