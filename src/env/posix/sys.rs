@@ -91,6 +91,22 @@ pub fn write_vectored_at(file: &File, pieces: &[IoSlice<'_>], offset: u64) -> io
     usize::try_from(written).map_err(|_| io::Error::last_os_error())
 }
 
+/// Writes all of the pieces one behind the other at `offset`, as many at once as the system takes; the slices are used up.
+pub fn write_all_vectored_at(file: &File, mut pieces: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
+    const MAX_PIECES: usize = 1024; // IOV_MAX
+    IoSlice::advance_slices(&mut pieces, 0); // drops empty ones
+    while !pieces.is_empty() {
+        let count = pieces.len().min(MAX_PIECES);
+        let written = retry(|| write_vectored_at(file, &pieces[..count], offset))?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        offset += written as u64;
+        IoSlice::advance_slices(&mut pieces, written);
+    }
+    Ok(())
+}
+
 /// Takes both locks that LevelDB implementations use, without waiting: an open-file-description lock on the whole file (it
 /// excludes the fcntl lock of LevelDB) and flock (it excludes goleveldb). EAGAIN while another process holds one.
 pub fn lock_exclusive(file: &File) -> io::Result<()> {
