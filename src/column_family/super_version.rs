@@ -158,6 +158,10 @@ impl InternalIterator for ReadIterator {
     fn next_if_plain(&mut self) -> Option<u64> {
         each!(self, iterator => iterator.next_if_plain())
     }
+    #[inline(always)]
+    fn next_if_plain_alone(&mut self) -> Option<u64> {
+        each!(self, iterator => iterator.next_if_plain_alone())
+    }
     #[inline]
     fn prev(&mut self) {
         each!(self, iterator => iterator.prev())
@@ -173,6 +177,10 @@ impl InternalIterator for ReadIterator {
     #[inline]
     fn value(&self) -> &[u8] {
         each!(self, iterator => iterator.value())
+    }
+    #[inline(always)]
+    fn entry(&self) -> (&[u8], &[u8]) {
+        each!(self, iterator => iterator.entry())
     }
     fn status(&self) -> Result<()> {
         each!(self, iterator => iterator.status())

@@ -118,6 +118,21 @@ impl DbIterator {
         }
     }
 
+    /// Key and value, if it stands on an entry. Both hold until the next move.
+    #[inline(always)]
+    pub fn entry(&self) -> Option<(&[u8], &[u8])> {
+        if !self.valid {
+            return None;
+        }
+        Some(match self.direction {
+            Direction::Forward => {
+                let (key, value) = self.input.entry();
+                (user_key(key), value)
+            }
+            Direction::Backward => (&self.saved_key, &self.saved_value),
+        })
+    }
+
     /// The order of the database: that of its comparator.
     #[inline]
     pub fn compare_keys(&self, a: &[u8], b: &[u8]) -> std::cmp::Ordering {
@@ -165,18 +180,32 @@ impl DbIterator {
     /// Moves to the next key. Not valid: stays so.
     #[inline]
     pub fn next(&mut self) {
-        if !self.valid || self.refused() {
-            return;
+        if self.valid && !self.refused() && !self.is_next_plain() {
+            self.next_with_care();
         }
+    }
+
+    /// Moves to the next entry of the input, if that is plainly the next to be shown; else does not move, or notes that what it has
+    /// come to must be looked at.
+    #[inline(always)]
+    fn is_next_plain(&mut self) -> bool {
+        if self.direction == Direction::Backward {
+            return false;
+        }
+        let Some(trailer) = self.input.next_if_plain() else { return false };
+        // A later key: nothing needs to be skipped.
+        if trailer >> 8 <= self.sequence && trailer as u8 == ValueType::Value as u8 {
+            self.sample();
+        } else {
+            self.find_next_user_entry(false);
+        }
+        true
+    }
+
+    #[inline(never)]
+    fn next_with_care(&mut self) {
         if self.direction == Direction::Backward {
             self.turn_forward();
-        } else if let Some(trailer) = self.input.next_if_plain() {
-            // A later key: nothing needs to be skipped.
-            let is_shown = trailer >> 8 <= self.sequence && trailer as u8 == ValueType::Value as u8;
-            if is_shown {
-                return self.sample();
-            }
-            return self.find_next_user_entry(false);
         } else {
             self.saved_key.clear();
             self.saved_key.extend_from_slice(user_key(self.input.key()));

@@ -157,6 +157,11 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
         self.open.as_mut()?.next_if_plain()
     }
 
+    #[inline(always)]
+    fn next_if_plain_alone(&mut self) -> Option<u64> {
+        self.open.as_mut()?.next_if_plain_alone()
+    }
+
     #[inline]
     fn prev(&mut self) {
         debug_assert!(self.valid());
@@ -181,6 +186,11 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
     #[inline]
     fn value(&self) -> &[u8] {
         self.open.as_ref().map_or(&[], P::Iter::value)
+    }
+
+    #[inline(always)]
+    fn entry(&self) -> (&[u8], &[u8]) {
+        self.open.as_ref().map_or((&[], &[]), P::Iter::entry)
     }
 
     fn status(&self) -> Result<()> {

@@ -63,7 +63,10 @@ impl TableIterator {
         let read = self.read;
         let opened = match whole {
             true => self.block.open(|table| table.read_block(ordinal, read).map(WholeOrPart::Whole)),
-            false => self.block.open(|table| table.read_some_of_block(ordinal, read)),
+            false => {
+                self.table().prefetch_in_place(ordinal);
+                self.block.open(|table| table.read_some_of_block(ordinal, read))
+            }
         };
         match opened {
             Ok(()) => {
@@ -283,7 +286,12 @@ impl InternalIterator for TableIterator {
 
     #[inline]
     fn next_if_plain(&mut self) -> Option<u64> {
-        self.block.next_if_plain()
+        self.block.next_if_plain(true)
+    }
+
+    #[inline(always)]
+    fn next_if_plain_alone(&mut self) -> Option<u64> {
+        self.block.next_if_plain(false)
     }
 
     #[inline]
@@ -307,6 +315,11 @@ impl InternalIterator for TableIterator {
     #[inline]
     fn value(&self) -> &[u8] {
         self.block.value()
+    }
+
+    #[inline(always)]
+    fn entry(&self) -> (&[u8], &[u8]) {
+        self.block.entry()
     }
 
     fn status(&self) -> Result<()> {

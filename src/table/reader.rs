@@ -306,6 +306,15 @@ impl Table {
         Ok(contents)
     }
 
+    /// Asks for a block that may lie raw in a mapping. A seek is mostly waiting for memory: for the block's end, for keys at
+    /// restart points, for the entries behind one. So all of it comes at once.
+    #[inline]
+    pub(super) fn prefetch_in_place(&self, ordinal: usize) {
+        if !self.not_in_place.contains(ordinal) {
+            self.file.prefetch(self.index.handle(ordinal));
+        }
+    }
+
     #[inline]
     fn cached_block(&self, ordinal: usize) -> Option<Arc<[u8]>> {
         self.options.block_cache.as_ref()?.get(self.cache_key(ordinal))
