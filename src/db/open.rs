@@ -251,6 +251,7 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
         state_changed: Condvar::new(),
         obsolete: Arc::default(),
         obsolete_logs: Default::default(),
+        retired: Mutex::default(),
         removing: Mutex::new(()),
         flush_waker,
         compaction_waker,

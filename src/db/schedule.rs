@@ -344,16 +344,12 @@ impl DbInner {
         match result {
             Ok(replaced) => {
                 self.compaction_succeeded(&mut state, Some(level));
-                drop(state);
-                drop(replaced);
-                drop(compaction);
-                self.compaction_waker.wake();
-                self.removal_waker.wake();
                 if is_manual {
-                    // Who waits for it finds the space given back.
-                    self.remove_obsolete_files();
-                    self.end_manual_piece(&mut self.state.lock(), &Ok(()));
+                    self.end_manual_piece(&mut state, &Ok(()));
                 }
+                drop(state);
+                self.compaction_waker.wake();
+                self.retire(replaced, compaction);
                 Ok(())
             }
             Err(error) => {

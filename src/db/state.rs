@@ -13,6 +13,7 @@ use super::background_error::Failures;
 use super::flush_due::FlushDue;
 use super::idle_compaction::Idle;
 use super::manual_compaction::ManualCompaction;
+use super::obsolete_files::Retired;
 use super::snapshot::SnapshotList;
 use super::write_group::{WriteQueue, WriterState};
 use crate::background::worker::{Waker, Wakeup};
@@ -74,6 +75,8 @@ pub struct DbInner {
     pub obsolete: Arc<ObsoleteFiles>,
     /// Logs that no recovery would need any more.
     pub obsolete_logs: ObsoleteFiles,
+    /// What compactions have replaced, for the worker that removes files to let go of first.
+    pub retired: Mutex<Vec<Retired>>,
     /// Held by who removes files, so that another who comes to remove finds them gone.
     pub removing: Mutex<()>,
     /// Wakes the flush worker (which also logs what others could not).
