@@ -68,7 +68,10 @@ impl leveldb_iterator_t {
     fn fail(&mut self, failure: Failure) {
         self.shown = NOTHING;
         self.trouble = Some(match failure.code {
-            last_error::terrace_error_t::TERRACE_INTERNAL_ERROR => Trouble::Broken(failure.error.clone()),
+            last_error::terrace_error_t::TERRACE_INTERNAL_ERROR => {
+                self.iterator.break_down();
+                Trouble::Broken(failure.error.clone())
+            }
             _ => Trouble::Refused(failure.error.clone()),
         });
         last_error::set(failure);

@@ -60,12 +60,26 @@ pub struct MergingIterator<I> {
     turning_key: Vec<u8>,
 }
 
+/// A union that is not in use: what it needed memory for.
+pub struct RestingUnion<I> {
+    children: Vec<I>,
+    heap: Vec<Slot>,
+    target: Vec<u8>,
+}
+
 impl<I: InternalIterator> MergingIterator<I> {
     /// Merges `children`; where keys are equal, the earlier child comes first.
     pub fn new(comparator: InternalKeyComparator, children: Vec<I>) -> Self {
+        let heap = Vec::with_capacity(children.len());
+        Self::of_resting(comparator, RestingUnion { children, heap, target: Vec::new() })
+    }
+
+    /// Merges the children of `resting`, as it did before.
+    pub fn of_resting(comparator: InternalKeyComparator, resting: RestingUnion<I>) -> Self {
+        let RestingUnion { children, heap, target } = resting;
         MergingIterator {
             comparator,
-            heap: Vec::with_capacity(children.len()),
+            heap,
             children,
             current: 0,
             runner_up: 0,
@@ -73,8 +87,21 @@ impl<I: InternalIterator> MergingIterator<I> {
             failure: Failure::default(),
             deferred: 0,
             puts_off: true,
-            target: Vec::new(),
+            target,
             turning_key: Vec::new(),
+        }
+    }
+
+    /// Lets go of all places, and gives up the children: this becomes a union of none.
+    pub fn take_resting(&mut self) -> RestingUnion<I> {
+        self.heap.clear();
+        self.failure.clear();
+        self.deferred = 0;
+        self.children.iter_mut().for_each(I::rest);
+        RestingUnion {
+            children: std::mem::take(&mut self.children),
+            heap: std::mem::take(&mut self.heap),
+            target: std::mem::take(&mut self.target),
         }
     }
 

@@ -61,6 +61,8 @@ pub trait InternalIterator {
     fn entry(&self) -> (&[u8], &[u8]) {
         (self.key(), self.value())
     }
+    /// Lets go of what its place needs. It is positioned before it is used again.
+    fn rest(&mut self) {}
     /// What ended the iteration since the last seek, if an error did; else the first damage that was passed over.
     fn status(&self) -> Result<()>;
 }

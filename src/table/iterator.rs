@@ -49,6 +49,12 @@ impl TableIterator {
         self.block.owner()
     }
 
+    /// Makes it an iterator over another table, on no entry.
+    pub fn change_table(&mut self, table: Arc<Table>) {
+        self.rest();
+        self.block.change_owner(table);
+    }
+
     fn begin_move(&mut self) {
         self.error = None;
         self.consecutive_blocks = 0;
@@ -320,6 +326,12 @@ impl InternalIterator for TableIterator {
     #[inline(always)]
     fn entry(&self) -> (&[u8], &[u8]) {
         self.block.entry()
+    }
+
+    fn rest(&mut self) {
+        self.begin_move();
+        self.readahead_end = 0;
+        self.stop();
     }
 
     fn status(&self) -> Result<()> {

@@ -47,6 +47,16 @@ impl Parts for Tables {
         let file: &FileMetaData = &self.files[index];
         Ok(file.table(&self.cache)?.iter(self.read))
     }
+
+    fn reopen(&self, index: usize, part: &mut TableIterator) -> Result<()> {
+        part.change_table(self.files[index].table(&self.cache)?.clone());
+        Ok(())
+    }
+
+    fn may_rest(&self, index: usize) -> bool {
+        // Another table would stay open beyond the number that may.
+        self.files[index].is_pinned()
+    }
 }
 
 /// A position in a run of files whose keys do not overlap, in order; opens a file only when it gets there.

@@ -111,6 +111,13 @@ impl<T: BlockOwner> BlockIterator<T> {
         &self.owner
     }
 
+    /// Lets go of the block, and is for blocks of `owner` from now on.
+    pub fn change_owner(&mut self, owner: Arc<T>) {
+        self.close();
+        self.bytewise = owner.comparator().is_bytewise();
+        self.owner = owner;
+    }
+
     /// Lets go of the block.
     pub fn close(&mut self) {
         self.clear_position();
