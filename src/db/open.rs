@@ -205,9 +205,10 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
         LogFileOptions { mapped: options.mmap_wal, expected_size: options.write_buffer_size as u64 };
     let (wal, memtable) = match reused_log {
         Some(log) => (WalWriter::reopen(&env, path, log.number, log.size, log_options)?, log.memtable),
-        None => {
-            (WalWriter::create(&env, path, log_number, log_options)?, Memtable::new(comparator.clone()).1)
-        }
+        None => (
+            WalWriter::create(&env, path, log_number, log_options)?,
+            Memtable::new(comparator.clone(), options.write_buffer_size).1,
+        ),
     };
     let memtables = FamilyMemtables::new(memtable.memtable().clone(), log_number);
     let super_version = Published::new(memtables.super_version(versions.current().clone()));

@@ -124,7 +124,7 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
         next_file_number: AtomicU64::new(counters.next_file_number.max(above_all)),
         last_sequence: counters.last_sequence,
         next_log_begins: Begins::AtOrBefore(counters.last_sequence + 1),
-        memtable: Memtable::new(opening.comparator.clone()).1,
+        memtable: Memtable::new(opening.comparator.clone(), opening.options.write_buffer_size).1,
         new_files: Vec::new(),
         damage: Vec::new(),
     };
@@ -287,7 +287,8 @@ impl Replayer<'_> {
         if let Some(file) = flush_job::run(&[memtable], number, &context)? {
             self.new_files.push(file);
         }
-        self.memtable = Memtable::new(self.opening.comparator.clone()).1;
+        self.memtable =
+            Memtable::new(self.opening.comparator.clone(), self.opening.options.write_buffer_size).1;
         Ok(())
     }
 

@@ -14,6 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{self, AtomicBool, AtomicU64};
 use std::thread;
 
+/// What a memtable is expected to grow to.
+const EXPECTED_SIZE: usize = 1 << 20;
+
 /// Longer keys are smaller, then bytewise from the back; case doesn't matter: equal keys may be other bytes.
 struct Backwards;
 
@@ -34,7 +37,7 @@ impl Comparator for Backwards {
 }
 
 fn new_memtable(comparator: Arc<dyn Comparator>) -> (Arc<Memtable>, MemtableWriter) {
-    Memtable::new(InternalKeyComparator::new(comparator))
+    Memtable::new(InternalKeyComparator::new(comparator), EXPECTED_SIZE)
 }
 
 /// What a user's key sorts by, then the sequence, newest first.
@@ -54,7 +57,7 @@ struct Modelled {
 impl Modelled {
     fn new(comparator: Arc<dyn Comparator>, image: fn(&[u8]) -> Vec<u8>) -> Self {
         let order = InternalKeyComparator::new(comparator);
-        let (memtable, writer) = Memtable::new(order.clone());
+        let (memtable, writer) = Memtable::new(order.clone(), EXPECTED_SIZE);
         Modelled { memtable, writer, order, model: BTreeMap::new(), image, sequence: 0 }
     }
 
