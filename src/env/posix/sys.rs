@@ -70,6 +70,31 @@ pub fn advise_will_need(file: &File, offset: u64, length: u64) {
     unsafe { libc::posix_fadvise(file.as_raw_fd(), offset, length, libc::POSIX_FADV_WILLNEED) };
 }
 
+/// Has the system begin to write what is dirty of the file to the device, without waiting for it; makes nothing durable. The errors of
+/// writing are left to the next sync. Not every kind of file can: that is no error.
+pub fn begin_write_back(file: &File) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: the descriptor is open for the whole call; sync_file_range touches no memory of ours.
+        let call =
+            || check(unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) });
+        match retry(call) {
+            Err(error)
+                if !matches!(
+                    error.raw_os_error(),
+                    Some(libc::EINVAL | libc::ESPIPE | libc::ENOSYS | libc::EPERM)
+                ) =>
+            {
+                return Err(error);
+            }
+            _ => {}
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
+    Ok(())
+}
+
 /// The magic number of the file system that holds `file` (statfs's `f_type`).
 pub fn file_system_type(file: &File) -> io::Result<u64> {
     let mut stat = std::mem::MaybeUninit::<libc::statfs>::uninit();
