@@ -357,7 +357,7 @@ impl TestDb {
         self.wait_until("background work to end", |state| {
             state.memtables.immutables.is_empty()
                 && state.running.is_empty()
-                && state.seek_candidate.is_none()
+                && state.seeks.candidate.is_none()
                 && !picker::needs_compaction(state.versions.current(), &inner.picker_options(&state.running))
         });
     }
