@@ -387,8 +387,9 @@ void terrace_options_set_reuse_logs(leveldb_options_t *options,
                                     uint8_t reuse_logs);
 
 /*
- * Compact tables that many reads had to look into in vain, as LevelDB does; it makes reads rewrite a database. Default:
- * no.
+ * Compact tables that many reads had to look into in vain, as LevelDB does: a database that is only read ends with one level.
+ * Below all other work, and not while memtables fill quickly. From one opening to the next it rewrites as many bytes as the database
+ * has, and beyond that no more than everything else has written. Default: yes.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */

@@ -37,8 +37,8 @@ type Options struct {
 	BloomFilterBits int
 	// ReuseLogs goes on with the last log of a cleanly closed database instead of writing it to a table.
 	ReuseLogs bool
-	// SeekCompaction compacts tables that many reads had to look into in vain, as LevelDB does.
-	SeekCompaction bool
+	// NoSeekCompaction leaves tables alone that many reads had to look into in vain.
+	NoSeekCompaction bool
 	// NoIdleCompaction leaves level 0 alone while nothing is written.
 	NoIdleCompaction bool
 	// NoWholeTableFilter leaves out the filter that spares reads of tables without the key.
@@ -167,7 +167,9 @@ func (o *Options) setSizes(c *C.leveldb_options_t) {
 
 func (o *Options) setExtensions(c *C.leveldb_options_t) {
 	C.terrace_options_set_reuse_logs(c, flag(o.ReuseLogs))
-	C.terrace_options_set_seek_compaction(c, flag(o.SeekCompaction))
+	if o.NoSeekCompaction {
+		C.terrace_options_set_seek_compaction(c, 0)
+	}
 	if o.NoIdleCompaction {
 		C.terrace_options_set_idle_compaction(c, 0)
 	}

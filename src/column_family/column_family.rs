@@ -45,7 +45,7 @@ impl FamilyMemtables {
     /// The super version of these memtables and `version`.
     pub fn super_version(&self, version: Arc<Version>) -> Arc<SuperVersion> {
         let immutables = self.immutables.newest_first().map(|immutable| immutable.memtable.clone()).collect();
-        Arc::new(SuperVersion { memtable: self.active.clone(), immutables, version })
+        Arc::new(SuperVersion::new(self.active.clone(), immutables, version))
     }
 
     /// The oldest log that is still needed once the `flushed` oldest immutable memtables are in durable tables.

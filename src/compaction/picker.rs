@@ -10,6 +10,7 @@ use crate::format::NUM_LEVELS;
 use crate::format::internal_key::{InternalKey, SequenceNumber};
 use crate::version::file_metadata::FileMetaData;
 use crate::version::version::Version;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What the choice depends on.
@@ -177,18 +178,49 @@ fn surplus(
     seeds
 }
 
-/// The compaction of a file that was read in vain too often; None if it is no longer part of the version, is busy, or has no
-/// level below it.
+/// The compaction of a file that was read in vain too often, and of neighbours that are on the way there; None if it is no longer
+/// part of the version, is busy, or has no level below it.
 pub fn pick_seek(
     version: &Arc<Version>,
     options: &PickerOptions<'_>,
     level: usize,
     file: &Arc<FileMetaData>,
 ) -> Option<Compaction> {
-    if level + 1 >= NUM_LEVELS || !version.levels[level].iter().any(|other| other.number == file.number) {
+    if level + 1 >= NUM_LEVELS {
         return None;
     }
-    inputs::complete(version, options, CompactionReason::Seek, level, std::slice::from_ref(file))
+    let index = version.levels[level].iter().position(|other| other.number == file.number)?;
+    let complete = |seeds: &[_]| inputs::complete(version, options, CompactionReason::Seek, level, seeds);
+    let one = complete(std::slice::from_ref(file))?;
+    if level == 0 || one.is_trivial_move() {
+        return Some(one);
+    }
+    let worn = worn_neighbours(version, options, level, index);
+    if worn.len() < 2 { Some(one) } else { complete(&version.levels[level][worn]).or(Some(one)) }
+}
+
+/// The files of `level` >= 1 around the one at `index` that have wasted half of their seeks as well, are free, and stay within the
+/// limit together. One after the other they would each rewrite what they meet a part of at both ends.
+fn worn_neighbours(
+    version: &Version,
+    options: &PickerOptions<'_>,
+    level: usize,
+    index: usize,
+) -> Range<usize> {
+    let files = &version.levels[level];
+    let is_taken = |range: &Range<usize>, other: usize| {
+        files[other].has_wasted_half_its_seeks()
+            && !files[other].is_being_compacted()
+            && piece_length(version, options, level, &files[range.clone()]) == range.len()
+    };
+    let mut worn = index..index + 1;
+    while worn.end < files.len() && is_taken(&(worn.start..worn.end + 1), worn.end) {
+        worn.end += 1;
+    }
+    while worn.start > 0 && is_taken(&(worn.start - 1..worn.end), worn.start - 1) {
+        worn.start -= 1;
+    }
+    worn
 }
 
 /// Input bytes of level 1 for each byte of level 0 that an idle compaction may rewrite.

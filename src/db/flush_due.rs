@@ -37,6 +37,11 @@ impl FlushDue {
         self.until = if fill_time > MAX_FILL_TIME { now } else { now + fill_time * 2 };
     }
 
+    /// When the active memtable took the place of a full one, or the database was opened.
+    pub fn last_rotation(&self) -> Instant {
+        self.active_since
+    }
+
     /// Somebody waits for the flush of what is immutable now.
     pub fn hurry(&mut self) {
         self.at_once = true;

@@ -6,8 +6,6 @@ use crate::error::Result;
 use crate::format::internal_key::LookupKey;
 use crate::options::ReadOptions;
 use crate::table::TableReadOptions;
-use crate::version::file_metadata::FileMetaData;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl From<&ReadOptions> for TableReadOptions {
@@ -53,19 +51,5 @@ impl DbInner {
             self.charge_seek(level, file);
         }
         Ok(value)
-    }
-
-    /// A read went into `file` in vain; when that has happened too often, the file is compacted.
-    #[cold]
-    pub(super) fn charge_seek(&self, level: usize, file: Arc<FileMetaData>) {
-        if !file.charge_seek() || self.is_inside_comparator() {
-            return;
-        }
-        let mut state = self.state.lock();
-        if state.seek_candidate.is_none() {
-            state.seek_candidate = Some((level, file));
-            drop(state);
-            self.compaction_waker.wake();
-        }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `state` says what a database is made of and in which order its locks are taken. Writes: `write`, `write_group`,
 //! `write_stall`. Reads: `get`, `iterator`, `snapshot`. Background: `schedule`, `install`, `background_error`,
-//! `resume`, `manual_compaction`, `idle_compaction`, `obsolete_files`. Life: `open`, `recovery`, `destroy`, `repair`, and `close` here.
+//! `resume`, `manual_compaction`, `idle_compaction`,
+//! `seek_compaction`, `obsolete_files`. Life: `open`, `recovery`, `destroy`, `repair`, and `close` here.
 
 mod background_error;
 mod destroy;
@@ -20,6 +21,7 @@ mod recovery;
 mod repair;
 mod resume;
 mod schedule;
+mod seek_compaction;
 mod snapshot;
 mod state;
 mod write;

@@ -9,6 +9,7 @@ use super::flush_due::FlushDue;
 use super::idle_compaction::Idle;
 use super::install::manifest_limit;
 use super::recovery::{self, Recovered};
+use super::seek_compaction::Seeks;
 use super::snapshot::SnapshotList;
 use super::state::{DbInner, DbState, LogFile};
 use super::write_group::{WriteQueue, WriterState};
@@ -242,7 +243,7 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
             running: RunningCompactions::new(),
             manual: Default::default(),
             idle: Idle::default(),
-            seek_candidate: None,
+            seeks: Seeks::default(),
             failures: Failures::default(),
             log_lines: Vec::new(),
             stats: Default::default(),
@@ -252,6 +253,7 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
         state_changed: Condvar::new(),
         obsolete: Arc::default(),
         obsolete_logs: Default::default(),
+        retired: Mutex::default(),
         removing: Mutex::new(()),
         flush_waker,
         compaction_waker,

@@ -134,7 +134,9 @@ impl DbInner {
         if wait_for.is_some_and(|sequence| self.oldest_snapshot() >= sequence) {
             return Next::Again; // the snapshot went before it could know that it was waited for
         }
-        self.time_to_idle_compaction(state).map_or(Next::Wait, Next::WaitAtMost)
+        let times =
+            [self.time_to_idle_compaction(state), self.time_to_seek_compaction(state, Instant::now())];
+        times.into_iter().flatten().min().map_or(Next::Wait, Next::WaitAtMost)
     }
 
     /// The error that keeps level 0 from getting smaller, if there is one: writers need not wait for it.
@@ -261,7 +263,7 @@ impl DbInner {
     /// The compaction to run now, and whether it is a manual one: manual before size before seek. Nothing new is begun while
     /// a manual one waits for others to end, so that it has its turn; nothing but a manual one before a failed one is due again.
     fn pick(&self, state: &mut DbState) -> Option<(Compaction, bool)> {
-        let DbState { running, versions, manual: requests, seek_candidate, failures, .. } = state;
+        let DbState { running, versions, manual: requests, failures, .. } = state;
         let options = self.picker_options(running);
         let version = versions.current().clone();
         while let Some(manual) = requests.front_mut() {
@@ -304,8 +306,7 @@ impl DbInner {
         if let Some(compaction) = picker::pick_size(&version, &options, &versions.compact_pointers) {
             return Some((compaction, false));
         }
-        let (level, file) = seek_candidate.take()?;
-        Some((picker::pick_seek(&version, &options, level, &file)?, false))
+        Some((self.pick_seek(state, Instant::now())?, false))
     }
 
     fn run_compaction(
@@ -332,8 +333,10 @@ impl DbInner {
                 stats.micros += outcome.micros;
                 stats.bytes_read += outcome.bytes_read;
                 stats.bytes_written += outcome.bytes_written;
-                if compaction.reason == CompactionReason::Idle {
-                    state.idle.bytes_written += outcome.bytes_written;
+                match compaction.reason {
+                    CompactionReason::Idle => state.idle.bytes_written += outcome.bytes_written,
+                    CompactionReason::Seek => state.seeks.bytes_written += outcome.bytes_written,
+                    CompactionReason::Size | CompactionReason::Manual => {}
                 }
                 Ok(outcome.edit)
             })
@@ -344,16 +347,12 @@ impl DbInner {
         match result {
             Ok(replaced) => {
                 self.compaction_succeeded(&mut state, Some(level));
-                drop(state);
-                drop(replaced);
-                drop(compaction);
-                self.compaction_waker.wake();
-                self.removal_waker.wake();
                 if is_manual {
-                    // Who waits for it finds the space given back.
-                    self.remove_obsolete_files();
-                    self.end_manual_piece(&mut self.state.lock(), &Ok(()));
+                    self.end_manual_piece(&mut state, &Ok(()));
                 }
+                drop(state);
+                self.compaction_waker.wake();
+                self.retire(replaced, compaction);
                 Ok(())
             }
             Err(error) => {

@@ -13,6 +13,8 @@ use super::background_error::Failures;
 use super::flush_due::FlushDue;
 use super::idle_compaction::Idle;
 use super::manual_compaction::ManualCompaction;
+use super::obsolete_files::Retired;
+use super::seek_compaction::Seeks;
 use super::snapshot::SnapshotList;
 use super::write_group::{WriteQueue, WriterState};
 use crate::background::worker::{Waker, Wakeup};
@@ -28,7 +30,7 @@ use crate::options::Options;
 use crate::util::fork::Generation;
 use crate::util::lock::{Condvar, Mutex};
 use crate::util::sync::CachePadded;
-use crate::version::file_metadata::{FileMetaData, ObsoleteFiles};
+use crate::version::file_metadata::ObsoleteFiles;
 use crate::version::manifest::ManifestWriter;
 use crate::version::version_set::VersionSet;
 use std::path::PathBuf;
@@ -74,6 +76,8 @@ pub struct DbInner {
     pub obsolete: Arc<ObsoleteFiles>,
     /// Logs that no recovery would need any more.
     pub obsolete_logs: ObsoleteFiles,
+    /// What compactions have replaced, for the worker that removes files to let go of first.
+    pub retired: Mutex<Vec<Retired>>,
     /// Held by who removes files, so that another who comes to remove finds them gone.
     pub removing: Mutex<()>,
     /// Wakes the flush worker (which also logs what others could not).
@@ -143,8 +147,8 @@ pub struct DbState {
     pub manual: std::collections::VecDeque<ManualCompaction>,
     /// The rest the database may be in.
     pub idle: Idle,
-    /// A file that reads went into in vain too often.
-    pub seek_candidate: Option<(usize, Arc<FileMetaData>)>,
+    /// What reads go into in vain.
+    pub seeks: Seeks,
     /// Why background work or writes have stopped.
     pub failures: Failures,
     /// To be logged without the mutex, by the flush worker.

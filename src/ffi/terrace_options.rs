@@ -14,8 +14,9 @@ pub unsafe extern "C" fn terrace_options_set_reuse_logs(options: *mut leveldb_op
     unsafe { set(options, |options| options.reuse_logs = reuse_logs != 0) };
 }
 
-/// Compact tables that many reads had to look into in vain, as LevelDB does; it makes reads rewrite a database. Default:
-/// no.
+/// Compact tables that many reads had to look into in vain, as LevelDB does: a database that is only read ends with one level.
+/// Below all other work, and not while memtables fill quickly. From one opening to the next it rewrites as many bytes as the database
+/// has, and beyond that no more than everything else has written. Default: yes.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.

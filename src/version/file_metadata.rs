@@ -95,17 +95,21 @@ const SEEKS_BETWEEN_REMINDERS: i64 = 50;
 /// Files may waste so many seeks however small they are.
 const MIN_ALLOWED_SEEKS: i64 = 100;
 
+/// How many seeks a file may waste.
+fn allowed_seeks(file_size: u64) -> i64 {
+    i64::try_from(file_size / BYTES_PER_ALLOWED_SEEK).unwrap_or(i64::MAX).max(MIN_ALLOWED_SEEKS)
+}
+
 impl FileMetaData {
     /// Metadata of a file.
     pub fn new(number: u64, file_size: u64, smallest: InternalKey, largest: InternalKey) -> Self {
-        let allowed_seeks = i64::try_from(file_size / BYTES_PER_ALLOWED_SEEK).unwrap_or(i64::MAX);
         FileMetaData {
             number,
             file_size,
             smallest,
             largest,
             pinned: OnceLock::new(),
-            allowed_seeks: AtomicI64::new(allowed_seeks.max(MIN_ALLOWED_SEEKS)),
+            allowed_seeks: AtomicI64::new(allowed_seeks(file_size)),
             being_compacted: AtomicBool::new(false),
             properties: OnceLock::new(),
             deleted: OnceLock::new(),
@@ -132,6 +136,12 @@ impl FileMetaData {
             Some((table, _)) => Ok(TableRef::Pinned(table)),
             None => self.open_table(cache),
         }
+    }
+
+    /// Is its table open for as long as the file is part of a version?
+    #[inline]
+    pub fn is_pinned(&self) -> bool {
+        self.pinned.get().is_some()
     }
 
     /// Gets the table from the cache, and pins it if there is room for one more.
@@ -174,6 +184,16 @@ impl FileMetaData {
         // The count may run on below zero: at one a nanosecond it would take centuries to wrap.
         let left = self.allowed_seeks.fetch_sub(1, Ordering::Relaxed) - 1;
         left <= 0 && left % SEEKS_BETWEEN_REMINDERS == 0
+    }
+
+    /// Is it on the way to be compacted for its seeks?
+    pub fn has_wasted_half_its_seeks(&self) -> bool {
+        self.allowed_seeks.load(Ordering::Relaxed) <= allowed_seeks(self.file_size) / 2
+    }
+
+    /// It may waste as many seeks as at first: it was not, or could not be, compacted for those it has wasted.
+    pub fn forgive_seeks(&self) {
+        self.allowed_seeks.store(allowed_seeks(self.file_size), Ordering::Relaxed);
     }
 
     /// Is a compaction reading it?
@@ -256,6 +276,20 @@ mod tests {
             assert!(used_up.iter().copied().eq((seeks..2000).step_by(50)));
         }
         assert!(!file(1, u64::MAX).charge_seek());
+    }
+
+    #[test]
+    fn wasted_seeks_are_noticed_halfway_and_can_be_forgiven() {
+        let file = file(1, 16384 * 300);
+        for _ in 0..149 {
+            file.charge_seek();
+        }
+        assert!(!file.has_wasted_half_its_seeks());
+        file.charge_seek();
+        assert!(file.has_wasted_half_its_seeks());
+        file.forgive_seeks();
+        assert!(!file.has_wasted_half_its_seeks());
+        assert_eq!((1..).find(|_| file.charge_seek()), Some(300));
     }
 
     #[test]

@@ -432,6 +432,29 @@ fn a_file_read_in_vain_is_compacted_while_it_is_there() {
     assert!(pick_seek(&version, &OPTIONS, 6, &version.levels[6][0]).is_none(), "nothing is deeper");
 }
 
+#[test]
+fn neighbours_that_are_nearly_read_in_vain_too_often_go_along() {
+    let files = |level: u64, size: u64| {
+        let file = |i| sized_file(level * 10 + i, &format!("{i}a"), &format!("{i}z"), size);
+        (level as usize, (0..6).map(file).collect::<Vec<_>>())
+    };
+    let worn = |numbers: &[u64], size: u64| {
+        let version = version(&[files(1, size), files(2, size)]);
+        for file in version.levels[1].iter().filter(|file| numbers.contains(&file.number)) {
+            let half = (size / (16 << 10)).max(100) / 2;
+            for _ in 0..half {
+                file.charge_seek();
+            }
+        }
+        inputs_of(&pick_seek(&version, &OPTIONS, 1, &version.levels[1][2]).unwrap())
+    };
+    assert_eq!(worn(&[], MB), (vec![12], vec![22]));
+    assert_eq!(worn(&[13, 15], MB), (vec![12, 13], vec![22, 23]));
+    assert_eq!(worn(&[10, 11, 13, 14, 15], MB).0, [10, 11, 12, 13, 14, 15]);
+    // 25 outputs of 2 MiB at most, both levels together.
+    assert_eq!(worn(&[10, 11, 13, 14, 15], 8 * MB).0, [12, 13, 14]);
+}
+
 // Manual.
 
 fn run(pick: ManualPick) -> (Compaction, Option<InternalKey>) {

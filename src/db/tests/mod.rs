@@ -300,7 +300,7 @@ impl TestDb {
     pub fn all_entries_for(&self, user_key: &str) -> Vec<String> {
         let inner = &self.db().inner;
         let read = TableReadOptions { verify_checksums: true, fill_cache: false };
-        let mut entries = inner.family.super_version.load().iter(&inner.family.comparator, read);
+        let (mut entries, _) = inner.family.super_version.load().iter(&inner.family.comparator, read);
         entries.seek(LookupKey::new(user_key.as_bytes(), MAX_SEQUENCE).internal_key());
         let mut found = Vec::new();
         while entries.valid() {
@@ -357,7 +357,7 @@ impl TestDb {
         self.wait_until("background work to end", |state| {
             state.memtables.immutables.is_empty()
                 && state.running.is_empty()
-                && state.seek_candidate.is_none()
+                && state.seeks.candidate.is_none()
                 && !picker::needs_compaction(state.versions.current(), &inner.picker_options(&state.running))
         });
     }

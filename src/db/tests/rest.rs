@@ -2,7 +2,10 @@
 
 use super::review::{Faulty, until};
 use crate::background::worker::Next;
+use crate::compaction::compaction::CompactionReason;
 use crate::options::Options;
+use crate::version::file_metadata::FileMetaData;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -79,4 +82,55 @@ fn workers_of_a_database_at_rest_wait_without_an_end() {
     is_due(&test, Instant::now());
     assert_eq!(inner.compaction_step(), Next::Wait);
     assert_eq!(inner.flush_step(), Next::Wait);
+}
+
+/// Makes the older file of level 0 one that was read in vain too often; returns it.
+fn read_in_vain(test: &Faulty) -> Arc<FileMetaData> {
+    let mut state = test.db().inner.state.lock();
+    let file = state.versions.current().levels[0].last().unwrap().clone();
+    for _ in 0..1000 {
+        file.charge_seek();
+    }
+    state.seeks.candidate = Some((0, file.clone()));
+    file
+}
+
+#[test]
+fn a_file_read_in_vain_waits_while_memtables_fill_quickly() {
+    let test = at_rest();
+    let file = read_in_vain(&test);
+    let inner = &test.db().inner;
+    let mut state = inner.state.lock();
+    let rotated = state.flush_due.last_rotation();
+    assert!(inner.pick_seek(&mut state, rotated + Duration::from_millis(499)).is_none());
+    assert!(state.seeks.candidate.is_some() && file.has_wasted_half_its_seeks());
+    let left = inner.time_to_seek_compaction(&state, rotated + Duration::from_millis(400));
+    assert_eq!(left, Some(Duration::from_millis(100)));
+    let compaction = inner.pick_seek(&mut state, rotated + Duration::from_millis(500));
+    assert_eq!(compaction.unwrap().reason, CompactionReason::Seek);
+    assert!(state.seeks.candidate.is_none());
+    assert_eq!(inner.time_to_seek_compaction(&state, rotated), None);
+}
+
+#[test]
+fn compactions_for_reads_write_what_the_database_has_and_then_as_much_as_the_others() {
+    let test = at_rest();
+    let inner = &test.db().inner;
+    let is_picked = |by_seeks: u64, in_all: u64| {
+        let file = read_in_vain(&test);
+        let mut state = inner.state.lock();
+        state.stats.iter_mut().for_each(|level| level.bytes_written = 0);
+        state.stats[1].bytes_written = in_all;
+        state.seeks.bytes_written = by_seeks;
+        let now = state.flush_due.last_rotation() + Duration::from_secs(1);
+        let is_picked = inner.pick_seek(&mut state, now).is_some();
+        assert!(state.seeks.candidate.is_none());
+        assert_eq!(file.has_wasted_half_its_seeks(), is_picked, "what is not picked begins anew");
+        is_picked
+    };
+    let size = test.db().inner.state.lock().versions.current().level_bytes(0);
+    assert!(is_picked(0, 0));
+    assert!(!is_picked(size, size));
+    assert!(is_picked(size, 2 * size));
+    assert!(!is_picked(2 * size, 3 * size));
 }

@@ -9,8 +9,8 @@
 //! By a mapping: space is allocated in steps (a full disk is an error of that call, before any byte is stored), mapped, and
 //! faulted in a little ahead of the writer. A record is then two stores: its payload, and last its seven header bytes
 //! together with the first payload byte in one instruction, so that `kill -9` never leaves a part of a header or a header without
-//! its payload, and another process that sees a whole header sees its payload. Large payloads go by `pwrite`, which is faster than faulting pages in, and their headers by the
-//! mapping after them. The page cache has what was stored: it survives the process as a `write` does, and `fdatasync`
+//! its payload, and another process that sees a whole header sees its payload. Large payloads go by `pwrite`, which is faster
+//! than faulting pages in, and their headers after them. The page cache has what was stored: it survives the process as a `write` does, and `fdatasync`
 //! makes it durable as it does a `write`.
 //!
 //! Only ext4 (and ext3 and ext2, which share its number) and tmpfs are mapped: they never give an allocated block another
@@ -220,6 +220,25 @@ impl LogFile {
         region.window.publish((position - region.window_start) as usize, word);
     }
 
+    /// The header of a record whose payload was written: by a store where that does not fault, else by a `pwrite` within one
+    /// page, which is done as a whole or not at all.
+    fn write_header(
+        file: &File,
+        region: &mut Region,
+        position: u64,
+        header: &[u8; 7],
+        first: Option<u8>,
+    ) -> io::Result<()> {
+        let last = position + HEADER_SIZE - 1;
+        let is_within_a_page = position / sys::page_size() == last / sys::page_size();
+        if last + 1 >= region.populated && is_within_a_page {
+            return file.write_all_at(header, position);
+        }
+        region.make_header_storable(position)?;
+        Self::store_header(region, position, header, first);
+        Ok(())
+    }
+
     /// A record that does not simply fit the populated pages.
     #[cold]
     fn append_record_slowly(&mut self, header: &[u8; 7], payload: &[u8]) -> Result<()> {
@@ -231,8 +250,7 @@ impl LogFile {
                 Self::store_record(region, position, header, payload);
             } else {
                 file.write_all_at(payload, position + HEADER_SIZE)?;
-                region.make_header_storable(position)?;
-                Self::store_header(region, position, header, payload.first().copied());
+                Self::write_header(file, region, position, header, payload.first().copied())?;
             }
             Ok(())
         })?;
@@ -311,6 +329,25 @@ impl WritableFile for LogFile {
             }
         }
         self.append_record_slowly(header, payload)
+    }
+
+    fn append_record_in_pieces(&mut self, header: &[u8; 7], pieces: &mut [IoSlice<'_>]) -> Result<()> {
+        let first = pieces.iter().find_map(|piece| piece.first().copied());
+        let total = HEADER_SIZE + pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        let stored = self.with_region(|file, region, position| {
+            region.make_room(file, position, position + total)?;
+            sys::write_all_vectored_at(file, pieces, position + HEADER_SIZE)?;
+            Self::write_header(file, region, position, header, first)
+        })?;
+        if stored.is_none() {
+            self.staged.extend_from_slice(header);
+            self.flush()?;
+            let behind = self.position;
+            self.with_file(|file, _| sys::write_all_vectored_at(file, pieces, behind))?;
+            self.position -= HEADER_SIZE;
+        }
+        self.position += total;
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
