@@ -33,7 +33,7 @@ if [ -n "${INSTRUCTIONS:-}" ]; then
     set -- --instructions "$INSTRUCTIONS" "$@"
 elif [ "${PROFILE:-}" = record ]; then
     # The figures of the README: measured, plotted and pasted in one go.
-    set -- --profile record --budget "${BUDGET:-1800}" --out tests/bench/results --readme README.md "$@"
+    set -- --profile record --budget "${BUDGET:-2700}" --out tests/bench/results --readme README.md "$@"
 elif [ -n "${PROFILE:-}" ]; then
     set -- --profile "$PROFILE" ${BUDGET:+--budget "$BUDGET"} --out "$target/bench-results" "$@"
 fi

@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', default_value = "1")]
     pub threads: Vec<u64>,
 
-    /// Profiles: default, tuned, value4k, value256k, uncompressed; a table for each. Or a list of runs: record (half an hour
+    /// Profiles: default, tuned, value4k, value256k, uncompressed; a table for each. Or a list of runs: record (forty minutes
     /// on two quiet cores), growth (0.1, 1 and 10 million keys), all (hours). A list brings its own sizes, threads and
     /// rounds, except that --num and --rounds go for `all`.
     #[arg(long, aliases = ["profile", "suite"], value_delimiter = ',', default_value = "default")]
