@@ -11,6 +11,9 @@
 //! A compressed block tells its own decompressed length, which nothing vouches for: it is held against what snappy can
 //! reach at best before a byte is allocated.
 
+mod snappy;
+
+pub use snappy::{BadStream, DECODER_SLACK, PartialDecoder};
 use std::fmt;
 
 /// The type byte of a block stored as it is.
@@ -105,8 +108,10 @@ pub fn decompress(type_byte: u8, stored: &[u8], block: &mut [u8]) -> Result<(), 
             block.copy_from_slice(stored);
             Ok(())
         }
-        TYPE_SNAPPY => match snap::raw::Decoder::new().decompress(stored, block) {
-            Ok(length) if length == block.len() => Ok(()),
+        TYPE_SNAPPY => match PartialDecoder::new(stored) {
+            Some(mut decoder) if decoder.length() == block.len() => decoder
+                .decode(stored, stored.len(), block, usize::MAX)
+                .map_err(|_| DecompressError::BadStream),
             _ => Err(DecompressError::BadStream),
         },
         TYPE_RAW => Err(DecompressError::BadStream),

@@ -64,7 +64,7 @@ fn a_look_up_at_an_older_sequence_number_finds_the_version_of_then() {
     for last in (1..shuffled.len()).rev() {
         shuffled.swap(last, random.uniform(last as u64 + 1) as usize);
     }
-    let is_deletion = |sequence: u64| sequence % 5 == 0;
+    let is_deletion = |sequence: u64| sequence.is_multiple_of(5);
     for order in [sequences, shuffled] {
         let (memtable, mut writer) = new_memtable(1 << 20);
         for &sequence in &order {

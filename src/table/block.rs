@@ -18,7 +18,6 @@ mod buffer;
 mod iterator;
 mod partial;
 mod scan;
-pub mod snappy;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +25,6 @@ mod tests;
 pub use buffer::BlockBuffer;
 pub use iterator::{BlockIterator, BlockOwner};
 pub use partial::PartialBlock;
-pub use snappy::DECODER_SLACK;
 
 use crate::error::{Error, Result};
 use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, ValueType, trailer, user_key};

@@ -398,8 +398,8 @@ fn an_iterator_made_after_another_was_dropped_keeps_to_its_own_options() {
     let cache = std::sync::Arc::new(crate::util::cache::BlockCache::new(1 << 20));
     options.block_cache = Some(cache.clone());
     let test = TestDb::new(options);
-    test.put("a", &"x".repeat(1000));
-    test.put("b", &"x".repeat(1000));
+    test.put("a", "x".repeat(1000));
+    test.put("b", "x".repeat(1000));
     test.flush();
     let read = |fill_cache| {
         let mut iterator = test.db().iter(&ReadOptions { fill_cache, ..ReadOptions::default() });
