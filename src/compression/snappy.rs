@@ -1,4 +1,4 @@
-//! A decoder of snappy's raw format that stops where it is told, and goes on from there.
+//! Snappy's raw format, and a decoder of it that stops where it is told, and goes on from there.
 //!
 //! ```text
 //! stream   | length of the block varint32 | element ... |
@@ -15,6 +15,9 @@
 
 #![allow(unsafe_code)]
 
+mod encoder;
+
+pub use encoder::Encoder;
 use std::ptr;
 
 /// Bytes behind a block that may be written, so that its end is decompressed as quickly as the rest: a short element has 64 bytes

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use terrace::batch::decode::{BatchEntry, validate};
 use terrace::comparator::{Comparator, bytewise};
 use terrace::compression::{
-    Compression, DECODER_SLACK, PartialDecoder, TYPE_SNAPPY, decompress, decompressed_length,
+    Compression, DECODER_SLACK, Encoder, PartialDecoder, TYPE_SNAPPY, decompress, decompressed_length,
 };
 use terrace::env::ReadMode;
 use terrace::env::mem::MemEnv;
@@ -168,6 +168,17 @@ fn read_table(table: &Arc<Table>, limit: usize) {
             }
         }
     }
+}
+
+/// Bytes to compress: both decoders give them back.
+pub fn compressed(block: &[u8]) {
+    let mut stored = vec![0; Encoder::room_for(block.len()).expect("a short block")];
+    let length = Encoder::new().compress(block, &mut stored).expect("enough room");
+    stored.truncate(length);
+    assert!(snap::raw::Decoder::new().decompress_vec(&stored).expect("a stream") == block);
+    let mut ours = vec![0; block.len()];
+    decompress(TYPE_SNAPPY, &stored, &mut ours).expect("a stream");
+    assert!(ours == block);
 }
 
 /// A snappy stream: in steps and at once, by our decoder and by the crate's, it is the same block or the same refusal.
