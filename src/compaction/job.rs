@@ -127,8 +127,8 @@ fn edit(compaction: &Compaction, outputs: Vec<Arc<FileMetaData>>) -> VersionEdit
     let deleted = |level, files: &[Arc<FileMetaData>]| -> Vec<(usize, u64)> {
         files.iter().map(|file| (level, file.number)).collect()
     };
-    let mut deleted_files = deleted(level, &compaction.inputs[0]);
-    deleted_files.extend(deleted(output_level, &compaction.inputs[1]));
+    let inputs = compaction.inputs.iter().enumerate();
+    let deleted_files = inputs.flat_map(|(below, files)| deleted(level + below, files)).collect();
     VersionEdit {
         compact_pointers: compaction.compact_pointer.iter().map(|key| (level, key.clone())).collect(),
         deleted_files,
@@ -176,7 +176,7 @@ fn open_inputs(compaction: &Compaction, context: &JobContext<'_>) -> Result<Vec<
     let level_iterator = |files: Vec<Arc<FileMetaData>>| {
         Input::Level(LevelIterator::new(comparator.clone(), files, context.table_cache.clone(), read))
     };
-    let [first_side, second_side] = &compaction.inputs;
+    let [first_side, other_sides @ ..] = &compaction.inputs;
     let mut inputs = Vec::new();
     if compaction.level == 0 {
         for run in disjoint_runs(comparator, first_side) {
@@ -188,8 +188,8 @@ fn open_inputs(compaction: &Compaction, context: &JobContext<'_>) -> Result<Vec<
     } else {
         inputs.push(level_iterator(first_side.clone()));
     }
-    if !second_side.is_empty() {
-        inputs.push(level_iterator(second_side.clone()));
+    for side in other_sides.iter().filter(|side| !side.is_empty()) {
+        inputs.push(level_iterator(side.clone()));
     }
     Ok(inputs)
 }
@@ -345,7 +345,12 @@ struct InputSummary<'a>(&'a Compaction);
 impl fmt::Display for InputSummary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Compaction { level, output_level, inputs, .. } = self.0;
-        write!(f, "{}@{level} + {}@{output_level} files", inputs[0].len(), inputs[1].len())
+        write!(f, "{}@{level}", inputs[0].len())?;
+        let last = output_level.saturating_sub(*level).max(1);
+        for (below, files) in inputs.iter().enumerate().take(last + 1).skip(1) {
+            write!(f, " + {}@{}", files.len(), if level == output_level { *level } else { level + below })?;
+        }
+        f.write_str(" files")
     }
 }
 

@@ -431,7 +431,7 @@ impl Repairer {
             reason: CompactionReason::Manual,
             level: 0,
             output_level: 0, // so that every kept table counts as deeper
-            inputs: [sources, Vec::new()],
+            inputs: [sources, Vec::new(), Vec::new()],
             grandparents: Vec::new(),
             max_output_file_size: match level {
                 0 => max_file_size.max(bytes / MAX_LEVEL0_FILES),

@@ -284,7 +284,10 @@ impl DbInner {
                         // Nothing is left behind this piece: the request ends with it.
                         None => manual.is_last_piece = true,
                     }
-                    return Some((*compaction, true));
+                    let goes_on = manual.deepest > manual.level + 1;
+                    let compaction =
+                        if goes_on { picker::through_level_1(&options, *compaction) } else { *compaction };
+                    return Some((compaction, true));
                 }
                 // A damaged table that was set aside does not end by itself.
                 ManualPick::Busy if failures.release_damaged() => {}

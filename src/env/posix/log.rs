@@ -37,8 +37,10 @@ const HEADER_SIZE: u64 = 7;
 const POPULATE_UNIT: u64 = 32 << 10;
 /// ...and at most this far ahead: populated pages are dirty, and the next fdatasync writes them all.
 const MAX_POPULATE_AHEAD: u64 = 128 << 10;
-/// Space allocated at once, at most.
+/// Space allocated at once, at most; and the part of the expected length that it is, at most: what is allocated and not yet
+/// written is space that the database takes for nothing.
 const MAX_ALLOCATION: u64 = 4 << 20;
+const STEPS: u64 = 8;
 /// Allocated at first: an idle database takes no more.
 const FIRST_ALLOCATION: u64 = 128 << 10;
 /// Payloads from this size on go by `pwrite`.
@@ -96,8 +98,8 @@ impl Region {
         if !matches!(sys::file_system_type(file), Ok(EXT4 | TMPFS)) {
             return None;
         }
-        let step = round_up(expected_size.min(MAX_ALLOCATION), POPULATE_UNIT) + POPULATE_UNIT;
-        let first = step.min(FIRST_ALLOCATION);
+        let step = round_up((expected_size / STEPS).clamp(FIRST_ALLOCATION, MAX_ALLOCATION), POPULATE_UNIT);
+        let first = FIRST_ALLOCATION;
         sys::allocate(file, 0, first).ok()?;
         let window = WriteMapping::new(file, 0, first).ok()?;
         window.populate(0, POPULATE_UNIT as usize).ok()?;
@@ -136,7 +138,7 @@ impl Region {
 
     /// Makes what lies before `end` allocated, and mapped from `position` on.
     fn allocate(&mut self, file: &File, position: u64, end: u64) -> io::Result<()> {
-        // As much again as there is: few calls for a long log, little space for a short one.
+        // As much again as there is, up to a step: few calls for a long log, little space for a short one.
         let more = round_up(end.saturating_sub(self.allocated), self.allocated.min(self.step));
         sys::allocate(file, self.allocated, more)?;
         self.allocated += more;

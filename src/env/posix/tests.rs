@@ -218,6 +218,21 @@ fn a_mapped_log_that_is_dropped_is_cut_and_one_that_is_not_has_a_tail_of_zeros()
 }
 
 #[test]
+fn a_mapped_log_takes_no_more_space_ahead_than_an_eighth_of_what_it_is_to_become() {
+    let (env, dir) = (env(), dir());
+    let path = dir.path().join("1.log");
+    let expected_size = 4 << 20;
+    let mut log = env.create_log(&path, LogFileOptions { mapped: true, expected_size }).unwrap();
+    let payload = [7; 1000];
+    for records in 1..=expected_size / 1007 {
+        log.append_record(&[9; 7], &payload).unwrap();
+        let (size, written) = (env.file_size(&path).unwrap(), records * 1007);
+        assert!(size >= written && size <= written + expected_size / 8 + 1, "{size} for {written}");
+        assert!(size <= 2 * written + (128 << 10), "{size} for {written}");
+    }
+}
+
+#[test]
 fn who_sees_the_header_of_a_record_sees_its_payload() {
     let (env, dir) = (env(), dir());
     const RECORDS: u64 = 5000;
