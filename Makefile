@@ -123,11 +123,11 @@ soak:
 demo:
 	scripts/demo.sh
 
-# make bench PROFILE=record|all|growth|tuned|... ROUNDS=3 KEYS=1000000 ROWS=fillseq,readseq THREADS=1,2,4 BUDGET=900, or
+# make bench PROFILE=record|all|growth|tuned|... ROUNDS=3 KEYS=1000000 ROWS=fillseq,readseq THREADS=1,2,4 BUDGET=1800 ROCKSDB=release, or
 # INSTRUCTIONS=FILE; tests/bench/README.md tells what each is and how long it takes.
 bench:
 	PROFILE='$(PROFILE)' ROUNDS='$(ROUNDS)' KEYS='$(KEYS)' ROWS='$(ROWS)' THREADS='$(THREADS)' BUDGET='$(BUDGET)' \
-		INSTRUCTIONS='$(INSTRUCTIONS)' scripts/bench.sh
+		INSTRUCTIONS='$(INSTRUCTIONS)' ROCKSDB='$(ROCKSDB)' scripts/bench.sh
 
 # A Python wheel that carries the library, in target/wheel.
 wheel: all

@@ -9,6 +9,10 @@ cargo build --release --lib
 if [ ! -e "$target/peers/libleveldb-release.so" ] && [ -z "${LEVELDB_RELEASE_LIB:-}" ]; then
     sh scripts/leveldb-release.sh || echo "bench: going on without a release build of LevelDB" >&2
 fi
+# RocksDB of the system has assertions on; a release build takes half an hour, so only who asks for it gets it (once).
+if [ "${ROCKSDB:-}" = release ]; then
+    sh scripts/rocksdb-release.sh
+fi
 # goleveldb does its part in its own language; without Go, or its module, the run goes on without it and says so.
 if command -v go >/dev/null 2>&1; then
     mkdir -p "$target/peers"
@@ -20,7 +24,7 @@ fi
 CARGO_TARGET_DIR=$target/bench cargo build --release --locked --manifest-path tests/bench/Cargo.toml
 bench=$target/bench/release/terrace-bench
 
-# What `make bench` may say: PROFILE, ROUNDS, KEYS, ROWS, THREADS, BUDGET (seconds), INSTRUCTIONS (a file).
+# What `make bench` may say: PROFILE, ROUNDS, KEYS, ROWS, THREADS, ROCKSDB (release), BUDGET (seconds), INSTRUCTIONS (a file).
 [ -z "${ROUNDS:-}" ] || set -- --rounds "$ROUNDS" "$@"
 [ -z "${KEYS:-}" ] || set -- --num "$KEYS" "$@"
 [ -z "${ROWS:-}" ] || set -- --rows "$ROWS" "$@"
@@ -29,7 +33,7 @@ if [ -n "${INSTRUCTIONS:-}" ]; then
     set -- --instructions "$INSTRUCTIONS" "$@"
 elif [ "${PROFILE:-}" = record ]; then
     # The figures of the README: measured, plotted and pasted in one go.
-    set -- --profile record --budget "${BUDGET:-900}" --out tests/bench/results --readme README.md "$@"
+    set -- --profile record --budget "${BUDGET:-2700}" --out tests/bench/results --readme README.md "$@"
 elif [ -n "${PROFILE:-}" ]; then
     set -- --profile "$PROFILE" ${BUDGET:+--budget "$BUDGET"} --out "$target/bench-results" "$@"
 fi

@@ -11,6 +11,9 @@
 //! A compressed block tells its own decompressed length, which nothing vouches for: it is held against what snappy can
 //! reach at best before a byte is allocated.
 
+mod snappy;
+
+pub use snappy::{BadStream, DECODER_SLACK, Encoder, PartialDecoder};
 use std::fmt;
 
 /// The type byte of a block stored as it is.
@@ -35,14 +38,14 @@ pub enum Compression {
 /// Compresses blocks one after another; keeps its tables and its buffer between them.
 pub struct Compressor {
     compression: Compression,
-    snappy: snap::raw::Encoder,
+    snappy: Encoder,
     buffer: Vec<u8>,
 }
 
 impl Compressor {
     /// A compressor of that kind.
     pub fn new(compression: Compression) -> Self {
-        Compressor { compression, snappy: snap::raw::Encoder::new(), buffer: Vec::new() }
+        Compressor { compression, snappy: Encoder::new(), buffer: Vec::new() }
     }
 
     /// The compressed form of `block` and its type byte, or `None` where it is better stored as it is: compression is
@@ -51,14 +54,14 @@ impl Compressor {
         match self.compression {
             Compression::None => None,
             Compression::Snappy => {
-                let bound = snap::raw::max_compress_len(block.len());
-                if bound == 0 || self.buffer.try_reserve(bound.saturating_sub(self.buffer.len())).is_err() {
-                    return None; // longer than snappy can say, or than there is memory for
+                let room = Encoder::room_for(block.len()).filter(|_| !block.is_empty())?;
+                if self.buffer.try_reserve(room.saturating_sub(self.buffer.len())).is_err() {
+                    return None; // there is no memory for it
                 }
-                if self.buffer.len() < bound {
-                    self.buffer.resize(bound, 0);
+                if self.buffer.len() < room {
+                    self.buffer.resize(room, 0);
                 }
-                let length = self.snappy.compress(block, &mut self.buffer).ok()?;
+                let length = self.snappy.compress(block, &mut self.buffer)?;
                 (length < block.len() - block.len() / 8).then(|| (&self.buffer[..length], TYPE_SNAPPY))
             }
         }
@@ -105,8 +108,10 @@ pub fn decompress(type_byte: u8, stored: &[u8], block: &mut [u8]) -> Result<(), 
             block.copy_from_slice(stored);
             Ok(())
         }
-        TYPE_SNAPPY => match snap::raw::Decoder::new().decompress(stored, block) {
-            Ok(length) if length == block.len() => Ok(()),
+        TYPE_SNAPPY => match PartialDecoder::new(stored) {
+            Some(mut decoder) if decoder.length() == block.len() => decoder
+                .decode(stored, stored.len(), block, usize::MAX)
+                .map_err(|_| DecompressError::BadStream),
             _ => Err(DecompressError::BadStream),
         },
         TYPE_RAW => Err(DecompressError::BadStream),

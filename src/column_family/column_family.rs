@@ -45,7 +45,7 @@ impl FamilyMemtables {
     /// The super version of these memtables and `version`.
     pub fn super_version(&self, version: Arc<Version>) -> Arc<SuperVersion> {
         let immutables = self.immutables.newest_first().map(|immutable| immutable.memtable.clone()).collect();
-        Arc::new(SuperVersion { memtable: self.active.clone(), immutables, version })
+        Arc::new(SuperVersion::new(self.active.clone(), immutables, version))
     }
 
     /// The oldest log that is still needed once the `flushed` oldest immutable memtables are in durable tables.
@@ -53,9 +53,10 @@ impl FamilyMemtables {
         self.immutables.oldest_first().nth(flushed).map_or(self.active_log_number, |next| next.log_number)
     }
 
-    /// Bytes of all of them.
+    /// Bytes of all of them, with their indexes.
     pub fn memory_usage(&self) -> usize {
-        self.active.approximate_memory_usage()
-            + self.immutables.newest_first().map(|i| i.memtable.approximate_memory_usage()).sum::<usize>()
+        let immutables = self.immutables.oldest_first().map(|immutable| &immutable.memtable);
+        let all = immutables.chain([&self.active]);
+        all.map(|one| one.approximate_memory_usage() + one.index_memory_usage()).sum()
     }
 }

@@ -5,4 +5,5 @@
 
 #[allow(clippy::module_inception)]
 pub mod column_family;
+mod resting;
 pub mod super_version;

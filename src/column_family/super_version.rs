@@ -6,6 +6,8 @@
 //! A reader takes the super version first and the sequence number after it: all that the sequence number covers is then in
 //! the super version or newer than it, so the view is a state the database was in.
 
+pub use super::resting::IteratorKind;
+use super::resting::RestingIterators;
 use crate::error::Result;
 use crate::format::internal_key::{InternalKeyComparator, KeyPrefix, LookupKey};
 use crate::iterator::InternalIterator;
@@ -13,7 +15,7 @@ use crate::iterator::merging::MergingIterator;
 use crate::memtable::memtable::{Memtable, MemtableGet, MemtableIterator};
 use crate::table::TableReadOptions;
 use crate::table::iterator::TableIterator;
-use crate::version::file_metadata::FileMetaData;
+use crate::version::file_metadata::{FileMetaData, TableRef};
 use crate::version::get::SeekCharge;
 use crate::version::level_iterator::LevelIterator;
 use crate::version::version::Version;
@@ -27,9 +29,16 @@ pub struct SuperVersion {
     pub immutables: Vec<Arc<Memtable>>,
     /// The files.
     pub version: Arc<Version>,
+    /// Iterators that were used, for those that come.
+    resting: RestingIterators,
 }
 
 impl SuperVersion {
+    /// The super version of these.
+    pub fn new(memtable: Arc<Memtable>, immutables: Vec<Arc<Memtable>>, version: Arc<Version>) -> Self {
+        SuperVersion { memtable, immutables, version, resting: RestingIterators::default() }
+    }
+
     /// The value of the key as of the look-up's sequence number, handed to `found` uncopied; `None` where it has none.
     #[inline]
     pub fn get<R>(
@@ -39,12 +48,11 @@ impl SuperVersion {
         charge_seeks: bool,
         found: impl FnOnce(&[u8]) -> R,
     ) -> Result<(Option<R>, SeekCharge)> {
-        match self.memtable.get(key) {
-            MemtableGet::Value(value) => return Ok((Some(found(value)), None)),
-            MemtableGet::Deleted => return Ok((None, None)),
-            MemtableGet::Missing => {}
-        }
-        for memtable in &self.immutables {
+        for memtable in std::iter::once(&self.memtable).chain(&self.immutables) {
+            // What is written to an empty one from now on is newer than the look-up.
+            if memtable.is_empty() {
+                continue;
+            }
             match memtable.get(key) {
                 MemtableGet::Value(value) => return Ok((Some(found(value)), None)),
                 MemtableGet::Deleted => return Ok((None, None)),
@@ -63,13 +71,29 @@ impl SuperVersion {
         &self,
         comparator: &InternalKeyComparator,
         read: TableReadOptions,
-    ) -> MergingIterator<ReadIterator> {
+    ) -> (MergingIterator<ReadIterator>, IteratorKind) {
+        let kind = IteratorKind { read, has_memtable: !self.memtable.is_empty() };
+        let union = match self.resting.take(kind) {
+            Some(resting) => MergingIterator::of_resting(comparator.clone(), resting),
+            None => MergingIterator::new(comparator.clone(), self.children(comparator, kind)),
+        };
+        (union.tolerating_damage(self.tolerates_damage()), kind)
+    }
+
+    /// Takes back what [`SuperVersion::iter`] gave, if no move panicked, for the next who wants the same. The union is one of no
+    /// children then.
+    pub fn take_back(&self, union: &mut MergingIterator<ReadIterator>, kind: IteratorKind) {
+        self.resting.put(kind, union.take_resting());
+    }
+
+    fn children(&self, comparator: &InternalKeyComparator, kind: IteratorKind) -> Vec<ReadIterator> {
+        let read = kind.read;
         let mut children = Vec::with_capacity(self.immutables.len() + 2 + self.version.levels[0].len());
-        for memtable in std::iter::once(&self.memtable).chain(&self.immutables) {
-            if !memtable.is_empty() {
-                children.push(ReadIterator::Memtable(memtable.iter()));
-            }
+        if kind.has_memtable {
+            children.push(ReadIterator::Memtable(self.memtable.iter()));
         }
+        let immutables = self.immutables.iter().filter(|memtable| !memtable.is_empty());
+        children.extend(immutables.map(|memtable| ReadIterator::Memtable(memtable.iter())));
         for level in 0..self.version.levels.len() {
             let files = &self.version.levels[level];
             if level == 0 {
@@ -84,7 +108,7 @@ impl SuperVersion {
                 children.push(ReadIterator::Level(run.tolerating_damage(self.tolerates_damage())));
             }
         }
-        MergingIterator::new(comparator.clone(), children).tolerating_damage(self.tolerates_damage())
+        children
     }
 
     /// Do reads pass over damage, as LevelDB's do?
@@ -94,7 +118,8 @@ impl SuperVersion {
 }
 
 impl SuperVersion {
-    /// A file of level 0. One that can't be opened becomes an iterator that shows the error when it is positioned.
+    /// A file of level 0. One that can't be opened becomes an iterator that shows the error when it is positioned; one whose table
+    /// can't stay open, an iterator that opens it when it is.
     fn level0_iterator(
         &self,
         comparator: &InternalKeyComparator,
@@ -103,8 +128,8 @@ impl SuperVersion {
     ) -> ReadIterator {
         let cache = &self.version.table_cache;
         match file.table(cache) {
-            Ok(table) => ReadIterator::Table(table.iter(read)),
-            Err(_) => {
+            Ok(TableRef::Pinned(table)) => ReadIterator::Table(table.iter(read)),
+            Ok(TableRef::Cached(_)) | Err(_) => {
                 let alone = vec![file.clone()];
                 let run = LevelIterator::new(comparator.clone(), alone, cache.clone(), read);
                 ReadIterator::Level(run.tolerating_damage(self.tolerates_damage()))
@@ -119,7 +144,7 @@ pub enum ReadIterator {
     Memtable(MemtableIterator),
     /// One file of level 0.
     Table(TableIterator),
-    /// The files of a deeper level (or one file that could not be opened yet, whose error shows when it is read).
+    /// The files of a deeper level (or one file of level 0 that is opened when it is read).
     Level(LevelIterator),
 }
 
@@ -159,6 +184,10 @@ impl InternalIterator for ReadIterator {
     fn next_if_plain(&mut self) -> Option<u64> {
         each!(self, iterator => iterator.next_if_plain())
     }
+    #[inline(always)]
+    fn next_if_plain_alone(&mut self) -> Option<u64> {
+        each!(self, iterator => iterator.next_if_plain_alone())
+    }
     #[inline]
     fn prev(&mut self) {
         each!(self, iterator => iterator.prev())
@@ -174,6 +203,13 @@ impl InternalIterator for ReadIterator {
     #[inline]
     fn value(&self) -> &[u8] {
         each!(self, iterator => iterator.value())
+    }
+    #[inline(always)]
+    fn entry(&self) -> (&[u8], &[u8]) {
+        each!(self, iterator => iterator.entry())
+    }
+    fn rest(&mut self) {
+        each!(self, iterator => iterator.rest())
     }
     fn status(&self) -> Result<()> {
         each!(self, iterator => iterator.status())

@@ -5,7 +5,8 @@
 //!   would bring back an older entry of its key that stayed behind (LevelDB's issue 320; existing directories contain keys
 //!   split over files).
 //! - Level-0 inputs hold every level-0 file that overlaps them.
-//! - `inputs[1]` holds every file of the output level that overlaps `inputs[0]`.
+//! - `inputs[1]` holds every file of the next level that overlaps `inputs[0]`; `inputs[2]`, where the output level is the one after that,
+//!   every file there that overlaps either.
 //! - The range from the first to the last user key of all inputs overlaps no other running compaction's at the output level.
 //!
 //! Immutable; shared freely between threads.
@@ -29,17 +30,18 @@ pub enum CompactionReason {
     Idle,
 }
 
-/// Files of one level and the next that are to be merged into the next.
+/// Files of one level and the next, or the next two, that are to be merged into the last of them.
 #[derive(Clone)]
 pub struct Compaction {
     /// Why.
     pub reason: CompactionReason,
     /// The level compacted.
     pub level: usize,
-    /// Where the outputs go: `level + 1`, or `level` where files of the last level are rewritten in place.
+    /// Where the outputs go: `level + 1`; `level` where files of the last level are rewritten in place; `level + 2` where what lies
+    /// in between comes along.
     pub output_level: usize,
-    /// Files of `level` (level 0: newest first) and of `output_level`.
-    pub inputs: [Vec<Arc<FileMetaData>>; 2],
+    /// Files of `level` (level 0: newest first), of the next one, and of the one after that, down to `output_level`.
+    pub inputs: [Vec<Arc<FileMetaData>>; 3],
     /// Files of the level behind, that the inputs overlap.
     pub grandparents: Vec<Arc<FileMetaData>>,
     /// Bytes after which another output is started.
@@ -74,9 +76,9 @@ impl Compaction {
         }
     }
 
-    /// The inputs of both levels.
+    /// The inputs of all levels.
     pub fn num_input_files(&self) -> usize {
-        self.inputs[0].len() + self.inputs[1].len()
+        self.inputs.iter().map(Vec::len).sum()
     }
 
     /// Bytes of the inputs.

@@ -15,6 +15,9 @@ use std::sync::Arc;
 /// output, both sides together.
 const MAX_EXPANDED_OUTPUTS: u64 = 25;
 
+/// A compaction of three levels takes as much as so many pieces of two.
+const MAX_PIECES_THROUGH_LEVEL_1: u64 = 2;
+
 /// An output ends where it overlaps more than this many outputs' worth of the level behind: its own compaction would be big.
 const MAX_GRANDPARENT_OUTPUTS: u64 = 10;
 
@@ -154,7 +157,7 @@ pub(super) fn complete(
     }
     let output_level = (level + 1).min(NUM_LEVELS - 1);
     let (smallest, largest) = user_key_range(comparator, seeds)?;
-    let mut inputs = [whole_overlap(version, level, smallest, largest), Vec::new()];
+    let mut inputs = [whole_overlap(version, level, smallest, largest), Vec::new(), Vec::new()];
     if output_level != level {
         let (smallest, largest) = user_key_range(comparator, &inputs[0])?;
         inputs[1] = whole_overlap(version, output_level, smallest, largest);
@@ -167,10 +170,7 @@ pub(super) fn complete(
     if options.running.overlaps(comparator, output_level, smallest, largest) {
         return None;
     }
-    let grandparents = match version.levels.get(output_level + 1) {
-        Some(files) => files[overlapping(comparator, files, smallest, largest)].to_vec(),
-        None => Vec::new(),
-    };
+    let grandparents = grandparents(version, output_level, smallest, largest);
 
     let drops_deletions = inputs[0].iter().any(|file| is_full_of_deletions(file, options.oldest_snapshot));
     let last = inputs[0].iter().max_by(|a, b| comparator.compare(a.largest.encoded(), b.largest.encoded()));
@@ -189,13 +189,58 @@ pub(super) fn complete(
     })
 }
 
+/// The files of the level behind `output_level` that overlap the user keys [smallest, largest].
+fn grandparents(
+    version: &Version,
+    output_level: usize,
+    smallest: &[u8],
+    largest: &[u8],
+) -> Vec<Arc<FileMetaData>> {
+    match version.levels.get(output_level + 1) {
+        Some(files) => files[overlapping(&version.comparator, files, smallest, largest)].to_vec(),
+        None => Vec::new(),
+    }
+}
+
+/// A compaction of level 0 that is to be followed by one of level 1 anyway goes to level 2 at once, together with what it meets at both:
+/// level 1 need not be written in between. As it is where nothing lies deeper, where it would be too large, or where others are
+/// at work.
+///
+/// That only level 0 does so keeps level 1 safe, to which nothing but a compaction of level 0 writes below what is read here. (A table
+/// that is flushed into a gap of level 1 meanwhile is newer than all of this, and stays above it.)
+pub(super) fn through_level_1(options: &PickerOptions<'_>, compaction: Compaction) -> Compaction {
+    if (compaction.level, compaction.output_level) != (0, 1) {
+        return compaction;
+    }
+    let version = compaction.version.clone();
+    let Some((smallest, largest)) = user_key_range(&version.comparator, compaction.inputs.iter().flatten())
+    else {
+        return compaction;
+    };
+    let is_last = (2..NUM_LEVELS).all(|level| !version.overlaps(level, Some(smallest), Some(largest)));
+    let third_side = whole_overlap(&version, 2, smallest, largest);
+    let all = || compaction.inputs.iter().flatten().chain(&third_side);
+    let Some((smallest, largest)) = user_key_range(&version.comparator, all()) else { return compaction };
+    let limit = max_expanded_bytes(options).saturating_mul(MAX_PIECES_THROUGH_LEVEL_1);
+    if is_last
+        || is_any_busy(&third_side)
+        || total_bytes(all()) > limit
+        || options.running.overlaps(&version.comparator, 2, smallest, largest)
+    {
+        return compaction;
+    }
+    let grandparents = grandparents(&version, 2, smallest, largest);
+    let [first_side, second_side, _] = compaction.inputs.clone();
+    Compaction { output_level: 2, inputs: [first_side, second_side, third_side], grandparents, ..compaction }
+}
+
 /// Takes more files of `level`, where the output level's files in hand cover them already: they come along for the price of
 /// reading them. Not beyond `max_expanded_bytes`, nor into another compaction.
 fn grow_first_side(
     version: &Version,
     options: &PickerOptions<'_>,
     level: usize,
-    inputs: &mut [Vec<Arc<FileMetaData>>; 2],
+    inputs: &mut [Vec<Arc<FileMetaData>>; 3],
 ) {
     let comparator = &version.comparator;
     if inputs[1].is_empty() {

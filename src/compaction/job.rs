@@ -2,16 +2,16 @@
 //!
 //! No state is changed: the outcome is an edit. Every output is synced and closed, and after the last one the directory is synced, so
 //! that the edit may name them. Runs without the state mutex. A large compaction is divided into key ranges (`parts`), which
-//! several threads merge at once: `merge_part` shares nothing that changes but the next file number and the sign that
-//! another part has failed.
+//! several threads merge at once: `merge_part` shares nothing that changes but the next file number, the sign that another part
+//! has failed, and the queue of another thread, which makes outputs durable while the next ones are merged.
 
 use super::compaction::Compaction;
 use super::cursor::{BaseLevelCursor, GrandparentCursor};
 use super::parts::{self, KeyRange};
 use crate::env;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::flush::job::JobContext;
-use crate::flush::output::{PendingTables, TableOutput};
+use crate::flush::output::{PendingTables, TableOutput, UnsyncedTable};
 use crate::format::internal_key::{self, InternalKeyComparator};
 use crate::iterator::InternalIterator;
 use crate::iterator::compaction_iterator::CompactionIterator;
@@ -21,6 +21,7 @@ use crate::table::iterator::TableIterator;
 use crate::version::file_metadata::FileMetaData;
 use crate::version::level_iterator::LevelIterator;
 use crate::version::version_edit::VersionEdit;
+use crossbeam_channel::{Receiver, Sender};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -60,26 +61,64 @@ pub fn run(compaction: &Compaction, context: &JobContext<'_>) -> Result<Compacti
 fn merge_and_sync(compaction: &Compaction, context: &JobContext<'_>) -> Result<Vec<Arc<FileMetaData>>> {
     let cuts = parts::cuts(compaction, context);
     let failed = AtomicBool::new(false);
-    let tasks = parts::between(&cuts).map(|part| {
-        let failed = &failed;
-        move || {
-            let merged = merge_part(compaction, context, part, failed);
+    let (unsynced, queue) = crossbeam_channel::unbounded();
+    let has_several_outputs = compaction.input_bytes() > compaction.max_output_file_size;
+    let mut tasks: Vec<Task<'_>> = Vec::new();
+    for part in parts::between(&cuts) {
+        let (failed, unsynced) = (&failed, has_several_outputs.then(|| unsynced.clone()));
+        tasks.push(Box::new(move || {
+            let mut pending = PendingTables::new(context);
+            let outputs = Outputs::new(compaction, context, &mut pending, unsynced);
+            let merged = merge_part(outputs, part, failed);
             failed.fetch_or(merged.is_err(), Ordering::Relaxed);
-            merged
-        }
-    });
-    // All guards stand until the directory is synced: where one part fails, the tables of all go.
-    let merged = env::run_together("terrace-merge", tasks.collect()).into_iter();
-    let merged = merged.collect::<Result<Vec<FinishedOutputs<'_>>>>()?;
-    if merged.iter().any(|outputs| !outputs.files.is_empty()) {
+            TaskOutcome { files: merged, pending }
+        }));
+    }
+    drop(unsynced);
+    if has_several_outputs {
+        // The last one, so that it waits for none that has not begun.
+        tasks.push(Box::new(|| {
+            let synced = sync_outputs(&queue, context, &failed);
+            TaskOutcome { files: synced.map(|()| Vec::new()), pending: PendingTables::new(context) }
+        }));
+    }
+    // All guards stand until the directory is synced, and no file is open any more: where one part fails, the tables of all go.
+    let (mut files, mut guards) = (Ok(Vec::new()), Vec::new());
+    for outcome in env::run_together("terrace-merge", tasks) {
+        files = files.and_then(|files| Ok([files, outcome.files?].concat()));
+        guards.push(outcome.pending);
+    }
+    let files = files?;
+    if !files.is_empty() {
         context.env.sync_dir(context.db)?;
     }
-    let mut files = Vec::new();
-    for outputs in merged {
-        outputs.pending.keep();
-        files.extend(outputs.files);
-    }
+    guards.into_iter().for_each(PendingTables::keep);
     Ok(files)
+}
+
+/// The merge of a part, or the syncing beside it.
+type Task<'a> = Box<dyn FnOnce() -> TaskOutcome<'a> + Send + 'a>;
+
+/// Tables, in order, and the guard that removes them unless it is told to keep them.
+struct TaskOutcome<'a> {
+    files: Result<Vec<Arc<FileMetaData>>>,
+    pending: PendingTables<'a>,
+}
+
+/// Makes durable what comes through the queue, until no part can put anything into it any more.
+fn sync_outputs(
+    queue: &Receiver<UnsyncedTable>,
+    context: &JobContext<'_>,
+    failed: &AtomicBool,
+) -> Result<()> {
+    let mut result = Ok(());
+    for table in queue {
+        if !failed.load(Ordering::Relaxed) {
+            result = table.make_durable(context).map(drop);
+            failed.fetch_or(result.is_err(), Ordering::Relaxed);
+        }
+    }
+    result
 }
 
 /// The edit that replaces the inputs by `outputs`.
@@ -88,8 +127,8 @@ fn edit(compaction: &Compaction, outputs: Vec<Arc<FileMetaData>>) -> VersionEdit
     let deleted = |level, files: &[Arc<FileMetaData>]| -> Vec<(usize, u64)> {
         files.iter().map(|file| (level, file.number)).collect()
     };
-    let mut deleted_files = deleted(level, &compaction.inputs[0]);
-    deleted_files.extend(deleted(output_level, &compaction.inputs[1]));
+    let inputs = compaction.inputs.iter().enumerate();
+    let deleted_files = inputs.flat_map(|(below, files)| deleted(level + below, files)).collect();
     VersionEdit {
         compact_pointers: compaction.compact_pointer.iter().map(|key| (level, key.clone())).collect(),
         deleted_files,
@@ -98,14 +137,14 @@ fn edit(compaction: &Compaction, outputs: Vec<Arc<FileMetaData>>) -> VersionEdit
     }
 }
 
-/// Merges the entries of one key range into tables of its own. They are removed unless `pending` is told to keep them. Where
-/// another part has `failed`, what this one does is for nothing: it stops wherever it is.
-fn merge_part<'a>(
-    compaction: &'a Compaction,
-    context: &'a JobContext<'a>,
+/// Merges the entries of one key range into tables of its own. Where another part has `failed`, what this one does is for nothing:
+/// it stops wherever it is.
+fn merge_part(
+    mut outputs: Outputs<'_, '_>,
     part: KeyRange<'_>,
     failed: &AtomicBool,
-) -> Result<FinishedOutputs<'a>> {
+) -> Result<Vec<Arc<FileMetaData>>> {
+    let (compaction, context) = (outputs.compaction, outputs.context);
     let comparator = &compaction.version.comparator;
     let mut base_level = BaseLevelCursor::new(compaction);
     let mut entries = CompactionIterator::new(
@@ -116,7 +155,6 @@ fn merge_part<'a>(
     if let Some(begin) = part.begin {
         entries = entries.starting_at(begin);
     }
-    let mut outputs = Outputs::new(compaction, context);
     while !failed.load(Ordering::Relaxed) && entries.advance() {
         let is_first_of_user_key = entries.is_first_of_user_key();
         if let Some(end) = part.end
@@ -138,7 +176,7 @@ fn open_inputs(compaction: &Compaction, context: &JobContext<'_>) -> Result<Vec<
     let level_iterator = |files: Vec<Arc<FileMetaData>>| {
         Input::Level(LevelIterator::new(comparator.clone(), files, context.table_cache.clone(), read))
     };
-    let [first_side, second_side] = &compaction.inputs;
+    let [first_side, other_sides @ ..] = &compaction.inputs;
     let mut inputs = Vec::new();
     if compaction.level == 0 {
         for run in disjoint_runs(comparator, first_side) {
@@ -150,8 +188,8 @@ fn open_inputs(compaction: &Compaction, context: &JobContext<'_>) -> Result<Vec<
     } else {
         inputs.push(level_iterator(first_side.clone()));
     }
-    if !second_side.is_empty() {
-        inputs.push(level_iterator(second_side.clone()));
+    for side in other_sides.iter().filter(|side| !side.is_empty()) {
+        inputs.push(level_iterator(side.clone()));
     }
     Ok(inputs)
 }
@@ -180,31 +218,32 @@ fn disjoint_runs(
 }
 
 /// The tables that a part of a compaction writes.
-struct Outputs<'a> {
+struct Outputs<'p, 'a> {
     compaction: &'a Compaction,
     context: &'a JobContext<'a>,
     grandparents: GrandparentCursor<'a>,
-    // The fields below are dropped in this order: an open file, then what removes it.
     current: Option<TableOutput>,
     files: Vec<Arc<FileMetaData>>,
-    pending: PendingTables<'a>,
+    pending: &'p mut PendingTables<'a>,
+    /// Where all but the last are made durable beside the merge.
+    unsynced: Option<Sender<UnsyncedTable>>,
 }
 
-/// Finished tables, in order, and the guard that removes them.
-struct FinishedOutputs<'a> {
-    files: Vec<Arc<FileMetaData>>,
-    pending: PendingTables<'a>,
-}
-
-impl<'a> Outputs<'a> {
-    fn new(compaction: &'a Compaction, context: &'a JobContext<'a>) -> Self {
+impl<'p, 'a> Outputs<'p, 'a> {
+    fn new(
+        compaction: &'a Compaction,
+        context: &'a JobContext<'a>,
+        pending: &'p mut PendingTables<'a>,
+        unsynced: Option<Sender<UnsyncedTable>>,
+    ) -> Self {
         Outputs {
             compaction,
             context,
             grandparents: GrandparentCursor::new(compaction),
             current: None,
             files: Vec::new(),
-            pending: PendingTables::new(context),
+            pending,
+            unsynced,
         }
     }
 
@@ -216,7 +255,7 @@ impl<'a> Outputs<'a> {
             if let Some(output) = &self.current
                 && (overlaps_enough || output.estimated_file_size() >= self.compaction.max_output_file_size)
             {
-                self.finish_current()?;
+                self.end_current()?;
             }
         }
         let output = match &mut self.current {
@@ -230,16 +269,23 @@ impl<'a> Outputs<'a> {
         output.add(key, value)
     }
 
-    fn finish_current(&mut self) -> Result<()> {
+    /// Ends an output behind which there is another one.
+    fn end_current(&mut self) -> Result<()> {
+        let Some(output) = self.current.take() else { return Ok(()) };
+        let table = output.finish_unsynced()?;
+        self.files.push(table.metadata().clone());
+        match &self.unsynced {
+            // Who takes it does so until the senders are gone, but for a panic.
+            Some(queue) => queue.send(table).map_err(|_| Error::io("outputs are not synced any more")),
+            None => table.make_durable(self.context).map(drop),
+        }
+    }
+
+    fn finish(mut self) -> Result<Vec<Arc<FileMetaData>>> {
         if let Some(output) = self.current.take() {
             self.files.push(output.finish(self.context)?);
         }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<FinishedOutputs<'a>> {
-        self.finish_current()?;
-        Ok(FinishedOutputs { files: self.files, pending: self.pending })
+        Ok(self.files)
     }
 }
 
@@ -299,7 +345,12 @@ struct InputSummary<'a>(&'a Compaction);
 impl fmt::Display for InputSummary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Compaction { level, output_level, inputs, .. } = self.0;
-        write!(f, "{}@{level} + {}@{output_level} files", inputs[0].len(), inputs[1].len())
+        write!(f, "{}@{level}", inputs[0].len())?;
+        let last = output_level.saturating_sub(*level).max(1);
+        for (below, files) in inputs.iter().enumerate().take(last + 1).skip(1) {
+            write!(f, " + {}@{}", files.len(), if level == output_level { *level } else { level + below })?;
+        }
+        f.write_str(" files")
     }
 }
 

@@ -232,7 +232,7 @@ pub fn pick_idle(version: &Arc<Version>, options: &PickerOptions<'_>) -> Option<
     version.levels[0].iter().rev().find_map(|oldest| {
         let seeds = std::slice::from_ref(oldest);
         let compaction = inputs::complete(version, options, CompactionReason::Idle, 0, seeds)?;
-        let [upper, lower] = &compaction.inputs;
+        let [upper, lower, _] = &compaction.inputs;
         let limit = inputs::total_bytes(upper).saturating_mul(MAX_IDLE_REWRITE);
         (inputs::total_bytes(lower) <= limit).then_some(compaction)
     })
@@ -294,6 +294,11 @@ pub fn pick_manual(
     });
     let next_begin = last_taken.map(|file| file.largest.clone());
     ManualPick::Run { compaction: Box::new(compaction), next_begin }
+}
+
+/// The piece of a manual compaction that goes on to level 2 or deeper: of level 0 it is one of all three levels, where that may be.
+pub fn through_level_1(options: &PickerOptions<'_>, compaction: Compaction) -> Compaction {
+    inputs::through_level_1(options, compaction)
 }
 
 /// How many of `files` (consecutive ones of `level` >= 1) make a piece: at least one, and as many as stay within the limit

@@ -28,7 +28,7 @@ pub(super) fn manifest_limit(bytes: u64) -> u64 {
 
 /// States that were replaced, to be dropped outside of the mutex (files they alone held become obsolete then).
 #[must_use]
-pub(super) struct Replaced(#[allow(dead_code)] Arc<SuperVersion>, #[allow(dead_code)] Arc<Version>);
+pub struct Replaced(#[allow(dead_code)] Arc<SuperVersion>, #[allow(dead_code)] Arc<Version>);
 
 impl DbInner {
     /// Writes the edit that `make_edit` returns to the MANIFEST and makes it the current state. `make_edit` runs when it is

@@ -5,7 +5,7 @@
 //! closed every move ends with an error.
 
 use super::state::DbInner;
-use crate::column_family::super_version::{ReadIterator, SuperVersion};
+use crate::column_family::super_version::{IteratorKind, ReadIterator, SuperVersion};
 use crate::error::{Error, Result};
 use crate::format::internal_key::{LookupKey, ParsedInternalKey, SequenceNumber, ValueType, user_key};
 use crate::iterator::InternalIterator;
@@ -41,8 +41,10 @@ pub struct DbIterator {
     error: Option<Error>,
     /// Where reads make compactions due.
     sampler: Option<ReadSampler>,
+    /// Something went wrong within: its parts are not used again.
+    is_broken: bool,
     /// Kept for what it keeps alive; taken when the iterator is dropped.
-    view: Option<Arc<SuperVersion>>,
+    view: Option<(Arc<SuperVersion>, IteratorKind)>,
     db: WakerAtEnd,
 }
 
@@ -71,10 +73,10 @@ impl DbIterator {
         let comparator = &db.family.comparator;
         let (view, sequence, input) = if db.process.is_current() {
             // The super version first, the sequence number after it: see `column_family/super_version.rs`.
-            let view = db.family.super_version.load();
+            let view = db.family.super_version.take();
             let sequence = options.snapshot.unwrap_or_else(|| db.last_sequence.load(Ordering::Acquire));
-            let input = view.iter(comparator, options.into());
-            (Some(view), sequence, input)
+            let (input, kind) = view.iter(comparator, options.into());
+            (Some((view, kind)), sequence, input)
         } else {
             (None, 0, MergingIterator::new(comparator.clone(), Vec::new()))
         };
@@ -86,6 +88,7 @@ impl DbIterator {
             saved_key: Vec::new(),
             saved_value: Vec::new(),
             error: None,
+            is_broken: false,
             view,
             sampler: db.options.seek_compaction.then(|| ReadSampler::new(sequence)),
             db: WakerAtEnd(db.clone()),
@@ -116,6 +119,26 @@ impl DbIterator {
             Direction::Forward => self.input.value(),
             Direction::Backward => &self.saved_value,
         }
+    }
+
+    /// Key and value, if it stands on an entry. Both hold until the next move.
+    #[inline(always)]
+    pub fn entry(&self) -> Option<(&[u8], &[u8])> {
+        if !self.valid {
+            return None;
+        }
+        Some(match self.direction {
+            Direction::Forward => {
+                let (key, value) = self.input.entry();
+                (user_key(key), value)
+            }
+            Direction::Backward => (&self.saved_key, &self.saved_value),
+        })
+    }
+
+    /// Notes that a move panicked. The iterator, which may be in any state, is only dropped from now on.
+    pub fn break_down(&mut self) {
+        self.is_broken = true;
     }
 
     /// The order of the database: that of its comparator.
@@ -165,18 +188,32 @@ impl DbIterator {
     /// Moves to the next key. Not valid: stays so.
     #[inline]
     pub fn next(&mut self) {
-        if !self.valid || self.refused() {
-            return;
+        if self.valid && !self.refused() && !self.is_next_plain() {
+            self.next_with_care();
         }
+    }
+
+    /// Moves to the next entry of the input, if that is plainly the next to be shown; else does not move, or notes that what it has
+    /// come to must be looked at.
+    #[inline(always)]
+    fn is_next_plain(&mut self) -> bool {
+        if self.direction == Direction::Backward {
+            return false;
+        }
+        let Some(trailer) = self.input.next_if_plain() else { return false };
+        // A later key: nothing needs to be skipped.
+        if trailer >> 8 <= self.sequence && trailer as u8 == ValueType::Value as u8 {
+            self.sample();
+        } else {
+            self.find_next_user_entry(false);
+        }
+        true
+    }
+
+    #[inline(never)]
+    fn next_with_care(&mut self) {
         if self.direction == Direction::Backward {
             self.turn_forward();
-        } else if let Some(trailer) = self.input.next_if_plain() {
-            // A later key: nothing needs to be skipped.
-            let is_shown = trailer >> 8 <= self.sequence && trailer as u8 == ValueType::Value as u8;
-            if is_shown {
-                return self.sample();
-            }
-            return self.find_next_user_entry(false);
         } else {
             self.saved_key.clear();
             self.saved_key.extend_from_slice(user_key(self.input.key()));
@@ -337,7 +374,8 @@ impl DbIterator {
         if let Some(sampler) = &mut self.sampler {
             let key = self.input.key();
             if sampler.is_due(key.len() + self.input.value().len())
-                && let Some((level, file)) = self.view.as_ref().and_then(|view| view.version.sample_read(key))
+                && let Some((level, file)) =
+                    self.view.as_ref().and_then(|(view, _)| view.version.sample_read(key))
             {
                 self.db.charge_seek(level, file);
             }
@@ -412,6 +450,11 @@ impl Drop for DbIterator {
             let nothing = MergingIterator::new(self.db.family.comparator.clone(), Vec::new());
             let input = std::mem::replace(&mut self.input, nothing);
             keep_for_ever((input, self.view.take(), self.db.clone()));
+        } else if let Some((view, kind)) = self.view.take() {
+            if !self.is_broken && !std::thread::panicking() {
+                view.take_back(&mut self.input, kind);
+            }
+            self.db.family.super_version.put(view);
         }
     }
 }

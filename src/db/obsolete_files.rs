@@ -2,11 +2,16 @@
 //!
 //! At open the directory is listed once; from then on numbers are removed as the last version that has them goes (tables), or
 //! as an edit that makes them unneeded is durable (logs, MANIFESTs). Removals, of all but MANIFESTs, are a worker's: file systems
-//! make them wait for their journal, milliseconds in which an opening, a flush or a compaction would stand still. Nothing is
-//! removed once close has let the lock go: the directory may be another process's by then.
+//! make them wait for their journal, or for the device to discard the blocks: milliseconds a table, in which an opening, a flush
+//! or a compaction would stand still. The same worker closes the tables that a compaction has replaced, and unmaps them.
+//!
+//! So the space of what a compaction has read is given back soon after it, also of one that somebody asked for and waited for; close
+//! waits until it is. Nothing is removed once close has let the lock go: the directory may be another process's by then.
 
+use super::install::Replaced;
 use super::state::{DbInner, DbState};
 use crate::background::worker::Next;
+use crate::compaction::compaction::Compaction;
 use crate::env::SequentialFile;
 use crate::format::file_name::{self, FileType};
 use crate::version::version_set::VersionSet;
@@ -23,7 +28,19 @@ pub struct Leftovers {
     pub replaced: Vec<Box<dyn SequentialFile>>,
 }
 
+/// The state before a compaction, and the compaction itself, which holds its inputs: what is dropped closes tables.
+pub struct Retired {
+    _replaced: Replaced,
+    _compaction: Compaction,
+}
+
 impl DbInner {
+    /// Leaves what a compaction has replaced to the worker that removes files.
+    pub(super) fn retire(&self, replaced: Replaced, compaction: Compaction) {
+        self.retired.lock().push(Retired { _replaced: replaced, _compaction: compaction });
+        self.removal_waker.wake();
+    }
+
     /// A step of the worker that removes files.
     pub(super) fn removal_step(&self) -> Next {
         self.guarded(|| {
@@ -36,6 +53,8 @@ impl DbInner {
     /// by another's hand. Not after the lock was let go.
     pub(super) fn remove_obsolete_files(&self) {
         let _turn = self.removing.lock();
+        let retired = std::mem::take(&mut *self.retired.lock());
+        drop(retired);
         let Leftovers { paths, replaced } = std::mem::take(&mut *self.leftovers.lock());
         for path in paths {
             let name = path.file_name().unwrap_or_default();

@@ -247,7 +247,7 @@ impl Base {
             Some(log) => (WalWriter::reopen(env, path, log.number, log.size, log_options)?, log.memtable),
             None => {
                 let wal = WalWriter::create(env, path, log_number, log_options)?;
-                (wal, Memtable::new(comparator.clone()).1)
+                (wal, Memtable::new(comparator.clone(), log_options.expected_size as usize).1)
             }
         };
         Ok(Base { manifest, manifest_number, wal, memtable, next_file_number, logs, flushed_sequence })
@@ -319,6 +319,7 @@ fn start(opening: Opening, path: &Path, mut recovered: Recovered) -> Result<Arc<
         obsolete: Arc::default(),
         obsolete_logs: Default::default(),
         leftovers: Mutex::default(),
+        retired: Mutex::default(),
         removing: Mutex::new(()),
         flush_waker,
         compaction_waker,

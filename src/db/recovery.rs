@@ -148,7 +148,7 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
         next_file_number: AtomicU64::new(counters.next_file_number.max(above_all)),
         last_sequence: counters.last_sequence,
         next_log_begins: Begins::AtOrBefore(counters.last_sequence + 1),
-        memtable: Memtable::new(opening.comparator.clone()).1,
+        memtable: Memtable::new(opening.comparator.clone(), options.write_buffer_size).1,
         keeps: is_sound && !options.reuse_logs,
         kept_logs: Vec::new(),
         empty_logs: Vec::new(),
@@ -308,8 +308,12 @@ impl Replayer<'_> {
             return;
         }
         let memtable = self.memtable.memtable().clone();
-        self.memtable = Memtable::new(self.opening.comparator.clone()).1;
+        self.memtable = self.new_memtable();
         self.kept_logs.push(KeptLog { number, begins_after, memtable });
+    }
+
+    fn new_memtable(&self) -> MemtableWriter {
+        Memtable::new(self.opening.comparator.clone(), self.opening.options.write_buffer_size).1
     }
 
     /// Is more in memory than may be?
@@ -376,7 +380,7 @@ impl Replayer<'_> {
         if let Some(file) = flush_job::run(&memtables, number, &context)? {
             self.new_files.push(file);
         }
-        self.memtable = Memtable::new(self.opening.comparator.clone()).1;
+        self.memtable = self.new_memtable();
         Ok(())
     }
 

@@ -119,7 +119,7 @@ impl Repairer {
             numbers.sort_unstable();
             numbers.dedup();
         }
-        let memtable = Memtable::new(opening.comparator.clone()).1;
+        let memtable = Memtable::new(opening.comparator.clone(), opening.options.write_buffer_size).1;
         Ok(Repairer {
             opening,
             path: path.to_path_buf(),
@@ -363,7 +363,8 @@ impl Repairer {
         let never = AtomicBool::new(false);
         let file = flush_job::run(&[memtable], number, &self.context(&never))?;
         self.sources.extend(file.map(|file| (level, file)));
-        self.memtable = Memtable::new(self.opening.comparator.clone()).1;
+        self.memtable =
+            Memtable::new(self.opening.comparator.clone(), self.opening.options.write_buffer_size).1;
         Ok(())
     }
 
@@ -430,7 +431,7 @@ impl Repairer {
             reason: CompactionReason::Manual,
             level: 0,
             output_level: 0, // so that every kept table counts as deeper
-            inputs: [sources, Vec::new()],
+            inputs: [sources, Vec::new(), Vec::new()],
             grandparents: Vec::new(),
             max_output_file_size: match level {
                 0 => max_file_size.max(bytes / MAX_LEVEL0_FILES),

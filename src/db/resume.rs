@@ -60,7 +60,8 @@ impl DbInner {
         let mut state = self.state.lock();
         match created {
             Ok(wal) => {
-                let (memtable, memtable_writer) = Memtable::new(self.family.comparator.clone());
+                let (memtable, memtable_writer) =
+                    Memtable::new(self.family.comparator.clone(), self.options.write_buffer_size);
                 writer.wal = Some(wal);
                 writer.memtable = memtable_writer;
                 state.logs.push(LogFile { number, begins_after: writer.last_sequence });

@@ -299,7 +299,10 @@ impl DbInner {
                         // Nothing is left behind this piece: the request ends with it.
                         None => manual.is_last_piece = true,
                     }
-                    return Some((*compaction, true));
+                    let goes_on = manual.deepest > manual.level + 1;
+                    let compaction =
+                        if goes_on { picker::through_level_1(&options, *compaction) } else { *compaction };
+                    return Some((compaction, true));
                 }
                 // A damaged table that was set aside does not end by itself.
                 ManualPick::Busy if failures.release_damaged() => {}
@@ -362,16 +365,12 @@ impl DbInner {
         match result {
             Ok(replaced) => {
                 self.compaction_succeeded(&mut state, Some(level));
-                drop(state);
-                drop(replaced);
-                drop(compaction);
-                self.compaction_waker.wake();
-                self.removal_waker.wake();
                 if is_manual {
-                    // Who waits for it finds the space given back.
-                    self.remove_obsolete_files();
-                    self.end_manual_piece(&mut self.state.lock(), &Ok(()));
+                    self.end_manual_piece(&mut state, &Ok(()));
                 }
+                drop(state);
+                self.compaction_waker.wake();
+                self.retire(replaced, compaction);
                 Ok(())
             }
             Err(error) => {

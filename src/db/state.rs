@@ -13,7 +13,7 @@ use super::background_error::Failures;
 use super::flush_due::FlushDue;
 use super::idle_compaction::Idle;
 use super::manual_compaction::ManualCompaction;
-use super::obsolete_files::Leftovers;
+use super::obsolete_files::{Leftovers, Retired};
 use super::seek_compaction::Seeks;
 use super::snapshot::SnapshotList;
 use super::unconfirmed::Unconfirmed;
@@ -81,6 +81,8 @@ pub struct DbInner {
     pub obsolete_logs: ObsoleteFiles,
     /// What the last life left.
     pub leftovers: Mutex<Leftovers>,
+    /// What compactions have replaced, for the worker that removes files to let go of first.
+    pub retired: Mutex<Vec<Retired>>,
     /// Held by who removes files, so that another who comes to remove finds them gone.
     pub removing: Mutex<()>,
     /// Wakes the flush worker (which also logs what others could not).

@@ -92,7 +92,8 @@ impl DbInner {
             }
             return Err(error);
         }
-        let (memtable, memtable_writer) = Memtable::new(self.family.comparator.clone());
+        let (memtable, memtable_writer) =
+            Memtable::new(self.family.comparator.clone(), self.options.write_buffer_size);
         let mut state = self.state.lock();
         let full = std::mem::replace(&mut writer.memtable, memtable_writer);
         state.logs.push(LogFile { number, begins_after: writer.last_sequence });

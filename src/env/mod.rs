@@ -16,6 +16,7 @@ pub use together::run_together;
 
 use crate::error::Result;
 use std::ffi::OsString;
+use std::io::IoSlice;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -118,6 +119,13 @@ pub trait WritableFile: Send {
     fn append_record(&mut self, header: &[u8; 7], payload: &[u8]) -> Result<()> {
         self.append(header)?;
         self.append(payload)?;
+        self.flush()
+    }
+    /// The same of a record that comes in pieces: a payload longer than a block, with further headers in it. Whoever sees the
+    /// first header sees all the pieces too. The slices are used up.
+    fn append_record_in_pieces(&mut self, header: &[u8; 7], pieces: &mut [IoSlice<'_>]) -> Result<()> {
+        self.append(header)?;
+        pieces.iter().try_for_each(|piece| self.append(piece))?;
         self.flush()
     }
     /// Hands buffered bytes to the system.

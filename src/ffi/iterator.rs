@@ -16,9 +16,22 @@ use std::ptr;
 /// A position in the database; see leveldb_create_iterator().
 #[allow(non_camel_case_types)]
 pub struct leveldb_iterator_t {
+    /// Noted at the end of every move.
+    shown: Shown,
     iterator: DbIterator,
     trouble: Option<Trouble>,
 }
+
+/// What a program reads between two moves: the entry that the iterator stands on, which lies where `iterator` has it.
+struct Shown {
+    /// NULL: none.
+    key: *const c_char,
+    key_length: usize,
+    value: *const c_char,
+    value_length: usize,
+}
+
+const NOTHING: Shown = Shown { key: ptr::null(), key_length: 0, value: ptr::null(), value_length: 0 };
 
 /// What the core's iterator does not know of.
 enum Trouble {
@@ -29,9 +42,18 @@ enum Trouble {
 }
 
 impl leveldb_iterator_t {
+    /// Notes what the iterator stands on after a move that went well.
     #[inline(always)]
-    fn valid(&self) -> bool {
-        self.trouble.is_none() && self.iterator.valid()
+    fn show(&mut self) {
+        self.shown = match self.iterator.entry() {
+            Some((key, value)) => Shown {
+                key: bytes::pointer_to(key),
+                key_length: key.len(),
+                value: bytes::pointer_to(value),
+                value_length: value.len(),
+            },
+            None => NOTHING,
+        };
     }
 
     fn status(&self) -> Result<()> {
@@ -44,8 +66,12 @@ impl leveldb_iterator_t {
     /// Notes that a move came to nothing.
     #[cold]
     fn fail(&mut self, failure: Failure) {
+        self.shown = NOTHING;
         self.trouble = Some(match failure.code {
-            last_error::terrace_error_t::TERRACE_INTERNAL_ERROR => Trouble::Broken(failure.error.clone()),
+            last_error::terrace_error_t::TERRACE_INTERNAL_ERROR => {
+                self.iterator.break_down();
+                Trouble::Broken(failure.error.clone())
+            }
             _ => Trouble::Refused(failure.error.clone()),
         });
         last_error::set(failure);
@@ -64,7 +90,12 @@ pub(super) unsafe fn seek(iter: *mut leveldb_iterator_t, step: impl FnOnce(&mut 
         return;
     }
     handle.trouble = None;
-    if let Err(failure) = boundary::catch(|| step(&mut handle.iterator)) {
+    let moved = boundary::catch(|| {
+        step(&mut handle.iterator)?;
+        handle.show();
+        Ok(())
+    });
+    if let Err(failure) = moved {
         handle.fail(failure);
     }
 }
@@ -77,13 +108,12 @@ pub(super) unsafe fn seek(iter: *mut leveldb_iterator_t, step: impl FnOnce(&mut 
 pub(super) unsafe fn advance(iter: *mut leveldb_iterator_t, step: impl FnOnce(&mut DbIterator)) {
     // SAFETY: as the caller promises.
     let Some(handle) = (unsafe { handle::lend_mut(iter) }) else { return };
-    if handle.trouble.is_some() {
+    if handle.shown.key.is_null() {
         return;
     }
     let moved = boundary::catch(|| {
-        if handle.iterator.valid() {
-            step(&mut handle.iterator);
-        }
+        step(&mut handle.iterator);
+        handle.show();
         Ok(())
     });
     if let Err(failure) = moved {
@@ -105,33 +135,6 @@ pub(super) unsafe fn refuse(iter: *mut leveldb_iterator_t, error: Error) {
     }
 }
 
-/// Lends a part of the entry the iterator stands on; NULL and length 0 if it stands on none.
-///
-/// # Safety
-/// `iter` is NULL or an iterator that nobody moves now; `length` is NULL or writable.
-#[inline(always)]
-unsafe fn part(
-    iter: *const leveldb_iterator_t,
-    length: *mut usize,
-    of: impl FnOnce(&DbIterator) -> &[u8],
-) -> *const c_char {
-    let (pointer, size) = contain((ptr::null(), 0), || {
-        // SAFETY: as the caller promises.
-        match unsafe { handle::lend(iter) } {
-            Some(handle) if handle.valid() => {
-                let part = of(&handle.iterator);
-                (bytes::pointer_to(part), part.len())
-            }
-            _ => (ptr::null(), 0),
-        }
-    });
-    if !length.is_null() {
-        // SAFETY: not NULL, so writable as the caller promises.
-        unsafe { *length = size };
-    }
-    pointer
-}
-
 /// The entry the iterator stands on, if it does.
 ///
 /// # Safety
@@ -139,10 +142,8 @@ unsafe fn part(
 #[inline(always)]
 pub(super) unsafe fn entry<'a>(iter: *const leveldb_iterator_t) -> Option<(&'a [u8], &'a [u8])> {
     // SAFETY: as the caller promises.
-    let handle = unsafe { handle::lend(iter) };
-    contain(None, || {
-        handle.filter(|handle| handle.valid()).map(|handle| (handle.iterator.key(), handle.iterator.value()))
-    })
+    let handle = unsafe { handle::lend(iter) }?;
+    contain(None, || handle.iterator.entry().filter(|_| !handle.shown.key.is_null()))
 }
 
 /// Creates an iterator over the database as it is now, or at the snapshot of the options. What is written later does not
@@ -162,7 +163,7 @@ pub unsafe extern "C" fn leveldb_create_iterator(
         // SAFETY: as the caller promises.
         let (handle, options) = unsafe { (handle::required(db, "db")?, read_options(options)) };
         let iterator = handle.run(|db| Ok(db.iter(&options)))?;
-        Ok(handle::give(leveldb_iterator_t { iterator, trouble: None }))
+        Ok(handle::give(leveldb_iterator_t { shown: NOTHING, iterator, trouble: None }))
     })
 }
 
@@ -183,7 +184,7 @@ pub unsafe extern "C" fn leveldb_iter_destroy(iter: *mut leveldb_iterator_t) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn leveldb_iter_valid(iter: *const leveldb_iterator_t) -> u8 {
     // SAFETY: as the caller promises.
-    contain(0, || unsafe { handle::lend(iter) }.map_or(0, |handle| u8::from(handle.valid())))
+    unsafe { handle::lend(iter) }.map_or(0, |handle| u8::from(!handle.shown.key.is_null()))
 }
 
 /// Moves to the first key.
@@ -262,7 +263,13 @@ pub unsafe extern "C" fn leveldb_iter_key(
     klen: *mut usize,
 ) -> *const c_char {
     // SAFETY: as the caller promises.
-    unsafe { part(iter, klen, DbIterator::key) }
+    let (key, length) = unsafe { handle::lend(iter) }
+        .map_or((ptr::null(), 0), |handle| (handle.shown.key, handle.shown.key_length));
+    if !klen.is_null() {
+        // SAFETY: not NULL, so writable as the caller promises.
+        unsafe { *klen = length };
+    }
+    key
 }
 
 /// Returns the value the iterator stands on, and puts its length in `*vlen`. It is the iterator's, holds until the
@@ -276,7 +283,13 @@ pub unsafe extern "C" fn leveldb_iter_value(
     vlen: *mut usize,
 ) -> *const c_char {
     // SAFETY: as the caller promises.
-    unsafe { part(iter, vlen, DbIterator::value) }
+    let (value, length) = unsafe { handle::lend(iter) }
+        .map_or((ptr::null(), 0), |handle| (handle.shown.value, handle.shown.value_length));
+    if !vlen.is_null() {
+        // SAFETY: not NULL, so writable as the caller promises.
+        unsafe { *vlen = length };
+    }
+    value
 }
 
 /// Reports the first error since the last seek, if there is one. Ask when an iterator has become invalid: that is how a

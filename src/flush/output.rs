@@ -1,10 +1,10 @@
 //! Tables that a flush or a compaction is making: created, filled, made durable, checked, and removed again if the job fails.
 //!
 //! Order (RELIABILITY): table write, fdatasync, close; after the last table of a job the directory is synced, once, by the job; only
-//! then may an edit name them. Nothing here touches state that readers see. Used by one thread.
+//! then may an edit name them. Nothing here touches state that readers see. Each thing is used by one thread at a time.
 
 use super::job::JobContext;
-use crate::env::CreateMode;
+use crate::env::{CreateMode, WritableFile};
 use crate::error::Result;
 use crate::format::file_name;
 use crate::format::internal_key::InternalKey;
@@ -13,7 +13,7 @@ use crate::version::file_metadata::FileMetaData;
 use std::sync::Arc;
 
 /// The tables a job has created so far. Dropping it removes them, whether the job failed, panicked or forgot them; `keep` does
-/// not.
+/// not. No file of theirs may be open any more then.
 pub struct PendingTables<'a> {
     context: &'a JobContext<'a>,
     numbers: Vec<u64>,
@@ -89,15 +89,39 @@ impl TableOutput {
         self.builder.estimated_file_size()
     }
 
-    /// Writes the rest, makes the content durable, and opens the table once, so that one that can't be read never gets into a
-    /// version. At least one entry was added.
+    /// Writes the rest, and makes the table durable. At least one entry was added.
     pub fn finish(self, context: &JobContext<'_>) -> Result<Arc<FileMetaData>> {
-        let built = self.builder.finish()?;
+        self.finish_unsynced()?.make_durable(context)
+    }
+
+    /// Writes the rest. At least one entry was added.
+    pub fn finish_unsynced(self) -> Result<UnsyncedTable> {
+        let (built, file) = self.builder.finish_unsynced()?;
         let largest = InternalKey::decode(&self.largest)?;
         let smallest = self.smallest.unwrap_or_else(|| largest.clone());
-        let file =
+        let metadata =
             FileMetaData::with_properties(self.number, built.file_size, smallest, largest, built.properties);
-        file.table(context.table_cache)?;
-        Ok(Arc::new(file))
+        Ok(UnsyncedTable { file, metadata: Arc::new(metadata) })
+    }
+}
+
+/// A table that is written and not yet durable.
+pub struct UnsyncedTable {
+    file: Box<dyn WritableFile>,
+    metadata: Arc<FileMetaData>,
+}
+
+impl UnsyncedTable {
+    /// What it will be.
+    pub fn metadata(&self) -> &Arc<FileMetaData> {
+        &self.metadata
+    }
+
+    /// Makes the content durable, and opens the table once, so that one that can't be read never gets into a version.
+    pub fn make_durable(mut self, context: &JobContext<'_>) -> Result<Arc<FileMetaData>> {
+        self.file.sync()?;
+        self.file.close()?;
+        self.metadata.table(context.table_cache)?;
+        Ok(self.metadata)
     }
 }

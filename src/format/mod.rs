@@ -1,6 +1,7 @@
 //! The words that every upper floor speaks: internal keys, file names, column family ids.
 
 pub mod column_family_id;
+pub mod common_prefix;
 pub mod file_name;
 pub mod internal_key;
 

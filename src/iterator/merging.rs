@@ -60,12 +60,26 @@ pub struct MergingIterator<I> {
     turning_key: Vec<u8>,
 }
 
+/// A union that is not in use: what it needed memory for.
+pub struct RestingUnion<I> {
+    children: Vec<I>,
+    heap: Vec<Slot>,
+    target: Vec<u8>,
+}
+
 impl<I: InternalIterator> MergingIterator<I> {
     /// Merges `children`; where keys are equal, the earlier child comes first.
     pub fn new(comparator: InternalKeyComparator, children: Vec<I>) -> Self {
+        let heap = Vec::with_capacity(children.len());
+        Self::of_resting(comparator, RestingUnion { children, heap, target: Vec::new() })
+    }
+
+    /// Merges the children of `resting`, as it did before.
+    pub fn of_resting(comparator: InternalKeyComparator, resting: RestingUnion<I>) -> Self {
+        let RestingUnion { children, heap, target } = resting;
         MergingIterator {
             comparator,
-            heap: Vec::with_capacity(children.len()),
+            heap,
             children,
             current: 0,
             runner_up: 0,
@@ -73,8 +87,21 @@ impl<I: InternalIterator> MergingIterator<I> {
             failure: Failure::default(),
             deferred: 0,
             puts_off: true,
-            target: Vec::new(),
+            target,
             turning_key: Vec::new(),
+        }
+    }
+
+    /// Lets go of all places, and gives up the children: this becomes a union of none.
+    pub fn take_resting(&mut self) -> RestingUnion<I> {
+        self.heap.clear();
+        self.failure.clear();
+        self.deferred = 0;
+        self.children.iter_mut().for_each(I::rest);
+        RestingUnion {
+            children: std::mem::take(&mut self.children),
+            heap: std::mem::take(&mut self.heap),
+            target: std::mem::take(&mut self.target),
         }
     }
 
@@ -255,6 +282,23 @@ impl<I: InternalIterator> MergingIterator<I> {
         self.rebuild();
     }
 
+    /// `next_if_plain` among several children: the next entry is the root's next one or the runner-up's, so both must be of later
+    /// user keys.
+    #[inline(never)]
+    fn next_of_several_if_plain(&mut self) -> Option<u64> {
+        if !self.find_runner_up() || self.heap[self.runner_up].prefix.order(self.heap[0].prefix).is_eq() {
+            return None;
+        }
+        let child = &mut self.children[self.current];
+        let trailer = child.next_if_plain()?;
+        self.heap[0].prefix = child.key_prefix();
+        if self.precedes(self.runner_up, 0) {
+            self.replace_root();
+            return Some(trailer_of(self.key()));
+        }
+        Some(trailer)
+    }
+
     /// How the entry that child `index` stands on compares with the one that the turn began on.
     fn compare_with_turning_point(&self, index: usize) -> Ordering {
         let order = self.comparator.compare(self.children[index].key(), &self.turning_key);
@@ -423,26 +467,15 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
         self.after_move();
     }
 
-    /// The next entry is the root's next one or the runner-up's, so both must be of later user keys.
-    #[inline]
+    #[inline(always)]
     fn next_if_plain(&mut self) -> Option<u64> {
         if !self.forward || self.deferred != 0 {
             return None;
         }
         if self.heap.len() <= 1 {
-            return self.children[self.current].next_if_plain();
+            return self.children[self.current].next_if_plain_alone();
         }
-        if !self.find_runner_up() || self.heap[self.runner_up].prefix.order(self.heap[0].prefix).is_eq() {
-            return None;
-        }
-        let child = &mut self.children[self.current];
-        let trailer = child.next_if_plain()?;
-        self.heap[0].prefix = child.key_prefix();
-        if self.precedes(self.runner_up, 0) {
-            self.replace_root();
-            return Some(trailer_of(self.key()));
-        }
-        Some(trailer)
+        self.next_of_several_if_plain()
     }
 
     #[inline]
@@ -458,6 +491,11 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
     #[inline]
     fn value(&self) -> &[u8] {
         self.children[self.current].value()
+    }
+
+    #[inline(always)]
+    fn entry(&self) -> (&[u8], &[u8]) {
+        self.children[self.current].entry()
     }
 
     fn status(&self) -> Result<()> {

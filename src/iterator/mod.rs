@@ -40,6 +40,11 @@ pub trait InternalIterator {
     fn next_if_plain(&mut self) -> Option<u64> {
         None
     }
+    /// As `next_if_plain`, for whoever has no use for the `key_prefix` of the key it comes to.
+    #[inline]
+    fn next_if_plain_alone(&mut self) -> Option<u64> {
+        self.next_if_plain()
+    }
     /// Moves to the previous entry.
     fn prev(&mut self);
     /// The internal key it stands on; holds until the next move.
@@ -51,6 +56,13 @@ pub trait InternalIterator {
     }
     /// The value it stands on; holds until the next move.
     fn value(&self) -> &[u8];
+    /// Key and value.
+    #[inline]
+    fn entry(&self) -> (&[u8], &[u8]) {
+        (self.key(), self.value())
+    }
+    /// Lets go of what its place needs. It is positioned before it is used again.
+    fn rest(&mut self) {}
     /// What ended the iteration since the last seek, if an error did; else the first damage that was passed over.
     fn status(&self) -> Result<()>;
 }

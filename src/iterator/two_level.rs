@@ -28,6 +28,17 @@ pub trait Parts {
 
     /// Opens a part.
     fn open(&self, index: usize) -> Result<Self::Iter>;
+
+    /// As `open`, making use of what `part`, an iterator over another part, has allocated.
+    fn reopen(&self, index: usize, part: &mut Self::Iter) -> Result<()> {
+        *part = self.open(index)?;
+        Ok(())
+    }
+
+    /// May an iterator that is not in use keep this part open?
+    fn may_rest(&self, _index: usize) -> bool {
+        false
+    }
 }
 
 /// A position in a run of parts.
@@ -61,14 +72,18 @@ impl<P: Parts> TwoLevelIterator<P> {
             return;
         }
         if self.open.is_none() || self.index != index {
-            self.open = None; // closed before the next is opened
             self.index = index;
-            match self.parts.open(index) {
-                Ok(part) => self.open = Some(part),
-                Err(error) => {
-                    self.is_unreadable = self.failure.passes_over(error);
-                    return;
+            let opened = match &mut self.open {
+                Some(part) => {
+                    part.rest(); // what it holds is let go of before more is taken
+                    self.parts.reopen(index, part)
                 }
+                None => self.parts.open(index).map(|part| self.open = Some(part)),
+            };
+            if let Err(error) = opened {
+                self.open = None;
+                self.is_unreadable = self.failure.passes_over(error);
+                return;
             }
         }
         if let Some(part) = &mut self.open {
@@ -157,6 +172,11 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
         self.open.as_mut()?.next_if_plain()
     }
 
+    #[inline(always)]
+    fn next_if_plain_alone(&mut self) -> Option<u64> {
+        self.open.as_mut()?.next_if_plain_alone()
+    }
+
     #[inline]
     fn prev(&mut self) {
         debug_assert!(self.valid());
@@ -181,6 +201,20 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
     #[inline]
     fn value(&self) -> &[u8] {
         self.open.as_ref().map_or(&[], P::Iter::value)
+    }
+
+    #[inline(always)]
+    fn entry(&self) -> (&[u8], &[u8]) {
+        self.open.as_ref().map_or((&[], &[]), P::Iter::entry)
+    }
+
+    fn rest(&mut self) {
+        self.failure.clear();
+        self.is_unreadable = false;
+        match &mut self.open {
+            Some(part) if self.parts.may_rest(self.index) => part.rest(),
+            open => *open = None,
+        }
     }
 
     fn status(&self) -> Result<()> {

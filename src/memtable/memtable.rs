@@ -37,9 +37,10 @@ pub struct MemtableWriter {
 }
 
 impl Memtable {
-    /// An empty memtable and the right to write to it.
-    pub fn new(comparator: InternalKeyComparator) -> (Arc<Memtable>, MemtableWriter) {
-        let (list, writer) = SkipList::new(comparator);
+    /// An empty memtable and the right to write to it. It is expected to grow to `expected_size` bytes, which decides
+    /// how finely it sets memory aside, and nothing else.
+    pub fn new(comparator: InternalKeyComparator, expected_size: usize) -> (Arc<Memtable>, MemtableWriter) {
+        let (list, writer) = SkipList::new(comparator, expected_size);
         let memtable = Arc::new(Memtable { list });
         (memtable.clone(), MemtableWriter { memtable, list: writer })
     }
@@ -47,12 +48,7 @@ impl Memtable {
     /// The newest entry of the key that is not newer than the look-up's sequence.
     #[inline]
     pub fn get(&self, key: &LookupKey) -> MemtableGet<'_> {
-        let Some(entry) = self.list.at_or_after(key.internal_key()) else { return MemtableGet::Missing };
-        // The entry is at or after (key, sequence): it is of that key, or the key has none that old.
-        let order = self.list.order();
-        if order.compare_user_keys(internal_key::user_key(entry.key), key.user_key()).is_ne() {
-            return MemtableGet::Missing;
-        }
+        let Some(entry) = self.list.newest_of(key.internal_key()) else { return MemtableGet::Missing };
         match ValueType::from_u8(internal_key::trailer(entry.key) as u8) {
             Some(ValueType::Value) => MemtableGet::Value(entry.value),
             Some(ValueType::Deletion) => MemtableGet::Deleted,
@@ -65,10 +61,16 @@ impl Memtable {
         MemtableIterator { list: SkipListIterator::new(self.list.clone()) }
     }
 
-    /// Bytes taken, overhead included (as LevelDB counts: what is allocated for nodes, keys and values).
+    /// Bytes taken, overhead included (as LevelDB counts: what is allocated for nodes, keys and values). The index for
+    /// look-ups is not in it, so that a memtable is full when it would be in LevelDB.
     #[inline]
     pub fn approximate_memory_usage(&self) -> usize {
         self.list.memory_usage()
+    }
+
+    /// Bytes taken by the index for look-ups.
+    pub fn index_memory_usage(&self) -> usize {
+        self.list.index_memory_usage()
     }
 
     /// Has nothing been inserted?
@@ -91,11 +93,19 @@ impl MemtableWriter {
         first_sequence: SequenceNumber,
         entries: &[u8],
     ) -> Result<SequenceNumber> {
+        let result = self.insert_each(first_sequence, entries);
+        self.list.settle();
+        result
+    }
+
+    /// The same, but for look-ups, which see the entries later.
+    #[inline]
+    fn insert_each(&mut self, first_sequence: SequenceNumber, entries: &[u8]) -> Result<SequenceNumber> {
         let mut sequence = first_sequence;
         for entry in BatchIter::new(entries) {
             match entry? {
-                BatchEntry::Put(key, value) => self.insert(sequence, ValueType::Value, key, value),
-                BatchEntry::Delete(key) => self.insert(sequence, ValueType::Deletion, key, &[]),
+                BatchEntry::Put(key, value) => self.list.insert(sequence, ValueType::Value, key, value),
+                BatchEntry::Delete(key) => self.list.insert(sequence, ValueType::Deletion, key, &[]),
             }
             sequence = sequence.wrapping_add(1);
         }
@@ -107,6 +117,7 @@ impl MemtableWriter {
     #[inline]
     pub fn insert(&mut self, sequence: SequenceNumber, value_type: ValueType, key: &[u8], value: &[u8]) {
         self.list.insert(sequence, value_type, key, value);
+        self.list.settle();
     }
 
     /// Makes room for `entries` insertions with keys and values of `bytes` in total, which then can't fail. To be asked

@@ -8,4 +8,6 @@ pub mod memtable;
 pub mod skiplist;
 
 #[cfg(test)]
+mod look_up_tests;
+#[cfg(test)]
 mod tests;

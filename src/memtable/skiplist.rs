@@ -21,6 +21,8 @@
 //! The writer remembers the trail of its last insertion: a key that belongs right behind the last one is not searched
 //! for, so that keys in order cost a constant time each.
 //!
+//! With the bytewise order there is a hash index beside it (`index`), for look-ups of single keys.
+//!
 //! A comparator that contradicts itself makes searches miss keys, but nothing worse: at every level the links form a
 //! chain that ends.
 #![allow(unsafe_code)]
@@ -28,6 +30,7 @@
 use crate::error::{Error, Result};
 use crate::format::internal_key::{self, InternalKeyComparator, SequenceNumber, TRAILER_SIZE, ValueType};
 use crate::util::arena::Arena;
+use crate::util::hash::hash64;
 use crate::util::lock::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::util::random::Random;
 use std::alloc::Layout;
@@ -35,6 +38,13 @@ use std::cmp::Ordering as Order;
 use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
+
+mod index;
+mod iterator;
+
+pub use iterator::SkipListIterator;
+
+use index::{Filled, Index, IndexWriter, Indexed};
 
 /// Levels of the highest nodes; with a branching of 4, enough for 16 million entries.
 const MAX_HEIGHT: usize = if cfg!(loom) { 3 } else { 12 };
@@ -51,6 +61,8 @@ struct Node {
 /// The address of a node, with the right to its whole allocation. Null past the end of the list.
 type NodePtr = *mut Node;
 
+/// A look-up at an older sequence number goes over so many newer versions of its key before it searches from the top.
+const VERSIONS_TO_WALK: usize = 8;
 /// The system's number for want of memory, the same everywhere.
 const ENOMEM: i32 = 12;
 const LINK_SIZE: usize = size_of::<AtomicPtr<Node>>();
@@ -153,6 +165,32 @@ fn compare_past_prefix(a: &[u8], b: &[u8]) -> Order {
     }
 }
 
+/// The hash of a user key in the index.
+#[inline(always)]
+fn hash_of(user_key: &[u8]) -> u64 {
+    hash64(user_key, 0)
+}
+
+/// Are two nodes of a live list, neither of them the head, of the same user key, in the bytewise order?
+#[inline]
+fn are_of_one_key(a: NodePtr, b: NodePtr) -> bool {
+    // SAFETY: the list is alive, and the slices do not leave this function.
+    let target =
+        unsafe { Target { prefix: (*a).prefix, user_key: internal_key::user_key(key(a)), trailer: 0 } };
+    is_key(b, &target)
+}
+
+/// Is `node`, which is a node of a live list but not the head, of the user key of `target`, in the bytewise order?
+#[inline(always)]
+fn is_key(node: NodePtr, target: &Target<'_>) -> bool {
+    // SAFETY: the list is alive, and the slices do not leave this function.
+    unsafe {
+        (*node).prefix == target.prefix
+            && (*node).user_key_length as usize == target.user_key.len()
+            && compare_past_prefix(internal_key::user_key(key(node)), target.user_key).is_eq()
+    }
+}
+
 /// A key and its value, as they lie in the list.
 #[derive(Clone, Copy)]
 pub struct Entry<'a> {
@@ -170,6 +208,8 @@ pub struct SkipList {
     /// The height of the highest node, at least 1. A reader that sees an old one just starts lower.
     height: AtomicUsize,
     entries: AtomicU64,
+    /// Where the newest node of a key is.
+    index: Index,
     arena: Arena,
 }
 
@@ -180,8 +220,8 @@ unsafe impl Send for SkipList {}
 unsafe impl Sync for SkipList {}
 
 impl SkipList {
-    /// An empty list, and the right to insert into it.
-    pub fn new(order: InternalKeyComparator) -> (Arc<SkipList>, SkipListWriter) {
+    /// An empty list, and the right to insert into it. It is expected to grow to `expected_size` bytes.
+    pub fn new(order: InternalKeyComparator, expected_size: usize) -> (Arc<SkipList>, SkipListWriter) {
         let arena = Arena::new();
         // SAFETY: nobody else has the arena yet.
         let head = unsafe { new_node(&arena, MAX_HEIGHT, 0, 0) };
@@ -190,10 +230,16 @@ impl SkipList {
             unsafe { head.cast::<AtomicPtr<Node>>().sub(level).write(AtomicPtr::new(ptr::null_mut())) };
         }
         let (height, entries) = (AtomicUsize::new(1), AtomicU64::new(0));
-        let list = Arc::new(SkipList { order, head, height, entries, arena });
-        // A fixed seed: lists of the same insertions have the same shape.
-        let writer =
-            SkipListWriter { trail: Trail::new(head), random: Random::new(0xdead_beef), list: list.clone() };
+        let (index, index_writer) = Index::new(order.is_bytewise(), expected_size);
+        let list = Arc::new(SkipList { order, head, height, entries, index, arena });
+        let writer = SkipListWriter {
+            trail: Trail::new(head),
+            // A fixed seed: lists of the same insertions have the same shape.
+            random: Random::new(0xdead_beef),
+            newest: 0,
+            index: index_writer,
+            list: list.clone(),
+        };
         (list, writer)
     }
 
@@ -209,6 +255,11 @@ impl SkipList {
         self.arena.memory_usage()
     }
 
+    /// Bytes that the index takes; they are not in `memory_usage`.
+    pub fn index_memory_usage(&self) -> usize {
+        self.index.memory_usage()
+    }
+
     /// How many entries were inserted.
     #[inline]
     pub fn len(&self) -> u64 {
@@ -220,6 +271,39 @@ impl SkipList {
     pub fn is_empty(&self) -> bool {
         // SAFETY: the head has a level 0.
         unsafe { next(self.head, 0) }.is_null()
+    }
+
+    /// The newest entry of a user key that is not newer than an internal key of it.
+    #[inline]
+    pub fn newest_of(&self, internal_key: &[u8]) -> Option<Entry<'_>> {
+        if self.index.is_whole() {
+            if self.index.is_empty() {
+                return None;
+            }
+            let target = self.target(internal_key);
+            let mut node = self.index.find(hash_of(target.user_key), |node| is_key(node, &target));
+            for _ in 0..VERSIONS_TO_WALK {
+                if node.is_null() {
+                    return None;
+                }
+                // SAFETY: the node is one of this list, which the entry borrows, and not the head.
+                let entry = unsafe { Entry { key: key(node), value: value(node) } };
+                if internal_key::trailer(entry.key) <= target.trailer {
+                    return Some(entry);
+                }
+                // Older versions of the key come behind it.
+                // SAFETY: every node has a level 0.
+                node = unsafe { next(node, 0) };
+                if !node.is_null() && !is_key(node, &target) {
+                    return None;
+                }
+            }
+        }
+        // The entry is at or after (key, sequence): it is of that key, or the key has none that old.
+        self.at_or_after(internal_key).filter(|entry| {
+            let user_keys = [entry.key, internal_key].map(internal_key::user_key);
+            self.order.compare_user_keys(user_keys[0], user_keys[1]).is_eq()
+        })
     }
 
     /// The first entry at or after an internal key.
@@ -303,26 +387,6 @@ impl SkipList {
             before = after;
         }
     }
-
-    /// The last node, or null.
-    fn find_last(&self) -> NodePtr {
-        let mut node = self.head;
-        for level in (0..self.height.load(Ordering::Relaxed)).rev() {
-            loop {
-                // SAFETY: as in `walk`.
-                let after = unsafe { next(node, level) };
-                if after.is_null() {
-                    break;
-                }
-                node = after;
-            }
-        }
-        self.unless_head(node)
-    }
-
-    fn unless_head(&self, node: NodePtr) -> NodePtr {
-        if node == self.head { ptr::null_mut() } else { node }
-    }
 }
 
 /// Room for a node of this height, key and value, with its lengths set, and neither links nor prefix nor bytes.
@@ -366,6 +430,9 @@ impl Trail {
 pub struct SkipListWriter {
     trail: Trail,
     random: Random,
+    /// The largest trailer that was inserted.
+    newest: u64,
+    index: IndexWriter,
     list: Arc<SkipList>,
 }
 
@@ -393,13 +460,17 @@ impl SkipListWriter {
     }
 
     /// Inserts an entry. No entry of the list has the same key, sequence and type. Key and value are shorter than 4
-    /// GiB.
+    /// GiB. Look-ups of single keys see it from the next `settle` on, which is to come before its sequence number is
+    /// made known: after a batch of many, so that the slots of their keys in the index are there when they are stored to.
     pub fn insert(&mut self, sequence: SequenceNumber, value_type: ValueType, user_key: &[u8], value: &[u8]) {
         assert!(user_key.len() <= u32::MAX as usize && value.len() <= u32::MAX as usize);
         let list = &*self.list;
         let trailer = internal_key::pack_trailer(sequence, value_type as u8);
         let prefix = if list.order.is_bytewise() { prefix_of(user_key) } else { 0 };
-        follow(list, &mut self.trail, &Target { prefix, user_key, trailer });
+        let target = Target { prefix, user_key, trailer };
+        let hash = hash_of(user_key);
+        list.index.prefetch(hash);
+        follow(list, &mut self.trail, &target);
 
         let height = random_height(&mut self.random);
         if height > list.height.load(Ordering::Relaxed) {
@@ -417,6 +488,9 @@ impl SkipListWriter {
             bytes.add(TRAILER_SIZE).copy_from_nonoverlapping(value.as_ptr(), value.len());
             node
         };
+        // Numbers nearly always grow. If not, the node before is of the same key where the new one is not its newest.
+        let before = self.trail.before[0];
+        let is_newest = trailer > self.newest || before == list.head || !is_key(before, &target);
         for level in 0..height {
             // SAFETY: the node has these levels, and so has the node before it, which was found there.
             unsafe {
@@ -425,7 +499,24 @@ impl SkipListWriter {
             }
             self.trail.before[level] = node;
         }
-        list.entries.store(list.len() + 1, Ordering::Relaxed);
+        let entries = list.len() + 1;
+        list.entries.store(entries, Ordering::Relaxed);
+        if is_newest {
+            self.index.push(Indexed { node, hash, after: self.trail.after[0] });
+            if self.index.is_full() {
+                self.settle();
+            }
+        }
+        self.newest = self.newest.max(trailer);
+    }
+
+    /// Brings the index up to date.
+    #[inline]
+    pub fn settle(&mut self) {
+        let list = &*self.list;
+        let filled = Filled { entries: list.len() as usize, memory_usage: list.memory_usage() };
+        // SAFETY: this is the list's only writer, and what it pushed are nodes of the list.
+        unsafe { list.index.settle(&mut self.index, filled) };
     }
 }
 
@@ -468,100 +559,6 @@ fn encloses(list: &SkipList, trail: &Trail, target: &Target<'_>) -> bool {
 #[inline]
 fn random_height(random: &mut Random) -> usize {
     1 + (random.next_u64().trailing_zeros() as usize / 2).min(MAX_HEIGHT - 1)
-}
-
-/// A position in a list, which it keeps alive. Entries inserted later are seen when it gets there.
-pub struct SkipListIterator {
-    node: NodePtr,
-    list: Arc<SkipList>,
-}
-
-// SAFETY: `node` is a node of the list, which may be shared between threads and is kept alive here.
-unsafe impl Send for SkipListIterator {}
-// SAFETY: by shared reference only what never changes is read.
-unsafe impl Sync for SkipListIterator {}
-
-impl SkipListIterator {
-    /// An iterator that is not valid until positioned.
-    pub fn new(list: Arc<SkipList>) -> Self {
-        SkipListIterator { node: ptr::null_mut(), list }
-    }
-
-    /// Does it stand on an entry?
-    #[inline]
-    pub fn valid(&self) -> bool {
-        !self.node.is_null()
-    }
-
-    /// The entry it stands on; `None` where it is not valid.
-    #[inline]
-    pub fn entry(&self) -> Option<Entry<'_>> {
-        // SAFETY: the node is one of the list, which lives as long as the iterator, and not the head.
-        self.valid().then(|| unsafe { Entry { key: key(self.node), value: value(self.node) } })
-    }
-
-    /// Moves to the first entry.
-    pub fn seek_to_first(&mut self) {
-        // SAFETY: the head has a level 0.
-        self.node = unsafe { next(self.list.head, 0) };
-    }
-
-    /// Moves to the last entry.
-    pub fn seek_to_last(&mut self) {
-        self.node = self.list.find_last();
-    }
-
-    /// Moves to the first entry at or after an internal key.
-    #[inline]
-    pub fn seek(&mut self, internal_key: &[u8]) {
-        self.node = self.list.find_at_or_after(&self.list.target(internal_key));
-    }
-
-    /// Moves to the next entry; stays invalid where it is.
-    #[inline]
-    pub fn next(&mut self) {
-        if self.valid() {
-            // SAFETY: every node has a level 0.
-            self.node = unsafe { next(self.node, 0) };
-            if self.valid() {
-                // The entry after this one, while the caller is busy with this one.
-                // SAFETY: as above.
-                prefetch(unsafe { next(self.node, 0) });
-            }
-        }
-    }
-
-    /// Moves to the next entry if `wanted`, which gets this entry and that, gives something. Else, and where there is no
-    /// next entry or the order is not the bytewise one, it does not move.
-    #[inline]
-    pub fn next_if<R>(&mut self, wanted: impl FnOnce(Entry<'_>, Entry<'_>) -> Option<R>) -> Option<R> {
-        if !self.valid() || !self.list.order.is_bytewise() {
-            return None;
-        }
-        // The link is looked at once: an entry inserted now goes unseen.
-        // SAFETY: every node has a level 0.
-        let after = unsafe { next(self.node, 0) };
-        if after.is_null() {
-            return None;
-        }
-        // SAFETY: both are nodes of the list, which lives as long as the iterator, and not the head.
-        let [here, there] =
-            [self.node, after].map(|node| unsafe { Entry { key: key(node), value: value(node) } });
-        let result = wanted(here, there)?;
-        self.node = after;
-        // SAFETY: as above.
-        prefetch(unsafe { next(after, 0) });
-        Some(result)
-    }
-
-    /// Moves to the previous entry; stays invalid where it is. Nodes have no links back: it searches.
-    pub fn prev(&mut self) {
-        if let Some(entry) = self.entry() {
-            let (before, found) = self.list.find(&self.list.target(entry.key));
-            // With a comparator that contradicts itself the search may end anywhere, also behind: then the walk ends.
-            self.node = if found == self.node { self.list.unless_head(before) } else { ptr::null_mut() };
-        }
-    }
 }
 
 #[cfg(all(test, loom))]

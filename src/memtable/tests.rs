@@ -14,6 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{self, AtomicBool, AtomicU64};
 use std::thread;
 
+/// What a memtable is expected to grow to.
+const EXPECTED_SIZE: usize = 1 << 20;
+
 /// Longer keys are smaller, then bytewise from the back; case doesn't matter: equal keys may be other bytes.
 struct Backwards;
 
@@ -34,7 +37,7 @@ impl Comparator for Backwards {
 }
 
 fn new_memtable(comparator: Arc<dyn Comparator>) -> (Arc<Memtable>, MemtableWriter) {
-    Memtable::new(InternalKeyComparator::new(comparator))
+    Memtable::new(InternalKeyComparator::new(comparator), EXPECTED_SIZE)
 }
 
 /// What a user's key sorts by, then the sequence, newest first.
@@ -54,7 +57,7 @@ struct Modelled {
 impl Modelled {
     fn new(comparator: Arc<dyn Comparator>, image: fn(&[u8]) -> Vec<u8>) -> Self {
         let order = InternalKeyComparator::new(comparator);
-        let (memtable, writer) = Memtable::new(order.clone());
+        let (memtable, writer) = Memtable::new(order.clone(), EXPECTED_SIZE);
         Modelled { memtable, writer, order, model: BTreeMap::new(), image, sequence: 0 }
     }
 
@@ -427,6 +430,70 @@ fn readers_see_all_that_was_inserted_before_they_began() {
         done.store(true, atomic::Ordering::Release);
         for reader in readers {
             assert!(reader.join().unwrap() > 0);
+        }
+    });
+}
+
+/// A reader goes back, turns, and goes on back, from where it seeks and from the end, while the writer inserts: it must meet every
+/// entry that was published before it began, in order, and none twice.
+#[test]
+fn going_back_meets_all_that_was_published_while_the_writer_inserts() {
+    const NUMBERS: u64 = if cfg!(miri) { 400 } else { 40_000 };
+    let key = |sequence: u64| sequence.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+    let (memtable, mut writer) = new_memtable(bytewise());
+    let published = AtomicU64::new(0);
+    let read = |seed: u64| {
+        let mut random = Random::new(seed);
+        loop {
+            let known = published.load(atomic::Ordering::Acquire);
+            let mut expected: Vec<[u8; 8]> = (1..=known).map(key).collect();
+            expected.sort_unstable();
+            let mut iter = memtable.iter();
+            if known > 0 && random.one_in(2) {
+                // Before a key that is there.
+                let place = random.uniform(known) as usize;
+                iter.seek(LookupKey::new(&expected[place], MAX_SEQUENCE).internal_key());
+                iter.prev();
+                expected.truncate(place);
+            } else {
+                iter.seek_to_last();
+            }
+            let mut last: Option<Vec<u8>> = None;
+            while iter.valid() {
+                let internal = ParsedInternalKey::parse(iter.key()).unwrap();
+                let (sequence, here) = (internal.sequence, internal.user_key.to_vec());
+                assert_eq!(iter.value(), sequence.to_le_bytes());
+                assert!(last.is_none_or(|last| here < last), "{} again", here.escape_ascii());
+                if sequence <= known {
+                    assert_eq!(expected.pop().map(|key| key.to_vec()), Some(here.clone()), "of {known}");
+                }
+                last = Some(here);
+                if random.one_in(50) {
+                    // To the next, or off the end, and back: to this one, or to what was inserted behind it meanwhile.
+                    iter.next();
+                    if !iter.valid() {
+                        iter.seek_to_last();
+                    } else {
+                        iter.prev();
+                    }
+                    while ParsedInternalKey::parse(iter.key()).unwrap().user_key != last.as_deref().unwrap() {
+                        iter.prev();
+                    }
+                }
+                iter.prev();
+            }
+            assert_eq!(expected.len(), 0, "{} of {known} were not met", expected.len());
+            if known == NUMBERS {
+                break;
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let read = &read;
+        (0..2).for_each(|seed| drop(scope.spawn(move || read(seed))));
+        for sequence in 1..=NUMBERS {
+            writer.insert(sequence, ValueType::Value, &key(sequence), &sequence.to_le_bytes());
+            published.store(sequence, atomic::Ordering::Release);
         }
     });
 }

@@ -1,6 +1,6 @@
 //! Frames records into a file.
 //!
-//! Every fragment goes to the system as soon as it is framed. One thread at a time. After a failed operation
+//! Every fragment goes to the system as soon as it is framed, those of a long record by groups. One thread at a time. After a failed operation
 //! nobody knows how much of it the file has, so the framing of anything appended later could not be trusted:
 //! the writer then refuses for good.
 
@@ -8,6 +8,12 @@ use super::{BLOCK_SIZE, FIRST, FULL, HEADER_SIZE, LAST, MIDDLE};
 use crate::env::WritableFile;
 use crate::error::{Error, Result};
 use crate::util::crc32c;
+use std::io::IoSlice;
+
+/// Payloads from this size on, which take several blocks, are handed over by groups of fragments...
+const LONG_RECORD: usize = 2 * BLOCK_SIZE;
+/// ...and so many of its fragments at once.
+const FRAGMENTS_AT_ONCE: usize = 8;
 
 /// The CRC-32C of a fragment's type byte, by type: what the checksum of its payload extends.
 const TYPE_CHECKSUM: [u32; 5] =
@@ -50,7 +56,11 @@ impl RecordWriter {
     #[inline]
     pub fn add_record(&mut self, payload: &[u8]) -> Result<()> {
         self.check()?;
-        let result = self.write_fragments(payload);
+        let result = if payload.len() < LONG_RECORD {
+            self.write_fragments(payload)
+        } else {
+            self.write_long_record(payload)
+        };
         self.remember(result)
     }
 
@@ -142,6 +152,37 @@ impl RecordWriter {
         }
     }
 
+    /// A record of several blocks: the file is called for a group of fragments, not for each; a group is in the processor's
+    /// cache while its checksums are made and while it is written.
+    #[cold]
+    fn write_long_record(&mut self, payload: &[u8]) -> Result<()> {
+        let mut room = self.room_in_block()?;
+        let mut rest = payload;
+        let mut kind = FIRST;
+        while !rest.is_empty() {
+            let mut group = Vec::with_capacity(FRAGMENTS_AT_ONCE);
+            while !rest.is_empty() && group.len() < FRAGMENTS_AT_ONCE {
+                let (fragment, tail) = rest.split_at(rest.len().min(room));
+                group.push((header_of(if tail.is_empty() { LAST } else { kind }, fragment), fragment));
+                (rest, kind, room) = (tail, MIDDLE, BLOCK_SIZE - HEADER_SIZE);
+            }
+            self.write_group(&group)?;
+        }
+        Ok(())
+    }
+
+    fn write_group(&mut self, group: &[([u8; HEADER_SIZE], &[u8])]) -> Result<()> {
+        let Some((first_header, _)) = group.first() else { return Ok(()) };
+        let mut pieces = Vec::with_capacity(2 * group.len());
+        for (header, fragment) in group {
+            pieces.extend([IoSlice::new(header), IoSlice::new(fragment)]);
+        }
+        self.file.append_record_in_pieces(first_header, &mut pieces[1..])?;
+        self.file_size +=
+            group.iter().map(|(header, fragment)| (header.len() + fragment.len()) as u64).sum::<u64>();
+        Ok(())
+    }
+
     /// How long a payload the block can still take; where not even a header fits, the block is filled up with
     /// zeros first.
     #[inline]
@@ -157,14 +198,19 @@ impl RecordWriter {
 
     #[inline]
     fn write_fragment(&mut self, kind: u8, payload: &[u8]) -> Result<()> {
-        debug_assert!(HEADER_SIZE + payload.len() <= BLOCK_SIZE);
-        let checksum = crc32c::mask(crc32c::extend(TYPE_CHECKSUM[kind as usize], payload)).to_le_bytes();
-        let length = (payload.len() as u16).to_le_bytes();
-        let header = [checksum[0], checksum[1], checksum[2], checksum[3], length[0], length[1], kind];
-        self.file.append_record(&header, payload)?;
+        self.file.append_record(&header_of(kind, payload), payload)?;
         self.file_size += (HEADER_SIZE + payload.len()) as u64;
         Ok(())
     }
+}
+
+/// The header of a fragment.
+#[inline]
+fn header_of(kind: u8, payload: &[u8]) -> [u8; HEADER_SIZE] {
+    debug_assert!(HEADER_SIZE + payload.len() <= BLOCK_SIZE);
+    let checksum = crc32c::mask(crc32c::extend(TYPE_CHECKSUM[kind as usize], payload)).to_le_bytes();
+    let length = (payload.len() as u16).to_le_bytes();
+    [checksum[0], checksum[1], checksum[2], checksum[3], length[0], length[1], kind]
 }
 
 #[cfg(test)]

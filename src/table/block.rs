@@ -18,7 +18,6 @@ mod buffer;
 mod iterator;
 mod partial;
 mod scan;
-pub mod snappy;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +25,6 @@ mod tests;
 pub use buffer::BlockBuffer;
 pub use iterator::{BlockIterator, BlockOwner};
 pub use partial::PartialBlock;
-pub use snappy::DECODER_SLACK;
 
 use crate::error::{Error, Result};
 use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, ValueType, trailer, user_key};
@@ -100,6 +98,12 @@ pub fn prefetch(bytes: &[u8]) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = bytes;
 }
+
+/// In a block of so few restart points all their keys are asked for at once.
+const PREFETCHED_RESTARTS: u32 = 8;
+
+/// So much is asked for of the entries behind a restart point that is going to be scanned.
+const MAX_PREFETCHED_RUN: u32 = 2 << 10;
 
 /// `length` bytes to be filled by `fill`, which gets zeros. The length comes from a file: where there is not enough memory
 /// this is an error, not an abort.
@@ -239,11 +243,23 @@ impl<'a> Block<'a> {
         Ok(self.suffix(&entry))
     }
 
+    /// Asks for `length` bytes at `offset`.
+    #[inline]
+    fn prefetch(&self, offset: u32, length: u32) {
+        let start = (offset as usize).min(self.bytes.len());
+        let end = (start + length as usize).min(self.bytes.len());
+        prefetch(&self.bytes[start..end]);
+    }
+
     /// The last restart point whose key is before `target`; the first one where none is.
     #[inline]
     fn seek_restart(&self, target: &[u8], comparator: &InternalKeyComparator) -> BlockResult<u32> {
         let (mut left, mut right) = (0, self.num_restarts.saturating_sub(1));
         let (mut left_offset, mut right_offset) = (0, self.limit);
+        if right < PREFETCHED_RESTARTS {
+            // Whichever way the search goes, what it looks at comes meanwhile.
+            (1..=right).for_each(|index| self.prefetch(self.restart(index), 1));
+        }
         while left < right {
             let middle = left + (right - left).div_ceil(2);
             let offset = self.restart(middle);
@@ -262,6 +278,7 @@ impl<'a> Block<'a> {
                 (right, right_offset) = (middle - 1, offset);
             }
         }
+        self.prefetch(left_offset, right_offset.saturating_sub(left_offset).min(MAX_PREFETCHED_RUN));
         Ok(left_offset)
     }
 

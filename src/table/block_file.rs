@@ -5,9 +5,9 @@
 //! ```
 //! Shared between threads. Bytes in a mapping are read where they are; others go through a buffer of the thread.
 
-use super::block::{self, BlockBuffer, BlockBytes, DECODER_SLACK, load_bytes};
+use super::block::{self, BlockBuffer, BlockBytes, load_bytes};
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle};
-use crate::compression::{self, DecompressError, TYPE_RAW};
+use crate::compression::{self, DECODER_SLACK, DecompressError, TYPE_RAW};
 use crate::env::RandomAccessFile;
 use crate::error::{Error, Result};
 use crate::util::crc32c;

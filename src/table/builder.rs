@@ -135,8 +135,16 @@ impl TableBuilder {
         self.output.offset + unfinished as u64
     }
 
-    /// Writes the rest (filters, properties, metaindex, index, footer), syncs and closes the file.
-    pub fn finish(mut self) -> Result<BuiltTable> {
+    /// Writes the rest, syncs and closes the file.
+    pub fn finish(self) -> Result<BuiltTable> {
+        let (built, mut file) = self.finish_unsynced()?;
+        file.sync()?;
+        file.close()?;
+        Ok(built)
+    }
+
+    /// Writes the rest: filters, properties, metaindex, index, footer. The file is the caller's, to sync and to close.
+    pub fn finish_unsynced(mut self) -> Result<(BuiltTable, Box<dyn WritableFile>)> {
         if let Some(error) = self.error {
             return Err(error);
         }
@@ -170,8 +178,9 @@ impl TableBuilder {
         meta_blocks.push((PROPERTIES_BLOCK.to_vec(), properties));
         let metaindex = self.output.write_raw(&metaindex(meta_blocks))?;
         let index = self.output.write_compressed(index)?;
-        let file_size = self.output.finish(Footer { metaindex, index })?;
-        Ok(BuiltTable { file_size, properties: self.properties })
+        self.output.write_footer(Footer { metaindex, index })?;
+        let built = BuiltTable { file_size: self.output.offset, properties: self.properties };
+        Ok((built, self.output.file))
     }
 
     /// Is the key not before the last one, with which it has `shared` bytes in common? Equal keys are let through: tables
@@ -285,14 +294,6 @@ impl BlockWriter {
         self.file.append(&bytes)?;
         self.offset += bytes.len() as u64;
         Ok(())
-    }
-
-    /// Appends the footer and makes the file durable; the file's size.
-    fn finish(&mut self, footer: Footer) -> Result<u64> {
-        self.write_footer(footer)?;
-        self.file.sync()?;
-        self.file.close()?;
-        Ok(self.offset)
     }
 }
 

@@ -20,6 +20,7 @@
 use super::block::{BadBlock, Block, compare_bytewise};
 use super::block_builder::common_prefix_length;
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle};
+use crate::format::common_prefix::{CommonPrefix, Place, first_eight};
 use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, user_key};
 use std::cmp::Ordering;
 use std::fmt;
@@ -27,7 +28,7 @@ use std::fmt;
 /// The data blocks of a table, by ordinal.
 #[derive(Default)]
 pub(super) struct Index {
-    common: Box<[u8]>,
+    common: CommonPrefix,
     prefixes: Prefixes,
     slots: Box<[Slot]>,
     keys: Box<[u8]>,
@@ -151,32 +152,45 @@ impl Index {
     /// The only block that can hold the first entry at or after `target`; `len()` if it is after all.
     #[inline]
     pub fn find(&self, comparator: &InternalKeyComparator, target: &[u8]) -> usize {
+        self.find_of(comparator, user_key(target), target)
+    }
+
+    /// As `find`, where the user key of `target` is at hand somewhere else too.
+    #[inline]
+    pub fn find_of(&self, comparator: &InternalKeyComparator, user_key: &[u8], target: &[u8]) -> usize {
         if !comparator.is_bytewise() {
             return partition_point(0, self.len(), |at| comparator.compare(self.key(at), target).is_lt());
         }
-        let at = self.find_bytewise(target);
+        let at = self.find_bytewise(user_key, target);
         let is_last = at == self.prefixes.len() && at < self.len();
         if is_last && compare_bytewise(self.key(at), target).is_lt() { self.len() } else { at }
     }
 
     /// The first block, all but the last, whose separator is at or after `target`.
     #[inline]
-    fn find_bytewise(&self, target: &[u8]) -> usize {
-        let (user, common) = (user_key(target), &self.common[..]);
-        if common_prefix_length(user, common) < common.len() {
-            return if user < common { 0 } else { self.prefixes.len() };
-        }
-        let prefix = prefix(target, common.len());
+    fn find_bytewise(&self, user_key: &[u8], target: &[u8]) -> usize {
+        let prefix = match self.common.place(user_key) {
+            Place::Before => return 0,
+            Place::After => return self.prefixes.len(),
+            Place::Inside(prefix) => prefix,
+        };
         let first = self.prefixes.find(prefix);
         if self.prefixes.get(first) != Some(prefix) {
             return first;
         }
+        self.find_among_ties(first, prefix, target)
+    }
+
+    /// As `find_bytewise`, from the first block whose prefix is that of the target.
+    #[inline(never)]
+    fn find_among_ties(&self, first: usize, prefix: u64, target: &[u8]) -> usize {
         let mut last = first + 1;
         if self.prefixes.get(last) == Some(prefix) {
             let end = self.prefixes.len();
             last = partition_point(last, end, |at| self.prefixes.get(at) == Some(prefix));
         }
-        partition_point(first, last, |at| compare_bytewise(self.key(at), &target[common.len()..]).is_lt())
+        let rest = &target[self.common.len()..];
+        partition_point(first, last, |at| compare_bytewise(self.key(at), rest).is_lt())
     }
 
     /// Is the internal key before the separator of block `ordinal`?
@@ -211,7 +225,7 @@ impl Index {
         if !comparator.is_bytewise() {
             return comparator.compare(key, separator);
         }
-        let common = if ordinal < self.prefixes.len() { &self.common[..] } else { &[] };
+        let common = if ordinal < self.prefixes.len() { self.common.bytes() } else { &[] };
         let user = user_key(key);
         match user.get(..common.len()) {
             Some(start) if start == common => compare_bytewise(&key[common.len()..], separator),
@@ -222,7 +236,7 @@ impl Index {
 
     /// The user key of the separator of block `ordinal`: at or after every user key of that block.
     pub fn separator(&self, ordinal: usize) -> Vec<u8> {
-        let common = if ordinal < self.prefixes.len() { &self.common[..] } else { &[] };
+        let common = if ordinal < self.prefixes.len() { self.common.bytes() } else { &[] };
         [common, user_key(self.key(ordinal))].concat()
     }
 
@@ -287,7 +301,8 @@ impl Collector<'_> {
             return Index { slots, keys, ..Index::default() };
         }
         let last = self.slots.len() - 1;
-        let common: Box<[u8]> = if last == 0 { Box::default() } else { self.keys[..self.common].into() };
+        let common = if last == 0 { &[] } else { &self.keys[..self.common] };
+        let common = CommonPrefix::new(common);
         let mut prefixes = Vec::with_capacity(last);
         let mut keys = Vec::with_capacity(self.keys.len() - last * common.len());
         let mut start = 0;
@@ -295,7 +310,7 @@ impl Collector<'_> {
             let mut key = &self.keys[start..slot.key_end as usize];
             start = slot.key_end as usize;
             if ordinal < last {
-                prefixes.push(prefix(key, common.len()));
+                prefixes.push(first_eight(user_key(key), common.len()));
                 key = &key[common.len()..];
             }
             keys.extend_from_slice(key);
@@ -303,16 +318,6 @@ impl Collector<'_> {
         }
         Index { common, prefixes: Prefixes::new(prefixes), slots: self.slots.into(), keys: keys.into() }
     }
-}
-
-/// The 8 bytes of the user key behind its first `common` ones, padded with zeros, as a number that sorts like them.
-#[inline]
-fn prefix(internal_key: &[u8], common: usize) -> u64 {
-    // The trailer stands in for what the user key lacks of 8 bytes, and is masked away.
-    let Some(bytes) = internal_key.get(common..).and_then(|rest| rest.first_chunk::<8>()) else { return 0 };
-    let user_bytes = internal_key.len() - TRAILER_SIZE - common;
-    let padding = 8 - user_bytes.min(8) as u32;
-    u64::from_be_bytes(*bytes) & u64::MAX.checked_shl(padding * 8).unwrap_or(0)
 }
 
 /// The first of `first..last` for which `is_before` is not true, where those for which it is come first.

@@ -49,6 +49,12 @@ impl TableIterator {
         self.block.owner()
     }
 
+    /// Makes it an iterator over another table, on no entry.
+    pub fn change_table(&mut self, table: Arc<Table>) {
+        self.rest();
+        self.block.change_owner(table);
+    }
+
     fn begin_move(&mut self) {
         self.error = None;
         self.consecutive_blocks = 0;
@@ -63,7 +69,10 @@ impl TableIterator {
         let read = self.read;
         let opened = match whole {
             true => self.block.open(|table| table.read_block(ordinal, read).map(WholeOrPart::Whole)),
-            false => self.block.open(|table| table.read_some_of_block(ordinal, read)),
+            false => {
+                self.table().prefetch_in_place(ordinal);
+                self.block.open(|table| table.read_some_of_block(ordinal, read))
+            }
         };
         match opened {
             Ok(()) => {
@@ -283,7 +292,12 @@ impl InternalIterator for TableIterator {
 
     #[inline]
     fn next_if_plain(&mut self) -> Option<u64> {
-        self.block.next_if_plain()
+        self.block.next_if_plain(true)
+    }
+
+    #[inline(always)]
+    fn next_if_plain_alone(&mut self) -> Option<u64> {
+        self.block.next_if_plain(false)
     }
 
     #[inline]
@@ -307,6 +321,17 @@ impl InternalIterator for TableIterator {
     #[inline]
     fn value(&self) -> &[u8] {
         self.block.value()
+    }
+
+    #[inline(always)]
+    fn entry(&self) -> (&[u8], &[u8]) {
+        self.block.entry()
+    }
+
+    fn rest(&mut self) {
+        self.begin_move();
+        self.readahead_end = 0;
+        self.stop();
     }
 
     fn status(&self) -> Result<()> {

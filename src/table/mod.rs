@@ -63,7 +63,7 @@ impl TableOptions {
 }
 
 /// How a table is read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TableReadOptions {
     /// Verify every block's checksum, also of one verified before.
     pub verify_checksums: bool,

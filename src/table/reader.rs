@@ -21,7 +21,7 @@ use super::{TableOptions, TableReadOptions, block_file::BlockFile};
 use crate::env::RandomAccessFile;
 use crate::error::{Error, Result};
 use crate::filter_policy::FilterPolicy;
-use crate::format::internal_key::{InternalKeyComparator, user_key};
+use crate::format::internal_key::{InternalKeyComparator, LookupKey, user_key};
 use crate::util::cache::CacheKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -129,7 +129,10 @@ impl Table {
         internal_key: &[u8],
         found: impl FnOnce(&[u8], &[u8]) -> R,
     ) -> Result<TableGet<R>> {
-        self.get_hashed(read, internal_key, KeyHash::of(user_key(internal_key)), found)
+        if !self.may_have(KeyHash::of(user_key(internal_key))) {
+            return self.missing(false);
+        }
+        self.get_unfiltered(read, user_key(internal_key), internal_key, found)
     }
 
     /// As `get`, for a key whose hash is known (one look-up asks several tables).
@@ -137,14 +140,25 @@ impl Table {
     pub fn get_hashed<R>(
         &self,
         read: TableReadOptions,
-        internal_key: &[u8],
+        key: &LookupKey,
         hash: KeyHash,
         found: impl FnOnce(&[u8], &[u8]) -> R,
     ) -> Result<TableGet<R>> {
         if !self.may_have(hash) {
             return self.missing(false);
         }
-        let ordinal = self.index.find(&self.options.comparator, internal_key);
+        self.get_unfiltered(read, key.user_key(), key.internal_key(), found)
+    }
+
+    /// As `get`, where the filter of all keys lets the key pass. `user_key` is that of `internal_key`, wherever it is.
+    fn get_unfiltered<R>(
+        &self,
+        read: TableReadOptions,
+        user_key: &[u8],
+        internal_key: &[u8],
+        found: impl FnOnce(&[u8], &[u8]) -> R,
+    ) -> Result<TableGet<R>> {
+        let ordinal = self.index.find_of(&self.options.comparator, user_key, internal_key);
         if ordinal == self.index.len() {
             return self.missing(false);
         }
@@ -290,6 +304,15 @@ impl Table {
             self.verified.insert(ordinal);
         }
         Ok(contents)
+    }
+
+    /// Asks for a block that may lie raw in a mapping. A seek is mostly waiting for memory: for the block's end, for keys at
+    /// restart points, for the entries behind one. So all of it comes at once.
+    #[inline]
+    pub(super) fn prefetch_in_place(&self, ordinal: usize) {
+        if !self.not_in_place.contains(ordinal) {
+            self.file.prefetch(self.index.handle(ordinal));
+        }
     }
 
     #[inline]

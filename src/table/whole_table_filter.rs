@@ -108,7 +108,9 @@ pub fn may_match(lines: &[u8], hash: KeyHash) -> bool {
 /// Are all bits of the hash set? Without a branch for each: they are in one cache line.
 #[inline]
 fn line_may_match(line: &[u8; LINE_SIZE], hash: KeyHash) -> bool {
-    hash.bits().into_iter().fold(1, |all, bit| all & line[bit / 8] >> (bit % 8)) != 0
+    let (words, _) = line.as_chunks::<8>();
+    hash.bits().into_iter().fold(1, |all, bit| all & u64::from_le_bytes(words[bit / 64]) >> (bit % 64)) & 1
+        != 0
 }
 
 /// Lines that were read into memory, on cache lines.

@@ -143,6 +143,21 @@ impl<T> Published<T> {
         PublishedGuard { published: self, slot_number, value: ManuallyDrop::new(value) }
     }
 
+    /// A count of the current value, to be kept for a while and then given to [`Published::put`]: the one in the slot, if there is one, so
+    /// that the next reader has to get another.
+    #[inline]
+    pub fn take(&self) -> Arc<T> {
+        let mut guard = ManuallyDrop::new(self.with());
+        // SAFETY: the guard is not dropped, and not used again.
+        unsafe { ManuallyDrop::take(&mut guard.value) }
+    }
+
+    /// Leaves what [`Published::take`] gave for the next reader of this thread, if it still is the current value; else drops it.
+    #[inline]
+    pub fn put(&self, value: Arc<T>) {
+        self.put_back(thread_number() & (self.slots.len() - 1), value);
+    }
+
     /// A count of the current value, to be kept for long.
     #[inline]
     pub fn load(&self) -> Arc<T> {
@@ -305,6 +320,27 @@ mod tests {
         assert_eq!(Arc::strong_count(&first), 3, "a slot holds one");
         drop(published);
         assert_eq!(Arc::strong_count(&first), 1);
+    }
+
+    #[test]
+    fn a_value_taken_is_the_one_in_the_slot_and_goes_back_there() {
+        let alive = Arc::new(AtomicUsize::new(0));
+        let first = Tracked::new(1, &alive);
+        let published = Published::new(first.clone());
+        published.with();
+        let taken = published.take();
+        assert_eq!(Arc::strong_count(&first), 3, "here, behind the mutex, and taken from the slot");
+        let second = published.take();
+        assert_eq!(Arc::strong_count(&first), 4);
+        published.put(taken);
+        published.put(second);
+        assert_eq!(Arc::strong_count(&first), 3, "a slot holds one");
+        let taken = published.take();
+        drop((published.publish(Tracked::new(2, &alive)), first));
+        assert_eq!((taken.number, Arc::strong_count(&taken)), (1, 1));
+        published.put(taken);
+        assert_eq!(alive.load(Ordering::SeqCst), 1, "what is out of date is dropped");
+        assert_eq!(published.take().number, 2);
     }
 
     #[test]

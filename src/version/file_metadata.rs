@@ -138,6 +138,12 @@ impl FileMetaData {
         }
     }
 
+    /// Is its table open for as long as the file is part of a version?
+    #[inline]
+    pub fn is_pinned(&self) -> bool {
+        self.pinned.get().is_some()
+    }
+
     /// Gets the table from the cache, and pins it if there is room for one more.
     #[inline(never)]
     fn open_table(&self, cache: &Arc<TableCache>) -> Result<TableRef<'_>> {

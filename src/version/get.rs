@@ -39,8 +39,8 @@ impl Version {
         let Version { levels, comparator, depth, .. } = self;
         let level0 = levels[0].covering(comparator, user_key(internal_key)).map(|file| (0, file));
         let deeper = (1..*depth).filter_map(|level| {
-            let index = levels[level].candidate(comparator, internal_key)?;
-            Some((level, &levels[level][index]))
+            let found = levels[level].candidate(comparator, user_key(internal_key), || internal_key)?;
+            Some((level, &levels[level][found.index]))
         });
         let mut files = level0.chain(deeper);
         let (level, file) = files.next()?;
@@ -52,7 +52,7 @@ impl Version {
 struct Lookup<'a, F> {
     version: &'a Version,
     read: TableReadOptions,
-    key: &'a LookupKey,
+    key: &'a LookupKey<'a>,
     /// Of the user key, for the filters.
     hash: KeyHash,
     /// Taken when the value is found.
@@ -95,21 +95,25 @@ impl<'a, R, F: FnOnce(&[u8]) -> R> Lookup<'a, F> {
     /// `None`: no file has the key; `Some(None)`: it is deleted.
     fn run(&mut self) -> Result<Option<Option<R>>> {
         let Version { levels, comparator, depth, .. } = self.version;
-        let (internal_key, user_key) = (self.key.internal_key(), self.key.user_key());
+        let (key, user_key) = (self.key, self.key.user_key());
         for file in levels[0].covering(comparator, user_key) {
             if let Some(answer) = self.look_into(0, file)? {
                 return Ok(Some(answer));
             }
         }
         for (level, files) in levels.iter().enumerate().take(*depth).skip(1) {
-            let Some(mut index) = files.candidate(comparator, internal_key) else { continue };
+            if files.is_empty() {
+                continue;
+            }
+            let Some(found) = files.candidate(comparator, user_key, || key.internal_key()) else { continue };
+            let mut index = found.index;
             loop {
                 if let Some(answer) = self.look_into(level, &files[index])? {
                     return Ok(Some(answer));
                 }
                 // A file's recorded bounds may be wider than its entries: where a key is split over files, the next one
                 // has a say too.
-                if !files.is_split_after(index, comparator, user_key) {
+                if !found.may_be_split || !files.is_split_after(index, comparator, user_key) {
                     break;
                 }
                 index += 1;
@@ -129,7 +133,7 @@ impl<'a, R, F: FnOnce(&[u8]) -> R> Lookup<'a, F> {
             Some(ValueType::Deletion) => Entry::Deletion,
             None => Entry::UnknownType(trailer(internal_key) as u8),
         };
-        let outcome = table.get_hashed(self.read, self.key.internal_key(), self.hash, entry)?;
+        let outcome = table.get_hashed(self.read, self.key, self.hash, entry)?;
         match outcome {
             TableGet::Found(entry) => {
                 self.reads.block_read(false, level, file);

@@ -11,6 +11,7 @@
 //! - *level 0*: newest (highest number) first; files may overlap.
 
 use super::file_metadata::FileMetaData;
+use crate::format::common_prefix::{CommonPrefix, Place, first_eight};
 use crate::format::internal_key::{InternalKeyComparator, user_key};
 use std::ops::{Deref, Range};
 use std::sync::Arc;
@@ -32,53 +33,28 @@ struct Inner {
 /// The index: what is between `common` and the next 8 bytes of each user key, big-endian, zeros behind a shorter key.
 struct Bounds {
     /// The prefix of every smallest and largest user key of the level.
-    common: Box<[u8]>,
+    common: CommonPrefix,
     smallest: Vec<u64>,
     largest: Vec<u64>,
 }
 
-/// Where a user key stands as seen from the index.
-#[derive(Clone, Copy)]
-enum Place {
-    /// Below every key of the level.
-    Before,
-    /// It shares the common prefix, and goes on with these 8 bytes.
-    Inside(u64),
-    /// Above every key of the level.
-    After,
-}
-
-/// The first 8 bytes of `bytes`, big-endian, zeros behind a shorter slice: in bytewise order, except for ties.
-#[inline]
-fn first_eight(bytes: &[u8]) -> u64 {
-    match bytes.first_chunk::<8>() {
-        Some(chunk) => u64::from_be_bytes(*chunk),
-        None => {
-            let mut chunk = [0; 8];
-            chunk[..bytes.len()].copy_from_slice(bytes);
-            u64::from_be_bytes(chunk)
-        }
-    }
+/// The file of a run that a look-up begins with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Candidate {
+    /// Which file of the run.
+    pub index: usize,
+    /// Whether [`Level::is_split_after`] need be asked: else it is not.
+    pub may_be_split: bool,
 }
 
 impl Bounds {
     /// The index of `files`, whose user keys all begin with `common`.
     fn new(files: &[Arc<FileMetaData>], common: &[u8]) -> Self {
-        let bound = |user_key: &[u8]| first_eight(user_key.get(common.len()..).unwrap_or_default());
+        let bound = |user_key: &[u8]| first_eight(user_key, common.len());
         Bounds {
-            common: common.into(),
+            common: CommonPrefix::new(common),
             smallest: files.iter().map(|file| bound(file.smallest.user_key())).collect(),
             largest: files.iter().map(|file| bound(file.largest.user_key())).collect(),
-        }
-    }
-
-    #[inline]
-    fn place(&self, user_key: &[u8]) -> Place {
-        let (head, tail) = user_key.split_at(self.common.len().min(user_key.len()));
-        match head.cmp(&self.common) {
-            std::cmp::Ordering::Less => Place::Before,
-            std::cmp::Ordering::Equal => Place::Inside(first_eight(tail)),
-            std::cmp::Ordering::Greater => Place::After,
         }
     }
 
@@ -131,7 +107,7 @@ impl Level {
         origins: &[usize],
     ) -> Self {
         let common = run_prefix(&files);
-        let Some(old) = self.0.bounds.as_ref().filter(|old| *old.common == *common) else {
+        let Some(old) = self.0.bounds.as_ref().filter(|old| old.common.bytes() == common) else {
             return Self::run(comparator, files);
         };
         let mut bounds = Bounds { common: old.common.clone(), smallest: Vec::new(), largest: Vec::new() };
@@ -184,7 +160,7 @@ impl Level {
     /// Where the index sees the user key; `None`: there is no index.
     #[inline]
     fn place(&self, user_key: &[u8]) -> Option<Place> {
-        self.0.bounds.as_ref().map(|bounds| bounds.place(user_key))
+        self.0.bounds.as_ref().map(|bounds| bounds.common.place(user_key))
     }
 
     /// In a run: the index of the first file whose largest key is at or after `internal_key` (the length, if none).
@@ -224,31 +200,45 @@ impl Level {
     }
 
     /// In a run: the index of the one file that may have the first entry at or after `internal_key`, if that entry is of
-    /// the same user key.
+    /// the same user key, and whether the next file may have versions of it too. `user_key` is that of `internal_key`, which is
+    /// asked for where the index can't tell.
     #[inline]
-    pub fn candidate(&self, comparator: &InternalKeyComparator, internal_key: &[u8]) -> Option<usize> {
-        let user_key = user_key(internal_key);
-        let place = self.place(user_key);
-        let index = self.find_file_from(place, comparator, internal_key);
-        let file = self.0.files.get(index)?;
-        let begins_by = match (&self.0.bounds, place) {
-            (Some(bounds), Some(Place::Inside(eight))) if bounds.smallest[index] != eight => {
-                bounds.smallest[index] < eight
+    pub fn candidate<'k>(
+        &self,
+        comparator: &InternalKeyComparator,
+        user_key: &[u8],
+        internal_key: impl FnOnce() -> &'k [u8],
+    ) -> Option<Candidate> {
+        if let Some(bounds) = &self.0.bounds {
+            let Place::Inside(eight) = bounds.common.place(user_key) else { return None };
+            let index = bounds.largest.partition_point(|&largest| largest < eight);
+            let (&smallest, &largest) = (bounds.smallest.get(index)?, bounds.largest.get(index)?);
+            if smallest < eight && eight < largest {
+                return Some(Candidate { index, may_be_split: false });
             }
-            (_, Some(Place::Before | Place::After)) => false,
-            _ => comparator.compare_user_keys(file.smallest.user_key(), user_key).is_le(),
-        };
-        begins_by.then_some(index)
+            if eight < smallest {
+                return None;
+            }
+        }
+        self.candidate_by_keys(comparator, user_key, internal_key())
+    }
+
+    /// As `candidate`, by whole keys.
+    #[inline(never)]
+    fn candidate_by_keys(
+        &self,
+        comparator: &InternalKeyComparator,
+        user_key: &[u8],
+        internal_key: &[u8],
+    ) -> Option<Candidate> {
+        let index = self.find_file_from(self.place(user_key), comparator, internal_key);
+        let file = self.0.files.get(index)?;
+        let begins_by = comparator.compare_user_keys(file.smallest.user_key(), user_key).is_le();
+        begins_by.then_some(Candidate { index, may_be_split: true })
     }
 
     /// In a run: do file `index` and the next share the boundary `user_key`, its versions being split over them?
-    #[inline]
     pub fn is_split_after(&self, index: usize, comparator: &InternalKeyComparator, user_key: &[u8]) -> bool {
-        match (&self.0.bounds, self.place(user_key)) {
-            (Some(bounds), Some(Place::Inside(eight))) if bounds.largest[index] == eight => {}
-            (Some(_), _) => return false,
-            (None, _) => {}
-        }
         let [file, next, ..] = &self.0.files[index..] else { return false };
         comparator.compare_user_keys(file.largest.user_key(), user_key).is_eq()
             && comparator.compare_user_keys(next.smallest.user_key(), user_key).is_eq()
@@ -261,7 +251,7 @@ impl Level {
         comparator: &'a InternalKeyComparator,
         user_key: &'a [u8],
     ) -> impl Iterator<Item = &'a Arc<FileMetaData>> {
-        let bounds = self.0.bounds.as_ref().map(|bounds| (bounds, bounds.place(user_key)));
+        let bounds = self.0.bounds.as_ref().map(|bounds| (bounds, bounds.common.place(user_key)));
         self.0.files.iter().enumerate().filter_map(move |(index, file)| {
             if let Some((bounds, place)) = bounds {
                 let Place::Inside(eight) = place else { return None };

@@ -33,8 +33,11 @@ impl Parts for Tables {
     }
 
     fn lacks(&self, target: &[u8]) -> bool {
-        let Some(index) = self.files.candidate(&self.comparator, target) else { return true };
-        if self.files.is_split_after(index, &self.comparator, user_key(target)) {
+        let Some(found) = self.files.candidate(&self.comparator, user_key(target), || target) else {
+            return true;
+        };
+        let index = found.index;
+        if found.may_be_split && self.files.is_split_after(index, &self.comparator, user_key(target)) {
             return false;
         }
         self.files[index].table(&self.cache).is_ok_and(|table| table.lacks(target))
@@ -43,6 +46,16 @@ impl Parts for Tables {
     fn open(&self, index: usize) -> Result<TableIterator> {
         let file: &FileMetaData = &self.files[index];
         Ok(file.table(&self.cache)?.iter(self.read))
+    }
+
+    fn reopen(&self, index: usize, part: &mut TableIterator) -> Result<()> {
+        part.change_table(self.files[index].table(&self.cache)?.clone());
+        Ok(())
+    }
+
+    fn may_rest(&self, index: usize) -> bool {
+        // Another table would stay open beyond the number that may.
+        self.files[index].is_pinned()
     }
 }
 

@@ -19,11 +19,15 @@ fn check_run(
     let find_user_key = level.iter().position(|file| by_user_key(&file.largest).is_ge());
     assert_eq!(level.find_user_key(comparator, user_key), find_user_key.unwrap_or(level.len()), "{context}");
     let candidate = (find < level.len() && by_user_key(&level[find].smallest).is_le()).then_some(find);
-    assert_eq!(level.candidate(comparator, &target), candidate, "{context}");
+    let found = level.candidate(comparator, user_key, || &target);
+    assert_eq!(found.map(|found| found.index), candidate, "{context}");
     for index in 0..level.len() {
         let split = by_user_key(&level[index].largest).is_eq()
             && level.get(index + 1).is_some_and(|next| by_user_key(&next.smallest).is_eq());
         assert_eq!(level.is_split_after(index, comparator, user_key), split, "{context}");
+        if found.is_some_and(|found| found.index == index && !found.may_be_split) {
+            assert!(!split, "{context}");
+        }
     }
 }
 
@@ -110,8 +114,8 @@ fn the_index_starts_behind_the_common_prefix() {
     let files = vec![plain_file(1, "user:00001", "user:00017"), plain_file(2, "user:00020", "user:0009")];
     let level = Level::run(&comparators()[0], files);
     let bounds = level.0.bounds.as_ref().unwrap();
-    assert_eq!(&*bounds.common, b"user:000");
-    assert_eq!(bounds.largest, [first_eight(b"17"), first_eight(b"9")]);
+    assert_eq!(bounds.common.bytes(), b"user:000");
+    assert_eq!(bounds.largest, [first_eight(b"17", 0), first_eight(b"9", 0)]);
 }
 
 #[test]
@@ -119,7 +123,7 @@ fn an_empty_level_has_nothing() {
     for comparator in comparators() {
         let level = Level::run(&comparator, Vec::new());
         assert_eq!(level.find_file(&comparator, &raw_key(b"k", 1, 1)), 0);
-        assert_eq!(level.candidate(&comparator, &raw_key(b"k", 1, 1)), None);
+        assert_eq!(level.candidate(&comparator, b"k", || b"k        "), None);
         assert_eq!(level.covering(&comparator, b"k").count(), 0);
         assert_eq!((level.bytes(), level.position(1)), (0, None));
     }

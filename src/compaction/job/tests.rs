@@ -196,10 +196,11 @@ fn the_parts_of_a_compaction_make_the_whole() {
             .map(|(begin, end)| {
                 let (compaction, context, fixture) = (&compaction, &context, &fixture);
                 scope.spawn(move || {
-                    let outputs =
-                        merge_part(compaction, context, KeyRange { begin, end }, &AtomicBool::new(false))
-                            .unwrap();
-                    all_entries(fixture, &outputs.files)
+                    let mut pending = PendingTables::new(context);
+                    let outputs = Outputs::new(compaction, context, &mut pending, None);
+                    let files =
+                        merge_part(outputs, KeyRange { begin, end }, &AtomicBool::new(false)).unwrap();
+                    all_entries(fixture, &files)
                 })
             })
             .collect();

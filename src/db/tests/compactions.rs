@@ -7,6 +7,7 @@ use crate::env::fault::FaultKind;
 use crate::options::{Options, WriteOptions};
 use crate::util::cache::BlockCache;
 use crate::util::random::Random;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 fn key(i: usize) -> String {
@@ -460,5 +461,54 @@ fn versions_kept_for_snapshots_never_show_an_old_value() {
             iterator.next();
         }
         assert!(!iterator.valid());
+    });
+}
+
+#[test]
+fn what_three_levels_hold_is_compacted_at_once_and_reads_the_same() {
+    under_all_options(&Options::default(), |mut test| {
+        let seed = 4711;
+        println!("seed {seed}");
+        let mut random = Random::new(seed);
+        let mut model = BTreeMap::new();
+        let mut change = |test: &TestDb, model: &mut BTreeMap<String, String>| {
+            for _ in 0..300 {
+                let key = format!("{:03}", random.uniform(400));
+                if random.one_in(3) {
+                    test.delete(&key);
+                    model.remove(&key);
+                } else {
+                    let value = format!("{} of {key}", random.uniform(1000));
+                    test.put(&key, &value);
+                    model.insert(key, value);
+                }
+            }
+            test.flush();
+        };
+        // The first goes to level 2; the others stay above what they overlap.
+        (0..2).for_each(|_| change(&test, &mut model));
+        test.rewrite_levels_above(2);
+        change(&test, &mut model);
+        test.compact_level(0, None, None);
+        let (snapshot, then) = (test.db().snapshot(), model.clone());
+        change(&test, &mut model);
+        assert!((0..3).all(|level| test.files_at(level) > 0), "{:?}", test.files_per_level());
+        let written_to_level_1 = test.db().inner.state.lock().stats[1].bytes_written;
+        test.compact_all();
+        assert_eq!(test.files_per_level()[..2], [0, 0]);
+        assert_eq!(test.db().inner.state.lock().stats[1].bytes_written, written_to_level_1);
+        let read = |test: &TestDb| test.contents().into_iter().collect::<BTreeMap<_, _>>();
+        assert_eq!(read(&test), model);
+        for number in 0..400 {
+            let key = format!("{number:03}");
+            assert_eq!(test.get_at(&key, Some(snapshot.sequence())), then.get(&key).cloned(), "{key}");
+        }
+        drop(snapshot);
+        test.rewrite_all();
+        // Level 2 was the last, so that no deletion is left, nor anything that one hides.
+        let left = (0..400).map(|number| test.all_entries_for(&format!("{number:03}")).len()).sum::<usize>();
+        assert_eq!(left, model.len());
+        test.reopen();
+        assert_eq!(read(&test), model);
     });
 }

@@ -301,7 +301,7 @@ impl TestDb {
     pub fn all_entries_for(&self, user_key: &str) -> Vec<String> {
         let inner = &self.db().inner;
         let read = TableReadOptions { verify_checksums: true, fill_cache: false };
-        let mut entries = inner.family.super_version.load().iter(&inner.family.comparator, read);
+        let (mut entries, _) = inner.family.super_version.load().iter(&inner.family.comparator, read);
         entries.seek(LookupKey::new(user_key.as_bytes(), MAX_SEQUENCE).internal_key());
         let mut found = Vec::new();
         while entries.valid() {

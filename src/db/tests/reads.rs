@@ -2,7 +2,7 @@
 
 use super::{TestDb, position, under_all_options, under_all_options_with_faults};
 use crate::env::fault::{FaultKind, FaultRule};
-use crate::options::Options;
+use crate::options::{Options, ReadOptions};
 
 #[test]
 fn a_missing_key_has_no_value() {
@@ -359,4 +359,74 @@ fn turning_round_a_later_insertion_misses_nothing() {
         iterator.next();
         assert_eq!(position(&iterator), "3->d");
     });
+}
+
+/// The parts of an iterator are used again by the next one; it must not show in what that reads.
+#[test]
+fn an_iterator_made_after_another_was_dropped_sees_what_was_written_in_between() {
+    under_all_options(&Options::default(), |test| {
+        test.put("b", "table");
+        test.put("d", "table");
+        test.flush();
+        let walk_half = || {
+            let mut iterator = test.iter();
+            iterator.seek(b"b");
+            iterator.next();
+            position(&iterator)
+        };
+        assert_eq!(walk_half(), "d->table");
+        test.put("c", "first in memory");
+        assert_eq!(walk_half(), "c->first in memory");
+        test.put("bb", "second in memory");
+        assert_eq!(walk_half(), "bb->second in memory");
+        test.delete("bb");
+        assert_eq!(walk_half(), "c->first in memory");
+        let old = test.iter();
+        test.flush();
+        test.delete("c");
+        assert_eq!(walk_half(), "d->table");
+        drop(old); // its parts are of a state that has passed
+        assert_eq!(walk_half(), "d->table");
+        test.compact_all();
+        assert_eq!(walk_half(), "d->table");
+    });
+}
+
+#[test]
+fn an_iterator_made_after_another_was_dropped_keeps_to_its_own_options() {
+    let mut options = Options { ..Options::default() };
+    let cache = std::sync::Arc::new(crate::util::cache::BlockCache::new(1 << 20));
+    options.block_cache = Some(cache.clone());
+    let test = TestDb::new(options);
+    test.put("a", "x".repeat(1000));
+    test.put("b", "x".repeat(1000));
+    test.flush();
+    let read = |fill_cache| {
+        let mut iterator = test.db().iter(&ReadOptions { fill_cache, ..ReadOptions::default() });
+        iterator.seek_to_first();
+        assert!(iterator.valid());
+    };
+    read(false);
+    assert_eq!(cache.total_charge(), 0);
+    read(false);
+    assert_eq!(cache.total_charge(), 0);
+    read(true);
+    assert_ne!(cache.total_charge(), 0);
+    cache.clear();
+    read(false);
+    assert_eq!(cache.total_charge(), 0);
+}
+
+/// The last iterator's parts lie ready for the next; they must not keep files that nobody reads.
+#[test]
+fn a_dropped_iterator_keeps_no_file_that_was_compacted_away() {
+    let test = TestDb::new(Options::default());
+    test.make_tables(4, "a", "z");
+    let mut iterator = test.iter();
+    iterator.seek(b"a");
+    drop(iterator);
+    test.compact_all();
+    let files = test.files_per_level().iter().sum::<usize>();
+    assert_eq!(files, 1);
+    test.wait_until("files out of use to be removed", |_| test.tables().len() == 1);
 }

@@ -6,6 +6,7 @@ use super::rule::Failure;
 use super::{FaultEnv, FaultKind};
 use crate::env::{RandomAccessFile, SequentialFile, WritableFile};
 use crate::error::{Error, Result};
+use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -131,6 +132,11 @@ impl WritableFile for FaultWritableFile {
                 None => Ok(()),
             },
         )
+    }
+
+    fn append_record_in_pieces(&mut self, header: &[u8; 7], pieces: &mut [IoSlice<'_>]) -> Result<()> {
+        let payload = pieces.iter().flat_map(|piece| piece.iter().copied()).collect::<Vec<u8>>();
+        self.append_record(header, &payload)
     }
 
     fn flush(&mut self) -> Result<()> {

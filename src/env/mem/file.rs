@@ -9,6 +9,7 @@ use super::tree::NodeId;
 use crate::env::{RandomAccessFile, SequentialFile, WritableFile};
 use crate::error::{Error, Result};
 use crate::util::lock::RwLock;
+use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -226,6 +227,11 @@ impl WritableFile for MemWritableFile {
         self.buffer.extend_from_slice(header);
         self.buffer.extend_from_slice(payload);
         self.flush()
+    }
+
+    fn append_record_in_pieces(&mut self, header: &[u8; 7], pieces: &mut [IoSlice<'_>]) -> Result<()> {
+        let payload = pieces.iter().flat_map(|piece| piece.iter().copied()).collect::<Vec<u8>>();
+        self.append_record(header, &payload)
     }
 
     fn flush(&mut self) -> Result<()> {

@@ -9,8 +9,8 @@
 //! By a mapping: space is allocated in steps (a full disk is an error of that call, before any byte is stored), mapped, and
 //! faulted in a little ahead of the writer. A record is then two stores: its payload, and last its seven header bytes
 //! together with the first payload byte in one instruction, so that `kill -9` never leaves a part of a header or a header without
-//! its payload, and another process that sees a whole header sees its payload. Large payloads go by `pwrite`, which is faster than faulting pages in, and their headers by the
-//! mapping after them. The page cache has what was stored: it survives the process as a `write` does, and `fdatasync`
+//! its payload, and another process that sees a whole header sees its payload. Large payloads go by `pwrite`, which is faster
+//! than faulting pages in, and their headers after them. The page cache has what was stored: it survives the process as a `write` does, and `fdatasync`
 //! makes it durable as it does a `write`.
 //!
 //! Only ext4 (and ext3 and ext2, which share its number) and tmpfs are mapped: they never give an allocated block another
@@ -37,8 +37,10 @@ const HEADER_SIZE: u64 = 7;
 const POPULATE_UNIT: u64 = 32 << 10;
 /// ...and at most this far ahead: populated pages are dirty, and the next fdatasync writes them all.
 const MAX_POPULATE_AHEAD: u64 = 128 << 10;
-/// Space allocated at once, at most.
+/// Space allocated at once, at most; and the part of the expected length that it is, at most: what is allocated and not yet
+/// written is space that the database takes for nothing.
 const MAX_ALLOCATION: u64 = 4 << 20;
+const STEPS: u64 = 8;
 /// Allocated at first: an idle database takes no more.
 const FIRST_ALLOCATION: u64 = 128 << 10;
 /// Payloads from this size on go by `pwrite`.
@@ -96,8 +98,8 @@ impl Region {
         if !matches!(sys::file_system_type(file), Ok(EXT4 | TMPFS)) {
             return None;
         }
-        let step = round_up(expected_size.min(MAX_ALLOCATION), POPULATE_UNIT) + POPULATE_UNIT;
-        let first = step.min(FIRST_ALLOCATION);
+        let step = round_up((expected_size / STEPS).clamp(FIRST_ALLOCATION, MAX_ALLOCATION), POPULATE_UNIT);
+        let first = FIRST_ALLOCATION;
         sys::allocate(file, 0, first).ok()?;
         let window = WriteMapping::new(file, 0, first).ok()?;
         window.populate(0, POPULATE_UNIT as usize).ok()?;
@@ -136,7 +138,7 @@ impl Region {
 
     /// Makes what lies before `end` allocated, and mapped from `position` on.
     fn allocate(&mut self, file: &File, position: u64, end: u64) -> io::Result<()> {
-        // As much again as there is: few calls for a long log, little space for a short one.
+        // As much again as there is, up to a step: few calls for a long log, little space for a short one.
         let more = round_up(end.saturating_sub(self.allocated), self.allocated.min(self.step));
         sys::allocate(file, self.allocated, more)?;
         self.allocated += more;
@@ -220,6 +222,25 @@ impl LogFile {
         region.window.publish((position - region.window_start) as usize, word);
     }
 
+    /// The header of a record whose payload was written: by a store where that does not fault, else by a `pwrite` within one
+    /// page, which is done as a whole or not at all.
+    fn write_header(
+        file: &File,
+        region: &mut Region,
+        position: u64,
+        header: &[u8; 7],
+        first: Option<u8>,
+    ) -> io::Result<()> {
+        let last = position + HEADER_SIZE - 1;
+        let is_within_a_page = position / sys::page_size() == last / sys::page_size();
+        if last + 1 >= region.populated && is_within_a_page {
+            return file.write_all_at(header, position);
+        }
+        region.make_header_storable(position)?;
+        Self::store_header(region, position, header, first);
+        Ok(())
+    }
+
     /// A record that does not simply fit the populated pages.
     #[cold]
     fn append_record_slowly(&mut self, header: &[u8; 7], payload: &[u8]) -> Result<()> {
@@ -231,8 +252,7 @@ impl LogFile {
                 Self::store_record(region, position, header, payload);
             } else {
                 file.write_all_at(payload, position + HEADER_SIZE)?;
-                region.make_header_storable(position)?;
-                Self::store_header(region, position, header, payload.first().copied());
+                Self::write_header(file, region, position, header, payload.first().copied())?;
             }
             Ok(())
         })?;
@@ -311,6 +331,25 @@ impl WritableFile for LogFile {
             }
         }
         self.append_record_slowly(header, payload)
+    }
+
+    fn append_record_in_pieces(&mut self, header: &[u8; 7], pieces: &mut [IoSlice<'_>]) -> Result<()> {
+        let first = pieces.iter().find_map(|piece| piece.first().copied());
+        let total = HEADER_SIZE + pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        let stored = self.with_region(|file, region, position| {
+            region.make_room(file, position, position + total)?;
+            sys::write_all_vectored_at(file, pieces, position + HEADER_SIZE)?;
+            Self::write_header(file, region, position, header, first)
+        })?;
+        if stored.is_none() {
+            self.staged.extend_from_slice(header);
+            self.flush()?;
+            let behind = self.position;
+            self.with_file(|file, _| sys::write_all_vectored_at(file, pieces, behind))?;
+            self.position -= HEADER_SIZE;
+        }
+        self.position += total;
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {

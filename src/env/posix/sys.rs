@@ -70,6 +70,31 @@ pub fn advise_will_need(file: &File, offset: u64, length: u64) {
     unsafe { libc::posix_fadvise(file.as_raw_fd(), offset, length, libc::POSIX_FADV_WILLNEED) };
 }
 
+/// Has the system begin to write what is dirty of the file to the device, without waiting for it; makes nothing durable. The errors of
+/// writing are left to the next sync. Not every kind of file can: that is no error.
+pub fn begin_write_back(file: &File) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: the descriptor is open for the whole call; sync_file_range touches no memory of ours.
+        let call =
+            || check(unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) });
+        match retry(call) {
+            Err(error)
+                if !matches!(
+                    error.raw_os_error(),
+                    Some(libc::EINVAL | libc::ESPIPE | libc::ENOSYS | libc::EPERM)
+                ) =>
+            {
+                return Err(error);
+            }
+            _ => {}
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
+    Ok(())
+}
+
 /// The magic number of the file system that holds `file` (statfs's `f_type`).
 pub fn file_system_type(file: &File) -> io::Result<u64> {
     let mut stat = std::mem::MaybeUninit::<libc::statfs>::uninit();
@@ -89,6 +114,22 @@ pub fn write_vectored_at(file: &File, pieces: &[IoSlice<'_>], offset: u64) -> io
     // that outlive the call.
     let written = unsafe { libc::pwritev(file.as_raw_fd(), pieces.as_ptr().cast(), count, offset) };
     usize::try_from(written).map_err(|_| io::Error::last_os_error())
+}
+
+/// Writes all of the pieces one behind the other at `offset`, as many at once as the system takes; the slices are used up.
+pub fn write_all_vectored_at(file: &File, mut pieces: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
+    const MAX_PIECES: usize = 1024; // IOV_MAX
+    IoSlice::advance_slices(&mut pieces, 0); // drops empty ones
+    while !pieces.is_empty() {
+        let count = pieces.len().min(MAX_PIECES);
+        let written = retry(|| write_vectored_at(file, &pieces[..count], offset))?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        offset += written as u64;
+        IoSlice::advance_slices(&mut pieces, written);
+    }
+    Ok(())
 }
 
 /// Takes both locks that LevelDB implementations use, without waiting: an open-file-description lock on the whole file (it

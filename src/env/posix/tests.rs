@@ -3,6 +3,7 @@
 use super::*;
 use crate::env::read_file;
 use crate::error::ErrorKind;
+use std::io::IoSlice;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -169,7 +170,13 @@ fn both_kinds_of_log_hold_the_same_bytes_and_end_where_the_last_record_does() {
         expected.extend_from_slice(&header);
         expected.extend_from_slice(&payload);
         for (log, path) in &mut logs {
-            log.append_record(&header, &payload).unwrap();
+            if index % 2 == 0 || length < 100 {
+                log.append_record(&header, &payload).unwrap();
+            } else {
+                let (first, rest) = payload.split_at(length / 3);
+                let mut pieces = [first, &[], &rest[..7], &rest[7..]].map(IoSlice::new);
+                log.append_record_in_pieces(&header, &mut pieces).unwrap();
+            }
             // Without a flush, in the file, and behind it nothing but zeros.
             let contents = std::fs::read(&*path).unwrap();
             assert!(contents.starts_with(&expected), "record {index} of {length} bytes, {path:?}");
@@ -211,28 +218,47 @@ fn a_mapped_log_that_is_dropped_is_cut_and_one_that_is_not_has_a_tail_of_zeros()
 }
 
 #[test]
-fn who_sees_the_header_of_a_record_sees_its_payload() {
+fn a_mapped_log_takes_no_more_space_ahead_than_an_eighth_of_what_it_is_to_become() {
     let (env, dir) = (env(), dir());
     let path = dir.path().join("1.log");
+    let expected_size = 4 << 20;
+    let mut log = env.create_log(&path, LogFileOptions { mapped: true, expected_size }).unwrap();
+    let payload = [7; 1000];
+    for records in 1..=expected_size / 1007 {
+        log.append_record(&[9; 7], &payload).unwrap();
+        let (size, written) = (env.file_size(&path).unwrap(), records * 1007);
+        assert!(size >= written && size <= written + expected_size / 8 + 1, "{size} for {written}");
+        assert!(size <= 2 * written + (128 << 10), "{size} for {written}");
+    }
+}
+
+#[test]
+fn who_sees_the_header_of_a_record_sees_its_payload() {
+    let (env, dir) = (env(), dir());
     const RECORDS: u64 = 5000;
-    const LENGTH: usize = 3000;
-    let mut log = env.create_log(&path, LogFileOptions { mapped: true, expected_size: 4 << 20 }).unwrap();
-    let file = env.open_random_access(&path, ReadMode::Positioned).unwrap();
+    for (name, length) in [("stored.log", 3000), ("written.log", 4999)] {
+        write_records_while_they_are_read(&env, &dir.path().join(name), RECORDS, length);
+    }
+}
+
+fn write_records_while_they_are_read(env: &Arc<dyn Env>, path: &Path, records: u64, length: usize) {
+    let mut log = env.create_log(path, LogFileOptions { mapped: true, expected_size: 4 << 20 }).unwrap();
+    let file = env.open_random_access(path, ReadMode::Positioned).unwrap();
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut buffer = vec![0; 7 + LENGTH];
-            for record in 0..RECORDS {
+            let mut buffer = vec![0; 7 + length];
+            for record in 0..records {
                 loop {
                     let ended = stop.load(Ordering::Acquire);
-                    let at = record * (7 + LENGTH as u64);
+                    let at = record * (7 + length as u64);
                     let read = file.read_at(at, &mut buffer[..7]).unwrap();
                     // Half of a header is seen now and then, where it straddles a cache line or the copy is made in pieces.
                     if read > 0 && buffer[..7] == [record as u8 | 1; 7] {
                         // In a read of its own: one copy of both may take the payload first.
                         file.read_at(at + 7, &mut buffer[7..]).unwrap();
                         assert!(
-                            buffer[7..] == vec![record as u8 | 1; LENGTH],
+                            buffer[7..] == vec![record as u8 | 1; length],
                             "a torn payload in record {record}"
                         );
                         break;
@@ -241,8 +267,8 @@ fn who_sees_the_header_of_a_record_sees_its_payload() {
                 }
             }
         });
-        for record in 0..RECORDS {
-            log.append_record(&[record as u8 | 1; 7], &[record as u8 | 1; LENGTH]).unwrap();
+        for record in 0..records {
+            log.append_record(&[record as u8 | 1; 7], &vec![record as u8 | 1; length]).unwrap();
         }
         stop.store(true, Ordering::Release);
     });
@@ -251,8 +277,8 @@ fn who_sees_the_header_of_a_record_sees_its_payload() {
 #[test]
 fn a_process_that_dies_within_a_payload_leaves_no_header() {
     let (env, dir) = (env(), dir());
-    for length in [200, 3000, 20_000] {
-        let path = dir.path().join(format!("{length}.log"));
+    for (length, in_pieces) in [(200, false), (3000, false), (20_000, false), (20_000, true)] {
+        let path = dir.path().join(format!("{length}{in_pieces}.log"));
         let mut log = env.create_log(&path, LogFileOptions { mapped: true, expected_size: 1 << 20 }).unwrap();
         log.append_record(&[1; 7], b"whole").unwrap();
         if env.file_size(&path).unwrap() == 12 {
@@ -276,7 +302,14 @@ fn a_process_that_dies_within_a_payload_leaves_no_header() {
             let child = libc::fork();
             if child == 0 {
                 libc::signal(libc::SIGSEGV, libc::SIG_DFL);
-                libc::_exit(log.append_record(&[2; 7], payload).is_err().into());
+                let is_err = if in_pieces {
+                    let (first, rest) = payload.split_at(100);
+                    let mut pieces = [IoSlice::new(first), IoSlice::new(rest)];
+                    log.append_record_in_pieces(&[2; 7], &mut pieces).is_err()
+                } else {
+                    log.append_record(&[2; 7], payload).is_err()
+                };
+                libc::_exit(is_err.into());
             }
             let mut status = 0;
             assert_eq!(libc::waitpid(child, &mut status, 0), child);

@@ -14,6 +14,10 @@ use std::path::{Path, PathBuf};
 /// Bytes gathered before they are handed to the system.
 const BUFFER_SIZE: usize = 64 << 10;
 
+/// Bytes after which the system is asked to begin writing them to the device, so that `sync` finds little left to wait for. Half of a
+/// table: of a smaller file nothing is written before it must be.
+const WRITE_BACK_SIZE: u64 = 1 << 20;
+
 /// The error that every later operation on a file returns: its first failure, or that it was closed.
 #[derive(Default)]
 pub struct Poison {
@@ -64,6 +68,7 @@ pub fn create(path: &Path, mode: CreateMode) -> Result<Box<dyn WritableFile>> {
         file: Some(file),
         path: path.to_path_buf(),
         buffer: Vec::with_capacity(BUFFER_SIZE),
+        written: 0,
         poison: Poison::default(),
         process: Generation::current(),
     }))
@@ -74,11 +79,25 @@ struct BufferedFile {
     file: Option<File>,
     path: PathBuf,
     buffer: Vec<u8>,
+    /// Bytes handed to the system since it was asked to write them back.
+    written: u64,
     poison: Poison,
     process: Generation,
 }
 
 impl BufferedFile {
+    /// Hands bytes to the system.
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        // write_all repeats interrupted and short writes, and calls a write of nothing an error.
+        self.with_file(|file| file.write_all(bytes))?;
+        self.written += bytes.len() as u64;
+        if self.written >= WRITE_BACK_SIZE {
+            self.written = 0;
+            self.with_file(|file| sys::begin_write_back(file))?;
+        }
+        Ok(())
+    }
+
     /// Runs `call` on the file unless the file is poisoned; its failure poisons.
     fn with_file<T>(&mut self, call: impl FnOnce(&mut File) -> io::Result<T>) -> Result<T> {
         self.poison.check()?;
@@ -107,17 +126,12 @@ impl WritableFile for BufferedFile {
             self.buffer.extend_from_slice(rest);
             return Ok(());
         }
-        self.with_file(|file| file.write_all(rest))
+        self.write(rest)
     }
 
     fn flush(&mut self) -> Result<()> {
         let buffer = std::mem::take(&mut self.buffer);
-        // write_all repeats interrupted and short writes, and calls a write of nothing an error.
-        let outcome = if buffer.is_empty() {
-            self.poison.check()
-        } else {
-            self.with_file(|file| file.write_all(&buffer))
-        };
+        let outcome = if buffer.is_empty() { self.poison.check() } else { self.write(&buffer) };
         self.buffer = buffer;
         self.buffer.clear();
         outcome
@@ -125,6 +139,7 @@ impl WritableFile for BufferedFile {
 
     fn sync(&mut self) -> Result<()> {
         self.flush()?;
+        self.written = 0;
         self.with_file(|file| file.sync_data())
     }
 

@@ -11,12 +11,13 @@ const KEYS: [&[u8]; 3] = [b"b", b"a", b"c"];
 fn insert_all(mut writer: SkipListWriter) {
     for (index, key) in KEYS.iter().enumerate() {
         writer.insert(index as u64 + 1, ValueType::Value, key, key);
+        writer.settle();
     }
 }
 
 fn model(read: fn(&Arc<SkipList>)) {
     loom::model(move || {
-        let (list, writer) = SkipList::new(InternalKeyComparator::new(bytewise()));
+        let (list, writer) = SkipList::new(InternalKeyComparator::new(bytewise()), 1 << 20);
         let reader = {
             let list = list.clone();
             thread::spawn(move || read(&list))
@@ -81,4 +82,38 @@ fn a_reader_that_seeks() {
             assert!(find(b"b") && find(b"a"));
         }
     });
+}
+
+/// Look-ups of single keys find exactly what was published when they began, while tables of the index are added.
+#[test]
+fn a_reader_that_looks_keys_up() {
+    /// Keys in the order they are written, the first at sequence number 1; one of them again.
+    const WRITES: [&[u8]; 4] = [b"b", b"a", b"b", b"c"];
+    loom::model(|| {
+        let (list, mut writer) = SkipList::new(InternalKeyComparator::new(bytewise()), 1 << 20);
+        let published = Arc::new(AtomicU64::new(0));
+        let reader = {
+            let (list, published) = (list.clone(), published.clone());
+            thread::spawn(move || check_look_ups(&list, &WRITES, published.load(Ordering::Acquire)))
+        };
+        for (index, key) in WRITES.iter().enumerate() {
+            let sequence = index as u64 + 1;
+            writer.insert(sequence, ValueType::Value, key, &[sequence as u8]);
+            // The last two are a batch.
+            if sequence != 3 {
+                writer.settle();
+                published.store(sequence, Ordering::Release);
+            }
+        }
+        reader.join().unwrap();
+        (0..=4).for_each(|sequence| check_look_ups(&list, &WRITES, sequence));
+    });
+}
+
+fn check_look_ups(list: &SkipList, writes: &[&[u8]], sequence: SequenceNumber) {
+    for key in KEYS {
+        let expected = (1..=sequence).rev().find(|&sequence| writes[sequence as usize - 1] == key);
+        let found = list.newest_of(LookupKey::new(key, sequence).internal_key());
+        assert_eq!(found.map(|entry| u64::from(entry.value[0])), expected);
+    }
 }

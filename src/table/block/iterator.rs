@@ -11,6 +11,7 @@
 use super::scan::{MAX_ENTRY_HEADER, Outcome, Scan};
 use super::{
     BadBlock, Block, BlockBuffer, BlockBytes, BlockResult, Entry, PartialBlock, WholeOrPart, bad, check_type,
+    prefetch,
 };
 use crate::error::Result;
 use crate::format::internal_key::{
@@ -46,8 +47,11 @@ pub struct BlockIterator<T> {
     value_length: u32,
     /// Where the current entry begins.
     current: u32,
-    /// Of the current key.
+    /// Quick steps go to entries that end before this: `limit`, or what is `available` of it; 0 unless `bytewise`.
+    quick_limit: u32,
+    /// Of the current key, if `has_prefix`.
     prefix: KeyPrefix,
+    has_prefix: bool,
     /// Holds the current key if `key` points here.
     key_buffer: Vec<u8>,
     /// The entries from a restart point up to the current one; empty when not known.
@@ -89,7 +93,9 @@ impl<T: BlockOwner> BlockIterator<T> {
             value: 0,
             value_length: 0,
             current: 0,
+            quick_limit: 0,
             prefix: KeyPrefix::default(),
+            has_prefix: false,
             key_buffer: Vec::new(),
             run: Vec::new(),
             bad: None,
@@ -105,12 +111,20 @@ impl<T: BlockOwner> BlockIterator<T> {
         &self.owner
     }
 
+    /// Lets go of the block, and is for blocks of `owner` from now on.
+    pub fn change_owner(&mut self, owner: Arc<T>) {
+        self.close();
+        self.bytewise = owner.comparator().is_bytewise();
+        self.owner = owner;
+    }
+
     /// Lets go of the block.
     pub fn close(&mut self) {
         self.clear_position();
         self.limit = 0;
         self.num_restarts = 0;
         self.available = u32::MAX;
+        self.quick_limit = 0;
         self.bytes = NonNull::dangling().as_ptr();
         self.length = 0;
         self.loaded = Loaded::None;
@@ -128,6 +142,7 @@ impl<T: BlockOwner> BlockIterator<T> {
                 (self.limit, self.num_restarts) = (part.view().limit, part.view().num_restarts);
                 (self.bytes, self.length) = (part.view().bytes.as_ptr(), part.view().bytes.len());
                 self.available = part.available();
+                self.quick_limit = if self.bytewise { self.limit.min(self.available) } else { 0 };
                 self.loaded = Loaded::Part(part);
                 return Ok(());
             }
@@ -141,9 +156,13 @@ impl<T: BlockOwner> BlockIterator<T> {
         };
         (self.limit, self.num_restarts) = (block.limit, block.num_restarts);
         (self.bytes, self.length) = (bytes.as_ptr(), bytes.len());
+        self.quick_limit = if self.bytewise { self.limit } else { 0 };
         self.loaded = match bytes {
             BlockBytes::InPlace(_) => Loaded::None,
-            BlockBytes::Loaded(bytes) => Loaded::Shared(bytes),
+            BlockBytes::Loaded(bytes) => {
+                prefetch(&bytes);
+                Loaded::Shared(bytes)
+            }
             BlockBytes::Own(buffer) => Loaded::Own(buffer),
         };
         Ok(())
@@ -188,6 +207,12 @@ impl<T: BlockOwner> BlockIterator<T> {
         unsafe { std::slice::from_raw_parts(self.bytes.add(self.value as usize), self.value_length as usize) }
     }
 
+    /// Key and value.
+    #[inline(always)]
+    pub fn entry(&self) -> (&[u8], &[u8]) {
+        (self.key(), self.value())
+    }
+
     /// What was found to contradict the format since the last seek; the iterator then is not valid.
     #[inline]
     pub fn corruption(&self) -> Option<BadBlock> {
@@ -228,18 +253,26 @@ impl<T: BlockOwner> BlockIterator<T> {
     }
 
     /// Moves to the next entry (only while valid) if that lies in this block and its user key is plainly above the current
-    /// one in the bytewise order; returns its trailer. Else, and where lengths are large, does not move.
-    #[inline]
-    pub fn next_if_plain(&mut self) -> Option<u64> {
+    /// one in the bytewise order; returns its trailer. Else, and where lengths are large, does not move. `with_prefix`: its prefix
+    /// will be asked for.
+    #[inline(always)]
+    pub fn next_if_plain(&mut self, with_prefix: bool) -> Option<u64> {
+        match self.step_if_plain(with_prefix) {
+            None if self.available != u32::MAX => self.step_if_plain_once_decoded(with_prefix),
+            stepped => stepped,
+        }
+    }
+
+    /// `next_if_plain`, if all that it needs is there.
+    #[inline(always)]
+    fn step_if_plain(&mut self, with_prefix: bool) -> Option<u64> {
+        const TRAILER: u32 = TRAILER_SIZE as u32;
         let offset = self.value + self.value_length;
-        if !self.bytewise || offset >= self.limit {
+        if offset >= self.quick_limit {
             return None;
         }
-        if self.available != u32::MAX && self.provide_entry(offset).is_err() {
-            return None;
-        }
-        // SAFETY: `offset` was just checked against `limit`, behind which the block has eight bytes at least: a restart offset
-        // and their count.
+        // SAFETY: `offset` was just checked against `quick_limit`, which is at most `limit`, behind which the block has eight bytes
+        // at least: a restart offset and their count.
         let word = unsafe { self.bytes.add(offset as usize).cast::<u32>().read_unaligned() };
         let word = u32::from_le(word);
         let (shared, suffix_length) = (word & 0xff, word >> 8 & 0xff);
@@ -248,39 +281,64 @@ impl<T: BlockOwner> BlockIterator<T> {
             0x0080_0000 => (4, word >> 16 & 0x7f | word >> 24 << 7),
             _ => return None,
         };
-        // At a limit so near to 4 GiB that this wraps, the check fails.
-        let suffix = offset.wrapping_add(header);
-        let value = suffix.wrapping_add(suffix_length);
-        if suffix < offset || u64::from(value) + u64::from(value_length) > u64::from(self.limit) {
+        let suffix = u64::from(offset) + header;
+        let end = suffix + u64::from(suffix_length) + u64::from(value_length);
+        // Of an entry that is not decompressed as far as its lengths, these may be any; they end it behind what is there.
+        if end > u64::from(self.quick_limit)
+            || suffix_length <= TRAILER
+            || shared + TRAILER >= self.key_length
+        {
             return None;
         }
-        if suffix_length <= TRAILER_SIZE as u32 || shared + TRAILER_SIZE as u32 >= self.key_length {
-            return None;
-        }
-        // SAFETY: the suffix has nine bytes at least and lies before `limit`; what is shared is less than the current user key.
-        // Sixteen bytes from its start are within the block: nine, and eight behind `limit`.
-        let (byte, previous, trailer, start) = unsafe {
+        let entry = Entry { offset, shared, suffix: suffix as u32, suffix_length, value_length };
+        // SAFETY: the suffix has nine bytes at least and lies before `quick_limit`; what is shared is less than the current user
+        // key.
+        let (byte, previous, trailer) = unsafe {
             let start = self.bytes.add(suffix as usize);
             let trailer = start.add(suffix_length as usize - TRAILER_SIZE).cast::<u64>().read_unaligned();
-            (*start, *self.key.add(shared as usize), u64::from_le(trailer), start.cast::<[u8; 16]>().read())
+            (*start, *self.key.add(shared as usize), u64::from_le(trailer))
         };
-        // The first byte that is not shared is above the one that was there: so the order is right, and this is another key.
-        if byte <= previous || ValueType::from_u8(trailer as u8).is_none() {
+        // The first byte that is not shared mostly is above the one that was there: so the order is right, and this is another key.
+        if trailer as u8 > ValueType::Value as u8 || byte <= previous && !self.is_plainly_above(&entry) {
             return None;
         }
-        self.prefix = self.prefix.replaced(shared, &start, suffix_length - TRAILER_SIZE as u32);
-        let entry = Entry { offset, shared, suffix, suffix_length, value_length };
+        if with_prefix {
+            // SAFETY: sixteen bytes from the suffix's start are within the block: nine, and eight behind `limit`.
+            let start = unsafe { self.bytes.add(suffix as usize).cast::<[u8; 16]>().read() };
+            self.prefix = self.key_prefix().replaced(shared, &start, suffix_length - TRAILER);
+        }
+        self.has_prefix = with_prefix;
         self.extend_key(&entry);
         self.run.clear();
         self.take_place(&entry);
         Some(trailer)
     }
 
+    /// Decompresses the next entry of a block that is decompressed in steps, and steps there as `step_if_plain` does.
+    #[inline(never)]
+    fn step_if_plain_once_decoded(&mut self, with_prefix: bool) -> Option<u64> {
+        let there = self.quick_limit;
+        let offset = self.value + self.value_length;
+        if !self.bytewise || self.provide_entry(offset).is_err() || self.quick_limit == there {
+            return None;
+        }
+        self.step_if_plain(with_prefix)
+    }
+
+    /// Is the user key of `entry`, the next one, above the current key's? It has one byte at least behind what is shared, and that
+    /// is less than the current user key.
+    #[inline(never)]
+    fn is_plainly_above(&self, entry: &Entry) -> bool {
+        // SAFETY: the view is local, and nothing here lets go of the block.
+        let suffix = unsafe { self.block() }.suffix(entry);
+        user_key(suffix) > &user_key(self.key())[entry.shared as usize..]
+    }
+
     /// The prefix of the key it stands on. It is kept aside: reading it from the buffer, right after the key was written there
     /// in pieces, would stall the processor.
     #[inline]
     pub fn key_prefix(&self) -> KeyPrefix {
-        self.prefix
+        if self.has_prefix { self.prefix } else { KeyPrefix::of(self.key()) }
     }
 
     /// Moves to the previous entry (only while valid).
@@ -377,6 +435,7 @@ impl<T: BlockOwner> BlockIterator<T> {
         let Loaded::Part(part) = &mut self.loaded else { return Ok(()) };
         let result = part.decode(self.owner.stored(part.handle()), end);
         self.available = part.available();
+        self.quick_limit = if self.bytewise { self.limit.min(self.available) } else { 0 };
         // The buffer stays where it is; but what was lent out before it was written to is not to be used any more.
         let bytes = part.view().bytes.as_ptr();
         if self.key_length != 0 && self.key != self.key_buffer.as_ptr() {
@@ -402,10 +461,10 @@ impl<T: BlockOwner> BlockIterator<T> {
     #[inline]
     fn stand_on(&mut self, entry: &Entry) {
         self.take_place(entry);
-        self.prefix = KeyPrefix::of(self.key());
+        self.has_prefix = false;
     }
 
-    /// As [`Self::stand_on`], where `prefix` is set already too.
+    /// As [`Self::stand_on`], where what is known of the prefix is set already too.
     #[inline]
     fn take_place(&mut self, entry: &Entry) {
         self.key_length = entry.shared + entry.suffix_length;
@@ -450,23 +509,33 @@ impl<T: BlockOwner> BlockIterator<T> {
         check_type(self.key(), offset)
     }
 
-    /// Makes the key of `entry` the current one: what it shares with the current key, then its suffix, in the buffer.
-    #[inline]
+    /// Makes the key of `entry` the current one: what it shares with the current key, then its suffix, in the buffer; or as it is
+    /// in the block, if it shares nothing.
+    #[inline(always)]
     fn extend_key(&mut self, entry: &Entry) {
         let (shared, suffix_length) = (entry.shared as usize, entry.suffix_length as usize);
+        let source = self.bytes.wrapping_add(entry.suffix as usize);
+        if shared == 0 {
+            self.key = source;
+            return;
+        }
         let fits = suffix_length <= COPY
             && entry.suffix as usize + COPY <= self.length
             && shared + COPY <= self.key_buffer.capacity();
-        if !fits || shared == 0 || self.key != self.key_buffer.as_ptr() {
+        let is_in_block = self.key != self.key_buffer.as_ptr();
+        if !fits || is_in_block && shared > COPY {
             return self.extend_key_slowly(entry);
         }
-        debug_assert!(shared <= self.key_buffer.len());
-        // SAFETY: COPY bytes of the block are read and COPY bytes of the buffer written, both checked above; the buffer is no
-        // part of the block. The length set covers what was there (`shared` is at most the current key's length) and what was
-        // written.
+        // SAFETY: COPY bytes of the block are read and COPY bytes of the buffer written, all checked above: a current key in the
+        // block lies before `entry`. The buffer is no part of the block. The length set covers what was there or is copied first
+        // (`shared` is at most the current key's length) and what was written.
         unsafe {
-            let source = self.bytes.add(entry.suffix as usize);
-            std::ptr::copy_nonoverlapping(source, self.key_buffer.as_mut_ptr().add(shared), COPY);
+            let buffer = self.key_buffer.as_mut_ptr();
+            if is_in_block {
+                std::ptr::copy_nonoverlapping(self.key, buffer, COPY);
+                self.key = buffer;
+            }
+            std::ptr::copy_nonoverlapping(source, buffer.add(shared), COPY);
             self.key_buffer.set_len(shared + suffix_length);
         }
     }
@@ -476,10 +545,6 @@ impl<T: BlockOwner> BlockIterator<T> {
         let (shared, suffix_length) = (entry.shared as usize, entry.suffix_length as usize);
         // SAFETY: the view is local, and nothing here lets go of the block.
         let suffix = unsafe { self.block() }.suffix(entry);
-        if shared == 0 {
-            self.key = suffix.as_ptr();
-            return;
-        }
         if self.key == self.key_buffer.as_ptr() {
             self.key_buffer.truncate(shared);
         } else {
@@ -488,7 +553,7 @@ impl<T: BlockOwner> BlockIterator<T> {
             let prefix = unsafe { std::slice::from_raw_parts(self.key, shared) };
             self.key_buffer.extend_from_slice(prefix);
         }
-        self.key_buffer.reserve(suffix_length.max(COPY));
+        self.key_buffer.reserve(suffix_length.max(2 * COPY));
         self.key_buffer.extend_from_slice(suffix);
         self.key = self.key_buffer.as_ptr();
     }

@@ -7,8 +7,8 @@
 //! Belongs to one reader.
 
 use super::scan::{Outcome, Scan};
-use super::snappy::{DECODER_SLACK, PartialDecoder};
 use super::{BadBlock, Block, BlockBuffer, BlockResult};
+use crate::compression::{DECODER_SLACK, PartialDecoder};
 use crate::error::Result;
 use crate::format::internal_key::InternalKeyComparator;
 use crate::table::footer::BlockHandle;

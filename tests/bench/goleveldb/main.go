@@ -194,6 +194,7 @@ func (b *bench) mainDatabase() {
 	b.readRows(db, "")
 	if p.wants("compact") || wantsCompacted || wantsAfter {
 		b.compact(db, "compact")
+		waitUntilIdle()
 		b.round.DiskBytes[1] = diskBytes(path)
 	}
 	b.readRows(db, ".compacted")
@@ -247,8 +248,14 @@ func (b *bench) writeRandomly(db *leveldb.DB, row string, seed uint64) {
 	b.round.UserBytes += num * uint64(keySize+size)
 }
 
-// settle waits until the process has nothing more to do.
+// settle waits until the process has nothing more to do: the work that the writes put off.
 func (b *bench) settle(row string) {
+	b.record(row, 1, waitUntilIdle(), nil)
+	syscall.Sync()
+}
+
+// waitUntilIdle waits until the process has nothing more to do, and says how long it was busy.
+func waitUntilIdle() elapsed {
 	const (
 		glance         = 10 * time.Millisecond
 		quietGlances   = 20
@@ -266,8 +273,7 @@ func (b *bench) settle(row string) {
 		}
 		seen = now
 	}
-	b.record(row, 1, lastBusy, nil)
-	syscall.Sync()
+	return lastBusy
 }
 
 func (b *bench) compact(db *leveldb.DB, row string) {

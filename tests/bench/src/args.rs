@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 pub struct Args {
     /// An engine with LevelDB's C API, NAME=PATH of its shared library; or the name alone of one that is found by itself: terrace
     /// (target/release/libterrace.so), leveldb-release ($LEVELDB_RELEASE_LIB, target/peers/libleveldb-release.so; without one,
-    /// leveldb: the system's), goleveldb (target/peers/goleveldb-bench), fjall (built in), rocksdb ($ROCKSDB_LIB, or the
-    /// system's). Repeat for more.
+    /// leveldb: the system's), goleveldb (target/peers/goleveldb-bench), fjall (built in), rocksdb ($ROCKSDB_LIB,
+    /// target/peers/librocksdb-release.so, or the system's). Repeat for more.
     /// terrace, or else the first, is compared with the best of the others. Default: all that are found.
     #[arg(long = "engine", value_name = "NAME[=PATH]")]
     engine: Vec<String>,
@@ -37,7 +37,7 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', default_value = "1")]
     pub threads: Vec<u64>,
 
-    /// Profiles: default, tuned, value4k, value256k, uncompressed; a table for each. Or a list of runs: record (some 15 minutes
+    /// Profiles: default, tuned, value4k, value256k, uncompressed; a table for each. Or a list of runs: record (forty minutes
     /// on two quiet cores), growth (0.1, 1 and 10 million keys), all (hours). A list brings its own sizes, threads and
     /// rounds, except that --num and --rounds go for `all`.
     #[arg(long, aliases = ["profile", "suite"], value_delimiter = ',', default_value = "default")]
@@ -81,7 +81,7 @@ pub struct Args {
 }
 
 /// The root of the repository.
-fn repository() -> PathBuf {
+pub fn repository() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).expect("the package lies in tests/bench").to_owned()
 }
@@ -203,11 +203,13 @@ fn default_engines() -> Result<Vec<EnginePath>, String> {
         eprintln!("terrace-bench: no {}: scripts/bench.sh builds it where Go is", goleveldb.display());
     }
     engines.push(EnginePath::fjall());
-    match std::env::var_os("ROCKSDB_LIB").map(PathBuf::from).or_else(|| system_library("librocksdb.so.")) {
+    let rocksdb = Some(target.join("peers/librocksdb-release.so")).filter(|path| path.exists());
+    let rocksdb = std::env::var_os("ROCKSDB_LIB").map(PathBuf::from).or(rocksdb);
+    match rocksdb.or_else(|| system_library("librocksdb.so.")) {
         Some(path) => engines.push(EnginePath::rocksdb(&path)?),
-        None => {
-            eprintln!("terrace-bench: no RocksDB on this machine: install librocksdb-dev, or set ROCKSDB_LIB")
-        }
+        None => eprintln!(
+            "terrace-bench: no RocksDB on this machine: run scripts/rocksdb-release.sh (half an hour), install librocksdb-dev, or set ROCKSDB_LIB"
+        ),
     }
     Ok(engines)
 }

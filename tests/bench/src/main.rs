@@ -116,7 +116,9 @@ fn measure_cases(args: &Args, engines: &[EnginePath], directory: &Path) -> Resul
 }
 
 fn write(args: &Args, figures: &Figures) -> Result<(), String> {
-    let json = || serde_json::to_string(figures).expect("numbers and strings") + "\n";
+    // A record says the same wherever the repository lies.
+    let root = format!("{}/", args::repository().display());
+    let json = || serde_json::to_string(figures).expect("numbers and strings").replace(&root, "") + "\n";
     let put = |path: &Path, text: String| {
         std::fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
     };

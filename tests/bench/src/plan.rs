@@ -146,12 +146,14 @@ impl EnginePath {
     /// What is measured, for the heading of a table.
     pub fn describe(&self) -> String {
         let note = if self.assertions { " (built with assertions on)" } else { "" };
+        // A record says the same wherever the repository lies.
+        let path = self.path.strip_prefix(crate::args::repository()).unwrap_or(&self.path).display();
         match self.kind {
             EngineKind::Library | EngineKind::RocksDb => {
-                format!("{}: {}{note}", self.name, self.path.display())
+                format!("{}: {path}{note}", self.name)
             }
             EngineKind::Crate => format!("{}: the crate", self.name),
-            EngineKind::Program => format!("{}: {}, in its own language", self.name, self.path.display()),
+            EngineKind::Program => format!("{}: {path}, in its own language", self.name),
         }
     }
 }

@@ -191,6 +191,8 @@ impl<'e, E: Engine> Bench<'e, E> {
         self.read_rows(&store, "");
         if self.plan.wants("compact") || wants_compacted || wants_reopened || wants_after {
             self.compact(&store, "compact");
+            // An engine may remove what it replaced on a thread of its own.
+            wait_until_idle();
             self.round.disk_bytes[1] = disk_bytes(&path);
         }
         self.read_rows(&store, ".compacted");
@@ -222,26 +224,8 @@ impl<'e, E: Engine> Bench<'e, E> {
 
     /// Waits until the process has nothing more to do: the row is the work that the writes put off.
     fn settle(&mut self, row: &str) {
-        const GLANCE: Duration = Duration::from_millis(10);
-        const QUIET_GLANCES: u32 = 20;
-        const QUIET_CPU_MICROS: f64 = 500.0;
-        let running = Running::start();
-        let started = Instant::now();
-        let (mut quiet, mut seen) = (0, cpu_micros());
-        let mut last_busy = running.stop();
-        while quiet < QUIET_GLANCES && started.elapsed() < LONGEST_SETTLE {
-            // There is no other way to see that an engine of which nothing is known but its C API is idle.
-            std::thread::sleep(GLANCE);
-            let now = cpu_micros();
-            if now - seen < QUIET_CPU_MICROS {
-                quiet += 1;
-            } else {
-                quiet = 0;
-                last_busy = running.stop();
-            }
-            seen = now;
-        }
-        self.record(row, 1, last_busy, None);
+        let elapsed = wait_until_idle();
+        self.record(row, 1, elapsed, None);
         // What the kernel has yet to write back belongs to this row, not to the reads.
         // SAFETY: takes nothing, and cannot fail.
         unsafe { libc::sync() };
@@ -370,6 +354,30 @@ impl<'e, E: Engine> Bench<'e, E> {
         let _ = fs::remove_dir_all(&path);
         let _ = fs::remove_dir_all(&image);
     }
+}
+
+/// Waits until the process has nothing more to do; how long it was busy.
+fn wait_until_idle() -> Elapsed {
+    const GLANCE: Duration = Duration::from_millis(10);
+    const QUIET_GLANCES: u32 = 20;
+    const QUIET_CPU_MICROS: f64 = 500.0;
+    let running = Running::start();
+    let started = Instant::now();
+    let (mut quiet, mut seen) = (0, cpu_micros());
+    let mut last_busy = running.stop();
+    while quiet < QUIET_GLANCES && started.elapsed() < LONGEST_SETTLE {
+        // There is no other way to see that an engine of which nothing is known but its C API is idle.
+        std::thread::sleep(GLANCE);
+        let now = cpu_micros();
+        if now - seen < QUIET_CPU_MICROS {
+            quiet += 1;
+        } else {
+            quiet = 0;
+            last_busy = running.stop();
+        }
+        seen = now;
+    }
+    last_busy
 }
 
 /// Copies a database directory. The lock is not part of what a crash leaves.

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use terrace::batch::decode::{BatchEntry, validate};
 use terrace::comparator::{Comparator, bytewise};
-use terrace::compression::{Compression, decompress, decompressed_length};
+use terrace::compression::{
+    Compression, DECODER_SLACK, Encoder, PartialDecoder, TYPE_SNAPPY, decompress, decompressed_length,
+};
 use terrace::env::ReadMode;
 use terrace::env::mem::MemEnv;
 use terrace::env::{Env, RandomAccessFile};
@@ -16,7 +18,6 @@ use terrace::format::internal_key::{
     InternalKeyComparator, LookupKey, MAX_SEQUENCE, ParsedInternalKey, user_key,
 };
 use terrace::iterator::InternalIterator;
-use terrace::table::block::snappy::{DECODER_SLACK, PartialDecoder};
 use terrace::table::block::{Block, BlockBytes, BlockIterator, BlockOwner, WholeOrPart};
 use terrace::table::cache::TableCache;
 use terrace::table::filter_block::FilterBlockLayout;
@@ -169,12 +170,25 @@ fn read_table(table: &Arc<Table>, limit: usize) {
     }
 }
 
+/// Bytes to compress: both decoders give them back.
+pub fn compressed(block: &[u8]) {
+    let mut stored = vec![0; Encoder::room_for(block.len()).expect("a short block")];
+    let length = Encoder::new().compress(block, &mut stored).expect("enough room");
+    stored.truncate(length);
+    assert!(snap::raw::Decoder::new().decompress_vec(&stored).expect("a stream") == block);
+    let mut ours = vec![0; block.len()];
+    decompress(TYPE_SNAPPY, &stored, &mut ours).expect("a stream");
+    assert!(ours == block);
+}
+
 /// A snappy stream: in steps and at once, by our decoder and by the crate's, it is the same block or the same refusal.
 pub fn snappy(stored: &[u8], step: usize) {
-    const SNAPPY: u8 = 1;
-    let Ok(length) = decompressed_length(SNAPPY, stored) else { return };
+    let Ok(length) = decompressed_length(TYPE_SNAPPY, stored) else { return };
     let mut whole = vec![0; length];
-    let expected = decompress(SNAPPY, stored, &mut whole).is_ok();
+    let expected = snap::raw::Decoder::new().decompress(stored, &mut whole) == Ok(length);
+    let mut ours = vec![0; length];
+    assert_eq!(decompress(TYPE_SNAPPY, stored, &mut ours).is_ok(), expected, "all at once");
+    assert!(!expected || ours == whole, "all at once");
     for behind in [0, DECODER_SLACK] {
         let source = [stored, &vec![0xa5; behind]].concat();
         for step in [length, 1 + step * 7] {
@@ -183,7 +197,7 @@ pub fn snappy(stored: &[u8], step: usize) {
                 continue;
             };
             assert_eq!(decoder.length(), length);
-            let mut block = vec![0; length + DECODER_SLACK];
+            let mut block = vec![0; length + behind];
             let mut wanted = 0;
             let outcome = loop {
                 wanted = length.min(wanted + step);

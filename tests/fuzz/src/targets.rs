@@ -38,8 +38,9 @@ pub fn table(input: &[u8]) {
     parsers::table(bytes, mended);
 }
 
-/// A block's stored form; the first byte says in which steps it is decompressed.
+/// A block's stored form; the first byte says in which steps it is decompressed. And something to compress.
 pub fn snappy(input: &[u8]) {
+    parsers::compressed(input);
     if let Some((&first, stored)) = input.split_first() {
         parsers::snappy(stored, usize::from(first));
     }
