@@ -57,6 +57,7 @@ impl DbInner {
                     file.mark_deleted(&self.obsolete);
                 }
                 on_commit(state);
+                self.manifest_is_durable(state);
                 let replaced = Replaced(self.publish(state), before);
                 self.clear_background_error(state, Severity::Manifest);
                 self.state_changed.notify_all();

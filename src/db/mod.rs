@@ -3,7 +3,7 @@
 //! `state` says what a database is made of and in which order its locks are taken. Writes: `write`, `write_group`,
 //! `write_stall`. Reads: `get`, `iterator`, `snapshot`. Background: `schedule`, `install`, `background_error`,
 //! `resume`, `manual_compaction`, `idle_compaction`,
-//! `seek_compaction`, `obsolete_files`. Life: `open`, `recovery`, `destroy`, `repair`, and `close` here.
+//! `seek_compaction`, `obsolete_files`. Life: `open`, `recovery`, `unconfirmed`, `destroy`, `repair`, and `close` here.
 
 mod background_error;
 mod destroy;
@@ -24,6 +24,7 @@ mod schedule;
 mod seek_compaction;
 mod snapshot;
 mod state;
+mod unconfirmed;
 mod write;
 mod write_group;
 mod write_stall;
@@ -96,7 +97,7 @@ impl Db {
         Ok(())
     }
 
-    /// Writes all that is in memory to tables and waits for it. Nothing in memory: returns at once.
+    /// Writes all that is in memory to tables, durably, and waits for it. Nothing in memory: returns at once, mostly.
     pub fn flush(&self) -> Result<()> {
         let inner = &self.inner;
         inner.check_caller()?;
@@ -117,11 +118,13 @@ impl Db {
             inner.flush_waker.wake();
             inner.state_changed.wait(&mut state);
         }
-        Ok(())
+        drop(state);
+        if inner.is_confirmed() { Ok(()) } else { inner.confirm() }
     }
 
     /// Closes: refuses new operations, stops background work, joins the threads, closes the log, releases the lock. What is in
-    /// the log is read back at the next open. Iterators and snapshots may be dropped later.
+    /// the log is read back at the next open; what the log of the last life held is in a table by now, if the disk takes it, so
+    /// that nothing is read back twice. Iterators and snapshots may be dropped later.
     ///
     /// Returns the first error of closing the log; the database is closed all the same. In a child of the process that opened
     /// it, does nothing; within a comparator it fails, and the database stays open for ever.

@@ -1,9 +1,9 @@
 //! Removes files that the last durable MANIFEST does not need.
 //!
-//! At open the directory is listed once; from then on numbers are removed as the last version that has them goes (tables),
-//! or as an edit that makes them unneeded is durable (logs, MANIFESTs). Tables and logs are removed by a worker of their own:
-//! file systems make a removal wait for their journal, or for the device to discard the blocks: milliseconds a table, in which a
-//! flush or a compaction would stand still. The same worker closes the tables that a compaction has replaced, and unmaps them.
+//! At open the directory is listed once; from then on numbers are removed as the last version that has them goes (tables), or
+//! as an edit that makes them unneeded is durable (logs, MANIFESTs). Removals, of all but MANIFESTs, are a worker's: file systems
+//! make them wait for their journal, or for the device to discard the blocks: milliseconds a table, in which an opening, a flush
+//! or a compaction would stand still. The same worker closes the tables that a compaction has replaced, and unmaps them.
 //!
 //! So the space of what a compaction has read is given back soon after it, also of one that somebody asked for and waited for; close
 //! waits until it is. Nothing is removed once close has let the lock go: the directory may be another process's by then.
@@ -12,9 +12,21 @@ use super::install::Replaced;
 use super::state::{DbInner, DbState};
 use crate::background::worker::Next;
 use crate::compaction::compaction::Compaction;
+use crate::env::SequentialFile;
 use crate::format::file_name::{self, FileType};
+use crate::version::version_set::VersionSet;
 use std::collections::HashSet;
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// What an opening leaves to the worker.
+#[derive(Default)]
+pub struct Leftovers {
+    /// Files of the last life that the present state does not need.
+    pub paths: Vec<PathBuf>,
+    /// Files that have lost their names to others; the space of each is given back when it is closed.
+    pub replaced: Vec<Box<dyn SequentialFile>>,
+}
 
 /// The state before a compaction, and the compaction itself, which holds its inputs: what is dropped closes tables.
 pub struct Retired {
@@ -43,6 +55,13 @@ impl DbInner {
         let _turn = self.removing.lock();
         let retired = std::mem::take(&mut *self.retired.lock());
         drop(retired);
+        let Leftovers { paths, replaced } = std::mem::take(&mut *self.leftovers.lock());
+        for path in paths {
+            let name = path.file_name().unwrap_or_default();
+            self.info_log.log(format_args!("removing {}", Path::new(name).display()));
+            self.remove_quietly(&path);
+        }
+        drop(replaced);
         for number in self.obsolete_logs.take() {
             self.remove_quietly(&file_name::log(&self.path, number));
         }
@@ -58,18 +77,11 @@ impl DbInner {
         }
     }
 
-    /// Has logs removed that a durable edit has made unneeded.
-    pub(super) fn hand_over_logs(&self, numbers: &[u64]) {
-        numbers.iter().for_each(|&number| self.obsolete_logs.push(number));
-        self.removal_waker.wake();
-    }
-
-    /// Takes the logs below `min_log_number` off the list.
-    pub(super) fn take_unneeded_logs(&self, state: &mut DbState, min_log_number: u64) -> Vec<u64> {
-        let (unneeded, needed): (Vec<_>, Vec<_>) =
-            state.logs.iter().partition(|log| log.number < min_log_number);
-        state.logs = needed;
-        unneeded.iter().map(|log| log.number).collect()
+    /// Has the worker, once it is woken, remove the logs below `min_log_number`, which a durable edit has made unneeded.
+    pub(super) fn hand_over_logs(&self, state: &mut DbState, min_log_number: u64) {
+        for log in state.logs.extract_if(.., |log| log.number < min_log_number) {
+            self.obsolete_logs.push(log.number);
+        }
     }
 
     /// Removes every MANIFEST below `number`, the one CURRENT durably names.
@@ -82,24 +94,22 @@ impl DbInner {
         }
     }
 
-    /// Lists the directory and removes what the current state does not need. Only while nothing else runs: at open.
-    pub(super) fn remove_leftovers(&self, state: &DbState, manifest_number: u64) {
-        let Ok(children) = self.env.children(&self.path) else { return };
-        let live: HashSet<u64> =
-            state.versions.current().levels.iter().flatten().map(|file| file.number).collect();
-        for name in children {
-            let keep = match file_name::parse(&name) {
-                Some(FileType::Log(number)) => number >= state.versions.log_number,
-                Some(FileType::Table(number)) => live.contains(&number),
-                Some(FileType::Manifest(number)) => number >= manifest_number,
-                Some(FileType::Temp(_)) => false,
-                Some(FileType::Current | FileType::Lock | FileType::InfoLog) | None => true,
-            };
-            if !keep {
-                self.info_log.log(format_args!("removing {}", Path::new(&name).display()));
-                self.remove_quietly(&self.path.join(name));
-            }
-        }
+    /// Which of the files that were there the state, and the MANIFEST of this number or a later one, do not need.
+    pub(super) fn find_leftovers(
+        &self,
+        names: &[OsString],
+        versions: &VersionSet,
+        manifest: u64,
+    ) -> Vec<PathBuf> {
+        let live: HashSet<u64> = versions.current().levels.iter().flatten().map(|file| file.number).collect();
+        let is_needed = |name: &OsString| match file_name::parse(name) {
+            Some(FileType::Log(number)) => number >= versions.log_number,
+            Some(FileType::Table(number)) => live.contains(&number),
+            Some(FileType::Manifest(number)) => number >= manifest,
+            Some(FileType::Temp(_)) => false,
+            Some(FileType::Current | FileType::Lock | FileType::InfoLog) | None => true,
+        };
+        names.iter().filter(|name| !is_needed(name)).map(|name| self.path.join(name)).collect()
     }
 
     fn remove_quietly(&self, path: &Path) {

@@ -1,17 +1,20 @@
 //! Opening a database: the directory, the lock, creation or recovery, the first MANIFEST and log of this life, the workers.
 //!
-//! Order of what becomes durable: the directory's name; tables made from the logs; a MANIFEST that no longer needs those logs,
-//! and CURRENT; only then the new log, and the removal of what is no longer needed.
+//! An opening mostly makes nothing durable: what it has read stays as it is, on disk and in memory, until the first edit or the
+//! first synced write (see `unconfirmed`). Where something has to be written, the order is: the directory's name; tables made
+//! from the logs; a MANIFEST that no longer needs those logs, and CURRENT; only then the new log, and (by a worker) the removal
+//! of what is no longer needed.
 
 use super::Db;
 use super::background_error::Failures;
 use super::flush_due::FlushDue;
 use super::idle_compaction::Idle;
 use super::install::manifest_limit;
-use super::recovery::{self, Recovered};
+use super::recovery::{self, FoundManifest, Recovered};
 use super::seek_compaction::Seeks;
 use super::snapshot::SnapshotList;
 use super::state::{DbInner, DbState, LogFile};
+use super::unconfirmed::Unconfirmed;
 use super::write_group::{WriteQueue, WriterState};
 use crate::background::worker::{self, wake_channel};
 use crate::column_family::column_family::{ColumnFamily, FamilyMemtables};
@@ -21,7 +24,8 @@ use crate::env::{Env, LogFileOptions, ReadMode, posix};
 use crate::error::{Error, Result};
 use crate::format::file_name::{self, FileType};
 use crate::format::internal_key::InternalKeyComparator;
-use crate::memtable::memtable::Memtable;
+use crate::memtable::list::ImmutableMemtable;
+use crate::memtable::memtable::{Memtable, MemtableWriter};
 use crate::options::Options;
 use crate::table::TableOptions;
 use crate::table::cache::TableCache;
@@ -103,6 +107,9 @@ impl Db {
                 path.display()
             )));
         }
+        // It is about to be replaced. The system frees what the last descriptor of a file without a name lets go, which takes
+        // milliseconds: not in the rename, but where this one is closed.
+        let replaced = env.open_sequential(&info_log::old_path(path)).ok();
         let info_log = match &options.info_log {
             Some(logger) => logger.clone(),
             None => info_log::open(env, path).unwrap_or_else(|_| info_log::null()),
@@ -111,6 +118,7 @@ impl Db {
         let recovered =
             if creating { recovery::fresh(&opening, path)? } else { recovery::recover(&opening, path)? };
         let inner = start(opening, path, recovered)?;
+        inner.leftovers.lock().replaced.extend(replaced);
         inner.state.lock().lock = Some(lock);
         let db = Db { inner };
         db.inner.start_workers()?;
@@ -167,52 +175,102 @@ fn refuse_to_create_over(options: &Options, path: &Path) -> Result<()> {
     if options.create_if_missing { Ok(()) } else { Err(does_not_exist(path)) }
 }
 
-/// Makes the recovered state durable and builds the shared part of the database, without threads.
-fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbInner>> {
+/// What an opening builds upon.
+struct Base {
+    /// `None`: nothing was to be written.
+    manifest: Option<ManifestWriter>,
+    /// The MANIFEST that CURRENT names.
+    manifest_number: u64,
+    wal: WalWriter,
+    memtable: MemtableWriter,
+    next_file_number: u64,
+    /// Logs that are needed, oldest first; the last is the one written to.
+    logs: Vec<LogFile>,
+    /// The last sequence number of what is in tables.
+    flushed_sequence: u64,
+}
+
+impl Base {
+    /// Makes the state current that was recovered, durably if there is anything new about it, and creates the log.
+    fn lay(
+        env: &Arc<dyn Env>,
+        path: &Path,
+        log_options: LogFileOptions,
+        comparator: &InternalKeyComparator,
+        recovered: &mut Recovered,
+    ) -> Result<Base> {
+        let mut next_file_number = recovered.next_file_number;
+        let mut take_number = || {
+            next_file_number += 1;
+            next_file_number - 1
+        };
+        let reused_log = recovered.reused_log.take();
+        let log_number = reused_log.as_ref().map_or_else(&mut take_number, |log| log.number);
+        let begins_after = reused_log.as_ref().map_or(recovered.last_sequence, |log| log.begins_after);
+        let mut logs: Vec<_> = recovered
+            .kept_logs
+            .iter()
+            .map(|log| LogFile { number: log.number, begins_after: log.begins_after })
+            .collect();
+        logs.push(LogFile { number: log_number, begins_after });
+        let flushed_sequence = logs[0].begins_after;
+        let found = std::mem::replace(&mut recovered.manifest, FoundManifest::IsReplaced);
+        let manifest_number = match &found {
+            FoundManifest::Stays(number) => *number,
+            FoundManifest::GoesOn(manifest) => manifest.number(),
+            FoundManifest::IsReplaced => take_number(),
+        };
+        let new_files = std::mem::take(&mut recovered.new_files);
+        let edit = VersionEdit {
+            log_number: Some(logs[0].number),
+            new_files: new_files.into_iter().map(|file| (0, file)).collect(),
+            ..VersionEdit::default()
+        };
+        let versions = &mut recovered.versions;
+        let prepared = versions.prepare(edit, next_file_number, flushed_sequence)?;
+        versions.commit(&prepared);
+        let manifest = match found {
+            FoundManifest::Stays(_) => None,
+            FoundManifest::GoesOn(mut manifest) => {
+                // CURRENT names it, but perhaps not durably: the last life may have ended between the rename and the sync.
+                env.sync_dir(path)?;
+                manifest.append(&prepared.edit)?;
+                Some(manifest)
+            }
+            FoundManifest::IsReplaced => {
+                let snapshot = versions.snapshot(next_file_number, flushed_sequence);
+                let created = ManifestWriter::create(env, path, manifest_number, &[snapshot]);
+                Some(created.map_err(|ManifestError { error, .. }| error)?)
+            }
+        };
+        let (wal, memtable) = match reused_log {
+            Some(log) => (WalWriter::reopen(env, path, log.number, log.size, log_options)?, log.memtable),
+            None => {
+                let wal = WalWriter::create(env, path, log_number, log_options)?;
+                (wal, Memtable::new(comparator.clone(), log_options.expected_size as usize).1)
+            }
+        };
+        Ok(Base { manifest, manifest_number, wal, memtable, next_file_number, logs, flushed_sequence })
+    }
+}
+
+/// Builds the shared part of the database on what was recovered, without threads.
+fn start(opening: Opening, path: &Path, mut recovered: Recovered) -> Result<Arc<DbInner>> {
     let Opening { options, comparator, table_cache, info_log } = opening;
     let env = options.env.clone();
-    let Recovered { mut versions, next_file_number, last_sequence, new_files, reused_log, manifest, .. } =
-        recovered;
-    let mut next_file_number = next_file_number;
-    let mut take_number = || {
-        next_file_number += 1;
-        next_file_number - 1
-    };
-    let log_number = reused_log.as_ref().map_or_else(&mut take_number, |log| log.number);
-    let manifest_number = manifest.as_ref().map_or_else(&mut take_number, |manifest| manifest.number());
-    let edit = VersionEdit {
-        log_number: Some(log_number),
-        new_files: new_files.into_iter().map(|file| (0, file)).collect(),
-        ..VersionEdit::default()
-    };
-    let flushed_sequence = reused_log.as_ref().map_or(last_sequence, |log| log.begins_after);
-    let prepared = versions.prepare(edit, next_file_number, flushed_sequence)?;
-    versions.commit(&prepared);
-    let manifest = match manifest {
-        Some(mut manifest) => {
-            // CURRENT names it, but perhaps not durably: the last life may have ended between the rename and the sync.
-            env.sync_dir(path)?;
-            manifest.append(&prepared.edit)?;
-            manifest
-        }
-        None => {
-            let snapshot = versions.snapshot(next_file_number, flushed_sequence);
-            ManifestWriter::create(&env, path, manifest_number, &[snapshot])
-                .map_err(|ManifestError { error, .. }| error)?
-        }
-    };
-    let manifest_limit = manifest_limit(manifest.file_size());
     let log_options =
         LogFileOptions { mapped: options.mmap_wal, expected_size: options.write_buffer_size as u64 };
-    let (wal, memtable) = match reused_log {
-        Some(log) => (WalWriter::reopen(&env, path, log.number, log.size, log_options)?, log.memtable),
-        None => (
-            WalWriter::create(&env, path, log_number, log_options)?,
-            Memtable::new(comparator.clone(), options.write_buffer_size).1,
-        ),
-    };
-    let memtables = FamilyMemtables::new(memtable.memtable().clone(), log_number);
+    let base = Base::lay(&env, path, log_options, &comparator, &mut recovered)?;
+    let Recovered { versions, last_sequence, kept_logs, empty_logs, damage, names, .. } = recovered;
+    let log_number = base.wal.number();
+    let mut flush_due = FlushDue::new(Instant::now());
+    let mut memtables = FamilyMemtables::new(base.memtable.memtable().clone(), log_number);
+    for log in kept_logs {
+        memtables.immutables.push(ImmutableMemtable { memtable: log.memtable, log_number: log.number });
+        flush_due.hurry();
+    }
     let super_version = Published::new(memtables.super_version(versions.current().clone()));
+    let unconfirmed = base.manifest.is_none();
     let (removal_waker, removal_wakeup) = wake_channel();
     let (flush_waker, flush_wakeup) = wake_channel();
     let (compaction_waker, compaction_wakeup) = wake_channel();
@@ -222,24 +280,31 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
         info_log,
         family: ColumnFamily { comparator, table_cache, super_version },
         last_sequence: CachePadded::new(AtomicU64::new(last_sequence)),
-        next_file_number: AtomicU64::new(next_file_number),
-        min_log_number: AtomicU64::new(log_number),
+        next_file_number: AtomicU64::new(base.next_file_number),
+        min_log_number: AtomicU64::new(base.logs[0].number),
         attention: AtomicU32::new(0),
         deletions_wait_for: AtomicU64::new(u64::MAX),
+        unconfirmed: AtomicBool::new(unconfirmed),
         closed: AtomicBool::new(false),
         process: Generation::current(),
-        writer: WriteQueue::new(WriterState { wal: Some(wal), memtable, last_sequence, record: Vec::new() }),
+        writer: WriteQueue::new(WriterState {
+            wal: Some(base.wal),
+            memtable: base.memtable,
+            last_sequence,
+            record: Vec::new(),
+        }),
         snapshots: Mutex::new(SnapshotList::default()),
         state: Mutex::new(DbState {
             memtables,
-            flush_due: FlushDue::new(Instant::now()),
+            flush_due,
             versions,
-            manifest: Some(manifest),
+            manifest_limit: manifest_limit(base.manifest.as_ref().map_or(0, ManifestWriter::file_size)),
+            manifest: base.manifest,
+            unconfirmed: None,
             manifest_busy: false,
-            manifest_limit,
             orphans: Vec::new(),
-            logs: vec![LogFile { number: log_number, begins_after: flushed_sequence }],
-            flushed_sequence,
+            logs: base.logs,
+            flushed_sequence: base.flushed_sequence,
             running: RunningCompactions::new(),
             manual: Default::default(),
             idle: Idle::default(),
@@ -253,25 +318,36 @@ fn start(opening: Opening, path: &Path, recovered: Recovered) -> Result<Arc<DbIn
         state_changed: Condvar::new(),
         obsolete: Arc::default(),
         obsolete_logs: Default::default(),
+        leftovers: Mutex::default(),
         retired: Mutex::default(),
         removing: Mutex::new(()),
         flush_waker,
         compaction_waker,
         removal_waker,
         wakeups: (flush_wakeup, compaction_wakeup, removal_wakeup),
-        recovery_damage: recovered.damage,
+        recovery_damage: damage,
         options,
     });
-    {
-        let state = inner.state.lock();
-        inner.remove_leftovers(&state, manifest_number);
-        inner.update_attention(&state);
+    let mut state = inner.state.lock();
+    empty_logs.iter().for_each(|&number| inner.obsolete_logs.push(number));
+    let mut leftovers = inner.find_leftovers(&names, &state.versions, base.manifest_number);
+    if unconfirmed {
+        leftovers.retain(|path| {
+            let name = path.file_name().and_then(file_name::parse);
+            !matches!(name, Some(FileType::Log(number)) if empty_logs.contains(&number))
+        });
+        state.unconfirmed = Some(Unconfirmed { first_own_log: log_number, leftovers, is_wanted: false });
+    } else {
+        inner.leftovers.lock().paths = leftovers;
     }
+    inner.update_attention(&state);
+    drop(state);
     Ok(inner)
 }
 
 impl DbInner {
-    /// Starts the flush worker, the one that removes files and the compaction workers; each holds the shared part until the database is closed.
+    /// Starts the flush worker, the one that removes files and the compaction workers; each holds the shared part until the
+    /// database is closed.
     fn start_workers(self: &Arc<Self>) -> Result<()> {
         let inner = self.clone();
         let thread =

@@ -1,7 +1,12 @@
 //! From the files of a directory to a state: the MANIFEST's edits, then the logs it still needs.
 //!
-//! Logs are replayed in order of number into memtables; each full one becomes a level-0 table, written and synced before the
-//! MANIFEST that makes its log unneeded. If recovery fails, the tables it has written are removed: nothing has changed.
+//! Logs are replayed in order of number, each into a memtable of its own, which is *kept*: it takes the place of an immutable
+//! memtable whose flush is due, and its log stays until then. So an opening writes nothing, and waits for no disk; what it has
+//! read counts as durable only when a MANIFEST of this life says it (see `unconfirmed`).
+//!
+//! Where there is more than memtables may hold, or anything odd about the logs or the end of the MANIFEST, all of it becomes
+//! level-0 tables before the opening ends, written and synced before the MANIFEST that makes the logs unneeded. If that fails,
+//! the tables are removed: nothing has changed.
 
 use super::open::Opening;
 use crate::batch::write_batch::HEADER_SIZE;
@@ -14,9 +19,10 @@ use crate::util::coding::fixed64_at;
 use crate::version::file_metadata::FileMetaData;
 use crate::version::manifest::{self, ManifestWriter};
 use crate::version::version::Version;
-use crate::version::version_set::{FILE_NUMBER_LIMIT, VersionSet};
+use crate::version::version_set::{FILE_NUMBER_LIMIT, RecoveredCounters, VersionSet};
 use crate::wal::replay::{Begins, ReplayOptions, ReplaySummary, replay_with};
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -34,6 +40,24 @@ pub(super) struct ReusedLog {
     pub memtable: MemtableWriter,
 }
 
+/// A log that is to be flushed yet, and what it holds.
+pub(super) struct KeptLog {
+    pub number: u64,
+    /// The last sequence number before its first entry.
+    pub begins_after: SequenceNumber,
+    pub memtable: Arc<Memtable>,
+}
+
+/// What becomes of the MANIFEST that was read.
+pub(super) enum FoundManifest {
+    /// It stays, as it is, until there is something to write (its number).
+    Stays(u64),
+    /// It is appended to.
+    GoesOn(ManifestWriter),
+    /// A new one takes its place before the opening ends.
+    IsReplaced,
+}
+
 /// The state that the files describe; tables made from logs are durable, nothing is installed.
 pub(super) struct Recovered {
     pub versions: VersionSet,
@@ -42,24 +66,33 @@ pub(super) struct Recovered {
     pub last_sequence: SequenceNumber,
     /// Level-0 tables made from the logs, oldest first.
     pub new_files: Vec<Arc<FileMetaData>>,
+    /// What of the logs is in memory, oldest first; none if there are `new_files`.
+    pub kept_logs: Vec<KeptLog>,
+    /// Logs with nothing in them.
+    pub empty_logs: Vec<u64>,
     pub reused_log: Option<ReusedLog>,
-    pub manifest: Option<ManifestWriter>,
+    pub manifest: FoundManifest,
     /// What was damaged in the logs and skipped.
     pub damage: Vec<Error>,
+    /// What was in the directory.
+    pub names: Vec<OsString>,
 }
 
 /// The state of a new database.
 pub(super) fn fresh(opening: &Opening, path: &Path) -> Result<Recovered> {
     opening.info_log.log(format_args!("creating {}", path.display()));
-    let (next_file_number, _) = list_files(opening, path)?;
+    let (next_file_number, _, names) = list_files(opening, path)?;
     Ok(Recovered {
         versions: VersionSet::new(opening.comparator.user_comparator().name(), Arc::new(empty(opening))),
         next_file_number,
         last_sequence: 0,
         new_files: Vec::new(),
+        kept_logs: Vec::new(),
+        empty_logs: Vec::new(),
         reused_log: None,
-        manifest: None,
+        manifest: FoundManifest::IsReplaced,
         damage: Vec::new(),
+        names,
     })
 }
 
@@ -67,10 +100,10 @@ fn empty(opening: &Opening) -> Version {
     Version::empty(opening.comparator.clone(), opening.table_cache.clone())
 }
 
-/// One more than the highest number in the directory, and all its files.
-fn list_files(opening: &Opening, path: &Path) -> Result<(u64, Vec<FileType>)> {
-    let files: Vec<FileType> =
-        opening.options.env.children(path)?.iter().filter_map(|name| file_name::parse(name)).collect();
+/// One more than the highest number in the directory, its files, and their names.
+fn list_files(opening: &Opening, path: &Path) -> Result<(u64, Vec<FileType>, Vec<OsString>)> {
+    let names = opening.options.env.children(path)?;
+    let files: Vec<FileType> = names.iter().filter_map(|name| file_name::parse(name)).collect();
     let highest = files
         .iter()
         .filter_map(|file| match file {
@@ -79,7 +112,7 @@ fn list_files(opening: &Opening, path: &Path) -> Result<(u64, Vec<FileType>)> {
         })
         .filter(|&number| number < FILE_NUMBER_LIMIT)
         .max();
-    Ok((highest.map_or(1, |number| number + 1), files))
+    Ok((highest.map_or(1, |number| number + 1), files, names))
 }
 
 /// The state of an existing database.
@@ -97,7 +130,7 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
                 _ => error,
             }
         })?;
-    let (above_all, files) = list_files(opening, path)?;
+    let (above_all, files, names) = list_files(opening, path)?;
     if let Some(damage) = &recovered.damaged_tail {
         if options.paranoid_checks || !may_do_without_last_edit(&versions, &files) {
             return Err(damage.clone());
@@ -105,6 +138,56 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
         opening.info_log.log(format_args!("going on without the last edit, which was not synced: {damage}"));
     }
     check_tables(path, &versions, &files)?;
+    // Nothing is odd about its end, so that it will be read as it was now.
+    let is_sound = recovered.clean_end
+        && recovered.file_size < MAX_REUSED_MANIFEST_BYTES
+        && counters.prev_log_number == 0;
+    let mut replayer = Replayer {
+        opening,
+        path,
+        next_file_number: AtomicU64::new(counters.next_file_number.max(above_all)),
+        last_sequence: counters.last_sequence,
+        next_log_begins: Begins::AtOrBefore(counters.last_sequence + 1),
+        memtable: Memtable::new(opening.comparator.clone(), options.write_buffer_size).1,
+        keeps: is_sound && !options.reuse_logs,
+        kept_logs: Vec::new(),
+        empty_logs: Vec::new(),
+        new_files: Vec::new(),
+        damage: Vec::new(),
+    };
+    let reused = match replayer.replay_all(&needed_logs(&files, &counters)) {
+        Ok(reused) => reused,
+        Err(error) => {
+            replayer.remove_new_files();
+            return Err(error);
+        }
+    };
+    // One is appended to only if the last life ended cleanly.
+    let manifest = match options.reuse_logs && is_sound {
+        true => ManifestWriter::reopen(&options.env, path, recovered.number, recovered.file_size)
+            .map_or(FoundManifest::IsReplaced, FoundManifest::GoesOn),
+        false if replayer.keeps => FoundManifest::Stays(recovered.number),
+        false => FoundManifest::IsReplaced,
+    };
+    let memtable = replayer.memtable;
+    let reused_log =
+        reused.map(|(number, size, begins_after)| ReusedLog { number, size, begins_after, memtable });
+    Ok(Recovered {
+        versions,
+        next_file_number: replayer.next_file_number.into_inner(),
+        last_sequence: replayer.last_sequence,
+        new_files: replayer.new_files,
+        kept_logs: replayer.kept_logs,
+        empty_logs: replayer.empty_logs,
+        reused_log,
+        manifest,
+        damage: replayer.damage,
+        names,
+    })
+}
+
+/// The logs that the MANIFEST does not say to be in tables, oldest first.
+fn needed_logs(files: &[FileType], counters: &RecoveredCounters) -> Vec<u64> {
     let mut logs: Vec<u64> = files
         .iter()
         .filter_map(|file| match file {
@@ -118,42 +201,7 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
         })
         .collect();
     logs.sort_unstable();
-    let mut replayer = Replayer {
-        opening,
-        path,
-        next_file_number: AtomicU64::new(counters.next_file_number.max(above_all)),
-        last_sequence: counters.last_sequence,
-        next_log_begins: Begins::AtOrBefore(counters.last_sequence + 1),
-        memtable: Memtable::new(opening.comparator.clone(), opening.options.write_buffer_size).1,
-        new_files: Vec::new(),
-        damage: Vec::new(),
-    };
-    let reused = match replayer.replay_all(&logs) {
-        Ok(reused) => reused,
-        Err(error) => {
-            replayer.remove_new_files();
-            return Err(error);
-        }
-    };
-    // A MANIFEST is appended to only if the last life ended cleanly and there is nothing odd about its end.
-    let may_append =
-        options.reuse_logs && recovered.clean_end && recovered.file_size < MAX_REUSED_MANIFEST_BYTES;
-    let manifest = match may_append {
-        true => ManifestWriter::reopen(&options.env, path, recovered.number, recovered.file_size).ok(),
-        false => None,
-    };
-    let memtable = replayer.memtable;
-    let reused_log =
-        reused.map(|(number, size, begins_after)| ReusedLog { number, size, begins_after, memtable });
-    Ok(Recovered {
-        versions,
-        next_file_number: replayer.next_file_number.into_inner(),
-        last_sequence: replayer.last_sequence,
-        new_files: replayer.new_files,
-        reused_log,
-        manifest,
-        damage: replayer.damage,
-    })
+    logs
 }
 
 /// The end of the MANIFEST is damaged. If the edit there was never synced, nothing that it made unneeded is gone, so that all
@@ -202,7 +250,12 @@ struct Replayer<'a> {
     next_file_number: AtomicU64,
     last_sequence: SequenceNumber,
     next_log_begins: Begins,
+    /// What was replayed last; behind all of `kept_logs`.
     memtable: MemtableWriter,
+    /// Nothing speaks against keeping in memory what the logs hold.
+    keeps: bool,
+    kept_logs: Vec<KeptLog>,
+    empty_logs: Vec<u64>,
     new_files: Vec<Arc<FileMetaData>>,
     damage: Vec<Error>,
 }
@@ -217,27 +270,63 @@ impl Replayer<'_> {
             if may_reuse {
                 self.flush()?; // what an earlier log holds must not depend on it any more
             }
-            let (files_before, begins_after) = (self.new_files.len(), self.last_sequence);
+            let (files_before, last_before) = (self.new_files.len(), self.last_sequence);
             let summary = self.replay_one(number)?;
+            // Behind a damaged log it may begin with a gap, which must not look like a loss the next time.
+            let before_first = summary.first_sequence.map_or(0, |first| first.saturating_sub(1));
+            let begins_after = last_before.max(before_first);
             if may_reuse && summary.is_clean() && self.new_files.len() == files_before {
-                // Behind a damaged log it may begin with a gap, which must not look like a loss the next time.
-                let before_first = summary.first_sequence.map_or(0, |first| first.saturating_sub(1));
-                return Ok(Some((number, summary.file_size, begins_after.max(before_first))));
+                return Ok(Some((number, summary.file_size, begins_after)));
             }
             if summary.stopped_at.is_some() {
+                self.keeps = false;
                 self.damage.extend(summary.damage);
                 break; // later logs were never acknowledged as synced either
             }
             if summary.damage_count > 0 {
+                self.keeps = false;
                 self.next_log_begins = Begins::Anywhere;
             } else if summary.last_sequence > 0 {
                 // Not `self.last_sequence`: LevelDB's MANIFEST may count entries of the next log already.
                 self.next_log_begins = Begins::At(summary.last_sequence + 1);
             }
             self.damage.extend(summary.damage);
+            if self.keeps {
+                self.keep(number, begins_after);
+            }
         }
-        self.flush()?;
+        if !self.keeps {
+            self.flush()?;
+        }
         Ok(None)
+    }
+
+    /// The log `number` was replayed, whole, and stays until the memtable is flushed.
+    fn keep(&mut self, number: u64, begins_after: SequenceNumber) {
+        if self.memtable.memtable().is_empty() {
+            self.empty_logs.push(number);
+            return;
+        }
+        let memtable = self.memtable.memtable().clone();
+        self.memtable = self.new_memtable();
+        self.kept_logs.push(KeptLog { number, begins_after, memtable });
+    }
+
+    fn new_memtable(&self) -> MemtableWriter {
+        Memtable::new(self.opening.comparator.clone(), self.opening.options.write_buffer_size).1
+    }
+
+    /// Is more in memory than may be?
+    fn is_full(&self) -> bool {
+        let options = &self.opening.options;
+        let bytes = self.memtable.memtable().approximate_memory_usage();
+        if !self.keeps {
+            return bytes > options.write_buffer_size;
+        }
+        // A log of a full memtable is a little larger than that one was.
+        let kept = self.kept_logs.iter().map(|log| log.memtable.approximate_memory_usage()).sum::<usize>();
+        bytes > 2 * options.write_buffer_size
+            || kept + bytes > options.max_write_buffer_number * options.write_buffer_size
     }
 
     fn replay_one(&mut self, number: u64) -> Result<ReplaySummary> {
@@ -259,15 +348,20 @@ impl Replayer<'_> {
             (fixed64_at(batch, 0).unwrap_or(0), batch.get(HEADER_SIZE..).unwrap_or_default());
         let next = self.memtable.insert_entries(first, entries)?;
         self.last_sequence = self.last_sequence.max(next.saturating_sub(1));
-        if self.memtable.memtable().approximate_memory_usage() > self.opening.options.write_buffer_size {
+        if self.is_full() {
             self.flush()?;
         }
         Ok(())
     }
 
-    /// Writes the memtable to a table and starts another.
+    /// Writes all that is in memory to a table and starts another memtable; nothing is kept any more.
     fn flush(&mut self) -> Result<()> {
-        if self.memtable.memtable().is_empty() {
+        self.keeps = false;
+        let mut memtables: Vec<_> = self.kept_logs.drain(..).map(|log| log.memtable).collect();
+        if !self.memtable.memtable().is_empty() {
+            memtables.push(self.memtable.memtable().clone());
+        }
+        if memtables.is_empty() {
             return Ok(());
         }
         let never = AtomicBool::new(false);
@@ -283,12 +377,10 @@ impl Replayer<'_> {
             info_log: &self.opening.info_log,
         };
         let number = self.next_file_number.fetch_add(1, Ordering::Relaxed);
-        let memtable = self.memtable.memtable().clone();
-        if let Some(file) = flush_job::run(&[memtable], number, &context)? {
+        if let Some(file) = flush_job::run(&memtables, number, &context)? {
             self.new_files.push(file);
         }
-        self.memtable =
-            Memtable::new(self.opening.comparator.clone(), self.opening.options.write_buffer_size).1;
+        self.memtable = self.new_memtable();
         Ok(())
     }
 

@@ -16,8 +16,11 @@ use crate::flush::job::{self as flush_job, JobContext};
 use crate::util::lock::MutexGuard;
 use crate::version::version_edit::VersionEdit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+
+/// What a flush asks that closing does not cut short.
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 impl DbInner {
     /// A step of the flush worker.
@@ -29,6 +32,10 @@ impl DbInner {
                 MutexGuard::unlocked(&mut state, || self.write_log_lines(lines));
             }
             if self.is_closed() {
+                if self.has_kept_logs(&state) && state.failures.worst().is_none() {
+                    // The next opening finds them where they are otherwise, and would have to read them again.
+                    let _ = self.flush_immutables(state, false);
+                }
                 return self.stop();
             }
             self.removal_waker.wake(); // whoever let go of the last of a file has woken this worker
@@ -67,6 +74,12 @@ impl DbInner {
             state = self.state.lock();
         }
         let waiting = state.memtables.immutables.len();
+        if (waiting == 0 || state.failures.flush.is_some()) && self.wants_manifest(&state) {
+            let replaced = self.renew_manifest(&mut state);
+            drop(state);
+            drop(replaced); // if it failed, it is due again
+            return Next::Again;
+        }
         match state.flush_due.time_left(waiting, self.options.max_write_buffer_number, Instant::now()) {
             None => return Next::Wait,
             Some(time) if !time.is_zero() && !replaces_log => return Next::WaitAtMost(time),
@@ -196,14 +209,16 @@ impl DbInner {
         let memtables =
             state.memtables.immutables.oldest_first().map(|i| i.memtable.clone()).collect::<Vec<_>>();
         let flushed = memtables.len();
-        let context = self.job_context();
+        let mut context = self.job_context();
+        if self.has_kept_logs(&state) {
+            context.shutting_down = &NEVER; // see `flush_step`
+        }
         let number = self.new_file_number();
         let outcome = MutexGuard::unlocked(&mut state, || flush_job::run(&memtables, number, &context));
         let is_job_error = outcome.is_err();
         let result = outcome.and_then(|file| {
             let bytes = file.as_ref().map_or(0, |file| file.file_size);
             let mut level = 0;
-            let mut unneeded_logs = Vec::new();
             let replaced = self.install(
                 &mut state,
                 |state| {
@@ -223,16 +238,16 @@ impl DbInner {
                     drop(state.memtables.immutables.remove_oldest(flushed));
                     state.flush_due.flushed(!state.memtables.immutables.is_empty());
                     let needed = state.versions.log_number;
-                    unneeded_logs = self.take_unneeded_logs(state, needed);
+                    self.hand_over_logs(state, needed);
                     self.min_log_number.store(needed, Ordering::Release);
                 },
             )?;
             state.stats[level].micros += self.env.now_micros().saturating_sub(started);
             state.stats[level].bytes_written += bytes;
-            Ok((replaced, unneeded_logs))
+            Ok(replaced)
         });
         match result {
-            Ok((replaced, unneeded_logs)) => {
+            Ok(replaced) => {
                 self.flush_succeeded(&mut state);
                 if replaces_log {
                     // Nothing was written since, so the MANIFEST names the log that is written to.
@@ -241,7 +256,7 @@ impl DbInner {
                 drop(state);
                 drop((memtables, replaced));
                 self.compaction_waker.wake();
-                self.hand_over_logs(&unneeded_logs);
+                self.removal_waker.wake();
                 Ok(())
             }
             Err(error) => {

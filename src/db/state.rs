@@ -13,9 +13,10 @@ use super::background_error::Failures;
 use super::flush_due::FlushDue;
 use super::idle_compaction::Idle;
 use super::manual_compaction::ManualCompaction;
-use super::obsolete_files::Retired;
+use super::obsolete_files::{Leftovers, Retired};
 use super::seek_compaction::Seeks;
 use super::snapshot::SnapshotList;
+use super::unconfirmed::Unconfirmed;
 use super::write_group::{WriteQueue, WriterState};
 use crate::background::worker::{Waker, Wakeup};
 use crate::column_family::column_family::{ColumnFamily, FamilyMemtables};
@@ -60,6 +61,8 @@ pub struct DbInner {
     pub attention: AtomicU32,
     /// The sequence number that the oldest snapshot must reach for deletions to be dropped that wait for it.
     pub deletions_wait_for: AtomicU64,
+    /// `DbState::unconfirmed` is something.
+    pub unconfirmed: AtomicBool,
     /// Set by close, before anything else of it.
     pub closed: AtomicBool,
     /// The process that opened it. In a child of that, nothing of this may be touched but what never changes.
@@ -76,6 +79,8 @@ pub struct DbInner {
     pub obsolete: Arc<ObsoleteFiles>,
     /// Logs that no recovery would need any more.
     pub obsolete_logs: ObsoleteFiles,
+    /// What the last life left.
+    pub leftovers: Mutex<Leftovers>,
     /// What compactions have replaced, for the worker that removes files to let go of first.
     pub retired: Mutex<Vec<Retired>>,
     /// Held by who removes files, so that another who comes to remove finds them gone.
@@ -128,8 +133,10 @@ pub struct DbState {
     pub flush_due: FlushDue,
     /// Files and counters.
     pub versions: VersionSet,
-    /// Where edits are appended; `None` while somebody writes, and after a failure.
+    /// Where edits are appended; `None` while somebody writes, before anything was written, and after a failure.
     pub manifest: Option<ManifestWriter>,
+    /// What the opening has read, until it is durable.
+    pub unconfirmed: Option<Unconfirmed>,
     /// Somebody prepares, writes or commits an edit.
     pub manifest_busy: bool,
     /// Bytes at which a new MANIFEST replaces it.

@@ -1,6 +1,7 @@
 //! Writes: put, delete, batch.
 //!
-//! Order of a commit: room, log, sync if asked for, memtable, publication of the sequence number. A write that failed before
+//! Order of a commit: room, (with sync) what the opening has read is durable, log, sync if asked for, memtable, publication of
+//! the sequence number. A write that failed before
 //! its record was whole in the log leaves nothing; one that failed at the sync may or may not be there after a reopen, and the
 //! database takes no more writes until then.
 
@@ -93,6 +94,9 @@ impl DbInner {
     #[inline]
     fn commit_alone(&self, writer: &mut WriterState, sync: bool, payload: Payload<'_>) -> Result<()> {
         self.make_room_if_needed(writer)?;
+        if sync && !self.is_confirmed() {
+            self.confirm()?;
+        }
         // What can't be had is found out before anything is in the log.
         let size = payload.size();
         if size > MAX_GROUP_BYTES {
@@ -148,6 +152,9 @@ impl DbInner {
     /// Commits a group, at its turn.
     fn write_group(&self, writer: &mut WriterState, members: &mut Members) -> Result<()> {
         self.make_room_if_needed(writer)?;
+        if members.sync && !self.is_confirmed() {
+            self.confirm()?;
+        }
         let refusal = RefuseOnUnwind(self);
         let result = self.log_record(writer, &mut members.record, members.count, members.sync);
         if let Ok(first) = result {

@@ -13,7 +13,7 @@ use crate::util::fork::Generation;
 use crate::util::lock::Mutex;
 use std::cell::Cell;
 use std::fmt::{Arguments, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,10 +30,15 @@ pub trait Logger: Send + Sync {
 pub fn open(env: &Arc<dyn Env>, db: &Path) -> Result<Arc<dyn Logger>> {
     let path = db.join("LOG");
     // Mostly there is none. What cannot be renamed is appended to, rather than lost.
-    let _ = env.rename(&path, &db.join("LOG.old"));
+    let _ = env.rename(&path, &old_path(db));
     let file = env.create_writable(&path, CreateMode::Append)?;
     let process = Generation::current();
     Ok(Arc::new(FileLogger { env: env.clone(), file: Mutex::new(file), process }))
+}
+
+/// What `LOG` of the last life is called.
+pub fn old_path(db: &Path) -> PathBuf {
+    db.join("LOG.old")
 }
 
 /// A logger that drops everything.

@@ -142,7 +142,7 @@ fn with_any_number_of_descriptors_too_few_an_opening_fails_cleanly_or_works() {
         assert_eq!(story.line("open"), Some("ok"), "{more}: {story:?}");
         assert_eq!(story.scanned().len(), 180, "{more}: {story:?}");
     }
-    assert!(refused > 3 && opened > 3, "{refused} refused, {opened} opened");
+    assert!(refused > 1 && opened > 3, "{refused} refused, {opened} opened");
 }
 
 #[test]
@@ -158,7 +158,9 @@ fn a_file_that_may_not_be_made_is_named_and_the_log_for_people_is_dispensable() 
             [(FaultKind::Lock, "LOCK"), (FaultKind::Create, "MANIFEST-"), (FaultKind::Create, ".log")]
         {
             let rule = faults.add(FaultRule::new([kind]).path_contains(part).errno(errno));
-            let error = Db::open(&options, &directory).expect_err("refused").to_string();
+            // A MANIFEST is not made before it is needed.
+            let outcome = Db::open(&options, &directory).and_then(|db| db.flush());
+            let error = outcome.expect_err("refused").to_string();
             assert!(rule.hits() > 0, "{part}");
             assert!(error.contains(part) && error.contains(directory.to_str().expect("a path")), "{error}");
             drop(rule);

@@ -229,7 +229,7 @@ const BEHAVIOURS: &[Shown] = &[
         ("src/db/tests/corruption.rs", "keys_beside_the_damage_are_fine"),
     ]),
     (69, "MANIFEST reuse", &[
-        ("src/db/tests/recovery.rs", "the_manifest_goes_on_where_logs_are_reused"),
+        ("src/db/tests/recovery.rs", "the_manifest_goes_on_where_logs_are_reused_or_nothing_was_written"),
     ]),
     (70, "oversized MANIFEST", &[
         ("src/db/tests/recovery.rs", "an_oversized_manifest_is_replaced_by_a_small_one"),

@@ -147,6 +147,7 @@ fn approximate_sizes_are_within_five_percent() {
         assert_eq!(test.size("", key(50)), 0, "what is in memory does not count");
         for _ in 0..3 {
             test.reopen();
+            test.wait_until_idle();
             if test.options.reuse_logs && test.files_per_level().is_empty() {
                 assert_eq!(test.size("", key(50)), 0, "it is still in memory");
                 test.flush();

@@ -20,6 +20,7 @@ mod rest;
 mod review;
 mod snapshots;
 mod stalls;
+mod unconfirmed;
 
 use super::state::DbState;
 use crate::compaction::picker;
@@ -360,6 +361,15 @@ impl TestDb {
                 && state.seeks.candidate.is_none()
                 && !picker::needs_compaction(state.versions.current(), &inner.picker_options(&state.running))
         });
+    }
+
+    /// Waits until what the opening has left to workers is done: logs are in tables, and what is not needed is removed.
+    pub fn settle(&self) {
+        self.wait_until("the flush of what was in logs", |state| {
+            state.memtables.immutables.is_empty()
+                && state.unconfirmed.as_ref().is_none_or(|unconfirmed| unconfirmed.leftovers.is_empty())
+        });
+        self.db().inner.remove_obsolete_files();
     }
 
     /// The database's files of a kind, in the order of their numbers.
