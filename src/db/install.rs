@@ -81,6 +81,10 @@ impl DbInner {
         make_edit: impl FnOnce(&mut DbState) -> VersionEdit,
     ) -> std::result::Result<PreparedEdit, (Severity, Error)> {
         let edit = make_edit(state);
+        let limit = state.manifest_limit;
+        let mut manifest = state.manifest.take().filter(|manifest| manifest.file_size() < limit);
+        // Its number is taken first: who reads the edits, LevelDB too, gives the next number to a MANIFEST of its own.
+        let new_number = manifest.is_none().then(|| self.new_file_number());
         let next_file_number = self.next_file_number.load(Ordering::Relaxed);
         let log_number = edit.log_number.unwrap_or(state.versions.log_number);
         let oldest_needed = state.logs.iter().find(|log| log.number >= log_number);
@@ -90,16 +94,12 @@ impl DbInner {
             .versions
             .prepare(edit, next_file_number, last_sequence)
             .map_err(|error| (Severity::UntilReopened, error))?;
-        let limit = state.manifest_limit;
-        let mut manifest = state.manifest.take().filter(|manifest| manifest.file_size() < limit);
-        let snapshot = match &manifest {
-            Some(_) => None,
-            None => Some(state.versions.snapshot(next_file_number, state.flushed_sequence)),
-        };
+        let new = new_number
+            .map(|number| (number, state.versions.snapshot(next_file_number, state.flushed_sequence)));
         let mut new_limit = None;
         let result = MutexGuard::unlocked(state, || {
-            if let Some(snapshot) = snapshot {
-                let new = self.new_manifest(snapshot)?;
+            if let Some((number, snapshot)) = new {
+                let new = self.new_manifest(number, snapshot)?;
                 new_limit = Some(manifest_limit(new.file_size()));
                 manifest = Some(new);
             }
@@ -129,9 +129,7 @@ impl DbInner {
     }
 
     /// Writes a new MANIFEST, makes CURRENT name it, and removes the ones before it.
-    fn new_manifest(&self, mut snapshot: VersionEdit) -> Result<ManifestWriter> {
-        let number = self.new_file_number();
-        snapshot.next_file_number = Some(self.next_file_number.load(Ordering::Relaxed));
+    fn new_manifest(&self, number: u64, snapshot: VersionEdit) -> Result<ManifestWriter> {
         let manifest = ManifestWriter::create(&self.env, &self.path, number, &[snapshot])
             .map_err(|ManifestError { error, .. }| error)?;
         self.remove_manifests_before(number);

@@ -6,6 +6,7 @@ use crate::env::{CreateMode, LogFileOptions};
 use crate::format::file_name;
 use crate::options::Options;
 use crate::record::writer::RecordWriter;
+use crate::version::manifest;
 use crate::wal::writer::WalWriter;
 use std::path::PathBuf;
 
@@ -75,6 +76,27 @@ fn the_manifest_goes_on_where_logs_are_reused_or_nothing_was_written() {
             before = test.manifests();
             assert_eq!(before.len(), 1);
             assert_eq!(test.get("foo").as_deref(), Some("bar"));
+        }
+    });
+}
+
+/// LevelDB gives the next file number to the MANIFEST that it writes at opening: it wrote over the one that CURRENT named, and
+/// a kill at that moment left none.
+#[test]
+fn the_next_file_number_is_above_that_of_the_manifest() {
+    under_all_options(&Options::default(), |mut test| {
+        for round in 0..8 {
+            test.put("foo", "bar");
+            match round % 4 {
+                0 | 1 => test.flush(),
+                2 => test.db().compact_range(None, None).expect("a compaction"),
+                _ => {}
+            }
+            test.settle();
+            let recovered = manifest::recover(&test.options.env, &test.path).expect("a MANIFEST");
+            let last = recovered.edits.iter().filter_map(|edit| edit.next_file_number).next_back();
+            assert!(last > Some(recovered.number), "{last:?} in MANIFEST {}", recovered.number);
+            test.reopen();
         }
     });
 }
