@@ -612,3 +612,42 @@ fn a_piece_that_goes_on_to_level_2_takes_what_it_meets_on_the_way() {
         "of level 1 it is as it was"
     );
 }
+
+#[test]
+fn a_manual_compaction_moves_what_it_has_rewritten_and_what_meets_nothing() {
+    let clean = |number, smallest, largest| file_with_deletions(number, smallest, largest, 0, 100);
+    let version = version(&[
+        (
+            2,
+            vec![
+                clean(10, "a", "b"),
+                clean(11, "c", "d"),
+                clean(12, "g", "h"), // behind the gap that a file of level 3 lies in
+                clean(13, "i", "k"), // meets a file
+                clean(14, "m", "n"),
+                file_with_deletions(15, "o", "p", 1, 100),
+                clean(9, "q", "r"), // is older
+                clean(16, "s", "t@9"),
+                file(17, "t@8", "u"), // may hold deletions
+            ],
+        ),
+        (3, vec![file(3, "e", "f"), file(4, "k", "l")]),
+    ]);
+    let options = PickerOptions { rewritten_from: 10, ..OPTIONS };
+    let mut begin = None;
+    for (files, moves) in [
+        (&[10, 11][..], true),
+        (&[12], true),
+        (&[13], false),
+        (&[14], true),
+        (&[15, 9], false),
+        (&[16, 17], false), // they share a user key
+    ] {
+        let (compaction, next) = run(pick_manual(&version, &options, 2, begin.as_ref(), None));
+        assert_eq!((inputs_of(&compaction).0, compaction.is_trivial_move()), (files.to_vec(), moves));
+        begin = next;
+    }
+    assert!(begin.is_none());
+    let (compaction, _) = run(pick_manual(&version, &OPTIONS, 2, None, None));
+    assert!(inputs_of(&compaction).0.len() == 9 && !compaction.is_trivial_move(), "nothing is known of it");
+}
