@@ -352,4 +352,6 @@ fn piece_length(
 #[cfg(test)]
 mod interleaving_tests;
 #[cfg(test)]
+mod manual_tests;
+#[cfg(test)]
 mod tests;
