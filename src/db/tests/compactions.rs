@@ -519,12 +519,12 @@ fn a_manual_compaction_writes_what_lies_above_the_last_level_once() {
         test.flush();
         (0..3).for_each(|level| test.compact_level(level, None, None));
         for i in 0..200 {
-            test.put(&key(i), "old");
+            test.put(key(i), "old");
         }
         test.flush();
         (0..2).for_each(|level| test.compact_level(level, None, None));
         for i in 0..200 {
-            test.put(&key(i), "new");
+            test.put(key(i), "new");
         }
         test.flush();
         let deep = test.files_at(3);
