@@ -22,6 +22,8 @@ use std::sync::Arc;
 pub enum CompactionReason {
     /// A range the user asked for.
     Manual,
+    /// The same, of files that it has written itself, and that meet nothing: they are moved.
+    ManualMove,
     /// Too many files or bytes, or too many deletions, in a level.
     Size,
     /// Too many reads in vain.
@@ -58,8 +60,11 @@ pub struct Compaction {
 
 impl Compaction {
     /// One file, nothing to merge it with, few grandparents: it is moved by an edit alone. (Its neighbours share no user key
-    /// with it: they would be inputs too.) Never where the user asked for work to be done, nor for a file full of deletions.
+    /// with it: they would be inputs too.) Never where the user asked for work that is yet to be done, nor for a file full of deletions.
     pub fn is_trivial_move(&self) -> bool {
+        if self.reason == CompactionReason::ManualMove {
+            return true;
+        }
         self.reason != CompactionReason::Manual
             && self.level != self.output_level
             && self.inputs[0].len() == 1

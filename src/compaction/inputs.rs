@@ -189,6 +189,28 @@ pub(super) fn complete(
     })
 }
 
+/// How many of the first of `files`, consecutive ones of `level` >= 1, a manual compaction need not write once more on their way to
+/// the next level: it has just written them, they meet nothing there, not even between them, and hold no deletion that a deeper
+/// level kept alive.
+pub(super) fn movable_length(
+    version: &Version,
+    options: &PickerOptions<'_>,
+    level: usize,
+    files: &[Arc<FileMetaData>],
+) -> usize {
+    let Some(below) = version.levels.get(level + 1).filter(|_| level > 0) else { return 0 };
+    let is_clean =
+        |file: &FileMetaData| file.properties().is_some_and(|properties| properties.num_deletions == 0);
+    let meets_nothing = |file: &FileMetaData| {
+        let smallest = files[0].smallest.user_key();
+        overlapping(&version.comparator, below, smallest, file.largest.user_key()).is_empty()
+    };
+    let is_movable = |file: &&Arc<FileMetaData>| {
+        file.number >= options.rewritten_from && is_clean(file) && meets_nothing(file)
+    };
+    files.iter().take_while(is_movable).count()
+}
+
 /// The files of the level behind `output_level` that overlap the user keys [smallest, largest].
 fn grandparents(
     version: &Version,

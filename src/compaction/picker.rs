@@ -27,6 +27,9 @@ pub struct PickerOptions<'a> {
     pub oldest_snapshot: SequenceNumber,
     /// Where compactions of the family write already.
     pub running: &'a RunningCompactions,
+    /// Files numbered so, or higher, were written by jobs begun since the manual compaction in question was asked for; `u64::MAX`:
+    /// none is known to be.
+    pub rewritten_from: u64,
 }
 
 /// How many times more bytes each level holds than the one above it.
@@ -262,7 +265,8 @@ pub enum ManualPick {
 
 /// A piece of the manual compaction of user keys [begin, end] at `level` (None = unbounded): files whose last key is behind `begin`,
 /// which is `InternalKey::new(user key, MAX_SEQUENCE, Value)` at first and then `next_begin`. Level 0 is one piece; deeper, a
-/// piece is limited in bytes, so that others get their turn. The last level is rewritten in place.
+/// piece is limited in bytes, so that others get their turn. The last level is rewritten in place. Files that this request has
+/// rewritten already, one level above, are moved where they meet nothing.
 pub fn pick_manual(
     version: &Arc<Version>,
     options: &PickerOptions<'_>,
@@ -284,10 +288,23 @@ pub fn pick_manual(
         files[start.min(stop)..stop].to_vec()
     };
     let Some(last_in_range) = seeds.last() else { return ManualPick::Done };
-    let piece = if level == 0 { &seeds[..] } else { &seeds[..piece_length(version, options, level, &seeds)] };
-    let Some(compaction) = inputs::complete(version, options, CompactionReason::Manual, level, piece) else {
+    let movable = inputs::movable_length(version, options, level, &seeds);
+    let (reason, length) = match (level, movable) {
+        (0, _) => (CompactionReason::Manual, seeds.len()),
+        (_, 0) => {
+            let length = piece_length(version, options, level, &seeds);
+            let is_movable =
+                |&at: &usize| inputs::movable_length(version, options, level, &seeds[at..=at]) == 1;
+            (CompactionReason::Manual, (1..length).find(is_movable).unwrap_or(length))
+        }
+        _ => (CompactionReason::ManualMove, movable),
+    };
+    let Some(mut compaction) = inputs::complete(version, options, reason, level, &seeds[..length]) else {
         return ManualPick::Busy;
     };
+    if compaction.num_input_files() > movable {
+        compaction.reason = CompactionReason::Manual; // it has grown by a file that shares a user key
+    }
     // Inputs may have grown beyond the piece.
     let last_taken = compaction.inputs[0].last().filter(|taken| {
         level > 0 && comparator.compare(taken.largest.encoded(), last_in_range.largest.encoded()).is_lt()
@@ -334,5 +351,7 @@ fn piece_length(
 
 #[cfg(test)]
 mod interleaving_tests;
+#[cfg(test)]
+mod manual_tests;
 #[cfg(test)]
 mod tests;

@@ -28,6 +28,7 @@ pub(super) const OPTIONS: PickerOptions<'static> = PickerOptions {
     max_file_size: 2 * MB,
     oldest_snapshot: 1000,
     running: &NONE_RUNNING,
+    rewritten_from: u64::MAX,
 };
 
 /// The internal key of `user@sequence`, or of `user`, at sequence 100.

@@ -1,7 +1,8 @@
 //! Compaction of a range on request.
 //!
 //! The caller flushes, then asks for each level from 0 down to the last but one that has the range, and waits for each. A
-//! level is worked off in pieces by the compaction workers; the request stands in a queue, with a reply sender.
+//! level is worked off in pieces by the compaction workers; the request stands in a queue, with a reply sender. What was
+//! rewritten on the way into one level, and meets nothing at the next, is moved there.
 
 use super::Db;
 use super::state::DbInner;
@@ -9,13 +10,14 @@ use crate::background::command::{Reply, reply_and_ticket};
 use crate::error::Result;
 use crate::format::NUM_LEVELS;
 use crate::format::internal_key::{InternalKey, MAX_SEQUENCE, ValueType};
+use std::sync::atomic::Ordering;
 
 /// A request, as far as it has got.
 pub struct ManualCompaction {
     /// The level whose files move down.
     pub level: usize,
-    /// The level it ends at, if further requests follow this one.
-    pub deepest: usize,
+    /// What it is a step of.
+    pub target: Target,
     /// Where the rest of the range begins; `None`: at the beginning.
     pub begin: Option<InternalKey>,
     /// The last user key; `None`: at the end.
@@ -28,19 +30,34 @@ pub struct ManualCompaction {
     pub is_last_piece: bool,
 }
 
+/// Where a compaction of all levels is to end.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// At this level.
+    pub deepest: usize,
+    /// Files numbered so, or higher, were written by jobs begun since it was asked for.
+    pub rewritten_from: u64,
+}
+
 impl Db {
     /// Flushes, then compacts all that overlaps the user keys [`begin`, `end`] (`None` = unbounded) into the deepest level that holds
     /// any of it; returns when that is done and durable. The files it has read are removed soon after, before `close` returns. A range that is empty, or ends before it begins, is fine. Other compactions go on
     /// meanwhile. Fails with the error that stopped the flush or a compaction, or when the database is closed.
     pub fn compact_range(&self, begin: Option<&[u8]>, end: Option<&[u8]>) -> Result<()> {
         self.flush()?;
-        let deepest = {
+        let (deepest, rewritten_from) = {
             let state = self.inner.state.lock();
             let version = state.versions.current();
-            (1..NUM_LEVELS).rev().find(|&level| version.overlaps(level, begin, end)).unwrap_or(1)
+            // A job that runs already may keep what a snapshot that is gone has needed.
+            let rewritten_from = match state.running.is_empty() {
+                true => self.inner.next_file_number.load(Ordering::Relaxed),
+                false => u64::MAX,
+            };
+            let is_met = |&level: &usize| version.overlaps(level, begin, end);
+            ((1..NUM_LEVELS).rev().find(is_met).unwrap_or(1), rewritten_from)
         };
         for level in 0..deepest {
-            self.inner.compact_towards(deepest, level, begin, end)?;
+            self.inner.compact_towards(Target { deepest, rewritten_from }, level, begin, end)?;
         }
         Ok(())
     }
@@ -50,13 +67,13 @@ impl DbInner {
     /// Compacts the range at one level into the next, and waits.
     #[cfg(test)]
     pub(super) fn compact_level(&self, level: usize, begin: Option<&[u8]>, end: Option<&[u8]>) -> Result<()> {
-        self.compact_towards(level + 1, level, begin, end)
+        self.compact_towards(Target { deepest: level + 1, rewritten_from: u64::MAX }, level, begin, end)
     }
 
-    /// Compacts the range at one level into the next, or one behind that where it is to get to level `deepest` anyway, and waits.
+    /// Compacts the range at one level into the next, or one behind that where it is to get there anyway, and waits.
     fn compact_towards(
         &self,
-        deepest: usize,
+        target: Target,
         level: usize,
         begin: Option<&[u8]>,
         end: Option<&[u8]>,
@@ -67,7 +84,7 @@ impl DbInner {
             self.refusal(&state)?;
             state.manual.push_back(ManualCompaction {
                 level,
-                deepest,
+                target,
                 begin: begin.map(|key| InternalKey::new(key, MAX_SEQUENCE, ValueType::Value)),
                 end: end.map(<[u8]>::to_vec),
                 reply,

@@ -9,7 +9,7 @@ use super::state::{DbInner, DbState};
 use crate::background::worker::Next;
 use crate::compaction::compaction::{Compaction, CompactionReason};
 use crate::compaction::job as compaction_job;
-use crate::compaction::picker::{self, ManualPick};
+use crate::compaction::picker::{self, ManualPick, PickerOptions};
 use crate::comparator::ComparatorFailed;
 use crate::error::{Error, Result};
 use crate::flush::job::{self as flush_job, JobContext};
@@ -285,6 +285,7 @@ impl DbInner {
             if manual.is_running {
                 break; // one piece at a time; others go on beside it
             }
+            let options = PickerOptions { rewritten_from: manual.target.rewritten_from, ..options };
             match picker::pick_manual(
                 &version,
                 &options,
@@ -299,7 +300,7 @@ impl DbInner {
                         // Nothing is left behind this piece: the request ends with it.
                         None => manual.is_last_piece = true,
                     }
-                    let goes_on = manual.deepest > manual.level + 1;
+                    let goes_on = manual.target.deepest > manual.level + 1;
                     let compaction =
                         if goes_on { picker::through_level_1(&options, *compaction) } else { *compaction };
                     return Some((compaction, true));
@@ -354,7 +355,7 @@ impl DbInner {
                 match compaction.reason {
                     CompactionReason::Idle => state.idle.bytes_written += outcome.bytes_written,
                     CompactionReason::Seek => state.seeks.bytes_written += outcome.bytes_written,
-                    CompactionReason::Size | CompactionReason::Manual => {}
+                    CompactionReason::Size | CompactionReason::Manual | CompactionReason::ManualMove => {}
                 }
                 Ok(outcome.edit)
             })

@@ -233,6 +233,7 @@ impl DbInner {
             max_file_size: self.options.max_file_size as u64,
             oldest_snapshot: self.oldest_snapshot(),
             running,
+            rewritten_from: u64::MAX,
         }
     }
 

@@ -27,6 +27,7 @@ fn compaction(
         max_file_size,
         oldest_snapshot: u64::MAX,
         running: &NONE_RUNNING,
+        rewritten_from: u64::MAX,
     };
     let seeds = version.levels[level].to_vec();
     inputs::complete(&version, &options, CompactionReason::Size, level, &seeds).unwrap()

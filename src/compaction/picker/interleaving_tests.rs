@@ -80,6 +80,14 @@ impl Tree {
         for file in self.levels[compaction.level].iter().filter(|file| !is_input(file)) {
             assert!(!overlap(user(file), first_side), "{} is left behind", file.number);
         }
+        // What goes past level 1 takes along all of it that is older.
+        for file in self.levels[compaction.level..compaction.output_level].iter().skip(1).flatten() {
+            assert!(
+                is_input(file) || !overlap(user(file), first_side),
+                "{} is older and left above",
+                file.number
+            );
+        }
         for file in self.levels[compaction.output_level].iter().filter(|file| !is_input(file)) {
             assert!(!overlap(user(file), output_range), "{} would be overlapped", file.number);
         }
@@ -87,7 +95,9 @@ impl Tree {
             assert!(!overlap(job.output_range(), output_range), "two write to the same place");
         }
         if compaction.is_trivial_move() {
-            assert_eq!(compaction.num_input_files(), 1);
+            assert_eq!(compaction.num_input_files(), compaction.inputs[0].len());
+            let is_manual = compaction.reason == CompactionReason::ManualMove;
+            assert!(is_manual || compaction.num_input_files() == 1);
         }
     }
 
@@ -95,8 +105,9 @@ impl Tree {
     fn finish(&mut self, index: usize, random: &mut Random) {
         let job = self.jobs.swap_remove(index);
         self.running.remove(&job);
-        for (level, inputs) in [(job.level, &job.inputs[0]), (job.output_level, &job.inputs[1])] {
-            self.levels[level].retain(|file| !inputs.iter().any(|input| input.number == file.number));
+        for (below, inputs) in job.inputs.iter().enumerate().filter(|(_, inputs)| !inputs.is_empty()) {
+            self.levels[job.level + below]
+                .retain(|file| !inputs.iter().any(|input| input.number == file.number));
         }
         let (smallest, largest) = job.output_range();
         let [smallest, largest] =
@@ -136,6 +147,7 @@ fn compactions_and_flushes_at_once_never_overlap_nor_leave_a_user_key_behind() {
                 running: &running,
                 max_bytes_for_level_base: 2 * MB,
                 max_file_size: random.uniform(3) * MB,
+                rewritten_from: if random.one_in(2) { 0 } else { u64::MAX },
                 ..OPTIONS
             };
             let level = random.uniform(NUM_LEVELS as u64) as usize;
@@ -161,6 +173,9 @@ fn compactions_and_flushes_at_once_never_overlap_nor_leave_a_user_key_behind() {
                         Some(&begin),
                         Some(format!("{last:02}").as_bytes()),
                     ) {
+                        ManualPick::Run { compaction, .. } if random.one_in(2) => {
+                            Some(through_level_1(&options, *compaction))
+                        }
                         ManualPick::Run { compaction, .. } => Some(*compaction),
                         ManualPick::Done | ManualPick::Busy => None,
                     }

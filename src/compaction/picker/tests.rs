@@ -7,7 +7,7 @@ use crate::table::properties::TableProperties;
 const NO_POINTERS: [Option<InternalKey>; NUM_LEVELS] = [const { None }; NUM_LEVELS];
 
 /// Numbers of the inputs of the level, and of the output level.
-fn inputs_of(compaction: &Compaction) -> (Vec<u64>, Vec<u64>) {
+pub(super) fn inputs_of(compaction: &Compaction) -> (Vec<u64>, Vec<u64>) {
     (numbers(&compaction.inputs[0]), numbers(&compaction.inputs[1]))
 }
 
@@ -457,7 +457,7 @@ fn neighbours_that_are_nearly_read_in_vain_too_often_go_along() {
 
 // Manual.
 
-fn run(pick: ManualPick) -> (Compaction, Option<InternalKey>) {
+pub(super) fn run(pick: ManualPick) -> (Compaction, Option<InternalKey>) {
     match pick {
         ManualPick::Run { compaction, next_begin } => (*compaction, next_begin),
         ManualPick::Done => panic!("done"),
@@ -560,55 +560,4 @@ fn an_idle_compaction_rewrites_no_more_than_four_times_what_it_merges() {
     let busy = version(&[(0, vec![file(9, "a", "m")])]);
     mark(&busy, 9);
     assert!(pick_idle(&busy, &OPTIONS).is_none());
-}
-
-#[test]
-fn a_piece_that_goes_on_to_level_2_takes_what_it_meets_on_the_way() {
-    let levels = |third: Vec<Arc<FileMetaData>>| {
-        version(&[
-            (0, vec![file(2, "f", "h"), file(1, "g", "k"), file(9, "x", "y")]),
-            (1, vec![file(3, "a", "b"), file(4, "d", "f"), file(5, "k", "n"), file(6, "s", "t")]),
-            (2, third),
-            (3, vec![file(20, "a", "c"), file(21, "e", "o"), file(22, "z", "zz")]),
-        ])
-    };
-    let whole =
-        levels(vec![file(10, "b", "c"), file(11, "c@7", "d"), file(12, "m", "p"), file(13, "p@7", "r")]);
-    let piece = |version: &Arc<Version>, options: &PickerOptions<'_>| {
-        let (compaction, _) = run(pick_manual(version, options, 0, None, Some(b"h")));
-        assert_eq!((compaction.output_level, numbers(&compaction.inputs[2])), (1, vec![]));
-        through_level_1(options, compaction)
-    };
-    let sides = |compaction: &Compaction| [0, 1, 2].map(|side| numbers(&compaction.inputs[side]));
-
-    let compaction = piece(&whole, &OPTIONS);
-    // 10 shares a user key with 11, and 13 with 12.
-    assert_eq!(sides(&compaction), [vec![2, 1], vec![4, 5], vec![10, 11, 12, 13]]);
-    assert_eq!((compaction.level, compaction.output_level), (0, 2));
-    assert_eq!(numbers(&compaction.grandparents), [20, 21]);
-    assert_eq!(compaction.output_range(), (&b"b"[..], &b"r"[..]));
-    assert!(!compaction.is_trivial_move());
-
-    let two = [vec![2, 1], vec![4, 5], vec![]];
-    // Level 3 is deeper too, so that level 2 may be a station where it has nothing.
-    let compaction = piece(&levels(vec![file(10, "b", "c")]), &OPTIONS);
-    assert_eq!((sides(&compaction), compaction.output_level), (two.clone(), 2));
-    let shallow =
-        version(&[(0, vec![file(2, "f", "h")]), (1, vec![file(4, "d", "f")]), (2, vec![file(5, "x", "y")])]);
-    let (compaction, _) = run(pick_manual(&shallow, &OPTIONS, 0, None, None));
-    assert_eq!(through_level_1(&OPTIONS, compaction).output_level, 1, "nothing lies deeper");
-    let large = levels(vec![sized_file(12, "m", "p", 97 * MB)]);
-    assert_eq!(piece(&large, &OPTIONS).output_level, 1, "it is too large");
-    whole.levels[2][2].set_being_compacted(true);
-    assert_eq!(piece(&whole, &OPTIONS).output_level, 1, "another compaction reads one of its files");
-    whole.levels[2][2].set_being_compacted(false);
-    let mut running = RunningCompactions::new();
-    running.add(&compaction_of(&version(&[(1, vec![file(30, "q", "qq")])]), 1, &[30]));
-    let options = PickerOptions { running: &running, ..OPTIONS };
-    assert_eq!(piece(&whole, &options).output_level, 1, "another compaction writes into the range");
-    assert_eq!(
-        through_level_1(&OPTIONS, compaction_of(&whole, 1, &[4])).output_level,
-        2,
-        "of level 1 it is as it was"
-    );
 }

@@ -512,3 +512,35 @@ fn what_three_levels_hold_is_compacted_at_once_and_reads_the_same() {
         assert_eq!(read(&test), model);
     });
 }
+
+#[test]
+fn a_manual_compaction_writes_what_lies_above_the_last_level_once() {
+    under_all_options(&Options::default(), |mut test| {
+        test.put("z", "far behind");
+        test.flush();
+        (0..3).for_each(|level| test.compact_level(level, None, None));
+        for i in 0..200 {
+            test.put(key(i), "old");
+        }
+        test.flush();
+        (0..2).for_each(|level| test.compact_level(level, None, None));
+        for i in 0..200 {
+            test.put(key(i), "new");
+        }
+        test.flush();
+        let deep = test.files_at(3);
+        let written = |test: &TestDb| test.db().inner.state.lock().stats[3].bytes_written;
+        let before = written(&test);
+        assert!(deep > 0 && test.files_at(2) > 0, "{:?}", test.files_per_level());
+        test.compact_all();
+        assert_eq!(test.files_per_level()[..3], [0, 0, 0]);
+        assert!(test.files_at(3) > deep);
+        assert_eq!(written(&test), before);
+        let expected = (0..200).map(|i| (key(i), "new".to_owned()));
+        let expected: BTreeMap<_, _> = expected.chain([("z".to_owned(), "far behind".to_owned())]).collect();
+        assert_eq!(test.contents().into_iter().collect::<BTreeMap<_, _>>(), expected);
+        test.reopen();
+        assert_eq!(test.contents().into_iter().collect::<BTreeMap<_, _>>(), expected);
+        (0..200).for_each(|i| assert_eq!(test.all_entries_for(&key(i)).len(), 1));
+    });
+}
