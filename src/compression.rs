@@ -91,7 +91,7 @@ pub fn decompressed_length(type_byte: u8, stored: &[u8]) -> Result<usize, Decomp
     match type_byte {
         TYPE_RAW => Ok(stored.len()),
         TYPE_SNAPPY => {
-            let length = snap::raw::decompress_len(stored).map_err(|_| DecompressError::BadStream)?;
+            let length = PartialDecoder::new(stored).ok_or(DecompressError::BadStream)?.length();
             if length as u64 > stored.len() as u64 * SNAPPY_MAX_RATIO || length as u64 > u64::from(u32::MAX) {
                 return Err(DecompressError::BadStream);
             }
