@@ -52,14 +52,20 @@ fn no_memory(bytes: usize) -> Error {
 /// Appends the entry of a put. The lengths were checked.
 #[inline]
 pub fn encode_put(dst: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    encode_put_without_value(dst, key, value.len());
+    dst.extend_from_slice(value);
+}
+
+/// Appends what stands before the value in the entry of a put.
+#[inline]
+pub fn encode_put_without_value(dst: &mut Vec<u8>, key: &[u8], value_length: usize) {
     encode_head(dst, ValueType::Value, key.len());
     dst.extend_from_slice(key);
-    if value.len() < 0x80 {
-        dst.push(value.len() as u8);
+    if value_length < 0x80 {
+        dst.push(value_length as u8);
     } else {
-        put_long_length(dst, value.len());
+        put_long_length(dst, value_length);
     }
-    dst.extend_from_slice(value);
 }
 
 /// Appends the entry of a delete. The length was checked.

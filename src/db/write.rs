@@ -15,6 +15,9 @@ use crate::format::internal_key::{MAX_SEQUENCE, ValueType};
 use crate::options::WriteOptions;
 use std::sync::atomic::Ordering;
 
+/// From this length on, a value or the entries of a batch are not copied on their way to the log.
+const LONG_TAIL: usize = 64 << 10;
+
 /// What is written: one entry, or a batch of them.
 #[derive(Clone, Copy)]
 pub(super) enum Payload<'a> {
@@ -36,6 +39,28 @@ impl Payload<'_> {
             Payload::Put(key, value) => key.len() + value.len(),
             Payload::Delete(key) => key.len(),
             Payload::Batch(batch) => batch.approximate_size(),
+        }
+    }
+
+    /// What is long of it, and last: it is logged from where it is.
+    #[inline]
+    fn tail(&self) -> &[u8] {
+        match self {
+            Payload::Put(_, value) if value.len() >= LONG_TAIL => value,
+            Payload::Batch(batch) if batch.entries().len() >= LONG_TAIL => batch.entries(),
+            _ => &[],
+        }
+    }
+
+    /// Encodes all but the tail.
+    #[inline]
+    fn encode_head(&self, record: &mut Vec<u8>) {
+        match self {
+            Payload::Put(key, value) if value.len() >= LONG_TAIL => {
+                write_batch::encode_put_without_value(record, key, value.len());
+            }
+            Payload::Batch(batch) if batch.entries().len() >= LONG_TAIL => {}
+            _ => self.encode(record),
         }
     }
 
@@ -104,10 +129,11 @@ impl DbInner {
         }
         let mut record = std::mem::take(&mut writer.record);
         record.clear();
-        write_batch::reserve_entry(&mut record, HEADER_SIZE, size)?;
+        let tail = payload.tail();
+        write_batch::reserve_entry(&mut record, HEADER_SIZE, size - tail.len())?;
         record.resize(HEADER_SIZE, 0);
-        payload.encode(&mut record);
-        let result = self.log_record(writer, &mut record, payload.count(), sync);
+        payload.encode_head(&mut record);
+        let result = self.log_record(writer, (&mut record, tail), payload.count(), sync);
         if let Ok(first) = result {
             match payload {
                 Payload::Put(key, value) => writer.memtable.insert(first, ValueType::Value, key, value),
@@ -156,7 +182,7 @@ impl DbInner {
             self.confirm()?;
         }
         let refusal = RefuseOnUnwind(self);
-        let result = self.log_record(writer, &mut members.record, members.count, members.sync);
+        let result = self.log_record(writer, (&mut members.record, &[]), members.count, members.sync);
         if let Ok(first) = result {
             insert_entries(writer, first, &members.record[HEADER_SIZE..]);
             self.last_sequence.store(writer.last_sequence, Ordering::Release);
@@ -165,10 +191,16 @@ impl DbInner {
         result.map(|_| ())
     }
 
-    /// Numbers the record, appends it to the log, syncs if asked for. Returns the sequence number of the first entry. After an
+    /// Numbers the record, which may come in two pieces, appends it to the log, syncs if asked for. Returns the sequence number of the first entry. After an
     /// error the database refuses writes: the log's end is not known any more.
     #[inline]
-    fn log_record(&self, writer: &mut WriterState, record: &mut [u8], count: u32, sync: bool) -> Result<u64> {
+    fn log_record(
+        &self,
+        writer: &mut WriterState,
+        (record, tail): (&mut [u8], &[u8]),
+        count: u32,
+        sync: bool,
+    ) -> Result<u64> {
         let first = writer.last_sequence + 1;
         if writer.last_sequence + u64::from(count) > MAX_SEQUENCE {
             return Err(Error::not_supported(
@@ -177,7 +209,7 @@ impl DbInner {
         }
         write_batch::set_header(record, first, count);
         let Some(wal) = &mut writer.wal else { return Err(self.closed_error()) };
-        if let Err(error) = wal.add_record(record) {
+        if let Err(error) = wal.add_record_in_two(record, tail) {
             let severity = if error.is_no_space() { Severity::ReplaceLog } else { Severity::UntilReopened };
             return Err(self.log_failed(severity, error));
         }

@@ -59,8 +59,26 @@ impl RecordWriter {
         let result = if payload.len() < LONG_RECORD {
             self.write_fragments(payload)
         } else {
-            self.write_long_record(payload)
+            self.room_in_block().and_then(|room| self.write_long_record(room, &[], payload))
         };
+        self.remember(result)
+    }
+
+    /// The same of a record whose payload is `head` and, behind it, `tail`. Where the record is long, which `head` is not, neither
+    /// is copied.
+    #[inline]
+    pub fn add_record_in_two(&mut self, head: &[u8], tail: &[u8]) -> Result<()> {
+        if tail.is_empty() { self.add_record(head) } else { self.add_record_and_tail(head, tail) }
+    }
+
+    fn add_record_and_tail(&mut self, head: &[u8], tail: &[u8]) -> Result<()> {
+        self.check()?;
+        let result = self.room_in_block().and_then(|room| {
+            if head.len() < room && tail.len() >= LONG_RECORD {
+                return self.write_long_record(room, head, tail);
+            }
+            self.write_fragments(&[head, tail].concat())
+        });
         self.remember(result)
     }
 
@@ -154,32 +172,38 @@ impl RecordWriter {
 
     /// A record of several blocks: the file is called for a group of fragments, not for each; a group is in the processor's
     /// cache while its checksums are made and while it is written.
+    ///
+    /// The block has `room`, and more than `head` needs; `tail` is as long as a long record.
     #[cold]
-    fn write_long_record(&mut self, payload: &[u8]) -> Result<()> {
-        let mut room = self.room_in_block()?;
-        let mut rest = payload;
+    fn write_long_record(&mut self, mut room: usize, head: &[u8], tail: &[u8]) -> Result<()> {
+        let (mut head, mut rest) = (head, tail);
         let mut kind = FIRST;
         while !rest.is_empty() {
             let mut group = Vec::with_capacity(FRAGMENTS_AT_ONCE);
             while !rest.is_empty() && group.len() < FRAGMENTS_AT_ONCE {
-                let (fragment, tail) = rest.split_at(rest.len().min(room));
-                group.push((header_of(if tail.is_empty() { LAST } else { kind }, fragment), fragment));
-                (rest, kind, room) = (tail, MIDDLE, BLOCK_SIZE - HEADER_SIZE);
+                let (fragment, tail) = rest.split_at(rest.len().min(room - head.len()));
+                let header = header_of(if tail.is_empty() { LAST } else { kind }, head, fragment);
+                group.push((header, head, fragment));
+                (head, rest, kind, room) = (&[], tail, MIDDLE, BLOCK_SIZE - HEADER_SIZE);
             }
             self.write_group(&group)?;
         }
         Ok(())
     }
 
-    fn write_group(&mut self, group: &[([u8; HEADER_SIZE], &[u8])]) -> Result<()> {
-        let Some((first_header, _)) = group.first() else { return Ok(()) };
-        let mut pieces = Vec::with_capacity(2 * group.len());
-        for (header, fragment) in group {
-            pieces.extend([IoSlice::new(header), IoSlice::new(fragment)]);
+    fn write_group(&mut self, group: &[([u8; HEADER_SIZE], &[u8], &[u8])]) -> Result<()> {
+        let Some((first_header, ..)) = group.first() else { return Ok(()) };
+        let mut pieces = Vec::with_capacity(2 * group.len() + 1);
+        for (header, head, fragment) in group {
+            pieces.push(IoSlice::new(header));
+            pieces.extend((!head.is_empty()).then(|| IoSlice::new(head)));
+            pieces.push(IoSlice::new(fragment));
         }
         self.file.append_record_in_pieces(first_header, &mut pieces[1..])?;
-        self.file_size +=
-            group.iter().map(|(header, fragment)| (header.len() + fragment.len()) as u64).sum::<u64>();
+        self.file_size += group
+            .iter()
+            .map(|(header, head, fragment)| (header.len() + head.len() + fragment.len()) as u64)
+            .sum::<u64>();
         Ok(())
     }
 
@@ -198,18 +222,22 @@ impl RecordWriter {
 
     #[inline]
     fn write_fragment(&mut self, kind: u8, payload: &[u8]) -> Result<()> {
-        self.file.append_record(&header_of(kind, payload), payload)?;
+        self.file.append_record(&header_of(kind, &[], payload), payload)?;
         self.file_size += (HEADER_SIZE + payload.len()) as u64;
         Ok(())
     }
 }
 
-/// The header of a fragment.
+/// The header of a fragment that consists of `head` and `payload`.
 #[inline]
-fn header_of(kind: u8, payload: &[u8]) -> [u8; HEADER_SIZE] {
-    debug_assert!(HEADER_SIZE + payload.len() <= BLOCK_SIZE);
-    let checksum = crc32c::mask(crc32c::extend(TYPE_CHECKSUM[kind as usize], payload)).to_le_bytes();
-    let length = (payload.len() as u16).to_le_bytes();
+fn header_of(kind: u8, head: &[u8], payload: &[u8]) -> [u8; HEADER_SIZE] {
+    debug_assert!(HEADER_SIZE + head.len() + payload.len() <= BLOCK_SIZE);
+    let mut checksum = TYPE_CHECKSUM[kind as usize];
+    if !head.is_empty() {
+        checksum = crc32c::extend(checksum, head);
+    }
+    let checksum = crc32c::mask(crc32c::extend(checksum, payload)).to_le_bytes();
+    let length = ((head.len() + payload.len()) as u16).to_le_bytes();
     [checksum[0], checksum[1], checksum[2], checksum[3], length[0], length[1], kind]
 }
 
@@ -239,6 +267,31 @@ mod tests {
         let contents = env.contents("/db/log");
         assert_eq!(contents[..HEADER_SIZE], [0x56, 0xf9, 0xb8, 0xf8, 28, 0, 1]);
         assert_eq!(contents[HEADER_SIZE..], *payload);
+    }
+
+    /// Wherever in a block it begins, and whatever of it comes as its head.
+    #[test]
+    fn a_record_in_two_is_the_bytes_of_the_record() {
+        let payload: Vec<u8> = (0..LONG_RECORD + 3 * BLOCK_SIZE).map(|i| (i / 7) as u8).collect();
+        for begin in
+            [0, 100, BLOCK_SIZE - 60, BLOCK_SIZE - 19, BLOCK_SIZE - 14, BLOCK_SIZE - 7, BLOCK_SIZE - 3]
+        {
+            for head in [0, 1, 12, 40, 5000, payload.len() - 1, payload.len()] {
+                let (whole, in_two) = (FakeEnv::default(), FakeEnv::default());
+                let mut writers = [writer(&whole), writer(&in_two)];
+                for writer in &mut writers {
+                    writer.add_record(&vec![1; begin.saturating_sub(HEADER_SIZE)]).unwrap();
+                }
+                writers[0].add_record(&payload).unwrap();
+                writers[1].add_record_in_two(&payload[..head], &payload[head..]).unwrap();
+                for writer in &mut writers {
+                    writer.add_record(b"behind").unwrap();
+                }
+                assert_eq!(writers[0].file_size(), writers[1].file_size());
+                let same = whole.contents("/db/log") == in_two.contents("/db/log");
+                assert!(same, "at {begin}, with a head of {head}");
+            }
+        }
     }
 
     #[test]

@@ -102,9 +102,15 @@ impl WalWriter {
     /// Appends one batch; it has reached the system (survives `kill -9`) on return. After an error: poisoned.
     #[inline]
     pub fn add_record(&mut self, payload: &[u8]) -> Result<()> {
+        self.add_record_in_two(payload, &[])
+    }
+
+    /// The same of a batch in two pieces, which are not copied where the second is long.
+    #[inline]
+    pub fn add_record_in_two(&mut self, head: &[u8], tail: &[u8]) -> Result<()> {
         self.check()?;
         self.current.is_dirty = true;
-        let result = self.current.writer.add_record(payload);
+        let result = self.current.writer.add_record_in_two(head, tail);
         self.remember(result)
     }
 
