@@ -37,20 +37,20 @@ impl<'a> BatchIter<'a> {
 impl<'a> Iterator for BatchIter<'a> {
     type Item = Result<BatchEntry<'a>>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         const VALUE: u8 = ValueType::Value as u8;
         const DELETION: u8 = ValueType::Deletion as u8;
-        let (&tag, mut rest) = self.rest.split_first()?;
+        let (&tag, rest) = self.rest.split_first()?;
         match tag {
             VALUE => {
-                let Some(key) = take_bytes(&mut rest) else { return self.fail("bad WriteBatch Put") };
-                let Some(value) = take_bytes(&mut rest) else { return self.fail("bad WriteBatch Put") };
+                let Some((key, rest)) = take_bytes(rest) else { return self.fail("bad WriteBatch Put") };
+                let Some((value, rest)) = take_bytes(rest) else { return self.fail("bad WriteBatch Put") };
                 self.rest = rest;
                 Some(Ok(BatchEntry::Put(key, value)))
             }
             DELETION => {
-                let Some(key) = take_bytes(&mut rest) else { return self.fail("bad WriteBatch Delete") };
+                let Some((key, rest)) = take_bytes(rest) else { return self.fail("bad WriteBatch Delete") };
                 self.rest = rest;
                 Some(Ok(BatchEntry::Delete(key)))
             }
@@ -59,22 +59,18 @@ impl<'a> Iterator for BatchIter<'a> {
     }
 }
 
-/// A varint32 length and that many bytes; lengths below 128 without a call.
-#[inline]
-fn take_bytes<'a>(src: &mut &'a [u8]) -> Option<&'a [u8]> {
-    if let Some((&length, rest)) = src.split_first()
-        && length < 0x80
-    {
-        let (bytes, rest) = rest.split_at_checked(usize::from(length))?;
-        *src = rest;
-        return Some(bytes);
-    }
-    take_long_bytes(src)
+/// A varint32 length and that many bytes, and what is behind them; lengths below 128 without a call. By value: a slice that is
+/// moved on in memory, and then read as a whole, waits for all stores before it, which are those of the last entry.
+#[inline(always)]
+fn take_bytes(src: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&length, rest) = src.split_first()?;
+    if length < 0x80 { rest.split_at_checked(usize::from(length)) } else { take_long_bytes(src) }
 }
 
 #[inline(never)]
-fn take_long_bytes<'a>(src: &mut &'a [u8]) -> Option<&'a [u8]> {
-    get_bytes(src)
+fn take_long_bytes(mut src: &[u8]) -> Option<(&[u8], &[u8])> {
+    let bytes = get_bytes(&mut src)?;
+    Some((bytes, src))
 }
 
 /// The sequence number of the first entry and the number of entries, as the header has them; Corruption where
