@@ -319,7 +319,8 @@ mod tests {
         // SAFETY: one thread.
         unsafe {
             assert!(!arena.try_reserve(usize::MAX));
-            assert!(!arena.try_reserve(isize::MAX as usize / 2));
+            // (Miri ends the process where memory is short.)
+            assert!(cfg!(miri) || !arena.try_reserve(isize::MAX as usize / 2));
         }
         assert_eq!(arena.memory_usage(), 1 << 20);
     }

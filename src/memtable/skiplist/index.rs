@@ -28,12 +28,16 @@ const LINE: usize = if cfg!(loom) { 2 } else { 8 };
 /// Of four slots, three are used at most.
 const USED_OF_4: usize = 3;
 /// A run of full lines as long as this gives the index up.
-const LONGEST_RUN: usize = 128;
+const LONGEST_RUN: usize = if cfg!(miri) { 8 } else { 128 };
 /// Nodes that the writer may have linked without having put them into the index.
 const PENDING: usize = if cfg!(loom) { 2 } else { 16 };
 /// Slots of the first table: for each of so many bytes of the memtable's size, within these limits.
 const BYTES_OF_A_FIRST_SLOT: usize = 8 << 10;
-const FIRST_SLOTS: (usize, usize) = if cfg!(loom) { (2, 2) } else { (512, 64 << 10) };
+const FIRST_SLOTS: (usize, usize) = match () {
+    _ if cfg!(loom) => (2, 2),
+    _ if cfg!(miri) => (16, 64), // so that tests of few keys see it grow
+    _ => (512, 64 << 10),
+};
 /// Tables of as many bytes are not of the general allocator.
 const LEAST_PAGES: usize = 64 << 10;
 /// How much larger than the table before it a table may be: that bounds what a large memtable with few entries takes.
