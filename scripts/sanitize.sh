@@ -1,6 +1,7 @@
 #!/bin/sh
 # `make sanitize`: the unit tests and the C programs of tests/c under the address sanitizer and the thread sanitizer, and the models
-# of scripts/models.sh with one preemption more. Arguments name a part: `scripts/sanitize.sh address`, `thread`, `models`.
+# of scripts/models.sh with one preemption more, and the unit tests of the memtable and its arena under Miri. Arguments name a part:
+# `scripts/sanitize.sh address`, `thread`, `models`, `miri`.
 # What each can and cannot see: tests/README.md.
 set -eu
 cd "$(dirname "$0")/.."
@@ -71,13 +72,24 @@ models() {
     MODELS_PREEMPTIONS=${MODELS_PREEMPTIONS:-3} sh scripts/models.sh
 }
 
-[ $# -gt 0 ] || set -- address thread models
+# Undefined behaviour that no run of a compiled program shows: pointers used beyond what they were made for, races that the
+# machine's order hides. Only what is memory and nothing else: Miri knows few system calls.
+miri() {
+    if ! cargo +nightly miri --version >/dev/null 2>&1; then
+        echo "sanitize: Miri is needed: rustup toolchain install nightly --component miri --component rust-src" >&2
+        exit 1
+    fi
+    export CARGO_TARGET_DIR="$target/sanitize/miri"
+    cargo +nightly miri test --lib -- util::arena memtable::
+}
+
+[ $# -gt 0 ] || set -- address thread models miri
 for part in "$@"; do
     case $part in
     # Each in a shell of its own, with its own environment.
-    address | thread | models) ("$part") ;;
+    address | thread | models | miri) ("$part") ;;
     *)
-        echo "sanitize: no part $part: address, thread, models" >&2
+        echo "sanitize: no part $part: address, thread, models, miri" >&2
         exit 2
         ;;
     esac

@@ -14,6 +14,9 @@ const MAX_FILL_TIME: Duration = Duration::from_millis(250);
 /// Where memtables fill faster than this, the load may still pause for as long.
 const MIN_FILL_TIME: Duration = Duration::from_millis(10);
 
+/// Memory of flushed memtables that no other has taken for this long is given back.
+const MAX_IDLE_TIME: Duration = Duration::from_secs(1);
+
 /// What is known of the immutable memtables; under the state mutex.
 pub struct FlushDue {
     /// Since when the active memtable is the active one.
@@ -40,6 +43,11 @@ impl FlushDue {
     /// When the active memtable took the place of a full one, or the database was opened.
     pub fn last_rotation(&self) -> Instant {
         self.active_since
+    }
+
+    /// How long what flushed memtables left is still kept for the next ones; zero: no longer.
+    pub fn time_to_keep_memory(&self, now: Instant) -> Duration {
+        (self.active_since + MAX_IDLE_TIME).saturating_duration_since(now)
     }
 
     /// Somebody waits for the flush of what is immutable now.
@@ -81,6 +89,16 @@ mod tests {
         // The next one has come meanwhile, and is waited with.
         due.rotated(start + 70 * MILLIS);
         assert_eq!(due.time_left(2, 5, start + 90 * MILLIS), Some(60 * MILLIS));
+    }
+
+    #[test]
+    fn memory_is_kept_as_long_as_memtables_fill() {
+        let start = Instant::now();
+        let mut due = FlushDue::new(start);
+        assert_eq!(due.time_to_keep_memory(start), MAX_IDLE_TIME);
+        due.rotated(start + 30 * MILLIS);
+        assert_eq!(due.time_to_keep_memory(start + 130 * MILLIS), MAX_IDLE_TIME - 100 * MILLIS);
+        assert!(due.time_to_keep_memory(start + 30 * MILLIS + MAX_IDLE_TIME).is_zero());
     }
 
     #[test]

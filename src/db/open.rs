@@ -29,6 +29,7 @@ use crate::memtable::memtable::{Memtable, MemtableWriter};
 use crate::options::Options;
 use crate::table::TableOptions;
 use crate::table::cache::TableCache;
+use crate::util::arena::blocks::BlockStore;
 use crate::util::cache::BlockCache;
 use crate::util::fork::Generation;
 use crate::util::lock::{Condvar, Mutex};
@@ -279,6 +280,7 @@ fn start(opening: Opening, path: &Path, mut recovered: Recovered) -> Result<Arc<
         env,
         info_log,
         family: ColumnFamily { comparator, table_cache, super_version },
+        memtable_store: Arc::new(BlockStore::new(idle_memtable_bytes(&options))),
         last_sequence: CachePadded::new(AtomicU64::new(last_sequence)),
         next_file_number: AtomicU64::new(base.next_file_number),
         min_log_number: AtomicU64::new(base.logs[0].number),
@@ -343,6 +345,12 @@ fn start(opening: Opening, path: &Path, mut recovered: Recovered) -> Result<Arc<
     inner.update_attention(&state);
     drop(state);
     Ok(inner)
+}
+
+/// How much memory of flushed memtables is kept for the next ones: as much as a flush sets free, within a limit.
+fn idle_memtable_bytes(options: &Options) -> usize {
+    const MOST: usize = 12 << 20;
+    options.write_buffer_size.saturating_mul(options.max_write_buffer_number - 1).min(MOST)
 }
 
 impl DbInner {

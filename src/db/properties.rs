@@ -53,7 +53,8 @@ impl Db {
             "sstables" => Some(version.debug_string()),
             "approximate-memory-usage" => {
                 let cache = self.inner.options.block_cache.as_ref().map_or(0, |cache| cache.total_charge());
-                Some((state.memtables.memory_usage() + cache).to_string())
+                let idle = self.inner.memtable_store.idle_bytes();
+                Some((state.memtables.memory_usage() + idle + cache).to_string())
             }
             _ => None,
         }

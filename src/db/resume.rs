@@ -10,7 +10,6 @@ use super::background_error::Severity;
 use super::state::{DbInner, LogFile};
 use crate::env::LogFileOptions;
 use crate::error::Result;
-use crate::memtable::memtable::Memtable;
 use crate::wal::writer::WalWriter;
 
 impl Db {
@@ -60,8 +59,7 @@ impl DbInner {
         let mut state = self.state.lock();
         match created {
             Ok(wal) => {
-                let (memtable, memtable_writer) =
-                    Memtable::new(self.family.comparator.clone(), self.options.write_buffer_size);
+                let (memtable, memtable_writer) = self.new_memtable();
                 writer.wal = Some(wal);
                 writer.memtable = memtable_writer;
                 state.logs.push(LogFile { number, begins_after: writer.last_sequence });

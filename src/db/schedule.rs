@@ -17,7 +17,7 @@ use crate::util::lock::MutexGuard;
 use crate::version::version_edit::VersionEdit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a flush asks that closing does not cut short.
 static NEVER: AtomicBool = AtomicBool::new(false);
@@ -81,7 +81,11 @@ impl DbInner {
             return Next::Again;
         }
         match state.flush_due.time_left(waiting, self.options.max_write_buffer_number, Instant::now()) {
-            None => return Next::Wait,
+            None => {
+                let time = state.flush_due.time_to_keep_memory(Instant::now());
+                drop(state);
+                return self.keep_memory(time);
+            }
             Some(time) if !time.is_zero() && !replaces_log => return Next::WaitAtMost(time),
             Some(_) => {}
         }
@@ -91,6 +95,18 @@ impl DbInner {
         // Succeeds, or is due again later.
         let _ = self.flush_immutables(state, replaces_log);
         Next::Again
+    }
+
+    /// There is nothing to flush: what flushed memtables left goes in this `time`, unless another takes it.
+    fn keep_memory(&self, time: Duration) -> Next {
+        if self.memtable_store.idle_bytes() == 0 {
+            return Next::Wait;
+        }
+        if time.is_zero() {
+            self.memtable_store.clear();
+            return Next::Wait;
+        }
+        Next::WaitAtMost(time)
     }
 
     /// A step of a compaction worker.

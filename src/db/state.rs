@@ -28,6 +28,7 @@ use crate::env::{Env, FileLock};
 use crate::error::{Error, Result};
 use crate::format::NUM_LEVELS;
 use crate::options::Options;
+use crate::util::arena::blocks::BlockStore;
 use crate::util::fork::Generation;
 use crate::util::lock::{Condvar, Mutex};
 use crate::util::sync::CachePadded;
@@ -51,6 +52,8 @@ pub struct DbInner {
     pub info_log: Arc<dyn Logger>,
     /// The default family.
     pub family: ColumnFamily,
+    /// Memory that flushed memtables leave for the next ones.
+    pub memtable_store: Arc<BlockStore>,
     /// The newest sequence number that reads may see.
     pub last_sequence: CachePadded<AtomicU64>,
     /// The next number of a file; shared with running jobs.

@@ -6,7 +6,8 @@
 use super::state::{DbInner, DbState, LogFile};
 use super::write_group::WriterState;
 use crate::error::Result;
-use crate::memtable::memtable::Memtable;
+use crate::memtable::memtable::{Memtable, MemtableWriter};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -75,6 +76,12 @@ impl DbInner {
             || (files >= options.level0_file_num_compaction_trigger && version.level_bytes(0) >= most_bytes)
     }
 
+    /// An empty memtable, of memory that flushed ones left.
+    pub(super) fn new_memtable(&self) -> (Arc<Memtable>, MemtableWriter) {
+        let (comparator, size) = (self.family.comparator.clone(), self.options.write_buffer_size);
+        Memtable::with_store(comparator, size, &self.memtable_store)
+    }
+
     /// A new log and a new memtable; the full one is handed to the flush worker. The log is created outside of the mutex; if
     /// that fails, the old one stays in use and nothing has changed.
     fn rotate(&self, writer: &mut WriterState) -> Result<()> {
@@ -92,8 +99,7 @@ impl DbInner {
             }
             return Err(error);
         }
-        let (memtable, memtable_writer) =
-            Memtable::new(self.family.comparator.clone(), self.options.write_buffer_size);
+        let (memtable, memtable_writer) = self.new_memtable();
         let mut state = self.state.lock();
         let full = std::mem::replace(&mut writer.memtable, memtable_writer);
         state.logs.push(LogFile { number, begins_after: writer.last_sequence });

@@ -11,6 +11,7 @@ use crate::format::internal_key::{
     self, InternalKeyComparator, KeyPrefix, LookupKey, SequenceNumber, ValueType,
 };
 use crate::iterator::InternalIterator;
+use crate::util::arena::blocks::BlockStore;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -40,7 +41,19 @@ impl Memtable {
     /// An empty memtable and the right to write to it. It is expected to grow to `expected_size` bytes, which decides
     /// how finely it sets memory aside, and nothing else.
     pub fn new(comparator: InternalKeyComparator, expected_size: usize) -> (Arc<Memtable>, MemtableWriter) {
-        let (list, writer) = SkipList::new(comparator, expected_size);
+        Self::of(SkipList::new(comparator, expected_size, None))
+    }
+
+    /// The same, of memory that earlier memtables left in `store`; its own goes there too.
+    pub fn with_store(
+        comparator: InternalKeyComparator,
+        expected_size: usize,
+        store: &Arc<BlockStore>,
+    ) -> (Arc<Memtable>, MemtableWriter) {
+        Self::of(SkipList::new(comparator, expected_size, Some(store.clone())))
+    }
+
+    fn of((list, writer): (Arc<SkipList>, SkipListWriter)) -> (Arc<Memtable>, MemtableWriter) {
         let memtable = Arc::new(Memtable { list });
         (memtable.clone(), MemtableWriter { memtable, list: writer })
     }

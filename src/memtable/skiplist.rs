@@ -30,6 +30,7 @@
 use crate::error::{Error, Result};
 use crate::format::internal_key::{self, InternalKeyComparator, SequenceNumber, TRAILER_SIZE, ValueType};
 use crate::util::arena::Arena;
+use crate::util::arena::blocks::BlockStore;
 use crate::util::hash::hash64;
 use crate::util::lock::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use crate::util::random::Random;
@@ -220,9 +221,14 @@ unsafe impl Send for SkipList {}
 unsafe impl Sync for SkipList {}
 
 impl SkipList {
-    /// An empty list, and the right to insert into it. It is expected to grow to `expected_size` bytes.
-    pub fn new(order: InternalKeyComparator, expected_size: usize) -> (Arc<SkipList>, SkipListWriter) {
-        let arena = Arena::new();
+    /// An empty list, and the right to insert into it. It is expected to grow to `expected_size` bytes, and takes them from
+    /// `store` where that has any.
+    pub fn new(
+        order: InternalKeyComparator,
+        expected_size: usize,
+        store: Option<Arc<BlockStore>>,
+    ) -> (Arc<SkipList>, SkipListWriter) {
+        let arena = Arena::with_store(store);
         // SAFETY: nobody else has the arena yet.
         let head = unsafe { new_node(&arena, MAX_HEIGHT, 0, 0) };
         for level in 0..MAX_HEIGHT {

@@ -128,7 +128,7 @@ impl Modelled {
     }
 }
 
-const STEPS: u64 = if cfg!(miri) { 200 } else { 4_000 };
+const STEPS: u64 = if cfg!(miri) { 100 } else { 4_000 };
 
 /// Short keys of few letters (with many that are prefixes of others, zeros included), longer ones with common
 /// beginnings.
@@ -354,7 +354,7 @@ fn a_walk_back_ends_with_a_comparator_that_contradicts_itself() {
 #[test]
 fn readers_see_all_that_was_inserted_before_they_began() {
     const NUMBERS: usize = 8;
-    const INSERTIONS: u64 = if cfg!(miri) { 300 } else { 60_000 };
+    const INSERTIONS: u64 = if cfg!(miri) { 120 } else { 60_000 };
     const READERS: u64 = 3;
     fn encode(number: usize, generation: u64) -> Vec<u8> {
         let mut key = [&[number as u8][..], &generation.to_be_bytes()].concat();
@@ -438,7 +438,7 @@ fn readers_see_all_that_was_inserted_before_they_began() {
 /// entry that was published before it began, in order, and none twice.
 #[test]
 fn going_back_meets_all_that_was_published_while_the_writer_inserts() {
-    const NUMBERS: u64 = if cfg!(miri) { 400 } else { 40_000 };
+    const NUMBERS: u64 = if cfg!(miri) { 120 } else { 40_000 };
     let key = |sequence: u64| sequence.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
     let (memtable, mut writer) = new_memtable(bytewise());
     let published = AtomicU64::new(0);

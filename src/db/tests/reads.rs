@@ -120,6 +120,24 @@ fn memory_use_is_more_than_nothing_and_less_than_buffer_and_cache() {
 }
 
 #[test]
+fn what_flushed_memtables_leave_is_given_back_when_writes_end() {
+    let test = TestDb::in_memory(Options { write_buffer_size: 2 << 20, ..Options::default() });
+    let idle = || test.db().inner.memtable_store.idle_bytes();
+    let mut most_idle = 0;
+    for i in 0..2_000 {
+        test.put(format!("key{i:04}"), vec![b'x'; 8 << 10]);
+        most_idle = most_idle.max(idle());
+    }
+    test.flush();
+    most_idle = most_idle.max(idle());
+    assert!(most_idle > 0, "no memory is kept for the next memtable");
+    assert!(most_idle <= 12 << 20, "{most_idle}");
+    // That the flush worker does, a second later.
+    test.wait_until("no idle memory", |_| idle() == 0);
+    assert!(test.property("leveldb.approximate-memory-usage").parse::<u64>().unwrap() < 1 << 20);
+}
+
+#[test]
 fn the_newest_file_of_level_0_wins() {
     under_all_options(&Options::default(), |test| {
         // The older file begins before the newer one.
