@@ -27,11 +27,13 @@
 //!
 //! Thread rule: everything may be called from any thread at any time. One shard is locked at a time, never while a
 //! value is dropped.
+#![allow(unsafe_code)]
 
 use crate::util::fork::Generation;
 use crate::util::hash;
 use crate::util::lock::Mutex;
 use crate::util::sync::CachePadded;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -67,7 +69,60 @@ pub struct Cache<V> {
 }
 
 /// The cache of uncompressed blocks.
-pub type BlockCache = Cache<Arc<[u8]>>;
+pub type BlockCache = Cache<CachedBlock>;
+
+/// The bytes of a block, and behind them, in the same piece of memory, what was noted to find its keys sooner. Shared.
+#[derive(Clone)]
+pub struct CachedBlock {
+    bytes: Arc<[u8]>,
+    length: usize,
+}
+
+impl CachedBlock {
+    /// A copy of a block with notes.
+    pub fn noted(block: &[u8], notes: &[u8]) -> Self {
+        let mut bytes = Arc::<[u8]>::new_uninit_slice(block.len() + notes.len());
+        if let Some(slots) = Arc::get_mut(&mut bytes) {
+            let place = slots.as_mut_ptr().cast::<u8>();
+            // SAFETY: the slots are as many as the bytes of both, and new, so that they overlap with neither.
+            unsafe {
+                ptr::copy_nonoverlapping(block.as_ptr(), place, block.len());
+                ptr::copy_nonoverlapping(notes.as_ptr(), place.add(block.len()), notes.len());
+            }
+        }
+        // SAFETY: the `Arc` is new, so `get_mut` succeeded, and every byte was written.
+        CachedBlock { bytes: unsafe { bytes.assume_init() }, length: block.len() }
+    }
+
+    /// The block.
+    #[inline]
+    pub fn block(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    /// What was noted; empty if nothing was.
+    #[inline]
+    pub fn notes(&self) -> &[u8] {
+        &self.bytes[self.length..]
+    }
+
+    /// Bytes of memory, of block and notes.
+    pub fn memory_usage(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl From<&[u8]> for CachedBlock {
+    fn from(block: &[u8]) -> Self {
+        CachedBlock::noted(block, &[])
+    }
+}
+
+impl From<Arc<[u8]>> for CachedBlock {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        CachedBlock { length: bytes.len(), bytes }
+    }
+}
 
 struct Shard<V> {
     /// The charge of its entries; written under the lock, read without.
@@ -112,6 +167,12 @@ impl<V: Clone> Cache<V> {
     /// The value, if it is cached.
     #[inline]
     pub fn get(&self, key: CacheKey) -> Option<V> {
+        self.get_counted(key).map(|(value, _)| value)
+    }
+
+    /// The value, if it is cached, and how often it was hit of late, this time included: 3 at most.
+    #[inline]
+    pub fn get_counted(&self, key: CacheKey) -> Option<(V, u8)> {
         let hash = Hash::of(key);
         self.shards[self.shard_of(hash)].state.lock().get(key, hash.tag)
     }
@@ -354,13 +415,13 @@ impl<V: Clone> State<V> {
     }
 
     #[inline]
-    fn get(&mut self, key: CacheKey, tag: u32) -> Option<V> {
+    fn get(&mut self, key: CacheKey, tag: u32) -> Option<(V, u8)> {
         let place = self.find(key, tag)?;
         let entry = &mut self.entries[self.buckets[place].index as usize];
         if entry.hits < MAX_HITS {
             entry.hits += 1;
         }
-        entry.value.clone()
+        entry.value.clone().map(|value| (value, entry.hits))
     }
 
     /// Inserts an entry, and returns value and charge of the one it replaces. That one's place in its queue and its
