@@ -311,7 +311,7 @@ impl Table {
     #[cold]
     fn note(&self, ordinal: usize, block: &mut CachedBlock) {
         if self.options.comparator.is_bytewise() && block.block().len() <= block::LONGEST_NOTED {
-            *block = CachedBlock::noted(block.block(), &block::notes_of(block.block()));
+            *block = block.noted(block::notes_of(block.block()));
             self.keep_in_cache(ordinal, block);
         }
     }

@@ -27,13 +27,11 @@
 //!
 //! Thread rule: everything may be called from any thread at any time. One shard is locked at a time, never while a
 //! value is dropped.
-#![allow(unsafe_code)]
 
 use crate::util::fork::Generation;
 use crate::util::hash;
 use crate::util::lock::Mutex;
 use crate::util::sync::CachePadded;
-use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -71,56 +69,50 @@ pub struct Cache<V> {
 /// The cache of uncompressed blocks.
 pub type BlockCache = Cache<CachedBlock>;
 
-/// The bytes of a block, and behind them, in the same piece of memory, what was noted to find its keys sooner. Shared.
+/// The bytes of a block, and what was noted to find its keys sooner. Shared.
 #[derive(Clone)]
 pub struct CachedBlock {
-    bytes: Arc<[u8]>,
-    length: usize,
+    block: Arc<[u8]>,
+    /// In memory of their own: a block that is noted stays where it is, and leaves no hole behind.
+    notes: Option<Arc<[u8]>>,
 }
 
+/// What an allocation takes beside its bytes.
+const ALLOCATION_OVERHEAD: usize = 32;
+
 impl CachedBlock {
-    /// A copy of a block with notes.
-    pub fn noted(block: &[u8], notes: &[u8]) -> Self {
-        let mut bytes = Arc::<[u8]>::new_uninit_slice(block.len() + notes.len());
-        if let Some(slots) = Arc::get_mut(&mut bytes) {
-            let place = slots.as_mut_ptr().cast::<u8>();
-            // SAFETY: the slots are as many as the bytes of both, and new, so that they overlap with neither.
-            unsafe {
-                ptr::copy_nonoverlapping(block.as_ptr(), place, block.len());
-                ptr::copy_nonoverlapping(notes.as_ptr(), place.add(block.len()), notes.len());
-            }
-        }
-        // SAFETY: the `Arc` is new, so `get_mut` succeeded, and every byte was written.
-        CachedBlock { bytes: unsafe { bytes.assume_init() }, length: block.len() }
+    /// The same block with notes.
+    pub fn noted(&self, notes: Vec<u8>) -> Self {
+        CachedBlock { block: self.block.clone(), notes: Some(notes.into()) }
     }
 
     /// The block.
     #[inline]
     pub fn block(&self) -> &[u8] {
-        &self.bytes[..self.length]
+        &self.block
     }
 
     /// What was noted; empty if nothing was.
     #[inline]
     pub fn notes(&self) -> &[u8] {
-        &self.bytes[self.length..]
+        self.notes.as_deref().unwrap_or_default()
     }
 
     /// Bytes of memory, of block and notes.
     pub fn memory_usage(&self) -> usize {
-        self.bytes.len()
+        self.block.len() + self.notes.as_ref().map_or(0, |notes| notes.len() + ALLOCATION_OVERHEAD)
     }
 }
 
 impl From<&[u8]> for CachedBlock {
     fn from(block: &[u8]) -> Self {
-        CachedBlock::noted(block, &[])
+        Arc::<[u8]>::from(block).into()
     }
 }
 
 impl From<Arc<[u8]>> for CachedBlock {
     fn from(bytes: Arc<[u8]>) -> Self {
-        CachedBlock { length: bytes.len(), bytes }
+        CachedBlock { block: bytes, notes: None }
     }
 }
 
