@@ -342,6 +342,12 @@ impl<'a> LookupKey<'a> {
     pub fn sequence(&self) -> SequenceNumber {
         self.sequence
     }
+
+    /// The trailer of the internal key.
+    #[inline]
+    pub fn trailer(&self) -> u64 {
+        pack_trailer(self.sequence, SEEK_TYPE)
+    }
 }
 
 /// Copies `from` to the beginning of `to`, which is longer. The usual lengths take two stores, the first words last: a load of

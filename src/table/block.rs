@@ -16,6 +16,7 @@
 
 mod buffer;
 mod iterator;
+mod notes;
 mod partial;
 mod scan;
 
@@ -24,10 +25,12 @@ mod tests;
 
 pub use buffer::BlockBuffer;
 pub use iterator::{BlockIterator, BlockOwner};
+pub use notes::{LONGEST_NOTED, NotedTarget, get_noted, notes_of};
 pub use partial::PartialBlock;
 
 use crate::error::{Error, Result};
 use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, ValueType, trailer, user_key};
+use crate::util::cache::CachedBlock;
 use crate::util::coding::{fixed32_at, get_varint32};
 use scan::{Outcome, Scan};
 use std::cmp::Ordering;
@@ -61,7 +64,7 @@ pub enum BlockBytes<'a> {
     /// In a mapping.
     InPlace(&'a [u8]),
     /// Read, and decompressed where needed.
-    Loaded(Arc<[u8]>),
+    Loaded(CachedBlock),
     /// As `Loaded`, for one reader, in a buffer that will be used again.
     Own(BlockBuffer),
 }
@@ -80,7 +83,7 @@ impl Deref for BlockBytes<'_> {
     fn deref(&self) -> &[u8] {
         match self {
             BlockBytes::InPlace(bytes) => bytes,
-            BlockBytes::Loaded(bytes) => bytes,
+            BlockBytes::Loaded(bytes) => bytes.block(),
             BlockBytes::Own(buffer) => buffer,
         }
     }

@@ -117,7 +117,7 @@ impl BlockFile {
             let length = compression::decompressed_length(type_byte, contents).map_err(bad)?;
             load_bytes(length, |bytes| compression::decompress(type_byte, contents, bytes).map_err(bad))
         })
-        .map(BlockBytes::Loaded)
+        .map(|bytes| BlockBytes::Loaded(bytes.into()))
     }
 
     /// Hands the stored contents of a block, and its type byte, to `body`. Errors get the file's name.

@@ -152,23 +152,29 @@ impl Index {
     /// The only block that can hold the first entry at or after `target`; `len()` if it is after all.
     #[inline]
     pub fn find(&self, comparator: &InternalKeyComparator, target: &[u8]) -> usize {
-        self.find_of(comparator, user_key(target), target)
+        self.find_of(comparator, user_key(target), || target)
     }
 
-    /// As `find`, where the user key of `target` is at hand somewhere else too.
+    /// As `find`, where the user key of `target` is at hand, and the whole of it is asked for when it is needed.
     #[inline]
-    pub fn find_of(&self, comparator: &InternalKeyComparator, user_key: &[u8], target: &[u8]) -> usize {
+    pub fn find_of<'k>(
+        &self,
+        comparator: &InternalKeyComparator,
+        user_key: &[u8],
+        target: impl Fn() -> &'k [u8],
+    ) -> usize {
         if !comparator.is_bytewise() {
+            let target = target();
             return partition_point(0, self.len(), |at| comparator.compare(self.key(at), target).is_lt());
         }
-        let at = self.find_bytewise(user_key, target);
+        let at = self.find_bytewise(user_key, &target);
         let is_last = at == self.prefixes.len() && at < self.len();
-        if is_last && compare_bytewise(self.key(at), target).is_lt() { self.len() } else { at }
+        if is_last && compare_bytewise(self.key(at), target()).is_lt() { self.len() } else { at }
     }
 
     /// The first block, all but the last, whose separator is at or after `target`.
     #[inline]
-    fn find_bytewise(&self, user_key: &[u8], target: &[u8]) -> usize {
+    fn find_bytewise<'k>(&self, user_key: &[u8], target: &impl Fn() -> &'k [u8]) -> usize {
         let prefix = match self.common.place(user_key) {
             Place::Before => return 0,
             Place::After => return self.prefixes.len(),
@@ -178,7 +184,7 @@ impl Index {
         if self.prefixes.get(first) != Some(prefix) {
             return first;
         }
-        self.find_among_ties(first, prefix, target)
+        self.find_among_ties(first, prefix, target())
     }
 
     /// As `find_bytewise`, from the first block whose prefix is that of the target.

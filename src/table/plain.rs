@@ -19,7 +19,7 @@ use crate::env::{RandomAccessFile, WritableFile};
 use crate::error::{Error, Result};
 use crate::filter_policy::FilterPolicy;
 use crate::options::{Options, ReadOptions};
-use crate::util::cache::{BlockCache, CacheKey};
+use crate::util::cache::{BlockCache, CacheKey, CachedBlock};
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -250,21 +250,21 @@ impl PlainTable {
         self.index.get(self.find_block(key)).map_or(self.metaindex.offset, |(_, handle)| handle.offset)
     }
 
-    fn load(&self, handle: BlockHandle, read: &ReadOptions) -> Result<Arc<[u8]>> {
+    fn load(&self, handle: BlockHandle, read: &ReadOptions) -> Result<CachedBlock> {
         let key = |id| CacheKey { id, offset: handle.offset };
         if let Some((cache, id)) = &self.cache
             && let Some(bytes) = cache.get(key(*id))
         {
             return Ok(bytes);
         }
-        let bytes: Arc<[u8]> = match self.file.load(handle, read.verify_checksums || self.paranoid_checks)? {
+        let bytes = match self.file.load(handle, read.verify_checksums || self.paranoid_checks)? {
             BlockBytes::Loaded(bytes) => bytes,
-            other => Arc::from(&*other),
+            other => (&*other).into(),
         };
         if let Some((cache, id)) = &self.cache
             && read.fill_cache
         {
-            cache.insert(key(*id), bytes.clone(), bytes.len());
+            cache.insert(key(*id), bytes.clone(), bytes.memory_usage());
         }
         Ok(bytes)
     }
@@ -277,7 +277,7 @@ impl PlainTable {
 
 /// The entries of one block, with their keys put together.
 struct LoadedBlock {
-    bytes: Arc<[u8]>,
+    bytes: CachedBlock,
     keys: Vec<u8>,
     /// Where key and value of each entry are.
     entries: Vec<(Range<usize>, Range<usize>)>,
@@ -313,7 +313,7 @@ impl PlainTableIterator {
 
     /// The value it stands on; none while it is not valid.
     pub fn value(&self) -> &[u8] {
-        self.loaded.as_ref().map_or(&[], |block| &block.bytes[block.entries[self.at].1.clone()])
+        self.loaded.as_ref().map_or(&[], |block| &block.bytes.block()[block.entries[self.at].1.clone()])
     }
 
     /// The first error since the last seek.
@@ -413,11 +413,11 @@ impl PlainTableIterator {
 }
 
 /// Puts the keys of a block together.
-fn decode(table: &PlainTable, handle: BlockHandle, bytes: Arc<[u8]>) -> Result<LoadedBlock> {
+fn decode(table: &PlainTable, handle: BlockHandle, bytes: CachedBlock) -> Result<LoadedBlock> {
     let (mut keys, mut ranges) = (Vec::new(), Vec::new());
     {
         let bad = |bad| table.file.bad_block(handle, bad);
-        let mut entries = Block::parse(&bytes).map_err(bad)?.entries();
+        let mut entries = Block::parse(bytes.block()).map_err(bad)?.entries();
         while let Some((key, value)) = entries.next().map_err(bad)? {
             // Prefixes are shared: a small damaged block could ask for any amount of memory.
             if keys.len() + key.len() > MAX_BLOCK_SIZE {
@@ -429,7 +429,7 @@ fn decode(table: &PlainTable, handle: BlockHandle, bytes: Arc<[u8]>) -> Result<L
             let start = keys.len();
             keys.extend_from_slice(key);
             // A value is a part of the block.
-            let offset = value.as_ptr() as usize - bytes.as_ptr() as usize;
+            let offset = value.as_ptr() as usize - bytes.block().as_ptr() as usize;
             ranges.push((start..keys.len(), offset..offset + value.len()));
         }
     }

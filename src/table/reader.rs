@@ -10,7 +10,7 @@
 //!
 //! Shared between threads, without locks.
 
-use super::block::{self, Block, BlockBytes, BlockOwner, PartialBlock, WholeOrPart};
+use super::block::{self, Block, BlockBytes, BlockOwner, NotedTarget, PartialBlock, WholeOrPart};
 use super::filter_block::FilterBlockLayout;
 use super::footer::{BLOCK_TRAILER_SIZE, BadFooter, BlockHandle, FOOTER_SIZE, Footer};
 use super::index::Index;
@@ -21,14 +21,17 @@ use super::{TableOptions, TableReadOptions, block_file::BlockFile};
 use crate::env::RandomAccessFile;
 use crate::error::{Error, Result};
 use crate::filter_policy::FilterPolicy;
-use crate::format::internal_key::{InternalKeyComparator, LookupKey, user_key};
-use crate::util::cache::CacheKey;
+use crate::format::internal_key::{InternalKeyComparator, LookupKey, trailer, user_key};
+use crate::util::cache::{CacheKey, CachedBlock};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 /// What a cached block takes beside its bytes: its reference counts and its entry in the cache.
 const CACHED_BLOCK_OVERHEAD: usize = 64;
+
+/// Hits of a cached block after which it gets notes.
+const NOTED_HITS: u8 = 2;
 
 /// Bytes of a stored block that are asked for when it is going to be decompressed in steps.
 const FIRST_LOOK: usize = 1 << 10;
@@ -132,7 +135,8 @@ impl Table {
         if !self.may_have(KeyHash::of(user_key(internal_key))) {
             return self.missing(false);
         }
-        self.get_unfiltered(read, user_key(internal_key), internal_key, found)
+        let target = NotedTarget { user_key: user_key(internal_key), trailer: trailer(internal_key) };
+        self.get_unfiltered(read, target, || internal_key, found)
     }
 
     /// As `get`, for a key whose hash is known (one look-up asks several tables).
@@ -147,33 +151,39 @@ impl Table {
         if !self.may_have(hash) {
             return self.missing(false);
         }
-        self.get_unfiltered(read, key.user_key(), key.internal_key(), found)
+        let target = NotedTarget { user_key: key.user_key(), trailer: key.trailer() };
+        self.get_unfiltered(read, target, || key.internal_key(), found)
     }
 
-    /// As `get`, where the filter of all keys lets the key pass. `user_key` is that of `internal_key`, wherever it is.
-    fn get_unfiltered<R>(
+    /// As `get`, where the filter of all keys lets the key pass. `internal_key` makes the whole of the target.
+    fn get_unfiltered<'k, R>(
         &self,
         read: TableReadOptions,
-        user_key: &[u8],
-        internal_key: &[u8],
+        target: NotedTarget<'_>,
+        internal_key: impl Fn() -> &'k [u8],
         found: impl FnOnce(&[u8], &[u8]) -> R,
     ) -> Result<TableGet<R>> {
-        let ordinal = self.index.find_of(&self.options.comparator, user_key, internal_key);
+        let comparator = &self.options.comparator;
+        let ordinal = self.index.find_of(comparator, target.user_key, &internal_key);
         if ordinal == self.index.len() {
             return self.missing(false);
         }
         let handle = self.index.handle(ordinal);
         if let Some(filter) = &self.filter
-            && !self.filter_may_match(filter, handle, internal_key)
+            && !self.filter_may_match(filter, handle, target.user_key)
         {
             return self.missing(false);
         }
-        let comparator = &self.options.comparator;
-        let result = match self.read_some_of_block(ordinal, read)? {
-            WholeOrPart::Part(mut part) => part.get(comparator, self.stored(handle), internal_key, found),
-            WholeOrPart::Whole(bytes) => {
-                Block::parse(&bytes).and_then(|block| block.get(comparator, internal_key, found))
+        let get = |bytes: &[u8], found| {
+            Block::parse(bytes).and_then(|block| block.get(comparator, internal_key(), found))
+        };
+        let result = match self.block_for_get(ordinal, read)? {
+            WholeOrPart::Part(mut part) => part.get(comparator, self.stored(handle), internal_key(), found),
+            WholeOrPart::Whole(BlockBytes::Loaded(cached)) => {
+                let noted = block::get_noted(cached.block(), cached.notes(), target, found);
+                noted.unwrap_or_else(|found| get(cached.block(), found))
             }
+            WholeOrPart::Whole(bytes) => get(&bytes, found),
         };
         match result {
             Ok(Some(result)) => Ok(TableGet::Found(result)),
@@ -281,6 +291,31 @@ impl Table {
         }
     }
 
+    /// As `read_some_of_block`, for a look-up of a key: what is found in the cache again and again gets notes.
+    #[inline]
+    fn block_for_get(&self, ordinal: usize, read: TableReadOptions) -> Result<WholeOrPart<'_>> {
+        if let Some(contents) = self.block_in_place(ordinal, read)? {
+            return Ok(WholeOrPart::Whole(BlockBytes::InPlace(contents)));
+        }
+        let Some(cache) = &self.options.block_cache else { return self.load_some_of_block(ordinal, read) };
+        let Some((mut block, hits)) = cache.get_counted(self.cache_key(ordinal)) else {
+            return self.load_some_of_block(ordinal, read);
+        };
+        if block.notes().is_empty() && hits >= NOTED_HITS && read.fill_cache {
+            self.note(ordinal, &mut block);
+        }
+        Ok(WholeOrPart::Whole(BlockBytes::Loaded(block)))
+    }
+
+    /// Replaces a cached block by one with notes.
+    #[cold]
+    fn note(&self, ordinal: usize, block: &mut CachedBlock) {
+        if self.options.comparator.is_bytewise() && block.block().len() <= block::LONGEST_NOTED {
+            *block = block.noted(block::notes_of(block.block()));
+            self.keep_in_cache(ordinal, block);
+        }
+    }
+
     /// The block, if it need not be loaded.
     #[inline]
     fn block_at_hand(&self, ordinal: usize, read: TableReadOptions) -> Result<Option<BlockBytes<'_>>> {
@@ -316,7 +351,7 @@ impl Table {
     }
 
     #[inline]
-    fn cached_block(&self, ordinal: usize) -> Option<Arc<[u8]>> {
+    fn cached_block(&self, ordinal: usize) -> Option<CachedBlock> {
         self.options.block_cache.as_ref()?.get(self.cache_key(ordinal))
     }
 
@@ -367,12 +402,17 @@ impl Table {
         }
         let bytes = self.file.load(handle, verify)?;
         if let BlockBytes::Loaded(bytes) = &bytes {
-            self.loaded(ordinal, bytes);
-            if let Some(cache) = &self.options.block_cache {
-                cache.insert(self.cache_key(ordinal), bytes.clone(), bytes.len() + CACHED_BLOCK_OVERHEAD);
-            }
+            self.loaded(ordinal, bytes.block());
+            self.keep_in_cache(ordinal, bytes);
         }
         Ok(bytes)
+    }
+
+    fn keep_in_cache(&self, ordinal: usize, block: &CachedBlock) {
+        if let Some(cache) = &self.options.block_cache {
+            let charge = block.memory_usage() + CACHED_BLOCK_OVERHEAD;
+            cache.insert(self.cache_key(ordinal), block.clone(), charge);
+        }
     }
 
     /// As `load_block`; a block that the cache does not want is not decompressed yet.
@@ -413,14 +453,14 @@ impl Table {
     }
 
     #[inline]
-    fn filter_may_match(&self, filter: &Filter, handle: BlockHandle, internal_key: &[u8]) -> bool {
+    fn filter_may_match(&self, filter: &Filter, handle: BlockHandle, user_key: &[u8]) -> bool {
         let contents = match &filter.contents {
             Contents::Loaded(contents) => Some(&contents[..]),
             Contents::InMapping(handle) => self.file.raw_in_mapping(*handle),
         };
         let Some(contents) = contents else { return true };
         match filter.layout.filter(contents, handle.offset) {
-            Some(range) => filter.policy.key_may_match(user_key(internal_key), &contents[range]),
+            Some(range) => filter.policy.key_may_match(user_key, &contents[range]),
             None => true,
         }
     }
@@ -487,8 +527,7 @@ impl Table {
         let Some(layout) = FilterBlockLayout::parse(&bytes) else { return Ok(None) };
         let contents = match bytes {
             BlockBytes::InPlace(_) => Contents::InMapping(handle),
-            BlockBytes::Loaded(bytes) => Contents::Loaded(bytes),
-            BlockBytes::Own(bytes) => Contents::Loaded((&*bytes).into()),
+            bytes => Contents::Loaded((&*bytes).into()),
         };
         Ok(Some(Filter { policy, layout, contents }))
     }

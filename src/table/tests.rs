@@ -423,6 +423,32 @@ fn blocks_are_read_once_while_they_are_cached() {
 }
 
 #[test]
+fn what_is_noted_of_a_block_that_is_hit_again_is_charged() {
+    let entries: Vec<TestEntry> =
+        (0..500).map(|i| (internal(format!("{i:08}").as_bytes(), 1), vec![b'v'; 50])).collect();
+    let cache = Arc::new(BlockCache::new(1 << 20));
+    let options =
+        TableOptions { compression: Compression::Snappy, block_cache: Some(cache.clone()), ..options() };
+    let (bytes, _) = build(&options, &entries);
+    for mapped in [true, false] {
+        cache.clear();
+        let table = open(&options, &bytes, mapped).unwrap();
+        let charge_after_get = |fill_cache| {
+            let read = TableReadOptions { fill_cache, ..READ };
+            let value = table.get(read, &entries[77].0, |_, value| value.to_vec()).unwrap();
+            assert!(matches!(value, TableGet::Found(value) if value == entries[77].1));
+            cache.total_charge()
+        };
+        let first = charge_after_get(true);
+        assert_eq!(charge_after_get(true), first, "hit once");
+        assert_eq!(charge_after_get(false), first, "hit again, but to leave no trace");
+        let noted = charge_after_get(true);
+        assert!((first + 400..first + 1000).contains(&noted), "{first} {noted}");
+        assert_eq!(charge_after_get(true), noted);
+    }
+}
+
+#[test]
 fn a_full_cache_takes_a_block_that_is_missed_again() {
     let entries: Vec<TestEntry> =
         (0..5000).map(|i| (internal(format!("{i:08}").as_bytes(), 1), vec![b'v'; 50])).collect();

@@ -67,7 +67,54 @@ pub struct Cache<V> {
 }
 
 /// The cache of uncompressed blocks.
-pub type BlockCache = Cache<Arc<[u8]>>;
+pub type BlockCache = Cache<CachedBlock>;
+
+/// The bytes of a block, and what was noted to find its keys sooner. Shared.
+#[derive(Clone)]
+pub struct CachedBlock {
+    block: Arc<[u8]>,
+    /// In memory of their own: a block that is noted stays where it is, and leaves no hole behind.
+    notes: Option<Arc<[u8]>>,
+}
+
+/// What an allocation takes beside its bytes.
+const ALLOCATION_OVERHEAD: usize = 32;
+
+impl CachedBlock {
+    /// The same block with notes.
+    pub fn noted(&self, notes: Vec<u8>) -> Self {
+        CachedBlock { block: self.block.clone(), notes: Some(notes.into()) }
+    }
+
+    /// The block.
+    #[inline]
+    pub fn block(&self) -> &[u8] {
+        &self.block
+    }
+
+    /// What was noted; empty if nothing was.
+    #[inline]
+    pub fn notes(&self) -> &[u8] {
+        self.notes.as_deref().unwrap_or_default()
+    }
+
+    /// Bytes of memory, of block and notes.
+    pub fn memory_usage(&self) -> usize {
+        self.block.len() + self.notes.as_ref().map_or(0, |notes| notes.len() + ALLOCATION_OVERHEAD)
+    }
+}
+
+impl From<&[u8]> for CachedBlock {
+    fn from(block: &[u8]) -> Self {
+        Arc::<[u8]>::from(block).into()
+    }
+}
+
+impl From<Arc<[u8]>> for CachedBlock {
+    fn from(bytes: Arc<[u8]>) -> Self {
+        CachedBlock { block: bytes, notes: None }
+    }
+}
 
 struct Shard<V> {
     /// The charge of its entries; written under the lock, read without.
@@ -112,6 +159,12 @@ impl<V: Clone> Cache<V> {
     /// The value, if it is cached.
     #[inline]
     pub fn get(&self, key: CacheKey) -> Option<V> {
+        self.get_counted(key).map(|(value, _)| value)
+    }
+
+    /// The value, if it is cached, and how often it was hit of late, this time included: 3 at most.
+    #[inline]
+    pub fn get_counted(&self, key: CacheKey) -> Option<(V, u8)> {
         let hash = Hash::of(key);
         self.shards[self.shard_of(hash)].state.lock().get(key, hash.tag)
     }
@@ -354,13 +407,13 @@ impl<V: Clone> State<V> {
     }
 
     #[inline]
-    fn get(&mut self, key: CacheKey, tag: u32) -> Option<V> {
+    fn get(&mut self, key: CacheKey, tag: u32) -> Option<(V, u8)> {
         let place = self.find(key, tag)?;
         let entry = &mut self.entries[self.buckets[place].index as usize];
         if entry.hits < MAX_HITS {
             entry.hits += 1;
         }
-        entry.value.clone()
+        entry.value.clone().map(|value| (value, entry.hits))
     }
 
     /// Inserts an entry, and returns value and charge of the one it replaces. That one's place in its queue and its

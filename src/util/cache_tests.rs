@@ -253,13 +253,19 @@ fn a_shard_finds_exactly_what_a_map_does() {
                     let offset = *model.iter().find(|(_, entry)| **entry == (value, charge)).unwrap().0;
                     model.remove(&offset);
                 }
-                _ => assert_eq!(state.get(key, tag), model.get(&offset).map(|entry| entry.0)),
+                _ => assert_eq!(
+                    state.get(key, tag).map(|(value, _)| value),
+                    model.get(&offset).map(|entry| entry.0)
+                ),
             }
             assert_eq!(state.count, model.len());
             assert_eq!(state.charge(), model.values().map(|entry| entry.1).sum::<usize>());
         }
         for offset in 0..100 {
-            assert_eq!(state.get(key(offset), tag_of(offset)), model.get(&offset).map(|entry| entry.0));
+            assert_eq!(
+                state.get(key(offset), tag_of(offset)).map(|(value, _)| value),
+                model.get(&offset).map(|entry| entry.0)
+            );
         }
         while state.evict_one().is_some() {}
         assert_eq!((state.count, state.charge()), (0, 0));
@@ -321,12 +327,12 @@ fn threads_find_whole_values_and_the_charge_adds_up() {
                 0 => cache.remove(key(offset)),
                 1 if step % 1000 == 0 => cache.clear(),
                 // Now and then so large that the threads' reservations together exceed the capacity.
-                2 if step % 100 == 0 => cache.insert(key(offset), block(10), 600 << 10),
+                2 if step % 100 == 0 => cache.insert(key(offset), block(10).into(), 600 << 10),
                 _ => match cache.get(key(offset)) {
-                    Some(found) => assert!(found.iter().all(|&byte| byte == offset as u8)),
+                    Some(found) => assert!(found.block().iter().all(|&byte| byte == offset as u8)),
                     None => {
                         let length = random.uniform(4096) as usize;
-                        cache.insert(key(offset), block(length), length);
+                        cache.insert(key(offset), block(length).into(), length);
                     }
                 },
             }

@@ -18,6 +18,7 @@ use crate::format::internal_key::{
     InternalKeyComparator, KeyPrefix, TRAILER_SIZE, ValueType, trailer, user_key,
 };
 use crate::table::footer::BlockHandle;
+use crate::util::cache::CachedBlock;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -67,7 +68,7 @@ pub struct BlockIterator<T> {
 /// A block's memory.
 enum Loaded {
     None,
-    Shared(#[allow(dead_code)] Arc<[u8]>),
+    Shared(#[allow(dead_code)] CachedBlock),
     Own(#[allow(dead_code)] BlockBuffer),
     Part(PartialBlock),
 }
@@ -160,7 +161,7 @@ impl<T: BlockOwner> BlockIterator<T> {
         self.loaded = match bytes {
             BlockBytes::InPlace(_) => Loaded::None,
             BlockBytes::Loaded(bytes) => {
-                prefetch(&bytes);
+                prefetch(bytes.block());
                 Loaded::Shared(bytes)
             }
             BlockBytes::Own(buffer) => Loaded::Own(buffer),

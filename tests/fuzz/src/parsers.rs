@@ -15,10 +15,12 @@ use terrace::env::mem::MemEnv;
 use terrace::env::{Env, RandomAccessFile};
 use terrace::filter_policy::{BloomFilterPolicy, FilterPolicy};
 use terrace::format::internal_key::{
-    InternalKeyComparator, LookupKey, MAX_SEQUENCE, ParsedInternalKey, user_key,
+    InternalKeyComparator, LookupKey, MAX_SEQUENCE, ParsedInternalKey, trailer, user_key,
 };
 use terrace::iterator::InternalIterator;
-use terrace::table::block::{Block, BlockBytes, BlockIterator, BlockOwner, WholeOrPart};
+use terrace::table::block::{
+    Block, BlockBytes, BlockIterator, BlockOwner, NotedTarget, WholeOrPart, get_noted, notes_of,
+};
 use terrace::table::cache::TableCache;
 use terrace::table::filter_block::FilterBlockLayout;
 use terrace::table::footer::BlockHandle;
@@ -89,7 +91,12 @@ pub fn block(bytes: &[u8]) {
             assert!(backward <= bytes.len() && ParsedInternalKey::parse(iterator.key()).is_some());
             iterator.prev();
         }
+        let notes = notes_of(bytes);
         for key in keys {
+            let target = NotedTarget { user_key: user_key(&key), trailer: trailer(&key) };
+            let _ = get_noted(bytes, &notes, target, |key, value| {
+                assert!(key.starts_with(target.user_key) && value.len() <= bytes.len());
+            });
             iterator.seek(&key);
             for forward in [true, true, false, false] {
                 if iterator.valid() {
