@@ -36,6 +36,12 @@ pub struct Encoder {
     base: u32,
 }
 
+impl Default for Encoder {
+    fn default() -> Self {
+        Encoder::new()
+    }
+}
+
 impl Encoder {
     /// A new one.
     pub fn new() -> Self {
