@@ -35,6 +35,16 @@ pub enum Compression {
     Snappy,
 }
 
+impl Compression {
+    /// The type byte of a block that this compresses (but for one that it saves too little of).
+    pub fn type_byte(self) -> u8 {
+        match self {
+            Compression::None => TYPE_RAW,
+            Compression::Snappy => TYPE_SNAPPY,
+        }
+    }
+}
+
 /// Compresses blocks one after another; keeps its tables and its buffer between them.
 pub struct Compressor {
     compression: Compression,
@@ -119,6 +129,25 @@ pub fn decompress(type_byte: u8, stored: &[u8], block: &mut [u8]) -> Result<(), 
     }
 }
 
+/// Fills `beginning` with the first bytes of the block that is `stored`. It is not longer than the block.
+pub fn decompress_beginning(
+    type_byte: u8,
+    stored: &[u8],
+    beginning: &mut [u8],
+) -> Result<(), DecompressError> {
+    match type_byte {
+        TYPE_RAW => {
+            let bytes = stored.get(..beginning.len()).ok_or(DecompressError::BadStream)?;
+            beginning.copy_from_slice(bytes);
+            Ok(())
+        }
+        TYPE_SNAPPY => {
+            PartialDecoder::decode_beginning(stored, beginning).map_err(|_| DecompressError::BadStream)
+        }
+        other => Err(DecompressError::BadType(other)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +168,27 @@ mod tests {
             assert_eq!(decompressed(type_byte, stored).unwrap(), block);
         }
         assert_eq!(decompressed(TYPE_RAW, b"abc").unwrap(), b"abc");
+    }
+
+    #[test]
+    fn the_beginning_of_a_block_is_that_of_the_whole() {
+        let block: Vec<u8> = (0..5000).map(|i| if i % 90 < 60 { (i * i / 7) as u8 } else { b'x' }).collect();
+        let mut compressor = Compressor::new(Compression::Snappy);
+        let (stored, type_byte) = compressor.compress(&block).unwrap();
+        for (type_byte, stored) in [(type_byte, stored), (TYPE_RAW, &block[..])] {
+            for length in (0..200).chain([4999, 5000]) {
+                let mut beginning = vec![0; length];
+                decompress_beginning(type_byte, stored, &mut beginning).unwrap();
+                assert!(beginning == block[..length], "{length}");
+            }
+            let too_long = decompress_beginning(type_byte, stored, &mut [0; 5001]);
+            assert_eq!(too_long, Err(DecompressError::BadStream));
+        }
+        for cut in 0..40 {
+            let bad = decompress_beginning(TYPE_SNAPPY, &stored[..cut], &mut [0; 64]);
+            assert_eq!(bad, Err(DecompressError::BadStream), "{cut}");
+        }
+        assert_eq!(decompress_beginning(9, stored, &mut [0; 1]), Err(DecompressError::BadType(9)));
     }
 
     #[test]

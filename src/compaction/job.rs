@@ -163,7 +163,11 @@ fn merge_part(
         {
             break;
         }
-        outputs.add(entries.key(), entries.value(), is_first_of_user_key)?;
+        let (key, value) = (entries.key(), entries.value());
+        outputs.add(key, is_first_of_user_key, |output| match entries.stored_value_length() {
+            None => output.add(key, value),
+            Some(value_length) => output.add_stored(key, value, value_length),
+        })?;
     }
     entries.status()?;
     outputs.finish()
@@ -171,7 +175,11 @@ fn merge_part(
 
 /// The inputs. Blocks read once are not worth a place in the block cache.
 fn open_inputs(compaction: &Compaction, context: &JobContext<'_>) -> Result<Vec<Input>> {
-    let read = TableReadOptions { verify_checksums: context.paranoid_checks, fill_cache: false };
+    let read = TableReadOptions {
+        verify_checksums: context.paranoid_checks,
+        fill_cache: false,
+        leaves_stored: true,
+    };
     let comparator = &compaction.version.comparator;
     let level_iterator = |files: Vec<Arc<FileMetaData>>| {
         Input::Level(LevelIterator::new(comparator.clone(), files, context.table_cache.clone(), read))
@@ -247,9 +255,14 @@ impl<'p, 'a> Outputs<'p, 'a> {
         }
     }
 
-    /// Adds an entry; where another user key begins, another table may.
+    /// Adds an entry, which is what `add` does; where another user key begins, another table may.
     #[inline]
-    fn add(&mut self, key: &[u8], value: &[u8], is_first_of_user_key: bool) -> Result<()> {
+    fn add(
+        &mut self,
+        key: &[u8],
+        is_first_of_user_key: bool,
+        add: impl FnOnce(&mut TableOutput) -> Result<()>,
+    ) -> Result<()> {
         if is_first_of_user_key {
             let overlaps_enough = self.grandparents.is_overlap_exceeded_at(internal_key::user_key(key));
             if let Some(output) = &self.current
@@ -266,7 +279,7 @@ impl<'p, 'a> Outputs<'p, 'a> {
                 self.current.insert(self.pending.create(number)?)
             }
         };
-        output.add(key, value)
+        add(output)
     }
 
     /// Ends an output behind which there is another one.
@@ -333,6 +346,10 @@ impl InternalIterator for Input {
     #[inline]
     fn value(&self) -> &[u8] {
         either!(self, iterator => iterator.value())
+    }
+    #[inline]
+    fn stored_value_length(&self) -> Option<u32> {
+        either!(self, iterator => iterator.stored_value_length())
     }
     fn status(&self) -> Result<()> {
         either!(self, iterator => iterator.status())

@@ -105,7 +105,7 @@ impl PartialDecoder {
         while self.done < wanted {
             self.decode_quickly(source, stored, block, wanted);
             if self.done < wanted {
-                self.decode_one(&source[..stored], block).ok_or(BadStream)?;
+                self.decode_one::<false>(&source[..stored], block).ok_or(BadStream)?;
             }
         }
         if self.done == self.length && self.at != stored { Err(BadStream) } else { Ok(()) }
@@ -160,10 +160,24 @@ impl PartialDecoder {
         (self.at, self.done) = (at, done);
     }
 
-    /// Decompresses one element of any kind. `None`: it is bad.
+    /// Fills `beginning` with the first bytes of the block of which `stored` is the stream; it has as many.
+    pub fn decode_beginning(stored: &[u8], beginning: &mut [u8]) -> Result<(), BadStream> {
+        let mut decoder = PartialDecoder::new(stored).ok_or(BadStream)?;
+        if beginning.len() > decoder.length {
+            return Err(BadStream);
+        }
+        decoder.length = beginning.len();
+        while decoder.done < beginning.len() {
+            decoder.decode_one::<true>(stored, beginning).ok_or(BadStream)?;
+        }
+        Ok(())
+    }
+
+    /// Decompresses one element of any kind. `None`: it is bad. `CUT`: of an element that is longer than the rest of the block, only
+    /// its beginning; it is the last then.
     #[cold]
     #[inline(never)]
-    fn decode_one(&mut self, stored: &[u8], block: &mut [u8]) -> Option<()> {
+    fn decode_one<const CUT: bool>(&mut self, stored: &[u8], block: &mut [u8]) -> Option<()> {
         let rest = stored.get(self.at..)?;
         let tag = usize::from(*rest.first()?);
         let number = |bytes: usize| {
@@ -177,9 +191,11 @@ impl PartialDecoder {
             (2, high) => (3, high + 1, Some(number(2)?)),
             (_, high) => (5, high + 1, Some(number(4)?)),
         };
-        if length > self.length - self.done {
+        let room = self.length - self.done;
+        if length > room && !CUT {
             return None;
         }
+        let length = length.min(room);
         self.at += header;
         match offset {
             None => {

@@ -10,7 +10,11 @@ use std::sync::atomic::Ordering;
 
 impl From<&ReadOptions> for TableReadOptions {
     fn from(options: &ReadOptions) -> Self {
-        TableReadOptions { verify_checksums: options.verify_checksums, fill_cache: options.fill_cache }
+        TableReadOptions {
+            verify_checksums: options.verify_checksums,
+            fill_cache: options.fill_cache,
+            leaves_stored: false,
+        }
     }
 }
 

@@ -514,7 +514,9 @@ fn is_loss(error: &Error) -> bool {
 }
 
 /// Blocks stay in the cache: the next key is in the same one.
-const LOOK_UP: TableReadOptions = TableReadOptions { verify_checksums: false, fill_cache: true };
+const LOOK_UP: TableReadOptions =
+    TableReadOptions { verify_checksums: false, fill_cache: true, leaves_stored: false };
 
 /// Every block is verified, and none displaces a cached one.
-const SCAN: TableReadOptions = TableReadOptions { verify_checksums: true, fill_cache: false };
+const SCAN: TableReadOptions =
+    TableReadOptions { verify_checksums: true, fill_cache: false, leaves_stored: false };

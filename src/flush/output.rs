@@ -75,12 +75,24 @@ impl TableOutput {
     /// Adds an entry, greater than any before.
     #[inline]
     pub fn add(&mut self, internal_key: &[u8], value: &[u8]) -> Result<()> {
+        self.widen(internal_key)?;
+        self.builder.add(internal_key, value)
+    }
+
+    /// As `add`, of an entry whose value is in `stored`: see `TableBuilder::add_stored`.
+    pub fn add_stored(&mut self, internal_key: &[u8], stored: &[u8], value_length: u32) -> Result<()> {
+        self.widen(internal_key)?;
+        self.builder.add_stored(internal_key, stored, value_length)
+    }
+
+    #[inline]
+    fn widen(&mut self, internal_key: &[u8]) -> Result<()> {
         if self.smallest.is_none() {
             self.smallest = Some(InternalKey::decode(internal_key)?);
         }
         self.largest.clear();
         self.largest.extend_from_slice(internal_key);
-        self.builder.add(internal_key, value)
+        Ok(())
     }
 
     /// Bytes it would take if it were finished now, about.

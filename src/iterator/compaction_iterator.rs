@@ -150,6 +150,12 @@ where
         self.input.value()
     }
 
+    /// Of what `value` returns, if that is a stored block: see `InternalIterator::stored_value_length`.
+    #[inline]
+    pub fn stored_value_length(&self) -> Option<u32> {
+        self.input.stored_value_length()
+    }
+
     /// The user key (as `key`).
     #[inline]
     pub fn user_key(&self) -> &[u8] {

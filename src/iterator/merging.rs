@@ -493,6 +493,11 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
         self.children[self.current].value()
     }
 
+    #[inline]
+    fn stored_value_length(&self) -> Option<u32> {
+        self.children[self.current].stored_value_length()
+    }
+
     #[inline(always)]
     fn entry(&self) -> (&[u8], &[u8]) {
         self.children[self.current].entry()

@@ -56,6 +56,12 @@ pub trait InternalIterator {
     }
     /// The value it stands on; holds until the next move.
     fn value(&self) -> &[u8];
+    /// `Some` where `value` is not the value, but the block of a table that has this entry alone, as that is stored, with its trailer:
+    /// then this is the length of the value. Only of iterators that were told to leave such blocks as they are.
+    #[inline]
+    fn stored_value_length(&self) -> Option<u32> {
+        None
+    }
     /// Key and value.
     #[inline]
     fn entry(&self) -> (&[u8], &[u8]) {

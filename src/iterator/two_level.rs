@@ -203,6 +203,11 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
         self.open.as_ref().map_or(&[], P::Iter::value)
     }
 
+    #[inline]
+    fn stored_value_length(&self) -> Option<u32> {
+        self.open.as_ref()?.stored_value_length()
+    }
+
     #[inline(always)]
     fn entry(&self) -> (&[u8], &[u8]) {
         self.open.as_ref().map_or((&[], &[]), P::Iter::entry)

@@ -14,6 +14,7 @@
 
 #![allow(unsafe_code)]
 
+mod alone;
 mod buffer;
 mod iterator;
 mod notes;
@@ -23,6 +24,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
+pub use alone::{value_alone, value_in};
 pub use buffer::BlockBuffer;
 pub use iterator::{BlockIterator, BlockOwner};
 pub use notes::{LONGEST_NOTED, NotedTarget, get_noted, notes_of};

@@ -55,6 +55,12 @@ impl BlockFile {
         (trailer[0] == TYPE_RAW).then_some(contents)
     }
 
+    /// A block in a mapping as it is stored, with its trailer.
+    #[inline]
+    pub fn whole_in_mapping(&self, handle: BlockHandle) -> Option<&[u8]> {
+        self.in_mapping(handle, self.file.mapping()?)
+    }
+
     /// The stored form of a block in a mapping, and a few bytes that lie behind it.
     #[inline]
     pub fn stored_in_mapping(&self, handle: BlockHandle) -> Option<&[u8]> {

@@ -9,12 +9,13 @@
 //! One thread. After an error every later call fails with the same error, and the file is of no use.
 
 use super::TableOptions;
+use super::block::{BlockBuffer, value_in};
 use super::block_builder::{BlockBuilder, common_prefix_length};
 use super::filter_block::FilterBlockBuilder;
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle, Footer};
 use super::properties::{OtherProperties, PROPERTIES_BLOCK, TableProperties};
 use super::whole_table_filter::{WHOLE_TABLE_FILTER_BLOCK, WholeTableFilterBuilder};
-use crate::compression::{Compressor, TYPE_RAW};
+use crate::compression::{self, Compressor, TYPE_RAW};
 use crate::env::WritableFile;
 use crate::error::{Error, Result};
 use crate::format::internal_key::{TRAILER_SIZE, ValueType, trailer, user_key};
@@ -84,11 +85,58 @@ impl TableBuilder {
         added
     }
 
+    /// As `add`, of an entry that another table has alone in a block of the builder's block size at least. `stored` is that block as
+    /// it is there, with its trailer, compressed as this builder would: mostly it is a block here too, as it is. The caller has
+    /// verified its checksum; it keeps it.
+    pub fn add_stored(&mut self, internal_key: &[u8], stored: &[u8], value_length: u32) -> Result<()> {
+        if let Some(error) = &self.error {
+            return Err(error.clone());
+        }
+        let added = self.try_add_stored(internal_key, stored, value_length);
+        if let Err(error) = &added {
+            self.error = Some(error.clone());
+        }
+        added
+    }
+
+    fn try_add_stored(&mut self, internal_key: &[u8], stored: &[u8], value_length: u32) -> Result<()> {
+        if self.data_block.is_empty() {
+            self.begin_entry(internal_key, value_length as usize)?;
+            let handle = self.output.write_stored(stored)?;
+            self.end_data_block(handle);
+            return Ok(());
+        }
+        // Behind others in a block of which there is some already.
+        let Some((contents, trailer)) = stored.split_last_chunk::<BLOCK_TRAILER_SIZE>() else {
+            return Err(Error::corruption("a stored block without its trailer"));
+        };
+        let bad = |error| Error::corruption(format!("{error} of the only entry of a block"));
+        let mut block =
+            BlockBuffer::new(compression::decompressed_length(trailer[0], contents).map_err(bad)?)?;
+        compression::decompress(trailer[0], contents, &mut block).map_err(bad)?;
+        match value_in(&block, value_length) {
+            Some(value) => self.try_add(internal_key, value),
+            None => Err(Error::corruption("a stored block of one entry is too short for it")),
+        }
+    }
+
     fn try_add(&mut self, internal_key: &[u8], value: &[u8]) -> Result<()> {
+        let shared = self.begin_entry(internal_key, value.len())?;
+        self.data_block.add(shared, internal_key, value);
+        if self.data_block.size_estimate() >= self.options.block_size {
+            self.flush_data_block()?;
+        }
+        Ok(())
+    }
+
+    /// All that an entry is to the table, but for its place in a block: checks, index, filters, properties. Returns what it shares with
+    /// the last key.
+    #[inline]
+    fn begin_entry(&mut self, internal_key: &[u8], value_length: usize) -> Result<usize> {
         if internal_key.len() < TRAILER_SIZE {
             return Err(Error::corruption("internal key is shorter than 8 bytes"));
         }
-        let size = internal_key.len().saturating_add(value.len());
+        let size = internal_key.len().saturating_add(value_length);
         if size > MAX_ENTRY_SIZE {
             return Err(Error::invalid_argument(format!("an entry of {size} bytes is too long for a table")));
         }
@@ -109,7 +157,7 @@ impl TableBuilder {
         if let Some(filter) = &mut self.whole_table_filter {
             filter.add_key(user_key(internal_key));
         }
-        self.count(internal_key, value);
+        self.count(internal_key, value_length);
         if self.data_block.is_empty() {
             self.last_key.clear();
             self.last_key.extend_from_slice(internal_key);
@@ -117,11 +165,7 @@ impl TableBuilder {
             self.last_key.truncate(shared);
             self.last_key.extend_from_slice(&internal_key[shared..]);
         }
-        self.data_block.add(shared, internal_key, value);
-        if self.data_block.size_estimate() >= self.options.block_size {
-            self.flush_data_block()?;
-        }
-        Ok(())
+        Ok(shared)
     }
 
     /// Entries so far.
@@ -198,13 +242,13 @@ impl TableBuilder {
     }
 
     #[inline]
-    fn count(&mut self, internal_key: &[u8], value: &[u8]) {
+    fn count(&mut self, internal_key: &[u8], value_length: usize) {
         let properties = &mut self.properties;
         let packed = trailer(internal_key);
         properties.num_entries += 1;
         properties.num_deletions += u64::from(packed as u8 == ValueType::Deletion as u8);
         properties.raw_key_size += internal_key.len() as u64;
-        properties.raw_value_size += value.len() as u64;
+        properties.raw_value_size += value_length as u64;
         properties.smallest_sequence = properties.smallest_sequence.min(packed >> 8);
         properties.largest_sequence = properties.largest_sequence.max(packed >> 8);
     }
@@ -216,13 +260,18 @@ impl TableBuilder {
         }
         let handle = self.output.write_compressed(self.data_block.finish())?;
         self.data_block.reset();
+        self.end_data_block(handle);
+        Ok(())
+    }
+
+    /// A data block was written.
+    fn end_data_block(&mut self, handle: BlockHandle) {
         self.unindexed = Some(handle);
         self.properties.num_data_blocks += 1;
         self.properties.data_size = self.output.offset;
         if let Some(filter_block) = &mut self.filter_block {
             filter_block.start_block(self.output.offset);
         }
-        Ok(())
     }
 
     /// `last_key` is the separator.
@@ -285,6 +334,15 @@ impl BlockWriter {
     /// Writes a block as it is.
     pub(super) fn write_raw(&mut self, contents: &[u8]) -> Result<BlockHandle> {
         write_block(&mut *self.file, &mut self.offset, contents, TYPE_RAW)
+    }
+
+    /// Writes a block that is stored already, with its trailer.
+    fn write_stored(&mut self, stored: &[u8]) -> Result<BlockHandle> {
+        let size = (stored.len() as u64).saturating_sub(BLOCK_TRAILER_SIZE as u64);
+        let handle = BlockHandle { offset: self.offset, size };
+        self.file.append(stored)?;
+        self.offset += stored.len() as u64;
+        Ok(handle)
     }
 
     /// Appends the footer.

@@ -63,7 +63,7 @@ impl TableIterator {
     /// Takes the block `ordinal`, if it is not the one at hand: `whole`, or as much as is looked at. False if it can't be read; the
     /// error is kept.
     fn load(&mut self, ordinal: usize, whole: bool) -> bool {
-        if self.ordinal == ordinal {
+        if self.ordinal == ordinal && self.block.stored_value_length().is_none() {
             return true;
         }
         let read = self.read;
@@ -85,6 +85,20 @@ impl TableIterator {
                 false
             }
         }
+    }
+
+    /// Takes the block `ordinal` and stands on its first entry, if it has any. False if it can't be read; the error is kept.
+    fn load_first(&mut self, ordinal: usize, whole: bool) -> bool {
+        let read = self.read;
+        if read.leaves_stored && self.block.open_alone(|table, key| table.entry_alone(ordinal, read, key)) {
+            self.ordinal = ordinal;
+            return true;
+        }
+        let loaded = self.load(ordinal, whole);
+        if loaded {
+            self.block.seek_to_first();
+        }
+        loaded
     }
 
     /// Did the last move within block `ordinal` meet bytes that contradict the format? The error is kept.
@@ -175,8 +189,7 @@ impl TableIterator {
             }
             self.read_ahead(ordinal);
             // Who passes from block to block needs them whole.
-            if self.load(ordinal, self.consecutive_blocks > 1) {
-                self.block.seek_to_first();
+            if self.load_first(ordinal, self.consecutive_blocks > 1) {
                 if self.block.valid() {
                     if self.begins_in_order(ordinal) {
                         return;
@@ -259,7 +272,16 @@ impl InternalIterator for TableIterator {
 
     fn seek_to_first(&mut self) {
         self.begin_move();
-        self.start_at(0, BlockIterator::seek_to_first);
+        if self.table().index().len() == 0 {
+            return self.end();
+        }
+        if self.load_first(0, false) {
+            if self.block.valid() {
+                return;
+            }
+            self.found_corruption(0);
+        }
+        self.skip_forward(0);
     }
 
     fn seek_to_last(&mut self) {
@@ -326,6 +348,11 @@ impl InternalIterator for TableIterator {
     #[inline(always)]
     fn entry(&self) -> (&[u8], &[u8]) {
         self.block.entry()
+    }
+
+    #[inline]
+    fn stored_value_length(&self) -> Option<u32> {
+        self.block.stored_value_length()
     }
 
     fn rest(&mut self) {

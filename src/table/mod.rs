@@ -69,8 +69,13 @@ pub struct TableReadOptions {
     pub verify_checksums: bool,
     /// Keep blocks in the block cache.
     pub fill_cache: bool,
+    /// An iterator that only moves forward does not decompress an entry that fills a block alone and is compressed as new ones would
+    /// be: see `InternalIterator::stored_value_length`.
+    pub leaves_stored: bool,
 }
 
+#[cfg(test)]
+mod alone_tests;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]

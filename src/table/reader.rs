@@ -277,6 +277,28 @@ impl Table {
         }
     }
 
+    /// The data block `ordinal` as it is stored in a mapping, with its trailer, the length of its value, and in `key` its key, if it plainly
+    /// has one entry that fills it, and is compressed as a new one would be.
+    pub(super) fn entry_alone(
+        &self,
+        ordinal: usize,
+        read: TableReadOptions,
+        key: &mut Vec<u8>,
+    ) -> Option<(&[u8], u32)> {
+        let handle = self.index.handle(ordinal);
+        let stored = self.file.whole_in_mapping(handle)?;
+        let (contents, trailer) = stored.split_at(handle.size as usize);
+        if trailer[0] != self.options.compression.type_byte() {
+            return None;
+        }
+        if self.must_verify(ordinal, read) {
+            // What is wrong shows when it is read in the usual way.
+            self.file.verify_in_mapping(handle).ok()?;
+        }
+        let value_length = block::value_alone(trailer[0], contents, self.options.block_size, key)?;
+        Some((stored, value_length))
+    }
+
     /// The contents of the data block `ordinal`, or, where that can be done and nobody else wants them whole, a way to the first of
     /// them.
     #[inline]

@@ -111,7 +111,8 @@ impl Comparator for Reverse {
     }
 }
 
-pub const READ: TableReadOptions = TableReadOptions { verify_checksums: false, fill_cache: true };
+pub const READ: TableReadOptions =
+    TableReadOptions { verify_checksums: false, fill_cache: true, leaves_stored: false };
 
 pub fn options() -> TableOptions {
     TableOptions {

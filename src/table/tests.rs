@@ -128,6 +128,7 @@ fn gets_find_the_version_asked_for_or_nothing() {
             let read = TableReadOptions {
                 verify_checksums: sequence.is_multiple_of(2),
                 fill_cache: sequence.is_multiple_of(3),
+                leaves_stored: false,
             };
             match table.get(read, target, |key, value| (key.to_vec(), value.to_vec())).unwrap() {
                 TableGet::Found(entry) => assert_eq!(Some(&entry), expected),

@@ -14,7 +14,8 @@ use crate::table::{TableOptions, TableReadOptions};
 use std::sync::Arc;
 use tempfile::TempDir;
 
-pub(super) const READ: TableReadOptions = TableReadOptions { verify_checksums: true, fill_cache: false };
+pub(super) const READ: TableReadOptions =
+    TableReadOptions { verify_checksums: true, fill_cache: false, leaves_stored: false };
 
 pub(super) type Files = Vec<Arc<FileMetaData>>;
 

@@ -300,7 +300,7 @@ impl TestDb {
     /// Every entry of a key, newest first, hidden ones and deletions included.
     pub fn all_entries_for(&self, user_key: &str) -> Vec<String> {
         let inner = &self.db().inner;
-        let read = TableReadOptions { verify_checksums: true, fill_cache: false };
+        let read = TableReadOptions { verify_checksums: true, fill_cache: false, leaves_stored: false };
         let (mut entries, _) = inner.family.super_version.load().iter(&inner.family.comparator, read);
         entries.seek(LookupKey::new(user_key.as_bytes(), MAX_SEQUENCE).internal_key());
         let mut found = Vec::new();

@@ -71,6 +71,8 @@ enum Loaded {
     Shared(#[allow(dead_code)] CachedBlock),
     Own(#[allow(dead_code)] BlockBuffer),
     Part(PartialBlock),
+    /// In `owner`, as it is stored: a block of one entry, which the iterator stands on. The length of its value.
+    Alone(u32),
 }
 
 // SAFETY: the pointers lead into memory that `owner`, `loaded` and `key_buffer` own and that nobody writes to while
@@ -167,6 +169,37 @@ impl<T: BlockOwner> BlockIterator<T> {
             BlockBytes::Own(buffer) => Loaded::Own(buffer),
         };
         Ok(())
+    }
+
+    /// Takes a block of a single entry as it is stored, and stands on that: `value` is the stored block, with its trailer. From here it
+    /// can be moved forward, to the end, and nowhere else. `find` writes the internal key and returns the stored block and the
+    /// length of the value; where it finds none, the iterator is without a block.
+    pub fn open_alone(
+        &mut self,
+        find: impl for<'a> FnOnce(&'a T, &mut Vec<u8>) -> Option<(&'a [u8], u32)>,
+    ) -> bool {
+        self.close();
+        // Its lifetime is that of the owner, as in `open`.
+        let Some((stored, value_length)) = find(&self.owner, &mut self.key_buffer) else { return false };
+        let Ok(stored_length) = u32::try_from(stored.len()) else { return false };
+        (self.bytes, self.length) = (stored.as_ptr(), stored.len());
+        // Nothing is available of the entries; moves that would look for one are told so. They are said to end with the first byte,
+        // which the current one is beyond.
+        (self.limit, self.available) = (1, 0);
+        (self.key, self.key_length) = (self.key_buffer.as_ptr(), self.key_buffer.len() as u32);
+        (self.value, self.value_length, self.current) = (0, stored_length, 0);
+        self.has_prefix = false;
+        self.loaded = Loaded::Alone(value_length);
+        true
+    }
+
+    /// Of an entry that was taken as it is stored: the length of its value.
+    #[inline]
+    pub fn stored_value_length(&self) -> Option<u32> {
+        match self.loaded {
+            Loaded::Alone(value_length) => Some(value_length),
+            _ => None,
+        }
     }
 
     /// The block.
@@ -433,7 +466,11 @@ impl<T: BlockOwner> BlockIterator<T> {
 
     #[inline(never)]
     fn decode(&mut self, end: u32) -> BlockResult<()> {
-        let Loaded::Part(part) = &mut self.loaded else { return Ok(()) };
+        let part = match &mut self.loaded {
+            Loaded::Part(part) => part,
+            Loaded::Alone(_) => return bad("an entry that is left as it is stored can only be passed", 0),
+            _ => return Ok(()),
+        };
         let result = part.decode(self.owner.stored(part.handle()), end);
         self.available = part.available();
         self.quick_limit = if self.bytewise { self.limit.min(self.available) } else { 0 };

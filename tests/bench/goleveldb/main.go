@@ -248,6 +248,19 @@ func (b *bench) writeRandomly(db *leveldb.DB, row string, seed uint64) {
 	b.round.UserBytes += num * uint64(keySize+size)
 }
 
+// waitsForDisk tells whether a thread of the process waits for a disk: it takes no CPU time then, and yet is not idle.
+func waitsForDisk() bool {
+	threads, _ := filepath.Glob("/proc/self/task/*/stat")
+	for _, path := range threads {
+		line, _ := os.ReadFile(path)
+		// `number (name) state ...`; a name may have anything in it.
+		if _, rest, _ := strings.Cut(string(line[max(strings.LastIndexByte(string(line), ')'), 0):]), " "); strings.HasPrefix(rest, "D") {
+			return true
+		}
+	}
+	return false
+}
+
 // settle waits until the process has nothing more to do: the work that the writes put off.
 func (b *bench) settle(row string) {
 	b.record(row, 1, waitUntilIdle(), nil)
@@ -266,7 +279,7 @@ func waitUntilIdle() elapsed {
 	for quiet < quietGlances && time.Since(started) < longestSettle {
 		time.Sleep(glance)
 		now := cpuMicros()
-		if now-seen < quietCPUMicros {
+		if now-seen < quietCPUMicros && !waitsForDisk() {
 			quiet++
 		} else {
 			quiet, lastBusy = 0, running.stop()

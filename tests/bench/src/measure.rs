@@ -16,6 +16,16 @@ pub fn cpu_micros() -> f64 {
     micros(usage.ru_utime) + micros(usage.ru_stime)
 }
 
+/// Does a thread of the process wait for a disk? It takes no CPU time then, and yet is not idle.
+pub fn waits_for_disk() -> bool {
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return false };
+    threads.flatten().any(|thread| {
+        // `number (name) state ...`; a name may have anything in it.
+        let line = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        line.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('D'))
+    })
+}
+
 /// Bytes that the process wrote so far.
 #[derive(Clone, Copy, Default)]
 pub struct Written {

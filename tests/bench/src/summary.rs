@@ -82,7 +82,8 @@ fn rows(out: &mut String, comparison: &Comparison) {
 
 fn totals(out: &mut String, comparison: &Comparison) {
     heading(out, comparison, "over all rows", "");
-    let totals: [(&str, fn(&crate::plan::Round) -> u64); 5] = [
+    type Figure = fn(&crate::plan::Round) -> u64;
+    let totals: [(&str, Figure); 5] = [
         ("user data written", |round| round.user_bytes),
         ("bytes to the device", |round| round.device_bytes),
         ("size on disk, settled", |round| round.disk_bytes[0]),

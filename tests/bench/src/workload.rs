@@ -5,7 +5,9 @@
 
 use crate::engine::{Batch, Cursor, Engine, Store};
 use crate::keys::{KEY_SIZE, Key, Random, Values};
-use crate::measure::{Elapsed, Running, anonymous_bytes, cpu_micros, disk_bytes, peak_bytes, written};
+use crate::measure::{
+    Elapsed, Running, anonymous_bytes, cpu_micros, disk_bytes, peak_bytes, waits_for_disk, written,
+};
 use crate::plan::{Measurement, Plan, Round};
 use std::fs;
 use std::ops::Range;
@@ -369,7 +371,7 @@ fn wait_until_idle() -> Elapsed {
         // There is no other way to see that an engine of which nothing is known but its C API is idle.
         std::thread::sleep(GLANCE);
         let now = cpu_micros();
-        if now - seen < QUIET_CPU_MICROS {
+        if now - seen < QUIET_CPU_MICROS && !waits_for_disk() {
             quiet += 1;
         } else {
             quiet = 0;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use terrace::batch::decode::{BatchEntry, validate};
 use terrace::comparator::{Comparator, bytewise};
 use terrace::compression::{
-    Compression, DECODER_SLACK, Encoder, PartialDecoder, TYPE_SNAPPY, decompress, decompressed_length,
+    Compression, DECODER_SLACK, Encoder, PartialDecoder, TYPE_SNAPPY, decompress, decompress_beginning,
+    decompressed_length,
 };
 use terrace::env::ReadMode;
 use terrace::env::mem::MemEnv;
@@ -146,7 +147,17 @@ pub fn table(bytes: &[u8], mended: bool) {
 }
 
 fn read_table(table: &Arc<Table>, limit: usize) {
-    let read = TableReadOptions { verify_checksums: true, fill_cache: true };
+    let read = TableReadOptions { verify_checksums: true, fill_cache: true, leaves_stored: false };
+    let mut stored = table.iter(TableReadOptions { leaves_stored: true, ..read });
+    let mut blocks = 0;
+    stored.seek_to_first();
+    while stored.valid() {
+        blocks += 1;
+        assert!(blocks <= limit, "a table without end");
+        let lengths = (stored.key().len(), stored.value().len(), stored.stored_value_length());
+        assert!(lengths.0 >= 8 && lengths.2.is_none_or(|_| lengths.1 > 5));
+        stored.next();
+    }
     let mut iterator = table.iter(read);
     let (mut count, mut keys) = (0, vec![b"k".to_vec()]);
     iterator.seek_to_first();
@@ -192,10 +203,13 @@ pub fn compressed(block: &[u8]) {
 pub fn snappy(stored: &[u8], step: usize) {
     let Ok(length) = decompressed_length(TYPE_SNAPPY, stored) else { return };
     let mut whole = vec![0; length];
+    let mut beginning = vec![0; length.min(100)];
+    let begins = decompress_beginning(TYPE_SNAPPY, stored, &mut beginning).is_ok();
     let expected = snap::raw::Decoder::new().decompress(stored, &mut whole) == Ok(length);
     let mut ours = vec![0; length];
     assert_eq!(decompress(TYPE_SNAPPY, stored, &mut ours).is_ok(), expected, "all at once");
     assert!(!expected || ours == whole, "all at once");
+    assert!(!expected || (begins && whole.starts_with(&beginning)), "its beginning");
     for behind in [0, DECODER_SLACK] {
         let source = [stored, &vec![0xa5; behind]].concat();
         for step in [length, 1 + step * 7] {

@@ -1,0 +1,175 @@
+//! Entries that fill a block alone: passed from table to table as they are stored.
+
+use super::builder::TableBuilder;
+use super::reader::Table;
+use super::test_support::*;
+use super::{TableOptions, TableReadOptions};
+use crate::compression::Compression;
+use crate::filter_policy::BloomFilterPolicy;
+use crate::format::internal_key::{InternalKey, InternalKeyComparator, ValueType};
+use crate::iterator::InternalIterator;
+use std::sync::Arc;
+
+const STORED: TableReadOptions = TableReadOptions { fill_cache: false, leaves_stored: true, ..READ };
+
+/// `length` bytes, of which half compress.
+fn value(random: &mut TestRandom, length: u64) -> Vec<u8> {
+    let mut value = random.bytes(length / 2);
+    value.resize(length as usize, b'v');
+    value
+}
+
+/// Entries with values of these lengths, over and over.
+fn entries(count: usize, lengths: &[u64]) -> Vec<TestEntry> {
+    let mut random = TestRandom(7);
+    (0..count)
+        .map(|i| {
+            let long = if i % 5 == 0 { "a long key ".repeat(1 + i % 60) } else { String::new() };
+            let key = internal(format!("{i:06}{long}").as_bytes(), 100 + i as u64);
+            (key, value(&mut random, lengths[i % lengths.len()]))
+        })
+        .collect()
+}
+
+/// The table made of `table`'s entries, and how many of them were passed on as they are stored.
+fn passed_on(options: &TableOptions, table: &Arc<Table>) -> (Vec<u8>, usize) {
+    let sink = MemorySink::default();
+    let mut builder = TableBuilder::new(Arc::new(options.clone()), Box::new(sink.clone()), 1_700_000_000);
+    let mut entries = table.iter(STORED);
+    let mut stored = 0;
+    entries.seek_to_first();
+    while entries.valid() {
+        match entries.stored_value_length() {
+            Some(length) => {
+                stored += 1;
+                builder.add_stored(entries.key(), entries.value(), length).unwrap();
+            }
+            None => builder.add(entries.key(), entries.value()).unwrap(),
+        }
+        entries.next();
+    }
+    entries.status().unwrap();
+    builder.finish().unwrap();
+    let bytes = std::mem::take(&mut *sink.bytes.lock());
+    (bytes, stored)
+}
+
+#[test]
+fn a_table_passed_on_is_the_same_byte_for_byte() {
+    for compression in [Compression::None, Compression::Snappy] {
+        for (lengths, all_stored) in [
+            (&[5000][..], true),
+            (&[4096, 300_000], true),
+            (&[100], false),
+            (&[10, 5000, 9000, 7], false),
+            (&[0, 4097, 4080, 4095, 4060, 0], false),
+        ] {
+            let options = TableOptions {
+                compression,
+                whole_table_filter: true,
+                filter_policy: Some(Arc::new(BloomFilterPolicy::new(10))),
+                ..options()
+            };
+            let entries = entries(100, lengths);
+            let (bytes, built) = build(&options, &entries);
+            let table = open(&options, &bytes, true).unwrap();
+            let (again, stored) = passed_on(&options, &table);
+            assert!(bytes == again, "{lengths:?} {compression:?}");
+            assert_eq!(stored == entries.len(), all_stored, "{lengths:?}: {stored}");
+            assert!(stored as u64 <= built.properties.num_data_blocks);
+            assert_eq!(passed_on(&options, &open(&options, &bytes, false).unwrap()).1, 0, "not mapped");
+        }
+    }
+}
+
+/// Behind an entry that is less than a block, an entry that was alone is put as if it had never been.
+#[test]
+fn what_was_alone_joins_what_is_before_it() {
+    let options = TableOptions { compression: Compression::Snappy, ..options() };
+    let (small, large) = (entries(1, &[50]), entries(2, &[6000])[1..].to_vec());
+    let expected = build(&options, &[small.clone(), large.clone()].concat()).0;
+    let table = open(&options, &build(&options, &large).0, true).unwrap();
+    let sink = MemorySink::default();
+    let mut builder = TableBuilder::new(Arc::new(options.clone()), Box::new(sink.clone()), 1_700_000_000);
+    builder.add(&small[0].0, &small[0].1).unwrap();
+    let mut alone = table.iter(STORED);
+    alone.seek_to_first();
+    let length = alone.stored_value_length().unwrap();
+    builder.add_stored(alone.key(), alone.value(), length).unwrap();
+    builder.finish().unwrap();
+    assert!(*sink.bytes.lock() == expected);
+}
+
+#[test]
+fn only_what_is_compressed_as_new_blocks_are_stays_as_it_is() {
+    let entries = entries(20, &[5000]);
+    for (written, read) in
+        [(Compression::None, Compression::Snappy), (Compression::Snappy, Compression::None)]
+    {
+        let bytes = build(&TableOptions { compression: written, ..options() }, &entries).0;
+        let options = TableOptions { compression: read, ..options() };
+        let (again, stored) = passed_on(&options, &open(&options, &bytes, true).unwrap());
+        assert_eq!(stored, 0);
+        assert!(again == build(&options, &entries).0);
+    }
+    let small_blocks = TableOptions { block_size: 1024, ..options() };
+    let bytes = build(&small_blocks, &entries[..1]).0;
+    let large_blocks = TableOptions { block_size: 16 << 10, ..options() };
+    assert_eq!(passed_on(&large_blocks, &open(&large_blocks, &bytes, true).unwrap()).1, 0);
+}
+
+/// Moves that an entry left as it is stored has no part in end in an error, and not in its bytes being taken for entries.
+#[test]
+fn from_an_entry_left_as_it_is_there_is_no_way_back() {
+    let options = TableOptions { compression: Compression::Snappy, ..options() };
+    let entries = entries(5, &[5000]);
+    let table = open(&options, &build(&options, &entries).0, true).unwrap();
+    let mut iterator = table.iter(STORED);
+    iterator.seek_to_first();
+    assert_eq!(iterator.next_if_plain(), None);
+    assert_eq!(iterator.next_if_plain_alone(), None);
+    iterator.next();
+    assert!(iterator.stored_value_length().is_some());
+    iterator.prev();
+    assert!(iterator.status().unwrap_err().to_string().contains("can only be passed"));
+    // A seek reads the block it comes to, even the same one.
+    iterator.seek_to_first();
+    assert!(iterator.stored_value_length().is_some());
+    iterator.seek(&entries[0].0);
+    assert_eq!((iterator.stored_value_length(), iterator.value()), (None, &entries[0].1[..]));
+    iterator.next();
+    assert!(iterator.stored_value_length().is_some() && iterator.key() == entries[1].0);
+}
+
+#[test]
+fn a_damaged_block_of_one_entry_is_told_of_as_any_other() {
+    let options = TableOptions { compression: Compression::Snappy, paranoid_checks: true, ..options() };
+    let entries = entries(5, &[5000]);
+    let (bytes, _) = build(&options, &entries);
+    for at in [3, 1500] {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 0x40;
+        let mut iterator = open(&options, &bytes, true).unwrap().iter(STORED);
+        iterator.seek_to_first();
+        let error = iterator.status().unwrap_err().to_string();
+        assert!(!iterator.valid() && error.contains("block checksum mismatch at offset 0"), "{error}");
+    }
+}
+
+/// Keys out of order, of an unknown type, or too short are found whether the block is read or passed on.
+#[test]
+fn a_key_that_is_none_is_not_passed_on() {
+    let comparator: InternalKeyComparator = options().comparator;
+    for bad in [InternalKey::new(b"k", 9, ValueType::Value).encoded().to_vec(), b"short".to_vec()] {
+        let mut key = bad;
+        if let Some(kind) = key.len().checked_sub(8) {
+            key[kind] = 7;
+        }
+        let mut block = super::block_builder::BlockBuilder::new(16);
+        block.add(0, &key, &[b'x'; 5000]);
+        let contents = block.finish().to_vec();
+        let mut found = Vec::new();
+        assert_eq!(super::block::value_alone(0, &contents, 4096, &mut found), None);
+    }
+    assert!(comparator.is_bytewise());
+}
