@@ -4,7 +4,7 @@
 //! input tables, which are in memory or will be: each table stands for some keys at about equal distances of bytes, and the cuts
 //! divide all of these into equal parts. What a cut costs is one output that is not full.
 
-use super::compaction::Compaction;
+use super::compaction::{Compaction, CompactionReason};
 use crate::flush::job::JobContext;
 use std::cmp::Ordering;
 
@@ -26,6 +26,8 @@ pub(super) struct KeyRange<'a> {
 pub(super) fn cuts(compaction: &Compaction, context: &JobContext<'_>) -> Vec<Vec<u8>> {
     let min_bytes = compaction.max_output_file_size.saturating_mul(MIN_OUTPUTS).max(1);
     let parts = (compaction.input_bytes() / min_bytes).min(context.max_subcompactions as u64);
+    // One for reads leaves the other processors to the readers.
+    let parts = if compaction.reason == CompactionReason::Seek { 1 } else { parts };
     if parts < 2 { Vec::new() } else { cut_into(parts, compaction, context).unwrap_or_default() }
 }
 

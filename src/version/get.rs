@@ -12,6 +12,7 @@ use crate::format::internal_key::{LookupKey, ValueType, trailer, user_key};
 use crate::table::TableReadOptions;
 use crate::table::reader::TableGet;
 use crate::table::whole_table_filter::KeyHash;
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// A file that a look-up read in vain, before it went on to another: its level and itself.
@@ -19,7 +20,8 @@ pub type SeekCharge = Option<(usize, Arc<FileMetaData>)>;
 
 impl Version {
     /// The newest value of the key, not newer than the look-up, handed to `found` uncopied; `Ok(None)`: no value (deleted or
-    /// never there). With `charge_seeks`, the first file whose data block was read in vain while another had to be read too.
+    /// never there). With `charge_seeks`, the first file whose data block was read in vain while another had to be read too; or, now
+    /// and then, the first that a filter spared before another was read.
     pub fn get<R>(
         &self,
         read: TableReadOptions,
@@ -60,11 +62,19 @@ struct Lookup<'a, F> {
     reads: Reads<'a>,
 }
 
+/// A file that a filter spares a look-up costs it about a sixteenth of one that is read in vain: of so many look-ups, one is charged
+/// for it.
+const SPARED_PER_CHARGE: u8 = 16;
+
 /// What was read on the way, for the charge of a seek.
 #[derive(Default)]
 struct Reads<'a> {
     /// The first file in which a data block was read in vain.
     first_in_vain: Option<(usize, &'a Arc<FileMetaData>)>,
+    /// The first file that a filter spared before another was read.
+    first_spared: Option<(usize, &'a Arc<FileMetaData>)>,
+    /// Was a block of any file read?
+    any_read: bool,
     /// Was a block of another file read after it?
     read_on: bool,
 }
@@ -78,6 +88,7 @@ enum Entry<R> {
 
 impl<'a> Reads<'a> {
     fn block_read(&mut self, in_vain: bool, level: usize, file: &'a Arc<FileMetaData>) {
+        self.any_read = true;
         if self.first_in_vain.is_some() {
             self.read_on = true;
         } else if in_vain {
@@ -85,10 +96,31 @@ impl<'a> Reads<'a> {
         }
     }
 
+    #[inline]
+    fn spared(&mut self, level: usize, file: &'a Arc<FileMetaData>) {
+        if self.first_spared.is_none() && !self.any_read {
+            self.first_spared = Some((level, file));
+        }
+    }
+
+    #[inline]
     fn charge(&self) -> SeekCharge {
-        let (level, file) = self.first_in_vain.filter(|_| self.read_on)?;
+        let in_vain = self.first_in_vain.filter(|_| self.read_on);
+        let spared = || self.first_spared.filter(|_| self.any_read && is_charged_for_spared());
+        let (level, file) = in_vain.or_else(spared)?;
         Some((level, file.clone()))
     }
+}
+
+/// Is this look-up of the thread one of those that are charged for what filters spared them?
+#[inline]
+fn is_charged_for_spared() -> bool {
+    thread_local! {
+        static LOOK_UPS: Cell<u8> = const { Cell::new(0) };
+    }
+    let count = LOOK_UPS.get().wrapping_add(1);
+    LOOK_UPS.set(count);
+    count.is_multiple_of(SPARED_PER_CHARGE)
 }
 
 impl<'a, R, F: FnOnce(&[u8]) -> R> Lookup<'a, F> {
@@ -146,6 +178,8 @@ impl<'a, R, F: FnOnce(&[u8]) -> R> Lookup<'a, F> {
             TableGet::Missing { block_read } => {
                 if block_read {
                     self.reads.block_read(true, level, file);
+                } else {
+                    self.reads.spared(level, file);
                 }
                 Ok(None)
             }

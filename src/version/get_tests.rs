@@ -234,7 +234,7 @@ fn a_sampled_read_is_charged_to_its_first_file_if_there_is_another() {
 }
 
 #[test]
-fn a_filters_answer_is_not_charged() {
+fn a_filters_answer_is_charged_now_and_then_if_another_file_is_read() {
     let directory = Directory::with(&bytes_without_filter(), |options| {
         options.filter_policy = Some(Arc::new(ExactFilter));
     });
@@ -244,7 +244,11 @@ fn a_filters_answer_is_not_charged() {
         (1, vec![table(3, &["a@30", "c@31", "x@32"])]),
     ]));
     assert_eq!(value_at(&version, "c", 1000).as_deref(), Some("c@31"));
-    assert_eq!(charge_at(&version, "c"), None);
+    let charges = |user_key| (0..160).filter_map(|_| charge_at(&version, user_key)).collect::<Vec<_>>();
+    assert_eq!(charges("c"), [(0, 5); 10], "one of sixteen");
+    assert_eq!(charges("a"), [], "found in the first");
+    assert_eq!(charges("y"), [], "no file was read");
+    assert_eq!(charges("mm"), [], "no file was read");
 }
 
 #[test]

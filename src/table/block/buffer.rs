@@ -7,9 +7,9 @@ use crate::error::{Error, Result};
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 
-/// Free buffers kept for each thread, and the longest that is.
+/// Free buffers kept for each thread, and their bytes together.
 const KEEP: usize = 16;
-const KEEP_LENGTH: usize = 64 << 10;
+const KEEP_BYTES: usize = 2 << 20;
 
 thread_local! {
     static FREE: Cell<Vec<Vec<u8>>> = const { Cell::new(Vec::new()) };
@@ -28,7 +28,9 @@ impl BlockBuffer {
     pub fn new(length: usize) -> Result<Self> {
         // None are there at the end of the thread.
         let mut free = FREE.try_with(Cell::take).unwrap_or_default();
-        let mut bytes = free.pop().unwrap_or_default();
+        let fitting = free.iter().rposition(|bytes| bytes.len() >= length);
+        let mut bytes =
+            fitting.map(|index| free.swap_remove(index)).or_else(|| free.pop()).unwrap_or_default();
         let _ = FREE.try_with(|place| place.set(free));
         if bytes.len() < length {
             // Blocks differ a little: room for the next ones too.
@@ -44,13 +46,14 @@ impl BlockBuffer {
 
 impl Drop for BlockBuffer {
     fn drop(&mut self) {
-        if self.bytes.is_empty() || self.bytes.len() > KEEP_LENGTH {
+        if self.bytes.is_empty() || self.bytes.len() > KEEP_BYTES {
             return;
         }
         let bytes = std::mem::take(&mut self.bytes);
         let _ = FREE.try_with(|place| {
             let mut free = place.take();
-            if free.len() < KEEP {
+            let kept: usize = free.iter().map(Vec::len).sum();
+            if free.len() < KEEP && kept + bytes.len() <= KEEP_BYTES {
                 free.push(bytes);
             }
             place.set(free);
@@ -87,8 +90,8 @@ mod tests {
         assert_eq!((again.as_ptr(), again.len()), (address, 4300));
         let other = BlockBuffer::new(10).unwrap();
         assert_ne!(other.as_ptr(), address);
-        drop(BlockBuffer::new(1 << 20).unwrap());
-        assert!(BlockBuffer::new(10).unwrap().bytes.len() < 1 << 20);
+        drop(BlockBuffer::new(3 << 20).unwrap());
+        assert!(BlockBuffer::new(10).unwrap().bytes.len() < 3 << 20);
         assert!(BlockBuffer::new(usize::MAX / 4).is_err());
     }
 
@@ -96,7 +99,9 @@ mod tests {
     fn few_buffers_are_kept() {
         let many: Vec<_> = (0..100).map(|_| BlockBuffer::new(100).unwrap()).collect();
         drop(many);
-        let kept = FREE.take();
-        assert_eq!(kept.len(), KEEP);
+        assert_eq!(FREE.take().len(), KEEP);
+        let large: Vec<_> = (0..10).map(|_| BlockBuffer::new(300 << 10).unwrap()).collect();
+        drop(large);
+        assert_eq!(FREE.take().len(), 6, "two mebibytes");
     }
 }
