@@ -57,9 +57,21 @@ impl Drop for Pages {
 mod system {
     use std::ptr::{self, NonNull};
 
-    /// Private pages, set to zero when they are first touched.
+    /// There, and not only when they are first touched: each touch would cost a fault, and a second one, which interrupts the other
+    /// processors, where a page is read before it is written.
+    #[cfg(target_os = "linux")]
+    const POPULATED: libc::c_int = libc::MAP_POPULATE;
+    #[cfg(not(target_os = "linux"))]
+    const POPULATED: libc::c_int = 0;
+
+    /// Of more, the pages come one by one: all at once would keep a writer waiting.
+    const MOST_POPULATED: usize = 8 << 20;
+
+    /// Private pages, all zeros.
     pub fn map(size: usize) -> Option<NonNull<u8>> {
-        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let populated = if size <= MOST_POPULATED { POPULATED } else { 0 };
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANON | populated;
         // SAFETY: a new mapping at an address of the system's choice touches nothing that exists.
         let start = unsafe { libc::mmap(ptr::null_mut(), size, protection, flags, -1, 0) };
         if start == libc::MAP_FAILED { None } else { NonNull::new(start.cast()) }
