@@ -138,6 +138,10 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
         opening.info_log.log(format_args!("going on without the last edit, which was not synced: {damage}"));
     }
     check_tables(path, &versions, &files)?;
+    let next_file_number = counters.next_file_number.max(above_all);
+    let logs = needed_logs(&files, &counters);
+    // A log with a number that none should have is not older than those of this life.
+    let have_usual_numbers = logs.last().is_none_or(|&newest| newest < next_file_number);
     // Nothing is odd about its end, so that it will be read as it was now.
     let is_sound = recovered.clean_end
         && recovered.file_size < MAX_REUSED_MANIFEST_BYTES
@@ -145,17 +149,17 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
     let mut replayer = Replayer {
         opening,
         path,
-        next_file_number: AtomicU64::new(counters.next_file_number.max(above_all)),
+        next_file_number: AtomicU64::new(next_file_number),
         last_sequence: counters.last_sequence,
         next_log_begins: Begins::AtOrBefore(counters.last_sequence + 1),
         memtable: Memtable::new(opening.comparator.clone(), options.write_buffer_size).1,
-        keeps: is_sound && !options.reuse_logs,
+        keeps: is_sound && have_usual_numbers && !options.reuse_logs,
         kept_logs: Vec::new(),
         empty_logs: Vec::new(),
         new_files: Vec::new(),
         damage: Vec::new(),
     };
-    let reused = match replayer.replay_all(&needed_logs(&files, &counters)) {
+    let reused = match replayer.replay_all(&logs) {
         Ok(reused) => reused,
         Err(error) => {
             replayer.remove_new_files();

@@ -232,3 +232,22 @@ fn a_manifest_with_a_torn_end_is_replaced_at_once() {
         assert_eq!(test.get("foo").as_deref(), Some("bar"));
     });
 }
+
+/// Found by mutations of directories: the memtable of such a log came before those of lower numbers.
+#[test]
+fn a_log_whose_number_is_above_all_limits_is_flushed_by_the_opening() {
+    let mut test = TestDb::in_memory(without_reuse());
+    test.put("foo", "bar");
+    test.close();
+    let log = test.logs().pop().expect("a log");
+    let renamed = log.with_file_name("18446744073709551615.log");
+    test.options.env.rename(&log, &renamed).expect("a renamed log");
+    test.reopen();
+    assert_eq!(test.tables().len(), 1);
+    for value in ["baz", "qux"] {
+        assert!(test.get("foo").is_some());
+        test.put("foo", value);
+        test.flush();
+        assert_eq!(test.get("foo").as_deref(), Some(value));
+    }
+}

@@ -1,0 +1,128 @@
+//! What an opening reads of a table: its end, its index, and the blocks that its metaindex names.
+//!
+//! Damage is an error with `paranoid_checks`; without, what can be done without is, and the damage noted. Used by one thread, before the
+//! table is shared.
+
+use super::{Contents, Filter, Table, WholeTableFilter};
+use crate::env::RandomAccessFile;
+use crate::error::{Error, Result};
+use crate::table::TableOptions;
+use crate::table::block::{Block, BlockBytes};
+use crate::table::block_file::BlockFile;
+use crate::table::filter_block::FilterBlockLayout;
+use crate::table::footer::{BadFooter, BlockHandle, FOOTER_SIZE, Footer};
+use crate::table::index::Index;
+use crate::table::properties::{PROPERTIES_BLOCK, TableProperties};
+use crate::table::whole_table_filter::{self, BITS_PER_KEY, LoadedLines, WHOLE_TABLE_FILTER_BLOCK};
+use std::path::Path;
+
+impl Table {
+    /// Takes filters and properties from where the metaindex says they are. A damaged block of those is done without.
+    pub(super) fn read_meta_blocks(&mut self, metaindex: BlockHandle) -> Result<()> {
+        let bytes = self.file.load(metaindex, true)?;
+        let bad = |bad| self.file.bad_block(metaindex, bad);
+        let filter_name =
+            self.options.filter_policy.as_ref().map(|policy| [b"filter.", policy.name().as_slice()].concat());
+        let (mut filter, mut whole_table_filter, mut properties) = (None, None, None);
+        let mut entries = Block::parse(&bytes).map_err(bad)?.entries();
+        while let Some((name, mut value)) = entries.next().map_err(bad)? {
+            if name == PROPERTIES_BLOCK {
+                properties = BlockHandle::decode(&mut value);
+            } else if name == WHOLE_TABLE_FILTER_BLOCK && self.options.has_whole_table_filter() {
+                whole_table_filter = BlockHandle::decode(&mut value);
+            } else if Some(name) == filter_name.as_deref() {
+                filter = BlockHandle::decode(&mut value);
+            }
+        }
+        let result = properties.map(|handle| self.file.load(handle, true)).transpose();
+        let properties = result.map(|bytes| bytes.and_then(|bytes| TableProperties::decode(&bytes)));
+        self.properties = self.tolerate(properties)?.flatten();
+        let result = whole_table_filter.map(|handle| self.read_whole_table_filter(handle)).transpose();
+        self.whole_table_filter = self.tolerate(result)?.flatten().flatten();
+        let result = filter.map(|handle| self.read_filter(handle)).transpose();
+        self.filter = self.tolerate(result)?.flatten().flatten();
+        if self.whole_table_filter.is_some() {
+            self.filter = self.filter.take().filter(|filter| filter.policy.is_finer_than(BITS_PER_KEY));
+        }
+        Ok(())
+    }
+
+    /// What reading a meta block gave. Damage is an error only with `paranoid_checks`; else it is noted, and the block is done
+    /// without.
+    pub(super) fn tolerate<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if self.options.paranoid_checks || !error.is_corruption() => Err(error),
+            Err(error) => {
+                self.meta_damage.get_or_insert(error);
+                Ok(None)
+            }
+        }
+    }
+
+    fn read_whole_table_filter(&self, handle: BlockHandle) -> Result<Option<WholeTableFilter>> {
+        let bytes = self.file.load(handle, true)?;
+        let Some(lines) = whole_table_filter::lines(&bytes) else { return Ok(None) };
+        Ok(Some(match bytes {
+            // Within a mapping, which is as long as a usize can say.
+            BlockBytes::InPlace(_) => WholeTableFilter::InMapping {
+                offset: handle.offset as usize + lines.start,
+                length: lines.len(),
+            },
+            bytes => WholeTableFilter::Loaded(LoadedLines::copy_of(&bytes[lines])),
+        }))
+    }
+
+    fn read_filter(&self, handle: BlockHandle) -> Result<Option<Filter>> {
+        let Some(policy) = self.options.filter_policy.clone() else { return Ok(None) };
+        let bytes = self.file.load(handle, true)?;
+        let Some(layout) = FilterBlockLayout::parse(&bytes) else { return Ok(None) };
+        let contents = match bytes {
+            BlockBytes::InPlace(_) => Contents::InMapping(handle),
+            bytes => Contents::Loaded((&*bytes).into()),
+        };
+        Ok(Some(Filter { policy, layout, contents }))
+    }
+}
+
+/// The end of a table, which says where the rest is.
+pub(in crate::table) fn read_footer(file: &dyn RandomAccessFile, path: &Path, offset: u64) -> Result<Footer> {
+    let mut bytes = [0; FOOTER_SIZE];
+    if file.read_at(offset, &mut bytes)? != FOOTER_SIZE {
+        return Err(Error::corruption_in(path, "truncated: the file ends before its footer does"));
+    }
+    Footer::decode(&bytes).map_err(|bad| {
+        let what = match bad {
+            BadFooter::Magic => "not a table (bad magic number)",
+            BadFooter::Handles => "bad block handle in the footer",
+        };
+        Error::corruption_in(path, what)
+    })
+}
+
+/// The index, and what is wrong with it where that is tolerated.
+pub(super) fn read_index(
+    options: &TableOptions,
+    file: &BlockFile,
+    handle: BlockHandle,
+) -> Result<(Index, Option<Error>)> {
+    let (bytes, mut damage) = match file.load(handle, true) {
+        Ok(bytes) => (bytes, None),
+        Err(error) if options.paranoid_checks || !error.is_corruption() => return Err(error),
+        // The checksum is wrong, then: perhaps most of the index is right.
+        Err(error) => match file.load(handle, false) {
+            Ok(bytes) => (bytes, Some(error)),
+            Err(_) => return Err(error),
+        },
+    };
+    let (index, bad) = Index::parse(&bytes, &options.comparator, file.limit(), damage.is_some());
+    if let Some(bad) = bad {
+        let error = file.bad_block(handle, bad);
+        // An index with a right checksum that makes no sense was not damaged but made so.
+        if options.paranoid_checks || damage.is_none() || index.len() == 0 {
+            return Err(damage.unwrap_or(error));
+        }
+        damage.get_or_insert(error);
+    }
+    Ok((index, damage))
+}
