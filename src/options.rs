@@ -45,8 +45,8 @@ pub struct Options {
     pub whole_table_filter: bool,
     /// Append to the last MANIFEST and log of a cleanly closed database instead of starting new ones. Default: no.
     pub reuse_logs: bool,
-    /// Compact tables that many reads had to look into in vain, as LevelDB does: a database that is only read ends with one level.
-    /// Bounded, and never while writers are busy. Default: yes.
+    /// Compact tables that many reads had to look into in vain, as LevelDB does: a database that is only read ends with one level. A
+    /// table that a filter spares a look-up counts as a sixteenth. Bounded, and never while writers are busy. Default: yes.
     pub seek_compaction: bool,
     /// Memtables, the active one included, before a writer waits for a flush; at least 2. All but two go into one
     /// table, if they fill quickly (within 250 ms each): fewer and larger tables of level 0 cost less to compact.

@@ -1,7 +1,7 @@
 //! Compacting what reads look into in vain.
 //!
-//! A read that must look into files of several levels costs as much more, for ever, where nobody writes any more. So a file that was
-//! read in vain too often (`charge_seek`) is merged into the next level, together with neighbours that nearly were: a database
+//! A read that must look into files of several levels costs as much more, for ever, where nobody writes any more. (Filters spare most
+//! point reads that, and charge a sixteenth for it; scans and seeks they do not.) So a file that was read in vain too often (`charge_seek`) is merged into the next level, together with neighbours that nearly were: a database
 //! that is only read ends with one level.
 //!
 //! It comes behind all other work, and never into the way of writers: not while memtables fill quickly or one waits to be flushed,

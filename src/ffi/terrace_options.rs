@@ -14,7 +14,8 @@ pub unsafe extern "C" fn terrace_options_set_reuse_logs(options: *mut leveldb_op
     unsafe { set(options, |options| options.reuse_logs = reuse_logs != 0) };
 }
 
-/// Compact tables that many reads had to look into in vain, as LevelDB does: a database that is only read ends with one level.
+/// Compact tables that many reads had to look into in vain, as LevelDB does: a database that is only read ends with one level. (A table
+/// that a filter spares a look-up counts as a sixteenth.)
 /// Below all other work, and not while memtables fill quickly. From one opening to the next it rewrites as many bytes as the database
 /// has, and beyond that no more than everything else has written. Default: yes.
 ///
