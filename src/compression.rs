@@ -15,6 +15,7 @@ mod snappy;
 
 pub use snappy::{BadStream, DECODER_SLACK, Encoder, PartialDecoder};
 use std::fmt;
+use std::mem::MaybeUninit;
 
 /// The type byte of a block stored as it is.
 pub const TYPE_RAW: u8 = 0;
@@ -129,6 +130,19 @@ pub fn decompress(type_byte: u8, stored: &[u8], block: &mut [u8]) -> Result<(), 
     }
 }
 
+/// Decompresses `stored`, which is not [`TYPE_RAW`], into memory that holds nothing yet, whose length is what [`decompressed_length`]
+/// said. Returns the block, which is all of it.
+pub fn decompress_new<'b>(
+    type_byte: u8,
+    stored: &[u8],
+    block: &'b mut [MaybeUninit<u8>],
+) -> Result<&'b mut [u8], DecompressError> {
+    match type_byte {
+        TYPE_SNAPPY => PartialDecoder::decode_whole(stored, block).map_err(|_| DecompressError::BadStream),
+        other => Err(DecompressError::BadType(other)),
+    }
+}
+
 /// Fills `beginning` with the first bytes of the block that is `stored`. It is not longer than the block.
 pub fn decompress_beginning(
     type_byte: u8,
@@ -168,6 +182,26 @@ mod tests {
             assert_eq!(decompressed(type_byte, stored).unwrap(), block);
         }
         assert_eq!(decompressed(TYPE_RAW, b"abc").unwrap(), b"abc");
+    }
+
+    #[test]
+    fn new_memory_is_filled_or_refused() {
+        let block: Vec<u8> =
+            (0..70_000_u64).map(|i| if i % 100 < 50 { (i * i / 7) as u8 } else { b'x' }).collect();
+        let mut compressor = Compressor::new(Compression::Snappy);
+        for length in [200, 4096, if cfg!(miri) { 5000 } else { 70_000 }] {
+            let (stored, type_byte) = compressor.compress(&block[..length]).unwrap();
+            let fresh = |length: usize| Box::<[u8]>::new_uninit_slice(length);
+            let mut memory = fresh(length);
+            let address = memory.as_ptr().cast::<u8>();
+            let decompressed = decompress_new(type_byte, stored, &mut memory).unwrap();
+            assert!(decompressed == &block[..length] && decompressed.as_ptr() == address);
+            let bad = Err(DecompressError::BadStream);
+            assert_eq!(decompress_new(type_byte, stored, &mut fresh(length - 1)), bad);
+            assert_eq!(decompress_new(type_byte, stored, &mut fresh(length + 1)), bad);
+            assert_eq!(decompress_new(type_byte, &stored[..stored.len() - 1], &mut fresh(length)), bad);
+            assert_eq!(decompress_new(9, stored, &mut fresh(length)), Err(DecompressError::BadType(9)));
+        }
     }
 
     #[test]

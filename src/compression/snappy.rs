@@ -18,6 +18,7 @@
 mod encoder;
 
 pub use encoder::Encoder;
+use std::mem::MaybeUninit;
 use std::ptr;
 
 /// Bytes behind a block that may be written, so that its end is decompressed as quickly as the rest: a short element has 64 bytes
@@ -98,6 +99,33 @@ impl PartialDecoder {
         block: &mut [u8],
         wanted: usize,
     ) -> Result<(), BadStream> {
+        self.decode_into(source, stored, as_uninit(block), wanted)
+    }
+
+    /// Decompresses the whole stream `stored` into memory that holds nothing yet, of the block's length. Returns the block.
+    pub fn decode_whole<'b>(
+        stored: &[u8],
+        block: &'b mut [MaybeUninit<u8>],
+    ) -> Result<&'b mut [u8], BadStream> {
+        let mut decoder = PartialDecoder::new(stored).ok_or(BadStream)?;
+        if decoder.length != block.len() {
+            return Err(BadStream);
+        }
+        decoder.decode_into(stored, stored.len(), block, usize::MAX)?;
+        assert!(decoder.done == block.len());
+        // SAFETY: the decoder has just written all bytes of the block up to `done`.
+        Ok(unsafe { &mut *(ptr::from_mut(block) as *mut [u8]) })
+    }
+
+    /// As `decode`. What was decompressed so far is in `block`; of the rest, nothing need be written. Bytes of which there are some only
+    /// become some.
+    fn decode_into(
+        &mut self,
+        source: &[u8],
+        stored: usize,
+        block: &mut [MaybeUninit<u8>],
+        wanted: usize,
+    ) -> Result<(), BadStream> {
         let wanted = wanted.min(self.length);
         if stored > source.len() || self.length > block.len() {
             return Err(BadStream);
@@ -114,7 +142,7 @@ impl PartialDecoder {
     /// Decompresses elements until `wanted` bytes are there, or up to one that is long, near an end of the source or the block,
     /// or bad.
     #[inline]
-    fn decode_quickly(&mut self, source: &[u8], stored: usize, block: &mut [u8], wanted: usize) {
+    fn decode_quickly(&mut self, source: &[u8], stored: usize, block: &mut [MaybeUninit<u8>], wanted: usize) {
         assert!(stored <= source.len() && wanted <= self.length && self.length <= block.len());
         let (mut at, mut done) = (self.at, self.done);
         let Some(last_look) = source.len().checked_sub(QUICK_LOOK) else { return };
@@ -122,7 +150,7 @@ impl PartialDecoder {
         let wanted = wanted.min((block.len() + 1).saturating_sub(DECODER_SLACK));
         // In the source, a literal's pieces need room for reading.
         let literal_end = stored.min(source.len().saturating_sub(DECODER_SLACK));
-        let (source, block) = (source.as_ptr(), block.as_mut_ptr());
+        let (source, block) = (source.as_ptr(), block.as_mut_ptr().cast::<u8>());
         while done < wanted && at <= last_look {
             // SAFETY: QUICK_LOOK bytes of the source follow `at`.
             let word = u64::from_le(unsafe { source.add(at).cast::<u64>().read_unaligned() });
@@ -168,7 +196,7 @@ impl PartialDecoder {
         }
         decoder.length = beginning.len();
         while decoder.done < beginning.len() {
-            decoder.decode_one::<true>(stored, beginning).ok_or(BadStream)?;
+            decoder.decode_one::<true>(stored, as_uninit(beginning)).ok_or(BadStream)?;
         }
         Ok(())
     }
@@ -177,7 +205,7 @@ impl PartialDecoder {
     /// its beginning; it is the last then.
     #[cold]
     #[inline(never)]
-    fn decode_one<const CUT: bool>(&mut self, stored: &[u8], block: &mut [u8]) -> Option<()> {
+    fn decode_one<const CUT: bool>(&mut self, stored: &[u8], block: &mut [MaybeUninit<u8>]) -> Option<()> {
         let rest = stored.get(self.at..)?;
         let tag = usize::from(*rest.first()?);
         let number = |bytes: usize| {
@@ -200,7 +228,9 @@ impl PartialDecoder {
         match offset {
             None => {
                 let literal = stored.get(self.at..)?.get(..length)?;
-                block[self.done..self.done + length].copy_from_slice(literal);
+                for (slot, &byte) in block[self.done..self.done + length].iter_mut().zip(literal) {
+                    slot.write(byte);
+                }
                 self.at += length;
             }
             Some(offset) => {
@@ -219,6 +249,12 @@ impl PartialDecoder {
     }
 }
 
+/// The bytes as memory in which there need not be any. Only for those in here, who never take a byte away.
+fn as_uninit(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
+    // SAFETY: the layout is the same, and nothing here writes what is no byte over one.
+    unsafe { &mut *(ptr::from_mut(bytes) as *mut [MaybeUninit<u8>]) }
+}
+
 /// Copies `length` bytes, 64 at most, in pieces: two, or four. All are read before any is written: reading what was just written
 /// in other pieces would wait for the writes.
 ///
@@ -226,7 +262,8 @@ impl PartialDecoder {
 /// 64 bytes may be read at `from` and written at `to`, which does not lie in the `length` bytes at `from`.
 #[inline(always)]
 unsafe fn copy_pieces(from: *const u8, to: *mut u8, length: usize) {
-    type Pieces<const N: usize> = [u8; N];
+    // Behind `length` there may be bytes that nobody has written.
+    type Pieces<const N: usize> = [MaybeUninit<u8>; N];
     // SAFETY: within the 64 bytes that the caller speaks of.
     unsafe {
         if length <= 2 * PIECE {
@@ -245,6 +282,7 @@ unsafe fn copy_pieces(from: *const u8, to: *mut u8, length: usize) {
 /// `offset` is not 0, so many bytes precede `to`, and [`DECODER_SLACK`] may be written at it.
 #[inline(always)]
 unsafe fn repeat(to: *mut u8, mut offset: usize, length: usize) {
+    type Piece = [MaybeUninit<u8>; PIECE];
     // SAFETY: what is read begins `offset` bytes before `to` or behind that, and a piece is read before it is written. Pieces are
     // written at less than `length`, or while `offset` is less than a piece: at 9 at most.
     unsafe {
@@ -252,15 +290,15 @@ unsafe fn repeat(to: *mut u8, mut offset: usize, length: usize) {
         let mut written = 0;
         // A piece has the pattern once, and something else behind; the next is put there, and has it twice.
         while offset < PIECE {
-            let bytes = ptr::read_unaligned(from.cast::<[u8; PIECE]>());
-            ptr::write_unaligned(to.add(written).cast::<[u8; PIECE]>(), bytes);
+            let bytes = ptr::read_unaligned(from.cast::<Piece>());
+            ptr::write_unaligned(to.add(written).cast::<Piece>(), bytes);
             written += offset;
             offset *= 2;
         }
         let mut read = 0;
         while written < length {
-            let bytes = ptr::read_unaligned(from.add(read).cast::<[u8; PIECE]>());
-            ptr::write_unaligned(to.add(written).cast::<[u8; PIECE]>(), bytes);
+            let bytes = ptr::read_unaligned(from.add(read).cast::<Piece>());
+            ptr::write_unaligned(to.add(written).cast::<Piece>(), bytes);
             written += PIECE;
             read += PIECE;
         }

@@ -37,6 +37,7 @@ use crate::util::coding::{fixed32_at, get_varint32};
 use scan::{Outcome, Scan};
 use std::cmp::Ordering;
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -110,23 +111,38 @@ const PREFETCHED_RESTARTS: u32 = 8;
 /// So much is asked for of the entries behind a restart point that is going to be scanned.
 const MAX_PREFETCHED_RUN: u32 = 2 << 10;
 
-/// `length` bytes to be filled by `fill`, which gets zeros. The length comes from a file: where there is not enough memory
+/// `length` bytes, which `fill` writes: it returns all that it got. The length comes from a file: where there is not enough memory
 /// this is an error, not an abort.
-pub fn load_bytes(length: usize, fill: impl FnOnce(&mut [u8]) -> Result<()>) -> Result<Arc<[u8]>> {
+pub fn load_bytes(
+    length: usize,
+    fill: impl for<'b> FnOnce(&'b mut [MaybeUninit<u8>]) -> Result<&'b mut [u8]>,
+) -> Result<Arc<[u8]>> {
     const PROBE_FROM: usize = 1 << 20;
+    const CLEARED_BELOW: usize = 64 << 10;
     if length >= PROBE_FROM && Vec::<u8>::new().try_reserve_exact(length).is_err() {
         return Err(Error::io(format!("no memory for a block of {length} bytes")));
     }
     let mut bytes = Arc::<[u8]>::new_uninit_slice(length);
-    if let Some(slots) = Arc::get_mut(&mut bytes) {
-        slots.fill(std::mem::MaybeUninit::new(0));
+    let slots = Arc::get_mut(&mut bytes).expect("a new reference count");
+    if length < CLEARED_BELOW {
+        // Clearing brings memory into the cache faster than what is written next would.
+        slots.fill(MaybeUninit::new(0));
     }
-    // SAFETY: the `Arc` is new, so `get_mut` succeeded, and every byte was set to zero.
-    let mut bytes = unsafe { bytes.assume_init() };
-    if let Some(slots) = Arc::get_mut(&mut bytes) {
-        fill(slots)?;
+    let start = slots.as_ptr().cast::<u8>();
+    let filled = fill(slots)?;
+    assert!(filled.as_ptr() == start && filled.len() == length);
+    // SAFETY: the bytes from `start` on, `length` of them, are a slice of bytes, as was just checked.
+    Ok(unsafe { bytes.assume_init() })
+}
+
+/// Copies `bytes` to as many `slots`.
+pub fn filled_with<'b>(slots: &'b mut [MaybeUninit<u8>], bytes: &[u8]) -> &'b mut [u8] {
+    assert_eq!(slots.len(), bytes.len());
+    // SAFETY: the slots are other memory than the bytes, since they are lent out mutably, and as many; then they are bytes.
+    unsafe {
+        std::ptr::copy_nonoverlapping(bytes.as_ptr(), slots.as_mut_ptr().cast::<u8>(), bytes.len());
+        &mut *(std::ptr::from_mut(slots) as *mut [u8])
     }
-    Ok(bytes)
 }
 
 /// An entry's lengths and places in its block, all within the entries' part of it.

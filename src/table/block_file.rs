@@ -5,7 +5,7 @@
 //! ```
 //! Shared between threads. Bytes in a mapping are read where they are; others go through a buffer of the thread.
 
-use super::block::{self, BlockBuffer, BlockBytes, load_bytes};
+use super::block::{self, BlockBuffer, BlockBytes, filled_with, load_bytes};
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle};
 use crate::compression::{self, DECODER_SLACK, DecompressError, TYPE_RAW};
 use crate::env::RandomAccessFile;
@@ -121,7 +121,10 @@ impl BlockFile {
         self.with_stored(handle, verify_checksum, |contents, type_byte| {
             let bad = |error| self.bad_stream(handle, error);
             let length = compression::decompressed_length(type_byte, contents).map_err(bad)?;
-            load_bytes(length, |bytes| compression::decompress(type_byte, contents, bytes).map_err(bad))
+            load_bytes(length, |slots| match type_byte {
+                TYPE_RAW => Ok(filled_with(slots, contents)),
+                _ => compression::decompress_new(type_byte, contents, slots).map_err(bad),
+            })
         })
         .map(|bytes| BlockBytes::Loaded(bytes.into()))
     }
