@@ -1,7 +1,7 @@
 #!/bin/sh
 # `make sanitize`: the unit tests and the C programs of tests/c under the address sanitizer and the thread sanitizer, and the models
-# of scripts/models.sh with one preemption more, and the unit tests of the memtable and its arena under Miri. Arguments name a part:
-# `scripts/sanitize.sh address`, `thread`, `models`, `miri`.
+# of scripts/models.sh with one preemption more, and the unit tests of the memtable, its arena and the compression under Miri.
+# Arguments name a part: `scripts/sanitize.sh address`, `thread`, `models`, `miri`.
 # What each can and cannot see: tests/README.md.
 set -eu
 cd "$(dirname "$0")/.."
@@ -80,7 +80,7 @@ miri() {
         exit 1
     fi
     export CARGO_TARGET_DIR="$target/sanitize/miri"
-    cargo +nightly miri test --lib -- util::arena memtable::
+    cargo +nightly miri test --lib -- util::arena memtable:: compression::
 }
 
 [ $# -gt 0 ] || set -- address thread models miri
