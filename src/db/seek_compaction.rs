@@ -1,8 +1,9 @@
 //! Compacting what reads look into in vain.
 //!
 //! A read that must look into files of several levels costs as much more, for ever, where nobody writes any more. (Filters spare most
-//! point reads that, and charge a sixteenth for it; scans and seeks they do not.) So a file that was read in vain too often (`charge_seek`) is merged into the next level, together with neighbours that nearly were: a database
-//! that is only read ends with one level.
+//! point reads that, and charge a sixteenth for it; scans and seeks they do not.) So a file that was read in vain too often
+//! (`charge_seek`) is merged into the next level, together with neighbours that nearly were: a database that is only read ends with
+//! one level.
 //!
 //! It comes behind all other work, and never into the way of writers: not while memtables fill quickly or one waits to be flushed,
 //! for level 0 would fill while a worker is busy with this. And it is bounded: in one life of the database, it rewrites as many

@@ -135,7 +135,7 @@ impl JobFixture {
             env.clone(),
             directory.path().to_path_buf(),
             Arc::new(TableOptions::new(&Options::default())),
-            ReadMode::Positioned,
+            ReadMode::Mapped,
             100,
         );
         let lines = Arc::new(Lines::default());

@@ -90,6 +90,31 @@ fn a_deletion_goes_only_where_nothing_deeper_holds_its_key() {
     assert_eq!(all_entries(&fixture, &outputs(&outcome)), owned(&[("m", 8, None)]));
 }
 
+/// Large values pass as they are stored; what is hidden or deleted goes, and small ones beside them are packed as ever.
+#[test]
+fn large_values_are_merged_as_small_ones_are() {
+    let fixture = JobFixture::new();
+    let entry = |i: u64, sequence: u64, small: bool| {
+        let noise = &bulk(i * 1000 + sequence, 1, 1)[0].2.clone().expect("a value");
+        (format!("{i:04}"), sequence, Some(noise.repeat(if small { 1 } else { 60 + i as usize })))
+    };
+    let lower: Vec<OwnedEntry> = (0..90).map(|i| entry(i, 1 + i, i % 7 == 0)).collect();
+    let upper: Vec<OwnedEntry> = (0..90)
+        .step_by(3)
+        .map(|i| if i % 5 == 0 { (format!("{i:04}"), 200 + i, None) } else { entry(i, 200 + i, i % 2 == 0) })
+        .collect();
+    let files = [(1, vec![fixture.table_of(&upper)]), (2, vec![fixture.table_of(&lower)])];
+    let outcome = run(&compaction(&fixture, 1, &files, 2 << 20), &fixture.context(&[1000])).unwrap();
+    let expected: Vec<OwnedEntry> = (0..90)
+        .map(|i| if i % 3 == 0 { upper[i / 3].clone() } else { lower[i].clone() })
+        .filter(|(_, _, value)| value.is_some())
+        .collect();
+    assert!(all_entries(&fixture, &outputs(&outcome)) == expected);
+    // As if all had been written there at first.
+    let written = fixture.table_of(&expected);
+    assert_eq!(outputs(&outcome)[0].file_size, written.file_size);
+}
+
 #[test]
 fn where_nothing_is_left_there_is_no_output() {
     let fixture = JobFixture::new();
