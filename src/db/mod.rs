@@ -13,6 +13,7 @@ mod get;
 mod idle_compaction;
 mod install;
 mod iterator;
+mod lost;
 mod manual_compaction;
 mod obsolete_files;
 mod open;

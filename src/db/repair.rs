@@ -9,10 +9,12 @@
 //! 3. What is left (level 0, tables whose level nobody knows, saved entries, the logs' batches) is merged into one sorted
 //!    run by sequence number, and put above the tables that stay. Those of them that may have newer entries of its keys
 //!    are merged as well: no order of levels or of file numbers shows an old value before a new one.
-//! 4. A new MANIFEST describes the result. Whatever it does not name is moved into `lost/`; nothing is deleted.
+//! 4. A new MANIFEST describes the result. Whatever it does not name is moved into `lost/`; nothing is deleted, and nothing that is
+//!    there already is written over.
 //!
 //! Holds the LOCK throughout; run on an open database it is refused.
 
+use super::lost::Lost;
 use super::open::Opening;
 use crate::batch::write_batch::HEADER_SIZE;
 use crate::compaction::compaction::{Compaction, CompactionReason};
@@ -85,6 +87,7 @@ const MAX_LEVEL0_FILES: u64 = 8;
 struct Repairer {
     opening: Opening,
     path: PathBuf,
+    lost: Lost,
     tables: Vec<u64>,
     logs: Vec<u64>,
     manifests: Vec<u64>,
@@ -119,10 +122,12 @@ impl Repairer {
             numbers.sort_unstable();
             numbers.dedup();
         }
+        let lost = Lost::open(&opening.options.env, path)?;
         let memtable = Memtable::new(opening.comparator.clone(), opening.options.write_buffer_size).1;
         Ok(Repairer {
             opening,
             path: path.to_path_buf(),
+            lost,
             tables,
             logs,
             manifests,
@@ -464,46 +469,44 @@ impl Repairer {
         let snapshot = versions.snapshot(next_file_number, self.last_sequence);
         ManifestWriter::create(&self.opening.options.env, &self.path, manifest_number, &[snapshot])
             .map_err(|ManifestError { error, .. }| error)?;
-        self.move_aside(&versions, manifest_number);
+        let moved = self.move_aside(&versions, manifest_number);
         let files: usize = (0..NUM_LEVELS).map(|level| versions.current().num_files(level)).sum();
         self.log(format_args!("repair: done: {files} tables, last sequence number {}", self.last_sequence));
-        Ok(())
+        moved
     }
 
-    /// Moves what the new MANIFEST does not name into `lost/`.
-    fn move_aside(&self, versions: &VersionSet, manifest_number: u64) {
-        let env = &self.opening.options.env;
-        let lost = self.path.join("lost");
+    /// Moves what the new MANIFEST does not name into `lost/`. The first error is told, but only after all else was moved: the next
+    /// opening removes what is left here.
+    fn move_aside(&mut self, versions: &VersionSet, manifest_number: u64) -> Result<()> {
         let live: Vec<u64> = versions.current().levels.iter().flatten().map(|file| file.number).collect();
-        let move_one = |from: PathBuf| {
-            let Some(name) = from.file_name() else { return };
-            if env.exists(&from) {
-                let moved = env.create_dir(&lost).and_then(|()| env.rename(&from, &lost.join(name)));
-                match moved {
-                    Ok(()) => self.log(format_args!("repair: moved {} to lost/", Path::new(name).display())),
-                    Err(error) => {
-                        self.log(format_args!("repair: could not move {}: {error}", from.display()))
-                    }
+        let manifests = self.manifests.iter().filter(|&&number| number != manifest_number);
+        let mut files: Vec<PathBuf> =
+            manifests.map(|&number| file_name::manifest(&self.path, number)).collect();
+        files.extend(self.logs.iter().map(|&number| file_name::log(&self.path, number)));
+        let saved = self.sources.iter().map(|(_, file)| file.number);
+        for number in self.tables.iter().copied().chain(saved).filter(|number| !live.contains(number)) {
+            self.opening.table_cache.evict(number);
+            files.push(file_name::table(&self.path, number));
+            files.push(file_name::old_table(&self.path, number));
+        }
+        let mut result = Ok(());
+        for file in files {
+            if !self.opening.options.env.exists(&file) {
+                continue;
+            }
+            match self.lost.take(&file) {
+                Ok(to) => self.log(format_args!("repair: moved {} to {}", file.display(), to.display())),
+                Err(error) => {
+                    self.log(format_args!("repair: could not move {}: {error}", file.display()));
+                    let explained = error.context(format_args!(
+                        "the database is repaired, but {} is left in it",
+                        file.display()
+                    ));
+                    result = result.and(Err(explained));
                 }
             }
-        };
-        for &number in &self.manifests {
-            if number != manifest_number {
-                move_one(file_name::manifest(&self.path, number));
-            }
         }
-        for &number in &self.logs {
-            move_one(file_name::log(&self.path, number));
-        }
-        let saved = self.sources.iter().map(|(_, file)| file.number);
-        for number in self.tables.iter().copied().chain(saved) {
-            if !live.contains(&number) {
-                self.opening.table_cache.evict(number);
-                move_one(file_name::table(&self.path, number));
-                move_one(file_name::old_table(&self.path, number));
-            }
-        }
-        let _ = env.sync_dir(&lost).and_then(|()| env.sync_dir(&self.path));
+        result.and(self.lost.sync())
     }
 }
 

@@ -1,0 +1,148 @@
+//! The directory `lost` in that of the database: what a repair or a recovery could not use is moved there, and stays until somebody
+//! removes it.
+//!
+//! Nothing there is ever written over: where a name is taken the file gets the first free one of `NAME.2`, `NAME.3`... The LOCK
+//! of the database is held, so nobody else moves anything there meanwhile. A moved file is durable under one of its two
+//! names at any time, and under the new one after `sync`. Used by one thread.
+
+use crate::env::Env;
+use crate::error::{Error, Result};
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The directory `lost` of a database.
+pub(super) struct Lost {
+    env: Arc<dyn Env>,
+    db: PathBuf,
+    dir: PathBuf,
+    exists: bool,
+    /// Names that are taken.
+    names: HashSet<OsString>,
+}
+
+impl Lost {
+    /// The one of the database in the directory `db`. Nothing is made yet; an error where there is something that cannot be read, or is no
+    /// directory.
+    pub fn open(env: &Arc<dyn Env>, db: &Path) -> Result<Self> {
+        let dir = db.join("lost");
+        let (exists, names) = match env.children(&dir) {
+            Ok(names) => (true, names.into_iter().collect()),
+            Err(error) if error.is_not_found() => (false, HashSet::new()),
+            Err(error) => {
+                return Err(error.context("what cannot be used would be moved there, but it cannot be read"));
+            }
+        };
+        Ok(Lost { env: env.clone(), db: db.to_path_buf(), dir, exists, names })
+    }
+
+    /// Moves a file of the database's directory there; its path there. Not durable before `sync`.
+    pub fn take(&mut self, file: &Path) -> Result<PathBuf> {
+        let Some(name) = file.file_name() else {
+            return Err(Error::invalid_argument(format!("{}: not the name of a file", file.display())));
+        };
+        if !self.exists {
+            self.env.create_dir(&self.dir)?;
+            self.exists = true;
+        }
+        let name = self.free_name(name);
+        let to = self.dir.join(&name);
+        // Taken even if the renaming fails: it may have been carried out all the same.
+        self.names.insert(name);
+        self.env.rename(file, &to)?;
+        Ok(to)
+    }
+
+    /// Makes what was moved durable: first that it is there, then that it is no longer where it was.
+    pub fn sync(&self) -> Result<()> {
+        if self.exists {
+            self.env.sync_dir(&self.dir)?;
+        }
+        self.env.sync_dir(&self.db)
+    }
+
+    fn free_name(&self, name: &OsStr) -> OsString {
+        let numbered = (2..=u64::MAX).map(|number| {
+            let mut numbered = name.to_os_string();
+            numbered.push(format!(".{number}"));
+            numbered
+        });
+        let mut names = std::iter::once(name.to_os_string()).chain(numbered);
+        names.find(|name| !self.names.contains(name)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::mem::{CrashChoice, MemEnv};
+    use crate::env::{CreateMode, read_file};
+
+    const DB: &str = "/db";
+
+    fn disk() -> MemEnv {
+        let disk = MemEnv::with_journal();
+        disk.create_dir(Path::new(DB)).unwrap();
+        disk.sync_dir(Path::new("/")).unwrap();
+        disk
+    }
+
+    fn create(disk: &MemEnv, path: &str, contents: &str) {
+        let mut file = disk.create_writable(Path::new(path), CreateMode::New).unwrap();
+        file.append(contents.as_bytes()).unwrap();
+        file.sync().unwrap();
+        file.close().unwrap();
+        disk.sync_dir(Path::new(path).parent().unwrap()).unwrap();
+    }
+
+    fn contents(disk: &MemEnv, path: &str) -> Option<String> {
+        read_file(disk, Path::new(path), 1000).ok().map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_not_written_over() {
+        let disk = disk();
+        let env = disk.shared();
+        for (round, expected) in ["000005.ldb", "000005.ldb.2", "000005.ldb.3"].iter().enumerate() {
+            create(&disk, "/db/000005.ldb", &format!("round {round}"));
+            let mut lost = Lost::open(&env, Path::new(DB)).unwrap();
+            let path = lost.take(Path::new("/db/000005.ldb")).unwrap();
+            assert_eq!(path, Path::new("/db/lost").join(expected));
+        }
+        // Within one round too.
+        let mut lost = Lost::open(&env, Path::new(DB)).unwrap();
+        for (contents, expected) in [("a", "000007.log"), ("b", "000007.log.2")] {
+            create(&disk, "/db/000007.log", contents);
+            assert_eq!(lost.take(Path::new("/db/000007.log")).unwrap(), Path::new("/db/lost").join(expected));
+        }
+        assert_eq!(contents(&disk, "/db/lost/000005.ldb").as_deref(), Some("round 0"));
+        assert_eq!(contents(&disk, "/db/lost/000005.ldb.2").as_deref(), Some("round 1"));
+        assert_eq!(contents(&disk, "/db/lost/000005.ldb.3").as_deref(), Some("round 2"));
+        assert_eq!(contents(&disk, "/db/lost/000007.log").as_deref(), Some("a"));
+        assert_eq!(contents(&disk, "/db/000005.ldb"), None);
+    }
+
+    #[test]
+    fn a_crash_after_the_sync_finds_the_file_where_it_was_moved() {
+        let disk = disk();
+        create(&disk, "/db/000005.ldb", "kept");
+        let mut lost = Lost::open(&disk.shared(), Path::new(DB)).unwrap();
+        lost.take(Path::new("/db/000005.ldb")).unwrap();
+        let before = disk.crash_clone(CrashChoice::OnlySynced);
+        assert_eq!(contents(&before, "/db/000005.ldb").as_deref(), Some("kept"));
+        lost.sync().unwrap();
+        let after = disk.crash_clone(CrashChoice::OnlySynced);
+        assert_eq!(contents(&after, "/db/lost/000005.ldb").as_deref(), Some("kept"));
+        assert_eq!(contents(&after, "/db/000005.ldb"), None);
+    }
+
+    #[test]
+    fn something_else_of_that_name_is_an_error_that_names_it() {
+        let disk = disk();
+        create(&disk, "/db/lost", "a file");
+        let error = Lost::open(&disk.shared(), Path::new(DB)).map(drop).unwrap_err();
+        assert!(error.to_string().contains("/db/lost"), "{error}");
+        assert_eq!(contents(&disk, "/db/lost").as_deref(), Some("a file"));
+    }
+}
