@@ -376,9 +376,11 @@ void leveldb_iter_get_error(const leveldb_iterator_t *iter,
 const leveldb_snapshot_t *leveldb_create_snapshot(leveldb_t *db);
 
 /*
- * Releases a snapshot. `db` is not looked at: releasing a snapshot of a database that was closed is fine.
+ * Releases a snapshot. `db` is not looked at: releasing a snapshot of a database that was closed is fine. Read options that
+ * name it read the latest state from now on, and naming or releasing it once more does no harm, until its handle stands for
+ * another snapshot: that happens after 256 later releases at the earliest.
  *
- * Requires: `snapshot` is NULL or a snapshot that is not used afterwards.
+ * Requires: `snapshot` is NULL or came from leveldb_create_snapshot().
  */
 void leveldb_release_snapshot(leveldb_t *db,
                               const leveldb_snapshot_t *snapshot);
@@ -670,10 +672,10 @@ void leveldb_readoptions_set_verify_checksums(leveldb_readoptions_t *options,
 void leveldb_readoptions_set_fill_cache(leveldb_readoptions_t *options, uint8_t fill_cache);
 
 /*
- * Read the state of `snapshot`, which must belong to the database that is read, and not be released while it is; NULL
- * reads the latest state, which is the default.
+ * Read the state of `snapshot`, which must belong to the database that is read. NULL reads the latest state, which is the
+ * default; so does a snapshot that is released, before this call or after it.
  *
- * Requires: `options` is NULL or read options that no other call uses now; `snapshot` is NULL or not released.
+ * Requires: `options` is NULL or read options that no other call uses now; `snapshot` is NULL or came from leveldb_create_snapshot().
  */
 void leveldb_readoptions_set_snapshot(leveldb_readoptions_t *options,
                                       const leveldb_snapshot_t *snapshot);

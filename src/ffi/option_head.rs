@@ -10,12 +10,16 @@
 //! | 2      | 1     | `fill_cache` |
 //! | 8      | 8     | the sequence number of the snapshot to read, all ones for none |
 //! | 16     | 8     | options: what is behind; else NULL |
+//! | 24     | 8     | the snapshot to read, NULL for none |
+//!
+//! A snapshot that was released since it was named is none: its handle has another sequence number then.
 //!
 //! Thread rule: convention (7) of the header: readers at once, or one writer.
 #![allow(unsafe_code)]
 
 use super::handle;
 use super::options::OptionsBehind;
+use super::snapshot::{LATEST, leveldb_snapshot_t};
 use crate::options::{ReadOptions, WriteOptions};
 use std::ptr;
 
@@ -31,23 +35,21 @@ pub(super) enum OptionKind {
     WriteOptions = 3,
 }
 
-/// No snapshot: sequence numbers have 56 bits.
-const LATEST: u64 = u64::MAX;
-
 /// See the table above.
 #[repr(C)]
 pub(super) struct OptionHead {
     flag: u8,
     kind: OptionKind,
     fill_cache: u8,
-    snapshot: u64,
+    sequence: u64,
     behind: *mut OptionsBehind,
+    snapshot: Option<&'static leveldb_snapshot_t>,
 }
 
 impl OptionHead {
     /// A malloc()ed head, NULL if there is no memory. `behind` is NULL or comes from `handle::give`.
     pub(super) fn create<T>(kind: OptionKind, behind: *mut OptionsBehind) -> *mut T {
-        let head = OptionHead { flag: 0, kind, fill_cache: 1, snapshot: LATEST, behind };
+        let head = OptionHead { flag: 0, kind, fill_cache: 1, sequence: LATEST, behind, snapshot: None };
         // SAFETY: malloc has no duties; what it returned is aligned for any object and large enough for a head.
         unsafe {
             let memory = libc::malloc(size_of::<OptionHead>()).cast::<OptionHead>();
@@ -117,9 +119,16 @@ impl OptionHead {
         self.fill_cache = u8::from(fill_cache != 0);
     }
 
-    /// Sets the sequence number to read at; `None` reads the latest state.
-    pub(super) fn set_snapshot(&mut self, sequence: Option<u64>) {
-        self.snapshot = sequence.unwrap_or(LATEST);
+    /// Sets the snapshot to read; `None` reads the latest state.
+    pub(super) fn set_snapshot(&mut self, snapshot: Option<&'static leveldb_snapshot_t>) {
+        self.sequence = snapshot.map_or(LATEST, leveldb_snapshot_t::sequence);
+        self.snapshot = snapshot;
+    }
+
+    /// The sequence number to read at, while the snapshot that it was taken from is held.
+    #[cold]
+    fn held_sequence(&self) -> Option<u64> {
+        self.snapshot.filter(|held| held.sequence() == self.sequence).map(|_| self.sequence)
     }
 
     /// As read options, whatever kind it is.
@@ -128,7 +137,7 @@ impl OptionHead {
         ReadOptions {
             verify_checksums: self.flag != 0,
             fill_cache: self.fill_cache != 0,
-            snapshot: if self.snapshot == LATEST { None } else { Some(self.snapshot) },
+            snapshot: if self.sequence == LATEST { None } else { self.held_sequence() },
         }
     }
 

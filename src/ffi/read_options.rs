@@ -58,20 +58,20 @@ pub unsafe extern "C" fn leveldb_readoptions_set_fill_cache(
     }
 }
 
-/// Read the state of `snapshot`, which must belong to the database that is read, and not be released while it is; NULL
-/// reads the latest state, which is the default.
+/// Read the state of `snapshot`, which must belong to the database that is read. NULL reads the latest state, which is the
+/// default; so does a snapshot that is released, before this call or after it.
 ///
 /// # Safety
-/// `options` is NULL or read options that no other call uses now; `snapshot` is NULL or not released.
+/// `options` is NULL or read options that no other call uses now; `snapshot` is NULL or came from leveldb_create_snapshot().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn leveldb_readoptions_set_snapshot(
     options: *mut leveldb_readoptions_t,
     snapshot: *const leveldb_snapshot_t,
 ) {
-    // SAFETY: as the caller promises.
+    // SAFETY: as the caller promises; the handles of snapshots live for ever.
     unsafe {
         if let Some(head) = OptionHead::of_mut(options) {
-            head.set_snapshot(handle::lend(snapshot).map(leveldb_snapshot_t::sequence));
+            head.set_snapshot(handle::lend(snapshot));
         }
     }
 }

@@ -307,6 +307,72 @@ static void test_iterators_and_snapshots_outlive_the_database(void) {
     leveldb_readoptions_destroy(read_options);
 }
 
+/* Node's classic-level names a snapshot that it has released in the options of an iterator; others release one twice. */
+static void test_a_released_snapshot_reads_the_latest_state(void) {
+    const char *path = scratch("released"), *other_path = scratch("released_other");
+    leveldb_t *db = open_fresh(path), *other = open_fresh(other_path);
+    leveldb_readoptions_t *named_before = leveldb_readoptions_create();
+    leveldb_readoptions_t *named_after = leveldb_readoptions_create();
+    const leveldb_snapshot_t *snapshot, *again, *of_other, *of_closed;
+    leveldb_iterator_t *iter;
+    int i;
+
+    put(db, "key", "old");
+    snapshot = leveldb_create_snapshot(db);
+    put(db, "key", "new");
+    leveldb_readoptions_set_snapshot(named_before, snapshot);
+    check_get(db, named_before, "key", "old");
+    leveldb_release_snapshot(db, snapshot);
+    leveldb_readoptions_set_snapshot(named_after, snapshot);
+    check_get(db, named_before, "key", "new");
+    check_get(db, named_after, "key", "new");
+    iter = leveldb_create_iterator(db, named_after);
+    leveldb_iter_seek_to_first(iter);
+    check_entry(iter, "key", "new");
+    leveldb_iter_destroy(iter);
+    leveldb_release_snapshot(db, snapshot);
+
+    /* Released twice, it was not given to two. */
+    snapshot = leveldb_create_snapshot(db);
+    put(db, "key", "newer");
+    again = leveldb_create_snapshot(db);
+    put(db, "key", "newest");
+    CHECK(snapshot != again);
+    leveldb_readoptions_set_snapshot(named_before, snapshot);
+    leveldb_readoptions_set_snapshot(named_after, again);
+    check_get(db, named_before, "key", "new");
+    check_get(db, named_after, "key", "newer");
+    leveldb_release_snapshot(db, snapshot);
+    check_get(db, named_after, "key", "newer");
+
+    /* Of another database, released through this one, and of one that is closed. */
+    put(other, "key", "other");
+    of_other = leveldb_create_snapshot(other);
+    leveldb_readoptions_set_snapshot(named_before, of_other);
+    leveldb_free(leveldb_get(db, named_before, "key", 3, &(size_t){0}, &err));
+    CHECK_NO_ERROR();
+    leveldb_release_snapshot(db, of_other);
+    check_get(db, named_before, "key", "newest");
+    of_closed = leveldb_create_snapshot(other);
+    close_and_destroy(other, other_path);
+    leveldb_release_snapshot(NULL, of_closed);
+    leveldb_readoptions_set_snapshot(named_before, of_closed);
+    check_get(db, named_before, "key", "newest");
+
+    for (i = 0; i < 5000; i++) {
+        snapshot = leveldb_create_snapshot(db);
+        leveldb_release_snapshot(db, snapshot);
+        leveldb_readoptions_set_snapshot(named_before, snapshot);
+    }
+    check_get(db, named_before, "key", "newest");
+    check_get(db, named_after, "key", "newer");
+    leveldb_release_snapshot(db, again);
+    check_get(db, named_after, "key", "newest");
+    leveldb_readoptions_destroy(named_before);
+    leveldb_readoptions_destroy(named_after);
+    close_and_destroy(db, path);
+}
+
 static atomic_int destroyed, called;
 
 static void on_destroy(void *state) {
@@ -605,6 +671,7 @@ int main(void) {
     test_nonsense_lengths();
     test_handles_of_another_kind();
     test_iterators_and_snapshots_outlive_the_database();
+    test_a_released_snapshot_reads_the_latest_state();
     test_comparator_destroyed_early();
     test_comparator_that_calls_its_database();
     test_filter_policy_destroyed_early();

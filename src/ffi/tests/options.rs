@@ -3,10 +3,14 @@
 use super::super::option_head::{OptionHead, read_options, write_options};
 use super::super::options::*;
 use super::super::read_options::*;
-use super::super::snapshot::leveldb_snapshot_t;
+use super::super::snapshot::*;
 use super::super::write_options::*;
 use crate::compression::Compression;
+use crate::db::Db;
+use crate::env::mem::MemEnv;
 use crate::options::Options;
+use std::collections::HashSet;
+use std::path::Path;
 use std::ptr;
 
 #[test]
@@ -67,15 +71,58 @@ fn null_means_the_default_options() {
     }
 }
 
+/// A database in memory, and a handle to a snapshot of it.
+fn snapshot_of_new_database() -> (Db, *const leveldb_snapshot_t) {
+    let options = Options { create_if_missing: true, env: MemEnv::new().shared(), ..Options::default() };
+    let db = Db::open(&options, Path::new("/db")).expect("a database");
+    let snapshot = leveldb_snapshot_t::create(db.snapshot());
+    (db, snapshot)
+}
+
+#[test]
+fn a_released_snapshot_reads_the_latest_state_and_its_handle_is_used_again_later() {
+    let (db, snapshot) = snapshot_of_new_database();
+    // SAFETY: handles of the functions above, each destroyed once; handles of snapshots live for ever.
+    unsafe {
+        let (before, after) = (leveldb_readoptions_create(), leveldb_readoptions_create());
+        leveldb_readoptions_set_snapshot(before, snapshot);
+        assert!(read_options(before).snapshot.is_some());
+        for _ in 0..3 {
+            leveldb_release_snapshot(ptr::null_mut(), snapshot);
+            leveldb_readoptions_set_snapshot(after, snapshot);
+            assert_eq!((read_options(before).snapshot, read_options(after).snapshot), (None, None));
+        }
+        // Released three times, and given away once: the handles of 600 snapshots held at once are 600.
+        let held: Vec<_> =
+            (0..600).map(|_| ptr::from_ref(leveldb_snapshot_t::create(db.snapshot()))).collect();
+        assert_eq!(held.iter().collect::<HashSet<_>>().len(), 600);
+        held.into_iter().for_each(|snapshot| leveldb_release_snapshot(ptr::null_mut(), snapshot));
+        leveldb_readoptions_destroy(before);
+        leveldb_readoptions_destroy(after);
+    }
+    // Memory is bounded by what is held at one time.
+    let mut handles = HashSet::new();
+    for _ in 0..100_000 {
+        let snapshot = ptr::from_ref(leveldb_snapshot_t::create(db.snapshot()));
+        handles.insert(snapshot);
+        // SAFETY: a handle that is not released.
+        unsafe { leveldb_release_snapshot(ptr::null_mut(), snapshot) };
+    }
+    assert!((256..=602).contains(&handles.len()), "{}", handles.len());
+}
+
 #[test]
 fn clearing_the_snapshot_reads_the_latest_state() {
     // SAFETY: a handle of the functions above.
     unsafe {
         let read = leveldb_readoptions_create();
-        OptionHead::of_mut(read).expect("a head").set_snapshot(Some(77));
-        assert_eq!(read_options(read).snapshot, Some(77));
+        let (db, snapshot) = snapshot_of_new_database();
+        leveldb_readoptions_set_snapshot(read, snapshot);
+        assert_eq!(read_options(read).snapshot, Some((*snapshot).sequence()));
         leveldb_readoptions_set_snapshot(read, ptr::null::<leveldb_snapshot_t>());
         assert_eq!(read_options(read).snapshot, None);
+        leveldb_release_snapshot(ptr::null_mut(), snapshot);
+        drop(db);
         leveldb_readoptions_destroy(read);
     }
 }

@@ -38,13 +38,15 @@ TERRACE_LEVELDB_INLINE Status DB::Delete(const WriteOptions& options, const Slic
 
 namespace detail {
 
-class SnapshotImpl final : public Snapshot {
- public:
-  explicit SnapshotImpl(const leveldb_snapshot_t* held) : snapshot(held) {}
-  ~SnapshotImpl() override = default;
+// A Snapshot is the handle of C under another type, and never looked into here: that handle stays valid memory after it is
+// released (and reads the latest state then), which programs rely on.
+inline const Snapshot* ToSnapshot(const leveldb_snapshot_t* snapshot) {
+  return reinterpret_cast<const Snapshot*>(snapshot);
+}
 
-  const leveldb_snapshot_t* const snapshot;
-};
+inline const leveldb_snapshot_t* FromSnapshot(const Snapshot* snapshot) {
+  return reinterpret_cast<const leveldb_snapshot_t*>(snapshot);
+}
 
 // Read options of C for the length of a call: those without a snapshot are shared by all calls.
 class CReadOptions {
@@ -53,7 +55,7 @@ class CReadOptions {
     shared_ = Shared(options.verify_checksums, options.fill_cache);
     if (options.snapshot == nullptr) return;
     own_ = Create(options.verify_checksums, options.fill_cache);
-    C().readoptions_set_snapshot_(own_, static_cast<const SnapshotImpl*>(options.snapshot)->snapshot);
+    C().readoptions_set_snapshot_(own_, FromSnapshot(options.snapshot));
   }
 
   CReadOptions(const CReadOptions&) = delete;
@@ -157,12 +159,10 @@ class DBImpl final : public DB {
     return new DBIterator(iterator);
   }
 
-  const Snapshot* GetSnapshot() override { return new SnapshotImpl(C().create_snapshot_(db_)); }
+  const Snapshot* GetSnapshot() override { return ToSnapshot(C().create_snapshot_(db_)); }
 
   void ReleaseSnapshot(const Snapshot* snapshot) override {
-    const SnapshotImpl* const held = static_cast<const SnapshotImpl*>(snapshot);
-    if (held != nullptr) C().release_snapshot_(db_, held->snapshot);
-    delete held;
+    C().release_snapshot_(db_, FromSnapshot(snapshot));
   }
 
   bool GetProperty(const Slice& property, std::string* value) override {
