@@ -565,7 +565,8 @@ size_t terrace_cache_usage(const leveldb_cache_t *cache);
 void terrace_cache_prune(leveldb_cache_t *cache);
 
 /*
- * Creates an environment whose files are in memory and gone when it is. Destroy it with leveldb_env_destroy(); a database
+ * Creates an environment whose files are in memory and gone when it is. Directories need not be created, and one that was not is
+ * empty; a read that begins past the end of a file fails with an `IO error`. Destroy it with leveldb_env_destroy(); a database
  * that uses it keeps what it needs.
  */
 leveldb_env_t *terrace_env_create_mem(void);
@@ -580,9 +581,11 @@ leveldb_seqfile_t *terrace_env_new_sequential_file(const leveldb_env_t *env,
                                                    char **errptr);
 
 /*
- * Reads up to `length` bytes, and returns how many; fewer only at the end of the file, or on failure.
+ * Reads up to `length` bytes, and returns how many; fewer only at the end of the file, or on failure. Nothing else in `buffer`
+ * is touched: it may be shorter than `length` where the file is too.
  *
- * Requires: `file` is NULL or a file that no other call uses now; `buffer` is writable for `length` bytes; `errptr` as in (3).
+ * Requires: `file` is NULL or a file that no other call uses now; `buffer` is writable for `length` bytes, or for those that the file
+ * still has; `errptr` as in (3).
  */
 size_t terrace_seqfile_read(leveldb_seqfile_t *file,
                             char *buffer,
@@ -613,9 +616,11 @@ leveldb_randomfile_t *terrace_env_new_random_access_file(const leveldb_env_t *en
                                                          char **errptr);
 
 /*
- * Reads up to `length` bytes from `offset`, and returns how many; fewer only at the end of the file, or on failure.
+ * Reads up to `length` bytes from `offset`, and returns how many; fewer only at the end of the file, or on failure. Nothing
+ * else in `buffer` is touched: it may be shorter than `length` where the file is too.
  *
- * Requires: `file` is NULL or not destroyed; `buffer` is writable for `length` bytes; `errptr` as in (3).
+ * Requires: `file` is NULL or not destroyed; `buffer` is writable for `length` bytes, or for those that the file has from `offset` on;
+ * `errptr` as in (3).
  */
 size_t terrace_randomfile_read(const leveldb_randomfile_t *file,
                                uint64_t offset,

@@ -10,7 +10,7 @@ use super::env::{
     leveldb_env_t, leveldb_filelock_t, leveldb_randomfile_t, leveldb_seqfile_t, leveldb_writablefile_t,
 };
 use super::{bytes, handle};
-use crate::env::mem::MemEnv;
+use crate::env::mem::{MemEnv, MemOptions};
 use crate::env::posix::PosixEnv;
 use crate::env::{CreateMode, Env, FileLock, RandomAccessFile, ReadMode, SequentialFile, WritableFile};
 use crate::error::{Error, Result};
@@ -53,29 +53,50 @@ fn directory_of(path: &Path) -> PathBuf {
     }
 }
 
-/// A buffer of the caller's, to be filled; its old contents are never looked at.
+/// How much is read at once, in bytes.
+const PIECE: usize = 64 << 10;
+
+/// Reads up to `length` bytes into a buffer of the caller's, of which nothing is touched but what was read: callers ask for more
+/// than they have room for, where they know that the file is shorter. `read` gets how many bytes were read before, and fills its
+/// buffer but at the end of the file.
 ///
 /// # Safety
-/// `buffer` is writable for `length` bytes during `'a`.
-unsafe fn output<'a>(buffer: *mut c_char, length: usize) -> Result<&'a mut [u8]> {
-    if length == 0 {
-        return Ok(&mut []);
-    }
-    if buffer.is_null() || length > isize::MAX as usize {
+/// `buffer` is NULL or writable for `length` bytes, or for those that the file has.
+unsafe fn read_into(
+    buffer: *mut c_char,
+    length: usize,
+    mut read: impl FnMut(u64, &mut [u8]) -> Result<usize>,
+) -> Result<usize> {
+    if length != 0 && (buffer.is_null() || length > isize::MAX as usize) {
         return Err(Error::invalid_argument(format!("a buffer of {length} bytes is NULL or too long")));
     }
-    // SAFETY: not NULL, and writable as the caller promises. Its bytes are set first: they may be no values yet.
-    unsafe {
-        ptr::write_bytes(buffer, 0, length);
-        Ok(std::slice::from_raw_parts_mut(buffer.cast(), length))
+    let (mut small, mut large) = ([0; 4096], Vec::new());
+    let piece = if length <= small.len() {
+        &mut small[..length]
+    } else {
+        large.resize(length.min(PIECE), 0);
+        &mut large[..]
+    };
+    let mut done = 0;
+    loop {
+        let wanted = piece.len().min(length - done);
+        let count = read(done as u64, &mut piece[..wanted])?;
+        // SAFETY: not longer than what is left of the buffer, and only bytes that the file has; the piece is our own.
+        unsafe { ptr::copy_nonoverlapping(piece.as_ptr(), buffer.add(done).cast(), count) };
+        done += count;
+        if count < wanted || done == length {
+            return Ok(done);
+        }
     }
 }
 
-/// Creates an environment whose files are in memory and gone when it is. Destroy it with leveldb_env_destroy(); a database
+/// Creates an environment whose files are in memory and gone when it is. Directories need not be created, and one that was not is
+/// empty; a read that begins past the end of a file fails with an `IO error`. Destroy it with leveldb_env_destroy(); a database
 /// that uses it keeps what it needs.
 #[unsafe(no_mangle)]
 pub extern "C" fn terrace_env_create_mem() -> *mut leveldb_env_t {
-    contain(ptr::null_mut(), || leveldb_env_t::create(MemEnv::new().shared()))
+    let options = MemOptions { leveldb_rules: true, ..MemOptions::default() };
+    contain(ptr::null_mut(), || leveldb_env_t::create(MemEnv::with_options(options).shared()))
 }
 
 /// Opens a file to be read from its beginning. NULL on failure. Destroy it with terrace_seqfile_destroy().
@@ -97,10 +118,12 @@ pub unsafe extern "C" fn terrace_env_new_sequential_file(
     }
 }
 
-/// Reads up to `length` bytes, and returns how many; fewer only at the end of the file, or on failure.
+/// Reads up to `length` bytes, and returns how many; fewer only at the end of the file, or on failure. Nothing else in `buffer`
+/// is touched: it may be shorter than `length` where the file is too.
 ///
 /// # Safety
-/// `file` is NULL or a file that no other call uses now; `buffer` is writable for `length` bytes; `errptr` as in (3).
+/// `file` is NULL or a file that no other call uses now; `buffer` is writable for `length` bytes, or for those that the file
+/// still has; `errptr` as in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_seqfile_read(
     file: *mut leveldb_seqfile_t,
@@ -113,7 +136,7 @@ pub unsafe extern "C" fn terrace_seqfile_read(
         guard(errptr, 0, || {
             let file =
                 handle::lend_mut(file.cast::<SequentialHandle>()).ok_or_else(|| handle::is_null("file"))?;
-            file.0.read(output(buffer, length)?)
+            read_into(buffer, length, |_, piece| file.0.read(piece))
         })
     }
 }
@@ -168,10 +191,12 @@ pub unsafe extern "C" fn terrace_env_new_random_access_file(
     }
 }
 
-/// Reads up to `length` bytes from `offset`, and returns how many; fewer only at the end of the file, or on failure.
+/// Reads up to `length` bytes from `offset`, and returns how many; fewer only at the end of the file, or on failure. Nothing
+/// else in `buffer` is touched: it may be shorter than `length` where the file is too.
 ///
 /// # Safety
-/// `file` is NULL or not destroyed; `buffer` is writable for `length` bytes; `errptr` as in (3).
+/// `file` is NULL or not destroyed; `buffer` is writable for `length` bytes, or for those that the file has from `offset` on;
+/// `errptr` as in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_randomfile_read(
     file: *const leveldb_randomfile_t,
@@ -184,7 +209,7 @@ pub unsafe extern "C" fn terrace_randomfile_read(
     unsafe {
         guard(errptr, 0, || {
             let file = handle::required(file.cast::<RandomAccessHandle>(), "file")?;
-            file.0.read_at(offset, output(buffer, length)?)
+            read_into(buffer, length, |done, piece| file.0.read_at(offset.saturating_add(done), piece))
         })
     }
 }

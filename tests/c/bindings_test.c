@@ -366,7 +366,11 @@ static void environments_of_callbacks(void) {
     terrace_env_get_children(env, "/db", &children, append, &err);
     no_error();
     CHECK(strstr(children.bytes, "CURRENT") != NULL && terrace_env_file_exists(env, "/db/CURRENT"));
+    children.length = children.calls = 0;
     terrace_env_get_children(env, "/absent", &children, append, &err);
+    no_error();
+    CHECK(children.calls == 0);
+    terrace_env_get_children(NULL, "/absent", &children, append, &err);
     failed_with(TERRACE_NOT_FOUND, "/absent");
     leveldb_destroy_db(options, "/db", &err);
     no_error();
@@ -375,6 +379,95 @@ static void environments_of_callbacks(void) {
     CHECK(destroyed == 0);
     leveldb_env_destroy(env);
     CHECK(destroyed == 1 && open_files == 0);
+}
+
+/* Nothing is touched in a buffer but what was read: the rest may be somebody else's. */
+static void buffers_shorter_than_what_is_asked_for(leveldb_env_t* env, const char* path) {
+    char buffer[40], large[9000];
+    memset(large, 'x', sizeof(large));
+    leveldb_writablefile_t* written = terrace_env_new_writable_file(env, path, 0, &err);
+    terrace_writablefile_append(written, "0123456789", 10, &err);
+    terrace_writablefile_close(written, &err);
+    terrace_writablefile_destroy(written);
+    const size_t lengths[] = {11, 1000, 100000, SIZE_MAX / 2};
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        memset(buffer, '#', sizeof(buffer));
+        leveldb_randomfile_t* file = terrace_env_new_random_access_file(env, path, &err);
+        CHECK(terrace_randomfile_read(file, 2, buffer, lengths[i], &err) == 8);
+        CHECK(memcmp(buffer, "23456789##", 10) == 0 && buffer[39] == '#');
+        CHECK(terrace_randomfile_read(file, 10, buffer, lengths[i], &err) == 0);
+        CHECK(buffer[0] == '2');
+        terrace_randomfile_destroy(file);
+        leveldb_seqfile_t* in_order = terrace_env_new_sequential_file(env, path, &err);
+        memset(buffer, '#', sizeof(buffer));
+        CHECK(terrace_seqfile_read(in_order, buffer, lengths[i], &err) == 10);
+        CHECK(memcmp(buffer, "0123456789##", 12) == 0);
+        CHECK(terrace_seqfile_read(in_order, buffer, lengths[i], &err) == 0);
+        CHECK(buffer[0] == '0');
+        terrace_seqfile_destroy(in_order);
+    }
+    /* More than one piece. */
+    written = terrace_env_new_writable_file(env, path, 0, &err);
+    for (int i = 0; i < 20; i++) {
+        large[0] = (char)('a' + i);
+        terrace_writablefile_append(written, large, sizeof(large), &err);
+    }
+    terrace_writablefile_close(written, &err);
+    terrace_writablefile_destroy(written);
+    char* whole = malloc(20 * sizeof(large));
+    leveldb_randomfile_t* file = terrace_env_new_random_access_file(env, path, &err);
+    CHECK(terrace_randomfile_read(file, 0, whole, SIZE_MAX / 2, &err) == 20 * sizeof(large));
+    for (int i = 0; i < 20; i++) {
+        large[0] = (char)('a' + i);
+        CHECK(memcmp(whole + (size_t)i * sizeof(large), large, sizeof(large)) == 0);
+    }
+    terrace_randomfile_destroy(file);
+    free(whole);
+    no_error();
+    CHECK(terrace_randomfile_read(NULL, 0, buffer, 1, &err) == 0);
+    failed_with(TERRACE_INVALID_ARGUMENT, "file");
+    terrace_env_remove_file(env, path, &err);
+    no_error();
+}
+
+static void files_in_memory(void) {
+    leveldb_env_t* env = terrace_env_create_mem();
+    buffers_shorter_than_what_is_asked_for(env, "a/b/file");
+    leveldb_writablefile_t* written = terrace_env_new_writable_file(env, "/dir/file", 0, &err);
+    terrace_writablefile_append(written, "12345", 5, &err);
+    terrace_writablefile_close(written, &err);
+    terrace_writablefile_destroy(written);
+    char buffer[10];
+    leveldb_randomfile_t* file = terrace_env_new_random_access_file(env, "/dir/file", &err);
+    CHECK(terrace_randomfile_read(file, 5, buffer, 10, &err) == 0);
+    no_error();
+    CHECK(terrace_randomfile_read(file, 6, buffer, 10, &err) == 0);
+    failed_with(TERRACE_IO_ERROR, "past the end");
+    terrace_randomfile_destroy(file);
+
+    /* No directory was created for any of these. */
+    const char* names[] = {"/dir/db", "a/b", "/tmp/xyz", "db", "/deep/er/and/deeper"};
+    leveldb_options_t* options = leveldb_options_create();
+    leveldb_options_set_env(options, env);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+            leveldb_t* db = open_database(options, names[i]);
+            leveldb_put(db, NULL, "k", 1, names[i], strlen(names[i]), &err);
+            leveldb_close(db);
+            leveldb_repair_db(options, names[i], &err);
+            no_error();
+            db = open_database(options, names[i]);
+            size_t length = 0;
+            char* value = leveldb_get(db, NULL, "k", 1, &length, &err);
+            CHECK(value != NULL && length == strlen(names[i]) && memcmp(value, names[i], length) == 0);
+            leveldb_free(value);
+            leveldb_close(db);
+            leveldb_destroy_db(options, names[i], &err);
+            no_error();
+        }
+    }
+    leveldb_options_destroy(options);
+    leveldb_env_destroy(env);
 }
 
 static int read_text(void* state, uint64_t offset, char* buffer, size_t length, size_t* read, char** message) {
@@ -466,6 +559,8 @@ int main(void) {
     orders_that_shorten_keys();
     filters_by_hand();
     environments_of_callbacks();
+    buffers_shorter_than_what_is_asked_for(NULL, scratch("short_buffers"));
+    files_in_memory();
     tables_by_themselves();
     dumps_and_caches();
     return passed();

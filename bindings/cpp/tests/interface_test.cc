@@ -167,6 +167,53 @@ void TestReadsAndWrites() {
   CHECK(DB::Open(Options(), name, &second).IsInvalidArgument());
 }
 
+#if !defined(GOOGLE)  // There it reads freed memory, and was never seen to crash.
+// As Node's classic-level does: a released snapshot is named in the options of an iterator.
+void TestReleasedSnapshots() {
+  std::unique_ptr<DB> db = Open(Creating(), Scratch("released"));
+  std::unique_ptr<DB> other = Open(Creating(), Scratch("released_other"));
+  CHECK_OK(db->Put(WriteOptions(), "k", "old"));
+  ReadOptions released;
+  released.snapshot = db->GetSnapshot();
+  CHECK_OK(db->Put(WriteOptions(), "k", "new"));
+  CHECK_EQ(Contents(db.get(), released), "k=old,");
+  db->ReleaseSnapshot(released.snapshot);
+  CHECK_EQ(Contents(db.get(), released), "k=new,");
+  std::string value;
+  CHECK_OK(db->Get(released, "k", &value));
+  CHECK_EQ(value, "new");
+  db->ReleaseSnapshot(released.snapshot);
+  db->ReleaseSnapshot(nullptr);
+  CHECK_EQ(Contents(db.get(), released), "k=new,");
+  // One of another database, released there, here, and after that database was closed.
+  ReadOptions foreign;
+  foreign.snapshot = other->GetSnapshot();
+  Contents(db.get(), foreign);
+  db->ReleaseSnapshot(foreign.snapshot);
+  CHECK_EQ(Contents(db.get(), foreign), "k=new,");
+  foreign.snapshot = other->GetSnapshot();
+  other.reset();
+  Contents(db.get(), foreign);
+  db->ReleaseSnapshot(foreign.snapshot);
+  CHECK_EQ(Contents(db.get(), foreign), "k=new,");
+  // Named by readers while other threads take and release.
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; t++) {
+    threads.emplace_back([&db, &released] {
+      for (int i = 0; i < 500; i++) {
+        ReadOptions own;
+        own.snapshot = db->GetSnapshot();
+        CHECK_EQ(Contents(db.get(), own), "k=new,");
+        db->ReleaseSnapshot(own.snapshot);
+        CHECK_EQ(Contents(db.get(), own), "k=new,");
+        CHECK_EQ(Contents(db.get(), released), "k=new,");
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+#endif
+
 void CountCleanup(void* counter, void* by) { *static_cast<int*>(counter) += static_cast<int>(reinterpret_cast<intptr_t>(by)); }
 
 void TestIterators() {
@@ -500,20 +547,97 @@ void TestForeignEnv() {
   CHECK_OK(leveldb::DestroyDB(name, options));
 }
 
+// Directories of files in memory need not exist, for whatever is done first.
+void TestDatabaseInMemory(Env* env, const std::string& name) {
+  Options options = Creating();
+  options.env = env;
+  std::unique_ptr<DB> db = Open(options, name);
+  CHECK_OK(db->Put(WriteOptions(), "a", name));
+  db.reset();
+  options.create_if_missing = false;
+  db = Open(options, name);
+  CHECK_EQ(Get(db.get(), "a"), name);
+  db->CompactRange(nullptr, nullptr);
+  CHECK_EQ(Get(db.get(), "a"), name);
+  db.reset();
+  CHECK(env->FileExists(name + "/CURRENT"));
+  std::vector<std::string> children;
+  CHECK_OK(env->GetChildren(name, &children));
+  CHECK(children.size() >= 3);
+  CHECK_OK(leveldb::RepairDB(name, options));
+  db = Open(options, name);
+  CHECK_EQ(Get(db.get(), "a"), name);
+  db.reset();
+  CHECK_OK(leveldb::DestroyDB(name, options));
+  CHECK(!env->FileExists(name + "/CURRENT") && !Env::Default()->FileExists(name));
+  DB* none = nullptr;
+  CHECK(DB::Open(options, name, &none).IsInvalidArgument() && none == nullptr);
+}
+
 void TestMemEnv() {
+  for (const char* name : {"/dir/db", "a/b", "/tmp/xyz", "/deep/er/db", "db", "/db"}) {
+    const std::unique_ptr<Env> env(leveldb::NewMemEnv(Env::Default()));
+    TestDatabaseInMemory(env.get(), name);
+    leveldb::EnvWrapper wrapper(env.get());
+    TestDatabaseInMemory(&wrapper, name);
+  }
   const std::unique_ptr<Env> env(leveldb::NewMemEnv(Env::Default()));
+  std::vector<std::string> children;
+  CHECK_OK(env->GetChildren("/not/made", &children));
+  CHECK(children.empty());
   CHECK_OK(leveldb::WriteStringToFile(env.get(), "text", "/nowhere/dir/file"));
   std::string text;
   CHECK_OK(leveldb::ReadFileToString(env.get(), "/nowhere/dir/file", &text));
   CHECK(text == "text" && !Env::Default()->FileExists("/nowhere/dir/file"));
-  Options options = Creating();
-  options.env = env.get();
-  std::unique_ptr<DB> db = Open(options, "/nowhere/db");
-  CHECK_OK(db->Put(WriteOptions(), "a", "1"));
-  db.reset();
-  db = Open(options, "/nowhere/db");
-  CHECK_EQ(Get(db.get(), "a"), "1");
-  CHECK(env->FileExists("/nowhere/db/CURRENT"));
+  CHECK_OK(env->RenameFile("/nowhere/dir/file", "/else/where/file"));
+  CHECK(!env->FileExists("/nowhere/dir/file") && env->FileExists("/else/where/file"));
+  CHECK(!env->RenameFile("/nowhere/dir/file", "/else/where/file").ok());
+  leveldb::FileLock* lock = nullptr;
+  CHECK_OK(env->LockFile("some/lock", &lock));
+  CHECK_OK(env->UnlockFile(lock));
+  CHECK_OK(env->CreateDir("/no/parent"));
+  CHECK_OK(env->CreateDir("/no/parent"));
+  CHECK_OK(env->GetChildren("/no/parent", &children));
+  CHECK(children.empty());
+  CHECK_OK(env->RemoveDir("/no/parent"));
+  CHECK_OK(env->RemoveDir("/no/parent"));
+
+  leveldb::RandomAccessFile* file = nullptr;
+  CHECK_OK(env->NewRandomAccessFile("/else/where/file", &file));
+  char scratch[8];
+  Slice read;
+  CHECK_OK(file->Read(4, 8, &read, scratch));
+  CHECK(read.empty());
+  CHECK(file->Read(5, 8, &read, scratch).IsIOError());
+  CHECK(file->Read(1000, 8, &read, scratch).IsIOError());
+  delete file;
+}
+
+// A caller may ask for more than it has room for, when it knows how long the file is.
+void TestShortScratch(Env* env, const std::string& name) {
+  CHECK_OK(leveldb::WriteStringToFile(env, "hello", name));
+  char scratch[20];
+  const std::string untouched(15, '#');
+  leveldb::SequentialFile* sequential = nullptr;
+  CHECK_OK(env->NewSequentialFile(name, &sequential));
+  leveldb::RandomAccessFile* random = nullptr;
+  CHECK_OK(env->NewRandomAccessFile(name, &random));
+  for (const size_t asked : {size_t{20}, size_t{1000}, size_t{1} << 20}) {
+    std::memset(scratch, '#', sizeof(scratch));
+    Slice read;
+    CHECK_OK(random->Read(0, asked, &read, scratch));
+    CHECK_EQ(read.ToString(), "hello");
+    CHECK_EQ(std::string(scratch + 5, 15), untouched);
+  }
+  Slice read;
+  std::memset(scratch, '#', sizeof(scratch));
+  CHECK_OK(sequential->Read(1000, &read, scratch));
+  CHECK_EQ(read.ToString(), "hello");
+  CHECK_OK(sequential->Read(1000, &read, scratch + 5));
+  CHECK(read.empty());
+  CHECK_EQ(std::string(scratch + 5, 15), untouched);
+  delete sequential;
+  delete random;
 }
 
 class ListLogger : public leveldb::Logger {
@@ -657,6 +781,9 @@ int main() {
   TestLayouts();
   TestSliceAndStatus();
   TestReadsAndWrites();
+#if !defined(GOOGLE)
+  TestReleasedSnapshots();
+#endif
   TestIterators();
   TestBatches();
   TestComparators();
@@ -665,6 +792,10 @@ int main() {
   TestEnv();
   TestForeignEnv();
   TestMemEnv();
+  TestShortScratch(std::unique_ptr<Env>(leveldb::NewMemEnv(Env::Default())).get(), "/short");
+#if !defined(GOOGLE)  // Its mapped files fail where fewer bytes are left than are asked for.
+  TestShortScratch(Env::Default(), Scratch("short"));
+#endif
   TestLoggers();
   TestTables();
   TestDerivedDatabases();

@@ -66,6 +66,31 @@ impl RandomAccessFile for FileNode {
     }
 }
 
+/// A file that is not read from past its end: see [`MemOptions::leveldb_rules`](super::MemOptions).
+pub struct EndedFile {
+    path: PathBuf,
+    file: Arc<FileNode>,
+}
+
+impl EndedFile {
+    /// `file`, opened as `path`.
+    pub fn new(path: &Path, file: Arc<FileNode>) -> Self {
+        EndedFile { path: path.to_path_buf(), file }
+    }
+}
+
+impl RandomAccessFile for EndedFile {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        let contents = self.file.0.read();
+        let length = contents.len();
+        if offset > length as u64 {
+            let path = self.path.display();
+            return Err(Error::io(format!("{path}: a read at {offset}, past the end of {length} bytes")));
+        }
+        Ok(read_at(&contents, offset, buffer))
+    }
+}
+
 /// A file as it was when it was opened.
 pub struct MemMapping(Arc<Vec<u8>>);
 

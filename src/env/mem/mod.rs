@@ -75,6 +75,9 @@ pub struct MemOptions {
     pub manual_clock: Option<u64>,
     /// Give files opened with [`ReadMode::Mapped`] a mapping: their contents at that moment. Default: no.
     pub mappings: bool,
+    /// LevelDB's rules for files in memory: directories are there when they are needed, one that is missing is an empty one, and
+    /// a read that begins past the end of a file fails. Default: no.
+    pub leveldb_rules: bool,
 }
 
 /// Files in memory. A handle: clones are the same disk.
@@ -186,10 +189,43 @@ impl MemEnv {
         }
     }
 
+    /// The directory that a path's last name is in, and that name. Under LevelDB's rules the directories on the way are made.
+    fn parent(&self, tree: &mut Tree, path: &Path) -> Result<(NodeId, OsString)> {
+        if !self.shared.options.leveldb_rules {
+            return tree.parent(path);
+        }
+        let (names, mut dir) = (tree::components(path), tree::ROOT);
+        let (last, parents) = names.split_last().ok_or_else(|| Error::from_errno(path, libc::EBUSY))?;
+        for &name in parents {
+            dir = match tree.entry(dir, name) {
+                Some(node) if tree.entries(node).is_some() => node,
+                Some(_) => return Err(Error::from_errno(path, libc::ENOTDIR)),
+                None => self.insert_directory(tree, path, (dir, name.to_owned())),
+            };
+        }
+        Ok((dir, (*last).to_owned()))
+    }
+
+    fn insert_directory(&self, tree: &mut Tree, path: &Path, (dir, name): (NodeId, OsString)) -> NodeId {
+        let node = tree.insert(dir, name.clone(), Node::Directory(Default::default()));
+        self.record(path, || Change::Link { dir, name, node, directory: true });
+        node
+    }
+
+    /// The directory of a path; `None` for one that LevelDB's rules do not miss.
+    fn directory(&self, tree: &Tree, path: &Path) -> Result<Option<NodeId>> {
+        match tree.directory(path) {
+            Err(error) if self.shared.options.leveldb_rules && error.errno() == Some(libc::ENOENT) => {
+                Ok(None)
+            }
+            found => found.map(Some),
+        }
+    }
+
     /// The file that a name stands for after `mode` was heeded, its node and its length.
     fn open_for_writing(&self, path: &Path, mode: CreateMode) -> Result<MemFile> {
         let mut tree = self.shared.tree.lock();
-        let (dir, name) = tree.parent(path)?;
+        let (dir, name) = self.parent(&mut tree, path)?;
         let existing = tree.entry(dir, &name);
         match (existing, mode) {
             (Some(_), CreateMode::New) => Err(Error::from_errno(path, libc::EEXIST)),
@@ -225,6 +261,9 @@ impl Env for MemEnv {
         if mode == ReadMode::Mapped && self.shared.options.mappings {
             return Ok(Arc::new(file::MemMapping::new(&file)));
         }
+        if self.shared.options.leveldb_rules {
+            return Ok(Arc::new(file::EndedFile::new(path, file)));
+        }
         Ok(file)
     }
 
@@ -245,7 +284,7 @@ impl Env for MemEnv {
 
     fn children(&self, dir: &Path) -> Result<Vec<OsString>> {
         let tree = self.shared.tree.lock();
-        let node = tree.directory(dir)?;
+        let Some(node) = self.directory(&tree, dir)? else { return Ok(Vec::new()) };
         Ok(tree.entries(node).map(|entries| entries.keys().cloned().collect()).unwrap_or_default())
     }
 
@@ -268,15 +307,14 @@ impl Env for MemEnv {
                 _ => Err(Error::from_errno(path, libc::EEXIST)),
             };
         }
-        let (dir, name) = tree.parent(path)?;
-        let node = tree.insert(dir, name.clone(), Node::Directory(Default::default()));
-        self.record(path, || Change::Link { dir, name, node, directory: true });
+        let place = self.parent(&mut tree, path)?;
+        self.insert_directory(&mut tree, path, place);
         Ok(())
     }
 
     fn remove_dir(&self, path: &Path) -> Result<()> {
         let mut tree = self.shared.tree.lock();
-        let node = tree.directory(path)?;
+        let Some(node) = self.directory(&tree, path)? else { return Ok(()) };
         if tree.entries(node).is_some_and(|entries| !entries.is_empty()) {
             return Err(Error::from_errno(path, libc::ENOTEMPTY));
         }
@@ -298,7 +336,7 @@ impl Env for MemEnv {
         let mut tree = self.shared.tree.lock();
         let node = tree.lookup(from)?;
         let (from_dir, from_name) = tree.parent(from)?;
-        let (to_dir, to_name) = tree.parent(to)?;
+        let (to_dir, to_name) = self.parent(&mut tree, to)?;
         if (from_dir, &from_name) == (to_dir, &to_name) {
             return Ok(());
         }
@@ -310,8 +348,9 @@ impl Env for MemEnv {
 
     fn sync_dir(&self, dir: &Path) -> Result<()> {
         let tree = self.shared.tree.lock();
-        let node = tree.directory(dir)?;
-        self.record(dir, || Change::SyncDirectory { node });
+        if let Some(node) = self.directory(&tree, dir)? {
+            self.record(dir, || Change::SyncDirectory { node });
+        }
         Ok(())
     }
 

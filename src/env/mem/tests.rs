@@ -1,5 +1,6 @@
 use super::*;
 use crate::env::read_file;
+use crate::error::ErrorKind;
 
 const LOG: LogFileOptions = LogFileOptions { mapped: false, expected_size: 0 };
 const MAPPED_LOG: LogFileOptions = LogFileOptions { mapped: true, expected_size: 0 };
@@ -59,6 +60,48 @@ fn names_behave_as_on_a_real_file_system() {
     env.remove_file(path("/c/y")).unwrap();
     env.remove_dir(path("/c")).unwrap();
     assert_eq!(env.children(path("/")).unwrap(), ["a"]);
+}
+
+#[test]
+fn directories_need_not_exist_under_leveldbs_rules() {
+    let env = MemEnv::with_options(MemOptions { leveldb_rules: true, ..MemOptions::default() });
+    let path = Path::new;
+    assert!(env.children(path("/a")).unwrap().is_empty());
+    env.remove_dir(path("/a/b")).unwrap();
+    env.sync_dir(path("/a/b")).unwrap();
+    assert!(!env.exists(path("/a")));
+    create(&env, "a/b/file", b"text");
+    env.create_dir(path("/c/d")).unwrap();
+    env.create_dir(path("/c/d")).unwrap();
+    drop(env.lock_file(path("/e/f/LOCK")).unwrap());
+    env.rename(path("/a/b/file"), path("/g/h/file")).unwrap();
+    assert_eq!(contents(&env, "/g/h/file").unwrap(), b"text");
+    assert!(env.children(path("/a/b")).unwrap().is_empty());
+    assert_eq!(env.children(path("/")).unwrap(), ["a", "c", "e", "g"]);
+    // A file is no directory all the same, and is not made by reading.
+    assert_eq!(errno(env.create_writable(path("/g/h/file/x"), CreateMode::New)), Some(libc::ENOTDIR));
+    assert_eq!(errno(env.open_random_access(path("/i/x"), ReadMode::Mapped)), Some(libc::ENOENT));
+    assert_eq!(errno(env.file_size(path("/i/x"))), Some(libc::ENOENT));
+    assert!(!env.exists(path("/i")));
+}
+
+#[test]
+fn a_read_past_the_end_fails_under_leveldbs_rules() {
+    for leveldb_rules in [false, true] {
+        let env = MemEnv::with_options(MemOptions { leveldb_rules, ..MemOptions::default() });
+        create(&env, "/file", b"12345");
+        let file = env.open_random_access(Path::new("/file"), ReadMode::Positioned).unwrap();
+        let mut buffer = [0; 10];
+        assert_eq!(file.read_at(3, &mut buffer).unwrap(), 2);
+        assert_eq!(file.read_at(5, &mut buffer).unwrap(), 0);
+        for offset in [6, 1000, u64::MAX] {
+            let read = file.read_at(offset, &mut buffer).map_err(|error| error.kind());
+            assert_eq!(read, if leveldb_rules { Err(ErrorKind::IoError) } else { Ok(0) });
+        }
+        let mut file = env.open_sequential(Path::new("/file")).unwrap();
+        file.skip(100).unwrap();
+        assert_eq!(file.read(&mut buffer).unwrap(), 0);
+    }
 }
 
 #[test]

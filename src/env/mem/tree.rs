@@ -173,7 +173,7 @@ impl Tree {
 }
 
 /// The names on the way from `/`.
-fn components(path: &Path) -> Vec<&OsStr> {
+pub fn components(path: &Path) -> Vec<&OsStr> {
     let mut names = Vec::new();
     for component in path.components() {
         match component {
