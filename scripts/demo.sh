@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
-sh scripts/deps.sh
+sh scripts/deps.sh demo
 
 tree=${DEMO_DIR:-/usr}
 prefix=$target/demo-prefix
