@@ -21,4 +21,5 @@ mod kill;
 mod layering;
 mod processes;
 mod python;
+mod scripts;
 mod symbols;
