@@ -415,7 +415,8 @@ func (d *DB) Property(name string) (string, error) {
 	return text, err
 }
 
-// ApproximateSizes tells about how many bytes of files the keys of each range take. A nil limit is an empty key here.
+// ApproximateSizes tells about how many bytes the keys of each range take in files, or will take soon; what was written last,
+// less than a write buffer, does not count. A nil limit is an empty key here.
 func (d *DB) ApproximateSizes(ranges []Range) ([]uint64, error) {
 	sizes := make([]uint64, len(ranges))
 	err := d.do(func(c *core) error {

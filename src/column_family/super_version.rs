@@ -9,7 +9,9 @@
 pub use super::resting::IteratorKind;
 use super::resting::RestingIterators;
 use crate::error::Result;
-use crate::format::internal_key::{InternalKeyComparator, KeyPrefix, LookupKey};
+use crate::format::internal_key::{
+    InternalKey, InternalKeyComparator, KeyPrefix, LookupKey, MAX_SEQUENCE, ValueType,
+};
 use crate::iterator::InternalIterator;
 use crate::iterator::merging::MergingIterator;
 use crate::memtable::memtable::{Memtable, MemtableGet, MemtableIterator};
@@ -109,6 +111,14 @@ impl SuperVersion {
             }
         }
         children
+    }
+
+    /// About how many bytes come before a user key: of the files, and of the memtables that wait for their flush. The memtable
+    /// that is written to does not count.
+    pub fn approximate_bytes_before(&self, user_key: &[u8]) -> u64 {
+        let key = InternalKey::new(user_key, MAX_SEQUENCE, ValueType::Value);
+        let waiting = self.immutables.iter().map(|memtable| memtable.approximate_bytes_before(key.encoded()));
+        waiting.fold(self.version.approximate_offset_of(key.encoded()), u64::saturating_add)
     }
 
     /// Do reads pass over damage, as LevelDB's do?

@@ -3,7 +3,6 @@
 use super::Db;
 use super::state::DbInner;
 use crate::format::NUM_LEVELS;
-use crate::format::internal_key::{InternalKey, MAX_SEQUENCE, ValueType};
 use std::fmt::Write;
 
 impl Db {
@@ -60,18 +59,16 @@ impl Db {
         }
     }
 
-    /// About how many bytes of table files hold the user keys of each range [start, limit). What is in memory does not count;
-    /// nor does anything in a child of the process that opened the database.
+    /// About how many bytes the user keys of each range [start, limit) take: those of table files, and of memtables that are
+    /// full, or come from a log that the opening has read, and wait to become tables (uncompressed). The memtable that is
+    /// written to does not count, as in LevelDB; nor does anything in a child of the process that opened the database.
     pub fn approximate_sizes(&self, ranges: &[(&[u8], &[u8])]) -> Vec<u64> {
         if !self.inner.process.is_current() {
             return vec![0; ranges.len()];
         }
         let view = self.inner.family.super_version.load();
-        let offset = |key: &[u8]| {
-            view.version
-                .approximate_offset_of(InternalKey::new(key, MAX_SEQUENCE, ValueType::Value).encoded())
-        };
-        ranges.iter().map(|(start, limit)| offset(limit).saturating_sub(offset(start))).collect()
+        let before = |key: &[u8]| view.approximate_bytes_before(key);
+        ranges.iter().map(|(start, limit)| before(limit).saturating_sub(before(start))).collect()
     }
 }
 

@@ -246,8 +246,9 @@ pub unsafe extern "C" fn leveldb_property_value(db: *mut leveldb_t, propname: *c
     })
 }
 
-/// Puts into `sizes[i]` about how many bytes of table files the keys from `range_start_key[i]` up to, but without,
-/// `range_limit_key[i]` take. What is still in memory does not count. All sizes are 0 on failure.
+/// Puts into `sizes[i]` about how many bytes the keys from `range_start_key[i]` up to, but without, `range_limit_key[i]` take:
+/// in table files, and, uncompressed, in memtables that are full, or come from the log that was read at opening, and are still
+/// to become files. The memtable that is written to does not count, as in LevelDB. All sizes are 0 on failure.
 ///
 /// # Safety
 /// `db` is NULL or open; each array is NULL or has `num_ranges` elements; the keys have their lengths.

@@ -81,6 +81,12 @@ impl Memtable {
         self.list.memory_usage()
     }
 
+    /// About how many bytes the entries take, keys and values, that come before an internal key: exact where they are few,
+    /// else from a sample. It never falls as the key rises, and costs as much however many entries there are.
+    pub fn approximate_bytes_before(&self, internal_key: &[u8]) -> u64 {
+        self.list.approximate_bytes_before(internal_key)
+    }
+
     /// Bytes taken by the index for look-ups.
     pub fn index_memory_usage(&self) -> usize {
         self.list.index_memory_usage()

@@ -40,6 +40,7 @@ use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
 
+mod estimate;
 mod index;
 mod iterator;
 

@@ -3,7 +3,7 @@
 use super::{TestDb, position, random_bytes, under_all_options, under_all_options_with_faults};
 use crate::batch::write_batch::WriteBatch;
 use crate::compression::Compression;
-use crate::env::fault::FaultKind;
+use crate::env::fault::{FaultKind, FaultRule};
 use crate::options::{Options, WriteOptions};
 use crate::util::cache::BlockCache;
 use crate::util::random::Random;
@@ -165,6 +165,49 @@ fn approximate_sizes_are_within_five_percent() {
             assert_eq!(test.files_at(0), 0);
         }
         assert_eq!(test.size(key(50), key(20)), 0, "a range that ends before it begins");
+    });
+}
+
+/// LevelDB has a table by then: it flushes before the write that finds the memtable full goes on, and in each opening.
+#[test]
+fn approximate_sizes_count_what_waits_to_become_a_table() {
+    const EACH: u64 = 10_000; // more than a block
+    let base = Options { compression: Compression::None, ..Options::default() };
+    under_all_options_with_faults(&base, |mut test| {
+        let tables = FaultRule::new([FaultKind::Create]).path_suffix(".ldb");
+        let blocked = test.faults().add(tables.clone().hold());
+        for first in [0, 20] {
+            let before = test.size("", "~");
+            (first..first + 20).for_each(|i| test.put(key(i), vec![b'v'; EACH as usize]));
+            assert_eq!(test.size("", "~"), before, "the memtable that is written to does not count");
+            test.db().rotate_memtable().unwrap();
+        }
+        let check = |test: &TestDb| {
+            for i in 0..=40 {
+                assert_between(test.size("", key(i)), EACH * i as u64, EACH * i as u64 * 21 / 20);
+            }
+            assert_between(test.size(key(10), key(30)), EACH * 20, EACH * 21);
+            assert_eq!(test.size(key(30), key(10)), 0);
+        };
+        check(&test);
+        assert_eq!(test.files_per_level(), []);
+        drop(blocked);
+        test.flush();
+        check(&test);
+        // A log that an opening has read, and keeps in memory.
+        test.put("zz", "x".repeat(5000));
+        test.close();
+        let blocked = test.faults().add(tables.hold());
+        test.reopen();
+        let last = test.size("z", "~");
+        if test.options.reuse_logs {
+            assert_eq!(last, 0, "it is written to");
+        } else {
+            assert_between(last, 5000, 6000);
+        }
+        drop(blocked);
+        test.flush();
+        assert_between(test.size("z", "~"), 5000, 6000);
     });
 }
 

@@ -80,7 +80,8 @@ class LEVELDB_EXPORT DB {
   //  "leveldb.approximate-memory-usage"  bytes of memory in use
   virtual bool GetProperty(const Slice& property, std::string* value) = 0;
 
-  // Puts into `sizes[i]` about how many bytes of table files the keys of `range[i]` take. What is in memory does not count.
+  // Puts into `sizes[i]` about how many bytes the keys of `range[i]` take: in table files, and in full memtables that are still
+  // to become files. What was written last, less than `write_buffer_size` bytes, does not count.
   virtual void GetApproximateSizes(const Range* range, int n, uint64_t* sizes) = 0;
 
   // Compacts the tables that have keys from `*begin` to `*end`, and returns when that is done. NULL is before, or behind, all keys.

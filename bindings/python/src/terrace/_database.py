@@ -268,11 +268,12 @@ class DB(Ranges):
         self._check(cell)
 
     def approximate_size(self, start: BytesLike, stop: BytesLike) -> int:
-        """About how many bytes the keys from `start` to before `stop` take on disk."""
+        """About how many bytes the keys from `start` to before `stop` take (see `approximate_sizes`)."""
         return self.approximate_sizes((start, stop))[0]
 
     def approximate_sizes(self, *ranges: tuple[BytesLike, BytesLike]) -> list[int]:
-        """About how many bytes the ranges take on disk. What is in memory only is not counted."""
+        """About how many bytes the ranges take on disk, or will take soon. What was written last, less than
+        `write_buffer_size` bytes, is not counted."""
         pairs = [(bytes_of(start, "start of a range"), bytes_of(stop, "stop of a range")) for start, stop in ranges]
         self._check_open()
         count = len(pairs)
