@@ -399,7 +399,8 @@ void terrace_options_set_seek_compaction(leveldb_options_t *options,
 
 /*
  * Merge what is left in level 0 once nothing has been written for 100 ms, so that reads of a quiet database do not pay for it;
- * never for so little that more than four times as much of level 1 is rewritten. Default: yes.
+ * never for so little that more than four times as much of level 1 is rewritten. Not with a comparator of leveldb_comparator_create(),
+ * which is not called while nobody uses the database. Default: yes.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */

@@ -62,7 +62,8 @@ pub struct Options {
     pub max_bytes_for_level_base: u64,
     /// Merge what is left in level 0 (fewer files than the trigger) once nothing has been written for 100 ms, so that reads of a
     /// quiet database do not pay for it; never for so little that more than four times as much of level 1 is rewritten, and, of
-    /// a write load that pauses again and again, no more than 3% of what it writes anyway. Default: yes.
+    /// a write load that pauses again and again, no more than 3% of what it writes anyway. Not with a comparator of the user,
+    /// which is not called while nobody uses the database. Default: yes.
     pub idle_compaction: bool,
     /// Threads that compact. Default: 1.
     pub max_background_compactions: usize,
@@ -124,6 +125,7 @@ impl Options {
         options.level0_file_num_compaction_trigger = options.level0_file_num_compaction_trigger.max(1);
         options.level0_stop_writes_trigger =
             options.level0_stop_writes_trigger.max(options.level0_file_num_compaction_trigger);
+        options.idle_compaction &= options.comparator.is_bytewise();
         options.max_background_compactions = options.max_background_compactions.clamp(1, 64);
         options.max_subcompactions = options.max_subcompactions.clamp(1, 64);
         options

@@ -1,7 +1,7 @@
 //! Opening a database: the directory, the lock, creation or recovery, the first MANIFEST and log of this life, the workers.
 //!
 //! An opening mostly makes nothing durable: what it has read stays as it is, on disk and in memory, until the first edit or the
-//! first synced write (see `unconfirmed`). Where something has to be written, the order is: the directory's name; tables made
+//! first synced write (see `unconfirmed`); but what the logs hold is flushed at once where the user has a comparator. Where something has to be written, the order is: the directory's name; tables made
 //! from the logs; a MANIFEST that no longer needs those logs, and CURRENT; only then the new log, and (by a worker) the removal
 //! of what is no longer needed.
 
@@ -74,6 +74,11 @@ impl Opening {
             options.max_open_files - NON_TABLE_FILES,
         );
         Opening { options, comparator, table_cache, info_log }
+    }
+
+    /// What the user's comparator calls itself.
+    pub(super) fn comparator_name(&self) -> Vec<u8> {
+        self.table_cache.options().comparator_name.clone()
     }
 }
 

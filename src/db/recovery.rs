@@ -83,7 +83,7 @@ pub(super) fn fresh(opening: &Opening, path: &Path) -> Result<Recovered> {
     opening.info_log.log(format_args!("creating {}", path.display()));
     let (next_file_number, _, names) = list_files(opening, path)?;
     Ok(Recovered {
-        versions: VersionSet::new(opening.comparator.user_comparator().name(), Arc::new(empty(opening))),
+        versions: VersionSet::new(opening.comparator_name(), Arc::new(empty(opening))),
         next_file_number,
         last_sequence: 0,
         new_files: Vec::new(),
@@ -119,7 +119,7 @@ fn list_files(opening: &Opening, path: &Path) -> Result<(u64, Vec<FileType>, Vec
 pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
     let options = &opening.options;
     let recovered = manifest::recover(&options.env, path)?;
-    let name = opening.comparator.user_comparator().name();
+    let name = opening.comparator_name();
     let (versions, counters) =
         VersionSet::recover(name, empty(opening), &recovered.edits).map_err(|error| {
             match &recovered.damaged_tail {
@@ -153,7 +153,8 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
         last_sequence: counters.last_sequence,
         next_log_begins: Begins::AtOrBefore(counters.last_sequence + 1),
         memtable: Memtable::new(opening.comparator.clone(), options.write_buffer_size).1,
-        keeps: is_sound && have_usual_numbers && !options.reuse_logs,
+        // What is kept a worker flushes: a user's comparator would be called from its thread, as LevelDB would not.
+        keeps: is_sound && have_usual_numbers && !options.reuse_logs && opening.comparator.is_bytewise(),
         kept_logs: Vec::new(),
         empty_logs: Vec::new(),
         new_files: Vec::new(),

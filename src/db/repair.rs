@@ -186,7 +186,7 @@ impl Repairer {
             }
             let Ok(edit) = VersionEdit::decode(&record) else { break };
             if let Some(name) = &edit.comparator
-                && *name != self.opening.comparator.user_comparator().name()
+                && *name != self.opening.comparator_name()
             {
                 return Err(Error::invalid_argument(format!(
                     "{}: the database was written with the comparator '{}'; repair it with that",
@@ -456,7 +456,7 @@ impl Repairer {
     fn finish(&mut self) -> Result<()> {
         let kept = self.kept_version()?;
         let merged = self.merge_sources(&kept)?;
-        let mut versions = VersionSet::new(self.opening.comparator.user_comparator().name(), kept);
+        let mut versions = VersionSet::new(self.opening.comparator_name(), kept);
         let edit = VersionEdit {
             log_number: Some(self.next_file_number.fetch_add(1, Ordering::Relaxed)),
             new_files: merged,

@@ -214,7 +214,7 @@ impl TableBuilder {
         }
         let index = self.index_block.finish();
         let other = OtherProperties {
-            comparator_name: &self.options.comparator.user_comparator().name(),
+            comparator_name: &self.options.comparator_name,
             index_size: (index.len() + BLOCK_TRAILER_SIZE) as u64,
             filter_size,
         };

@@ -25,6 +25,8 @@ use std::sync::Arc;
 pub struct TableOptions {
     /// The order of entries.
     pub comparator: InternalKeyComparator,
+    /// What its user comparator called itself when the database was opened. (It is not asked again on another thread.)
+    pub comparator_name: Vec<u8>,
     /// The user's filter policy (it sees user keys).
     pub filter_policy: Option<Arc<dyn FilterPolicy>>,
     /// Write and ask a filter of all keys of a table, where the comparator is the bytewise one.
@@ -46,6 +48,7 @@ impl TableOptions {
     pub fn new(options: &Options) -> Self {
         TableOptions {
             comparator: InternalKeyComparator::new(options.comparator.clone()),
+            comparator_name: options.comparator.name(),
             filter_policy: options.filter_policy.clone(),
             whole_table_filter: options.whole_table_filter,
             block_cache: options.block_cache.clone(),

@@ -117,6 +117,7 @@ pub const READ: TableReadOptions =
 pub fn options() -> TableOptions {
     TableOptions {
         comparator: InternalKeyComparator::new(bytewise()),
+        comparator_name: bytewise().name(),
         filter_policy: None,
         whole_table_filter: false,
         block_cache: None,

@@ -167,6 +167,22 @@ fn a_file_whose_keys_are_the_wrong_way_round_is_refused() {
     assert!(build(&version([]), &[edit(&[], wrong(key("a", 2), key("a", 1)))]).is_ok());
 }
 
+/// LevelDB calls a user's comparator in an opening only to compare files with each other.
+#[test]
+fn with_a_users_comparator_the_keys_of_a_file_are_compared_when_it_is_first_opened() {
+    let comparator = &comparators()[1];
+    let wrong = || vec![(1, file(9, 1, key("a", 1), key("b", 1)))]; // it is an order backwards
+    let paranoid = Directory::new(comparator);
+    refused(&Arc::new(paranoid.version(levels([]))), &[edit(&[], wrong())]);
+    let directory = Directory::with(comparator, |options| options.paranoid_checks = false);
+    let base = Arc::new(directory.version(levels([])));
+    let version = build(&base, &[edit(&[], wrong())]).unwrap();
+    for _ in 0..2 {
+        let Err(error) = version.levels[1][0].table(&directory.cache) else { panic!("the table was opened") };
+        assert!(error.is_corruption() && error.message().contains("table file 9"), "{error}");
+    }
+}
+
 #[test]
 fn files_of_a_level_must_not_overlap_but_may_share_a_user_key() {
     let base = version([(1, vec![plain_file(1, "a", "c"), file(2, 1, key("k", 9), key("m", 5))])]);

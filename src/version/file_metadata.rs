@@ -9,7 +9,7 @@
 
 use crate::error::{Error, Result};
 use crate::format::file_name;
-use crate::format::internal_key::InternalKey;
+use crate::format::internal_key::{InternalKey, InternalKeyComparator};
 use crate::table::cache::{PinPermit, TableCache};
 use crate::table::properties::TableProperties;
 use crate::table::reader::Table;
@@ -61,6 +61,8 @@ pub struct FileMetaData {
     /// Seeks it may still waste before it had better be compacted.
     allowed_seeks: AtomicI64,
     being_compacted: AtomicBool,
+    /// The smallest key was compared with the largest, and is not above it.
+    bounds_are_checked: AtomicBool,
     /// Empty: not known yet; `None`: the table says nothing of itself.
     properties: OnceLock<Option<TableProperties>>,
     /// Where its number goes in the end; empty while a durable MANIFEST names the file.
@@ -111,6 +113,7 @@ impl FileMetaData {
             pinned: OnceLock::new(),
             allowed_seeks: AtomicI64::new(allowed_seeks(file_size)),
             being_compacted: AtomicBool::new(false),
+            bounds_are_checked: AtomicBool::new(false),
             properties: OnceLock::new(),
             deleted: OnceLock::new(),
         }
@@ -144,9 +147,24 @@ impl FileMetaData {
         self.pinned.get().is_some()
     }
 
+    /// Corruption where the smallest key is above the largest.
+    pub fn check_bounds(&self, comparator: &InternalKeyComparator) -> Result<()> {
+        if comparator.compare(self.smallest.encoded(), self.largest.encoded()).is_gt() {
+            return Err(Error::corruption(format!(
+                "table file {} is said to have a smallest key, {:?}, above its largest, {:?}; repair the database",
+                self.number, self.smallest, self.largest
+            )));
+        }
+        self.bounds_are_checked.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Gets the table from the cache, and pins it if there is room for one more.
     #[inline(never)]
     fn open_table(&self, cache: &Arc<TableCache>) -> Result<TableRef<'_>> {
+        if !self.bounds_are_checked.load(Ordering::Relaxed) {
+            self.check_bounds(&cache.options().comparator)?;
+        }
         let table = cache.find(self.number, self.file_size).map_err(|error| self.explain(cache, error))?;
         self.properties.get_or_init(|| table.properties().cloned());
         if let Some(permit) = cache.try_pin(self.number) {

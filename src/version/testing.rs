@@ -35,6 +35,7 @@ impl Directory {
     pub(super) fn with(comparator: &InternalKeyComparator, change: impl FnOnce(&mut TableOptions)) -> Self {
         let mut options = TableOptions {
             comparator: comparator.clone(),
+            comparator_name: comparator.user_comparator().name(),
             filter_policy: None,
             whole_table_filter: false,
             block_cache: None,

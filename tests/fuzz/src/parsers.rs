@@ -115,6 +115,7 @@ pub fn block(bytes: &[u8]) {
 fn table_options(comparator: &InternalKeyComparator, paranoid_checks: bool) -> Arc<TableOptions> {
     Arc::new(TableOptions {
         comparator: comparator.clone(),
+        comparator_name: comparator.user_comparator().name(),
         filter_policy: Some(Arc::new(BloomFilterPolicy::new(10))),
         block_cache: None,
         block_size: 1 << 10,
