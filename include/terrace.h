@@ -114,6 +114,41 @@ typedef enum {
 } terrace_iter_move_t;
 
 /*
+ * How blocks are compressed; see terrace_options_set_compression(). The numbers are RocksDB's, where it has one.
+ */
+typedef enum {
+    /*
+     * The default: snappy; but where tables of zlib or raw deflate are found in the directory, which is then a world of Minecraft, new ones
+     * are of that too, since the game reads no snappy.
+     */
+    TERRACE_AUTO_COMPRESSION = -1,
+    /*
+     * None.
+     */
+    TERRACE_NO_COMPRESSION = 0,
+    /*
+     * snappy, whatever is found.
+     */
+    TERRACE_SNAPPY_COMPRESSION = 1,
+    /*
+     * zlib: for Minecraft's fork of LevelDB. LevelDB itself cannot read it.
+     */
+    TERRACE_ZLIB_COMPRESSION = 2,
+    /*
+     * zstd. LevelDB reads it from its main branch on; 1.23 cannot.
+     */
+    TERRACE_ZSTD_COMPRESSION = 7,
+    /*
+     * zlib's deflate without a header: for Minecraft's fork of LevelDB. LevelDB itself cannot read it.
+     */
+    TERRACE_RAW_DEFLATE_COMPRESSION = 128,
+    /*
+     * As a level: the one that is usual, 6 of zlib and raw deflate, 1 of zstd.
+     */
+    TERRACE_USUAL_COMPRESSION_LEVEL = 32767
+} terrace_compression_t;
+
+/*
  * Why background work or writes of a database have stopped; see terrace_background_error().
  */
 typedef struct terrace_background_error_t terrace_background_error_t;
@@ -377,6 +412,21 @@ size_t terrace_iter_read(leveldb_iterator_t *iter,
 leveldb_writebatch_t *terrace_writebatch_create_from(const char *rep,
                                                      size_t rep_len,
                                                      char **errptr);
+
+/*
+ * How blocks of new tables are compressed (a value of `terrace_compression_t`), and at which level: from 0 to 9 of zlib and raw deflate, from
+ * about -130000 to 22 of zstd, where more is smaller and slower. Levels are brought into range; TERRACE_USUAL_COMPRESSION_LEVEL
+ * stands for the usual one; the others have none. A block that would not shrink by an eighth stays as it is. Blocks are read as
+ * they were written, whatever is set here. Default: TERRACE_AUTO_COMPRESSION.
+ *
+ * An opening answers `Not implemented` where this build of the library is without what is set, and for other values: LevelDB's
+ * format has no number for LZ4 (4) and its like.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_compression(leveldb_options_t *options,
+                                     int compression,
+                                     int level);
 
 /*
  * Append to the last log and MANIFEST of a cleanly closed database instead of starting new ones. Default: no.

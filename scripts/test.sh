@@ -23,6 +23,8 @@ run_tests() {
     cargo test --no-fail-fast -- "$@" || failed=1
     # With a filter, only what it was meant for.
     if [ $# -eq 0 ]; then
+        # A build without zlib and zstd: what it says of their blocks.
+        cargo test --no-default-features --lib -- compression:: foreign_tables || failed=1
         sh scripts/models.sh || failed=1
         CARGO_TARGET_DIR=$target/bench cargo test --locked --manifest-path tests/bench/Cargo.toml || failed=1
     fi

@@ -5,14 +5,23 @@
 //! ```text
 //! 0  as it is
 //! 1  snappy's raw format (a varint32 length, then the stream; no framing)
+//! 2  a zstd frame, if it begins with zstd's magic number: LevelDB's main branch; else a stream of zlib's format: Minecraft's fork
+//! 4  a stream of raw deflate: Minecraft's fork
 //! ```
-//! Other numbers exist in other dialects; a reader that meets one answers "bad block type".
+//! Other numbers exist in other dialects. A block with one of them is not damaged but not understood: it is never taken for lost.
 //!
-//! A compressed block tells its own decompressed length, which nothing vouches for: it is held against what snappy can
-//! reach at best before a byte is allocated.
+//! Nothing vouches for the length that a compressed block claims. That of snappy is held against what snappy can reach at best
+//! before a byte is allocated; from the others the block is decompressed into memory that grows with it, up to [`MAX_BLOCK`].
+//!
+//! zlib and zstd are features of the build, on by default. A build without one still tells what it meets.
 
+#[cfg(feature = "zlib")]
+mod deflate;
 mod snappy;
+#[cfg(feature = "zstd")]
+mod zstd;
 
+use crate::error::{Error, Result};
 pub use snappy::{BadStream, DECODER_SLACK, Encoder, PartialDecoder};
 use std::fmt;
 use std::mem::MaybeUninit;
@@ -23,67 +32,215 @@ pub const TYPE_RAW: u8 = 0;
 /// The type byte of a block in snappy's raw format.
 pub const TYPE_SNAPPY: u8 = 1;
 
+/// The type byte of a block that is a zstd frame or a stream of zlib's format.
+pub const TYPE_ZSTD_OR_ZLIB: u8 = 2;
+
+/// The type byte of a block of raw deflate.
+pub const TYPE_RAW_DEFLATE: u8 = 4;
+
+/// What zstd frames begin with. (A stream of zlib's format begins with 0x?8.)
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// The longest block that is decompressed from zlib or zstd, whose streams can say very much in few bytes: builders end a block before
+/// it grows beyond this, unless a single entry is longer. Ours store such a block as it is.
+pub const MAX_BLOCK: usize = 1 << 30;
+
 /// Snappy's best case is a 64-byte copy from 3 bytes; one more covers the rounding.
 const SNAPPY_MAX_RATIO: u64 = 22;
+
+/// zlib's own default.
+#[cfg(feature = "zlib")]
+const ZLIB_LEVEL: i32 = 6;
+
+/// LevelDB's default.
+#[cfg(feature = "zstd")]
+const ZSTD_LEVEL: i32 = 1;
 
 /// The compressor of new blocks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Compression {
+    /// Snappy; but in a directory whose tables are of zlib or raw deflate, which are those of Minecraft, that: the game reads no
+    /// snappy.
+    #[default]
+    Auto,
     /// Blocks are written as they are.
     None,
     /// Snappy's raw format.
-    #[default]
     Snappy,
+    /// zlib's format (type 2): for Minecraft's fork of LevelDB alone.
+    Zlib,
+    /// Raw deflate (type 4): for Minecraft's fork of LevelDB alone.
+    RawDeflate,
+    /// zstd frames (type 2). LevelDB reads them from its main branch on; 1.23 does not.
+    Zstd,
+    /// One that cannot be written, by its number in RocksDB: LevelDB's format has no number for it. An opening refuses it.
+    NotOffered(i32),
 }
 
 impl Compression {
-    /// The type byte of a block that this compresses (but for one that it saves too little of).
-    pub fn type_byte(self) -> u8 {
+    /// The type byte of blocks that pass from table to table as they are stored, where this compresses new ones.
+    pub fn passed_type(self) -> Option<u8> {
         match self {
-            Compression::None => TYPE_RAW,
-            Compression::Snappy => TYPE_SNAPPY,
+            Compression::None => Some(TYPE_RAW),
+            Compression::Auto | Compression::Snappy => Some(TYPE_SNAPPY),
+            _ => None,
+        }
+    }
+
+    /// How a block is compressed that begins so and is followed by this type byte; `None` where it is stored as it is, or not understood.
+    pub fn of_block(type_byte: u8, beginning: &[u8]) -> Option<Compression> {
+        match type_byte {
+            TYPE_SNAPPY => Some(Compression::Snappy),
+            TYPE_ZSTD_OR_ZLIB if beginning.starts_with(&ZSTD_MAGIC) => Some(Compression::Zstd),
+            TYPE_ZSTD_OR_ZLIB => Some(Compression::Zlib),
+            TYPE_RAW_DEFLATE => Some(Compression::RawDeflate),
+            _ => None,
+        }
+    }
+
+    /// Is it one of those that Minecraft's fork of LevelDB reads, and no other?
+    pub fn is_of_minecraft(self) -> bool {
+        matches!(self, Compression::Zlib | Compression::RawDeflate)
+    }
+
+    /// What new tables get where the options say this, and the tables found in the directory are of `found`.
+    pub fn beside(self, found: Option<Compression>) -> Compression {
+        match (self, found) {
+            // In a build without zlib they are stored as they are, which the game reads too.
+            (Compression::Auto, Some(found)) if found.is_of_minecraft() => match found.check() {
+                Ok(()) => found,
+                Err(_) => Compression::None,
+            },
+            (chosen, _) => chosen,
+        }
+    }
+
+    /// NotSupported for one that this build cannot write.
+    pub fn check(self) -> Result<()> {
+        match self {
+            Compression::Zlib | Compression::RawDeflate if !cfg!(feature = "zlib") => {
+                Err(Error::not_supported(
+                    "compression with zlib: this build of Terrace is without its cargo feature 'zlib'",
+                ))
+            }
+            Compression::Zstd if !cfg!(feature = "zstd") => Err(Error::not_supported(
+                "compression with zstd: this build of Terrace is without its cargo feature 'zstd'",
+            )),
+            Compression::NotOffered(number) => {
+                let name = match number {
+                    3 => " (bzip2)",
+                    4 => " (LZ4)",
+                    5 => " (LZ4HC)",
+                    _ => "",
+                };
+                Err(Error::not_supported(format!(
+                    "compression {number}{name}: LevelDB's format has no number for it; set one that terrace.h names"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What compresses.
+enum Method {
+    None,
+    Snappy(Box<Encoder>),
+    #[cfg(feature = "zlib")]
+    Deflate(deflate::Encoder, u8),
+    #[cfg(feature = "zstd")]
+    Zstd(zstd::Encoder),
+}
+
+impl Method {
+    /// One that this build does not have compresses nothing: openings have refused it.
+    fn new(compression: Compression, level: Option<i32>) -> Self {
+        let _ = level;
+        match compression {
+            Compression::Auto | Compression::Snappy => Method::Snappy(Box::default()),
+            #[cfg(feature = "zlib")]
+            Compression::Zlib | Compression::RawDeflate => {
+                let level = level.filter(|&level| level >= 0).unwrap_or(ZLIB_LEVEL).min(9);
+                let has_header = compression == Compression::Zlib;
+                let type_byte = if has_header { TYPE_ZSTD_OR_ZLIB } else { TYPE_RAW_DEFLATE };
+                Method::Deflate(deflate::Encoder::new(level.unsigned_abs(), has_header), type_byte)
+            }
+            #[cfg(feature = "zstd")]
+            Compression::Zstd => {
+                let levels = zstd::levels();
+                let level = level.unwrap_or(ZSTD_LEVEL).clamp(*levels.start(), *levels.end());
+                zstd::Encoder::new(level).map_or(Method::None, Method::Zstd)
+            }
+            _ => Method::None,
         }
     }
 }
 
 /// Compresses blocks one after another; keeps its tables and its buffer between them.
 pub struct Compressor {
-    compression: Compression,
-    snappy: Encoder,
+    method: Method,
     buffer: Vec<u8>,
 }
 
 impl Compressor {
-    /// A compressor of that kind.
+    /// A compressor of that kind, at its usual level.
     pub fn new(compression: Compression) -> Self {
-        Compressor { compression, snappy: Encoder::new(), buffer: Vec::new() }
+        Self::with_level(compression, None)
+    }
+
+    /// A compressor of that kind. `level`: of zlib from 0 to 9 (default 6), of zstd as far as zstd has them (default 1); others are brought
+    /// into range, and snappy has none.
+    pub fn with_level(compression: Compression, level: Option<i32>) -> Self {
+        Compressor { method: Method::new(compression, level), buffer: Vec::new() }
     }
 
     /// The compressed form of `block` and its type byte, or `None` where it is better stored as it is: compression is
     /// off, or saves less than an eighth.
     pub fn compress(&mut self, block: &[u8]) -> Option<(&[u8], u8)> {
-        match self.compression {
-            Compression::None => None,
-            Compression::Snappy => {
-                let room = Encoder::room_for(block.len()).filter(|_| !block.is_empty())?;
-                if self.buffer.try_reserve(room.saturating_sub(self.buffer.len())).is_err() {
-                    return None; // there is no memory for it
-                }
-                if self.buffer.len() < room {
-                    self.buffer.resize(room, 0);
-                }
-                let length = self.snappy.compress(block, &mut self.buffer)?;
-                (length < block.len() - block.len() / 8).then(|| (&self.buffer[..length], TYPE_SNAPPY))
-            }
+        let limit = block.len() - block.len() / 8;
+        let room = match &self.method {
+            Method::None => return None,
+            _ if block.is_empty() => return None,
+            Method::Snappy(_) => Encoder::room_for(block.len())?,
+            // No more than is of use; nor is a block written that would not be read.
+            #[cfg(any(feature = "zlib", feature = "zstd"))]
+            _ if block.len() > MAX_BLOCK => return None,
+            #[cfg(any(feature = "zlib", feature = "zstd"))]
+            _ => limit,
+        };
+        if self.buffer.try_reserve(room.saturating_sub(self.buffer.len())).is_err() {
+            return None; // there is no memory for it
         }
+        if self.buffer.len() < room {
+            self.buffer.resize(room, 0);
+        }
+        let (length, type_byte) = match &mut self.method {
+            Method::None => return None,
+            Method::Snappy(encoder) => (encoder.compress(block, &mut self.buffer)?, TYPE_SNAPPY),
+            #[cfg(feature = "zlib")]
+            Method::Deflate(encoder, type_byte) => {
+                (encoder.compress(block, &mut self.buffer[..room])?, *type_byte)
+            }
+            #[cfg(feature = "zstd")]
+            Method::Zstd(encoder) => (encoder.compress(block, &mut self.buffer[..room])?, TYPE_ZSTD_OR_ZLIB),
+        };
+        (length < limit).then(|| (&self.buffer[..length], type_byte))
     }
 }
 
 /// Why a stored block could not be decompressed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DecompressError {
-    /// The type byte is none that is read.
-    BadType(u8),
+    /// The type byte is none that is known.
+    UnknownType(u8),
+    /// It is compressed with zlib or zstd, which this build is without: the name of its cargo feature.
+    NotBuilt(&'static str),
+    /// It was compressed with a dictionary, which is not in the table.
+    NeedsDictionary,
+    /// There is more in it than [`MAX_BLOCK`].
+    TooLong,
+    /// There is not enough memory.
+    NoMemory,
     /// The stream is damaged, or claims a length that it can't have.
     BadStream,
 }
@@ -91,14 +248,91 @@ pub enum DecompressError {
 impl fmt::Display for DecompressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DecompressError::BadType(number) => write!(f, "bad block type {number}"),
+            DecompressError::UnknownType(number) => {
+                write!(f, "bad block type {number}, an unknown compression,")
+            }
+            DecompressError::NotBuilt(feature) => write!(
+                f,
+                "compressed with {feature}, which this build of Terrace is without (cargo feature '{feature}'), the block"
+            ),
+            DecompressError::NeedsDictionary => f.write_str("compressed with a dictionary, the block"),
+            DecompressError::TooLong => f.write_str("more than 1 GiB in the compressed block"),
+            DecompressError::NoMemory => f.write_str("no memory to decompress the block"),
             DecompressError::BadStream => f.write_str("corrupted compressed block contents"),
         }
     }
 }
 
-/// The decompressed length of a block stored with this type byte: never more than 22 times its stored length.
-pub fn decompressed_length(type_byte: u8, stored: &[u8]) -> Result<usize, DecompressError> {
+impl DecompressError {
+    /// Is nothing wrong with the block as far as anybody can tell, but it is not understood here?
+    pub fn is_not_understood(self) -> bool {
+        match self {
+            DecompressError::UnknownType(_)
+            | DecompressError::NotBuilt(_)
+            | DecompressError::NeedsDictionary
+            | DecompressError::TooLong => true,
+            DecompressError::NoMemory | DecompressError::BadStream => false,
+        }
+    }
+}
+
+/// Is a block with this type byte decompressed by [`decompress_streamed`]?
+#[inline]
+pub fn is_streamed(type_byte: u8) -> bool {
+    type_byte > TYPE_SNAPPY
+}
+
+/// Can blocks of this type byte be decompressed here? `beginning`: of what is stored.
+pub fn check_type(type_byte: u8, beginning: &[u8]) -> std::result::Result<(), DecompressError> {
+    match Compression::of_block(type_byte, beginning) {
+        Some(Compression::Zlib | Compression::RawDeflate) if !cfg!(feature = "zlib") => {
+            Err(DecompressError::NotBuilt("zlib"))
+        }
+        Some(Compression::Zstd) if !cfg!(feature = "zstd") => Err(DecompressError::NotBuilt("zstd")),
+        None if type_byte != TYPE_RAW => Err(DecompressError::UnknownType(type_byte)),
+        _ => Ok(()),
+    }
+}
+
+/// Decompresses a stored block of which [`is_streamed`] is true into `block`, whose contents are replaced.
+#[cold]
+pub fn decompress_streamed(
+    type_byte: u8,
+    stored: &[u8],
+    block: &mut Vec<u8>,
+) -> std::result::Result<(), DecompressError> {
+    decompress_within(MAX_BLOCK, type_byte, stored, block)
+}
+
+/// As [`decompress_streamed`], with another limit.
+fn decompress_within(
+    limit: usize,
+    type_byte: u8,
+    stored: &[u8],
+    block: &mut Vec<u8>,
+) -> std::result::Result<(), DecompressError> {
+    check_type(type_byte, stored)?;
+    let _ = (limit, &block);
+    match Compression::of_block(type_byte, stored) {
+        #[cfg(feature = "zlib")]
+        Some(Compression::Zlib) => deflate::decompress(true, stored, limit, block),
+        #[cfg(feature = "zlib")]
+        Some(Compression::RawDeflate) => deflate::decompress(false, stored, limit, block),
+        #[cfg(feature = "zstd")]
+        Some(Compression::Zstd) => zstd::decompress(stored, limit, block),
+        _ => Err(DecompressError::UnknownType(type_byte)),
+    }
+}
+
+/// Makes room for `capacity` bytes in all.
+#[cfg(any(feature = "zlib", feature = "zstd"))]
+fn grow(block: &mut Vec<u8>, capacity: usize) -> std::result::Result<(), DecompressError> {
+    let more = capacity.saturating_sub(block.len());
+    block.try_reserve_exact(more).map_err(|_| DecompressError::NoMemory)
+}
+
+/// The decompressed length of a block stored as it is or with snappy: never more than 22 times its stored length.
+pub fn decompressed_length(type_byte: u8, stored: &[u8]) -> std::result::Result<usize, DecompressError> {
     match type_byte {
         TYPE_RAW => Ok(stored.len()),
         TYPE_SNAPPY => {
@@ -108,12 +342,16 @@ pub fn decompressed_length(type_byte: u8, stored: &[u8]) -> Result<usize, Decomp
             }
             Ok(length)
         }
-        other => Err(DecompressError::BadType(other)),
+        other => Err(DecompressError::UnknownType(other)),
     }
 }
 
 /// Decompresses `stored` into `block`, whose length is what [`decompressed_length`] said.
-pub fn decompress(type_byte: u8, stored: &[u8], block: &mut [u8]) -> Result<(), DecompressError> {
+pub fn decompress(
+    type_byte: u8,
+    stored: &[u8],
+    block: &mut [u8],
+) -> std::result::Result<(), DecompressError> {
     match type_byte {
         TYPE_RAW if stored.len() == block.len() => {
             block.copy_from_slice(stored);
@@ -126,7 +364,7 @@ pub fn decompress(type_byte: u8, stored: &[u8], block: &mut [u8]) -> Result<(), 
             _ => Err(DecompressError::BadStream),
         },
         TYPE_RAW => Err(DecompressError::BadStream),
-        other => Err(DecompressError::BadType(other)),
+        other => Err(DecompressError::UnknownType(other)),
     }
 }
 
@@ -136,10 +374,10 @@ pub fn decompress_new<'b>(
     type_byte: u8,
     stored: &[u8],
     block: &'b mut [MaybeUninit<u8>],
-) -> Result<&'b mut [u8], DecompressError> {
+) -> std::result::Result<&'b mut [u8], DecompressError> {
     match type_byte {
         TYPE_SNAPPY => PartialDecoder::decode_whole(stored, block).map_err(|_| DecompressError::BadStream),
-        other => Err(DecompressError::BadType(other)),
+        other => Err(DecompressError::UnknownType(other)),
     }
 }
 
@@ -148,7 +386,7 @@ pub fn decompress_beginning(
     type_byte: u8,
     stored: &[u8],
     beginning: &mut [u8],
-) -> Result<(), DecompressError> {
+) -> std::result::Result<(), DecompressError> {
     match type_byte {
         TYPE_RAW => {
             let bytes = stored.get(..beginning.len()).ok_or(DecompressError::BadStream)?;
@@ -158,15 +396,18 @@ pub fn decompress_beginning(
         TYPE_SNAPPY => {
             PartialDecoder::decode_beginning(stored, beginning).map_err(|_| DecompressError::BadStream)
         }
-        other => Err(DecompressError::BadType(other)),
+        other => Err(DecompressError::UnknownType(other)),
     }
 }
+
+#[cfg(test)]
+mod streamed_tests;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn decompressed(type_byte: u8, stored: &[u8]) -> Result<Vec<u8>, DecompressError> {
+    fn decompressed(type_byte: u8, stored: &[u8]) -> std::result::Result<Vec<u8>, DecompressError> {
         let mut block = vec![0; decompressed_length(type_byte, stored)?];
         decompress(type_byte, stored, &mut block)?;
         Ok(block)
@@ -200,7 +441,7 @@ mod tests {
             assert_eq!(decompress_new(type_byte, stored, &mut fresh(length - 1)), bad);
             assert_eq!(decompress_new(type_byte, stored, &mut fresh(length + 1)), bad);
             assert_eq!(decompress_new(type_byte, &stored[..stored.len() - 1], &mut fresh(length)), bad);
-            assert_eq!(decompress_new(9, stored, &mut fresh(length)), Err(DecompressError::BadType(9)));
+            assert_eq!(decompress_new(9, stored, &mut fresh(length)), Err(DecompressError::UnknownType(9)));
         }
     }
 
@@ -222,7 +463,7 @@ mod tests {
             let bad = decompress_beginning(TYPE_SNAPPY, &stored[..cut], &mut [0; 64]);
             assert_eq!(bad, Err(DecompressError::BadStream), "{cut}");
         }
-        assert_eq!(decompress_beginning(9, stored, &mut [0; 1]), Err(DecompressError::BadType(9)));
+        assert_eq!(decompress_beginning(9, stored, &mut [0; 1]), Err(DecompressError::UnknownType(9)));
     }
 
     #[test]
@@ -262,7 +503,10 @@ mod tests {
         for cut in 0..stored.len() {
             assert_eq!(decompressed(TYPE_SNAPPY, &stored[..cut]).unwrap_err(), DecompressError::BadStream);
         }
-        assert_eq!(decompressed(7, &stored).unwrap_err().to_string(), "bad block type 7");
+        assert_eq!(
+            decompressed(7, &stored).unwrap_err().to_string(),
+            "bad block type 7, an unknown compression,"
+        );
         assert_eq!(decompress(TYPE_RAW, b"abc", &mut [0; 2]), Err(DecompressError::BadStream));
     }
 }

@@ -81,6 +81,17 @@ impl Error {
         }))
     }
 
+    /// The file at `path` is as it was written, as far as can be told, but in a way that is not understood here.
+    #[cold]
+    pub fn not_supported_in(path: &Path, what: impl fmt::Display) -> Self {
+        Error(Arc::new(Inner {
+            kind: ErrorKind::NotSupported,
+            message: format!("{}: {what}", path.display()),
+            errno: None,
+            path: Some(path.to_path_buf()),
+        }))
+    }
+
     /// The operation is not offered.
     #[cold]
     pub fn not_supported(message: impl Into<String>) -> Self {
@@ -169,6 +180,16 @@ impl Error {
     /// Is it `Corruption`?
     pub fn is_corruption(&self) -> bool {
         self.kind() == ErrorKind::Corruption
+    }
+
+    /// Is it `NotSupported`?
+    pub fn is_not_supported(&self) -> bool {
+        self.kind() == ErrorKind::NotSupported
+    }
+
+    /// Is it about stored bytes that cannot be read, because they are damaged or not understood? What is around them can be.
+    pub fn is_unreadable_block(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Corruption | ErrorKind::NotSupported)
     }
 
     /// May the same call succeed later without anything being changed in the program: a full disk, too many open

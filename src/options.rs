@@ -36,8 +36,12 @@ pub struct Options {
     pub block_restart_interval: usize,
     /// Bytes after which a compaction starts another table; clipped to 1 MiB..1 GiB. Default: 2 MiB.
     pub max_file_size: usize,
-    /// How blocks are compressed. Default: snappy.
+    /// How blocks are compressed. One that this build cannot write is refused by openings. Default: `Auto`, which is snappy, but zlib or raw
+    /// deflate where tables of that are found.
     pub compression: Compression,
+    /// How hard: of zlib and raw deflate 0 to 9, of zstd as far as it has levels. Brought into range. Default: 6 of zlib and raw deflate, 1 of
+    /// zstd.
+    pub compression_level: Option<i32>,
     /// Filters that spare table reads. Default: none.
     pub filter_policy: Option<Arc<dyn FilterPolicy>>,
     /// Give each table a filter of all its keys (10 bits each), which spares almost every read of a table that lacks the
@@ -90,7 +94,8 @@ impl Default for Options {
             block_size: 4 << 10,
             block_restart_interval: 16,
             max_file_size: 2 << 20,
-            compression: Compression::Snappy,
+            compression: Compression::Auto,
+            compression_level: None,
             filter_policy: None,
             whole_table_filter: true,
             reuse_logs: false,

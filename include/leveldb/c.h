@@ -558,8 +558,10 @@ void leveldb_options_set_block_restart_interval(leveldb_options_t *options,
 void leveldb_options_set_max_file_size(leveldb_options_t *options, size_t max_file_size);
 
 /*
- * How blocks are compressed: leveldb_snappy_compression, which is the default, or none (any other value). Blocks are read
- * as they were written, whatever is set here.
+ * How blocks are compressed: leveldb_snappy_compression, which is the default; 2, which is zstd at its level 1, and which LevelDB 1.23
+ * cannot read (its main branch does); none for any other value. Blocks are read as they were written, whatever is set here.
+ * With leveldb_snappy_compression new tables are of zlib or raw deflate where tables of that are found in the directory: it is a world
+ * of Minecraft, and the game reads no snappy. For others, and for levels, see terrace_options_set_compression().
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */

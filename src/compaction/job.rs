@@ -8,6 +8,7 @@
 use super::compaction::Compaction;
 use super::cursor::{BaseLevelCursor, GrandparentCursor};
 use super::parts::{self, KeyRange};
+use crate::compression::Compression;
 use crate::env;
 use crate::error::{Error, Result};
 use crate::flush::job::JobContext;
@@ -22,6 +23,7 @@ use crate::version::file_metadata::FileMetaData;
 use crate::version::level_iterator::LevelIterator;
 use crate::version::version_edit::VersionEdit;
 use crossbeam_channel::{Receiver, Sender};
+use std::cmp::Reverse;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,6 +61,7 @@ pub fn run(compaction: &Compaction, context: &JobContext<'_>) -> Result<Compacti
 }
 
 fn merge_and_sync(compaction: &Compaction, context: &JobContext<'_>) -> Result<Vec<Arc<FileMetaData>>> {
+    let compression = compression_of_outputs(compaction, context);
     let cuts = parts::cuts(compaction, context);
     let failed = AtomicBool::new(false);
     let (unsynced, queue) = crossbeam_channel::unbounded();
@@ -67,7 +70,7 @@ fn merge_and_sync(compaction: &Compaction, context: &JobContext<'_>) -> Result<V
     for part in parts::between(&cuts) {
         let (failed, unsynced) = (&failed, has_several_outputs.then(|| unsynced.clone()));
         tasks.push(Box::new(move || {
-            let mut pending = PendingTables::new(context);
+            let mut pending = PendingTables::compressed(context, compression);
             let outputs = Outputs::new(compaction, context, &mut pending, unsynced);
             let merged = merge_part(outputs, part, failed);
             failed.fetch_or(merged.is_err(), Ordering::Relaxed);
@@ -79,7 +82,10 @@ fn merge_and_sync(compaction: &Compaction, context: &JobContext<'_>) -> Result<V
         // The last one, so that it waits for none that has not begun.
         tasks.push(Box::new(|| {
             let synced = sync_outputs(&queue, context, &failed);
-            TaskOutcome { files: synced.map(|()| Vec::new()), pending: PendingTables::new(context) }
+            TaskOutcome {
+                files: synced.map(|()| Vec::new()),
+                pending: PendingTables::compressed(context, compression),
+            }
         }));
     }
     // All guards stand until the directory is synced, and no file is open any more: where one part fails, the tables of all go.
@@ -94,6 +100,24 @@ fn merge_and_sync(compaction: &Compaction, context: &JobContext<'_>) -> Result<V
     }
     guards.into_iter().for_each(PendingTables::keep);
     Ok(files)
+}
+
+/// How the outputs are compressed: as the options say, which may leave it to the inputs, the newest first. An input that cannot be
+/// looked at now shows that soon.
+fn compression_of_outputs(compaction: &Compaction, context: &JobContext<'_>) -> Compression {
+    let options = context.table_cache.options();
+    if options.compression != Compression::Auto {
+        return options.compression;
+    }
+    context.found_compression.look(&compaction.version, context.table_cache);
+    let mut inputs: Vec<_> = compaction.inputs.iter().flatten().collect();
+    inputs.sort_unstable_by_key(|file| Reverse(file.number));
+    let compressions = inputs.iter().filter_map(|file| file.table(context.table_cache).ok()?.compression());
+    let found = compressions.into_iter().find(|compression| compression.is_of_minecraft());
+    if let Some(found) = found {
+        context.found_compression.note(found);
+    }
+    options.compression.beside(found.or(context.found_compression.get()))
 }
 
 /// The merge of a part, or the syncing beside it.
@@ -149,7 +173,10 @@ fn merge_part(
     let mut base_level = BaseLevelCursor::new(compaction);
     let mut entries = CompactionIterator::new(
         context.compaction_iterator_options(),
-        MergingIterator::new(comparator.clone(), open_inputs(compaction, context)?),
+        MergingIterator::new(
+            comparator.clone(),
+            open_inputs(compaction, context, outputs.pending.pass_stored())?,
+        ),
         |user_key: &[u8]| base_level.is_base_level_for_key(user_key),
     );
     if let Some(begin) = part.begin {
@@ -174,11 +201,11 @@ fn merge_part(
 }
 
 /// The inputs. Blocks read once are not worth a place in the block cache.
-fn open_inputs(compaction: &Compaction, context: &JobContext<'_>) -> Result<Vec<Input>> {
+fn open_inputs(compaction: &Compaction, context: &JobContext<'_>, passes_stored: bool) -> Result<Vec<Input>> {
     let read = TableReadOptions {
         verify_checksums: context.paranoid_checks,
         fill_cache: false,
-        leaves_stored: true,
+        leaves_stored: passes_stored,
     };
     let comparator = &compaction.version.comparator;
     let level_iterator = |files: Vec<Arc<FileMetaData>>| {

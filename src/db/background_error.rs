@@ -4,7 +4,7 @@
 //! first error and the time of its next try, and only its own success ends it: a flush that went well says nothing of a
 //! compaction that can't read its input. Reads always go on.
 //!
-//! Damage in a table does not go away by trying again, and must not keep all others from being compacted. The table is set
+//! Damage in a table, or a compression that is not understood here, does not go away by trying again, and must not keep all others from being compacted. The table is set
 //! aside: it is marked as if it were being compacted, so that nothing picks it, and the rest goes on. It is tried again after a
 //! minute, then ever less often, at most once an hour; at once when a range over it is to be compacted, or by `Db::resume`.
 //!
@@ -96,7 +96,7 @@ pub struct Failures {
     pub(super) compaction: Option<BackgroundError>,
     /// The level whose compaction failed first.
     compaction_level: usize,
-    /// Tables in which compactions found damage, set aside until the next try.
+    /// Tables in which compactions found damage, or what they do not understand, set aside until the next try.
     damaged: Vec<Arc<FileMetaData>>,
     /// Until the next try nothing is compacted but what is asked for: what failed last was not the fault of single tables.
     pub(super) pauses_compactions: bool,
@@ -133,9 +133,9 @@ impl Failures {
         any
     }
 
-    /// Sets the input aside that this error, of a compaction that has ended, says is damaged; its number.
+    /// Sets the input aside that this error, of a compaction that has ended, says is damaged or not understood; its number.
     fn set_aside(&mut self, compaction: &Compaction, error: &Error) -> Option<u64> {
-        let name = error.path().filter(|_| error.is_corruption())?.file_name()?;
+        let name = error.path().filter(|_| error.is_unreadable_block())?.file_name()?;
         let FileType::Table(number) = file_name::parse(name)? else { return None };
         let file = compaction.inputs.iter().flatten().find(|file| file.number == number)?;
         file.set_being_compacted(true);
@@ -167,8 +167,9 @@ impl DbInner {
         if let (Some(number), Some(kept)) = (set_aside, &mut state.failures.compaction) {
             let wait = kept.backoff_of_damage();
             kept.retry_at = Instant::now() + wait;
+            let what = if error.is_not_supported() { "not understood" } else { "damaged" };
             state.log_lines.push(format!(
-                "table #{number} is damaged and left where it is; others are compacted; tried again in {} s",
+                "table #{number} is {what} and left where it is; others are compacted; tried again in {} s",
                 wait.as_secs()
             ));
         }

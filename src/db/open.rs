@@ -22,6 +22,7 @@ use crate::compaction::running::RunningCompactions;
 use crate::env::info_log::{self, Logger};
 use crate::env::{Env, LogFileOptions, ReadMode, posix};
 use crate::error::{Error, Result};
+use crate::flush::found_compression::FoundCompression;
 use crate::format::file_name::{self, FileType};
 use crate::format::internal_key::InternalKeyComparator;
 use crate::memtable::list::ImmutableMemtable;
@@ -53,6 +54,7 @@ pub(super) struct Opening {
     pub options: Options,
     pub comparator: InternalKeyComparator,
     pub table_cache: Arc<TableCache>,
+    pub found_compression: FoundCompression,
     pub info_log: Arc<dyn Logger>,
 }
 
@@ -73,7 +75,8 @@ impl Opening {
             if options.mmap_reads { ReadMode::Mapped } else { ReadMode::Positioned },
             options.max_open_files - NON_TABLE_FILES,
         );
-        Opening { options, comparator, table_cache, info_log }
+        let found_compression = FoundCompression::default();
+        Opening { options, comparator, table_cache, found_compression, info_log }
     }
 
     /// What the user's comparator calls itself.
@@ -85,7 +88,7 @@ impl Opening {
 impl Db {
     /// Opens the database in the directory `path`, creating it (the last directory only) if the options say so.
     ///
-    /// Errors: InvalidArgument (does not exist, exists, another comparator), IoError (locked, or the system's word), Corruption (the
+    /// Errors: InvalidArgument (does not exist, exists, another comparator), NotSupported (a compression that this build cannot write), IoError (locked, or the system's word), Corruption (the
     /// MANIFEST or a table it needs is damaged or missing; with `paranoid_checks` the log too). Nothing is changed on disk by
     /// an opening that ends in Corruption.
     pub fn open(options: &Options, path: &Path) -> Result<Db> {
@@ -93,6 +96,7 @@ impl Db {
         if path.as_os_str().is_empty() {
             return Err(Error::invalid_argument("the path of the database is empty"));
         }
+        options.compression.check()?;
         posix::fork::watch()
             .map_err(|error| Error::from_os(path, &error).context("cannot watch for forks"))?;
         if !env.exists(path) {
@@ -262,7 +266,7 @@ impl Base {
 
 /// Builds the shared part of the database on what was recovered, without threads.
 fn start(opening: Opening, path: &Path, mut recovered: Recovered) -> Result<Arc<DbInner>> {
-    let Opening { options, comparator, table_cache, info_log } = opening;
+    let Opening { options, comparator, table_cache, found_compression, info_log } = opening;
     let env = options.env.clone();
     let log_options =
         LogFileOptions { mapped: options.mmap_wal, expected_size: options.write_buffer_size as u64 };
@@ -285,6 +289,7 @@ fn start(opening: Opening, path: &Path, mut recovered: Recovered) -> Result<Arc<
         env,
         info_log,
         family: ColumnFamily { comparator, table_cache, super_version },
+        found_compression,
         memtable_store: Arc::new(BlockStore::new(idle_memtable_bytes(&options))),
         last_sequence: CachePadded::new(AtomicU64::new(last_sequence)),
         next_file_number: AtomicU64::new(base.next_file_number),

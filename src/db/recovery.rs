@@ -149,6 +149,7 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
     let mut replayer = Replayer {
         opening,
         path,
+        version: versions.current().clone(),
         next_file_number: AtomicU64::new(next_file_number),
         last_sequence: counters.last_sequence,
         next_log_begins: Begins::AtOrBefore(counters.last_sequence + 1),
@@ -252,6 +253,8 @@ fn check_tables(path: &Path, versions: &VersionSet, files: &[FileType]) -> Resul
 struct Replayer<'a> {
     opening: &'a Opening,
     path: &'a Path,
+    /// What the MANIFEST says.
+    version: Arc<Version>,
     next_file_number: AtomicU64,
     last_sequence: SequenceNumber,
     next_log_begins: Begins,
@@ -379,8 +382,10 @@ impl Replayer<'_> {
             shutting_down: &never,
             paranoid_checks: self.opening.options.paranoid_checks,
             max_subcompactions: 1,
+            found_compression: &self.opening.found_compression,
             info_log: &self.opening.info_log,
         };
+        self.opening.found_compression.look(&self.version, &self.opening.table_cache);
         let number = self.next_file_number.fetch_add(1, Ordering::Relaxed);
         if let Some(file) = flush_job::run(&memtables, number, &context)? {
             self.new_files.push(file);

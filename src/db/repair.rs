@@ -12,6 +12,9 @@
 //! 4. A new MANIFEST describes the result. Whatever it does not name is moved into `lost/`; nothing is deleted, and nothing that is
 //!    there already is written over.
 //!
+//! A table with a block that is as it was written, and that is not understood here (an unknown compression, one that this build is without,
+//! RocksDB's own format), ends the repair before anything is changed: nothing is known to be lost there.
+//!
 //! Holds the LOCK throughout; run on an open database it is refused.
 
 use super::lost::Lost;
@@ -45,7 +48,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Makes a database that won't open openable again, saving what can be read; what can't, and what is replaced, is moved into
-/// the directory `lost` beside the files. A missing directory is fine; an open database is refused. The comparator must be
+/// the directory `lost` beside the files. NotSupported, and nothing changed, if there is a table that is not understood here: see
+/// `Error::is_not_supported`. A missing directory is fine; an open database is refused. The comparator must be
 /// the database's own.
 pub fn repair(options: &Options, path: &Path) -> Result<()> {
     let env = &options.env;
@@ -57,9 +61,11 @@ pub fn repair(options: &Options, path: &Path) -> Result<()> {
         Some(logger) => logger.clone(),
         None => info_log::open(env, path).unwrap_or_else(|_| info_log::null()),
     };
+    options.compression.check()?;
     let options = Options { paranoid_checks: false, ..options.clone() };
     let mut repairer = Repairer::new(Opening::new(&options, path, logger), path)?;
     repairer.read_manifest()?;
+    repairer.refuse_what_is_not_understood()?;
     repairer.scan_tables()?;
     repairer.save_logs()?;
     repairer.finish()
@@ -219,6 +225,32 @@ impl Repairer {
         (may_be_alive && !facts.deleted.contains(&number)).then_some(UNKNOWN_LEVEL)
     }
 
+    /// NotSupported if there is a table, alive or dead, that is not understood. Nothing has been changed yet, nor is it.
+    fn refuse_what_is_not_understood(&self) -> Result<()> {
+        for &number in &self.tables {
+            let checked = self.find_table(number).and_then(|(table, _)| table.check_understood());
+            match checked {
+                Err(error) if error.is_not_supported() => {
+                    let error = error.context("nothing was repaired, and nothing changed");
+                    self.log(format_args!("repair: {error}"));
+                    return Err(error);
+                }
+                Err(error) if !is_loss(&error) => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The table, and the length of its file.
+    fn find_table(&self, number: u64) -> Result<(Arc<Table>, u64)> {
+        let env = &self.opening.options.env;
+        let size = env
+            .file_size(&file_name::table(&self.path, number))
+            .or_else(|_| env.file_size(&file_name::old_table(&self.path, number)))?;
+        Ok((self.opening.table_cache.find(number, size)?, size))
+    }
+
     fn scan_tables(&mut self) -> Result<()> {
         for number in self.tables.clone() {
             let Some(level) = self.level_of(number) else { continue };
@@ -234,11 +266,10 @@ impl Repairer {
 
     /// Reads a whole table; keeps it, or makes it a source, or saves what is readable of it.
     fn scan_table(&mut self, number: u64, level: usize) -> Result<()> {
-        let env = &self.opening.options.env;
-        let size = env
-            .file_size(&file_name::table(&self.path, number))
-            .or_else(|_| env.file_size(&file_name::old_table(&self.path, number)))?;
-        let table = self.opening.table_cache.find(number, size)?;
+        let (table, size) = self.find_table(number)?;
+        if let Some(compression) = table.compression() {
+            self.opening.found_compression.note(compression);
+        }
         let Some((smallest, largest)) = self.check_table(&table)? else {
             let saved = self.save_entries(&table, level)?;
             self.log(format_args!("repair: table #{number} is damaged: {saved} entries saved"));
@@ -383,6 +414,7 @@ impl Repairer {
             shutting_down,
             paranoid_checks: false,
             max_subcompactions: 1,
+            found_compression: &self.opening.found_compression,
             info_log: &self.opening.info_log,
         }
     }

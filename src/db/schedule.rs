@@ -214,6 +214,7 @@ impl DbInner {
             shutting_down: &self.closed,
             paranoid_checks: self.options.paranoid_checks,
             max_subcompactions: self.options.max_subcompactions,
+            found_compression: &self.found_compression,
             info_log: &self.info_log,
         }
     }
@@ -230,7 +231,12 @@ impl DbInner {
             context.shutting_down = &NEVER; // see `flush_step`
         }
         let number = self.new_file_number();
-        let outcome = MutexGuard::unlocked(&mut state, || flush_job::run(&memtables, number, &context));
+        let version = state.versions.current().clone();
+        let outcome = MutexGuard::unlocked(&mut state, || {
+            self.found_compression.look(&version, &self.family.table_cache);
+            drop(version);
+            flush_job::run(&memtables, number, &context)
+        });
         let is_job_error = outcome.is_err();
         let result = outcome.and_then(|file| {
             let bytes = file.as_ref().map_or(0, |file| file.file_size);

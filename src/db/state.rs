@@ -26,6 +26,7 @@ use crate::comparator::is_inside_comparator;
 use crate::env::info_log::Logger;
 use crate::env::{Env, FileLock};
 use crate::error::{Error, Result};
+use crate::flush::found_compression::FoundCompression;
 use crate::format::NUM_LEVELS;
 use crate::options::Options;
 use crate::util::arena::blocks::BlockStore;
@@ -52,6 +53,8 @@ pub struct DbInner {
     pub info_log: Arc<dyn Logger>,
     /// The default family.
     pub family: ColumnFamily,
+    /// How its tables were found to be compressed.
+    pub found_compression: FoundCompression,
     /// Memory that flushed memtables leave for the next ones.
     pub memtable_store: Arc<BlockStore>,
     /// The newest sequence number that reads may see.

@@ -25,8 +25,11 @@ pub struct leveldb_options_t {
     _private: [u8; 0],
 }
 
-/// The value of `leveldb_snappy_compression` (every other value is none).
+/// The value of `leveldb_snappy_compression`.
 const SNAPPY: c_int = 1;
+
+/// What LevelDB's C++ interface calls `kZstdCompression`, from its main branch on. (Every other value is none.)
+const ZSTD: c_int = 2;
 
 /// What is behind the head of options.
 pub(super) struct OptionsBehind {
@@ -303,8 +306,10 @@ pub unsafe extern "C" fn leveldb_options_set_max_file_size(
     unsafe { set(options, |options| options.max_file_size = max_file_size) };
 }
 
-/// How blocks are compressed: leveldb_snappy_compression, which is the default, or none (any other value). Blocks are read
-/// as they were written, whatever is set here.
+/// How blocks are compressed: leveldb_snappy_compression, which is the default; 2, which is zstd at its level 1, and which LevelDB 1.23
+/// cannot read (its main branch does); none for any other value. Blocks are read as they were written, whatever is set here.
+/// With leveldb_snappy_compression new tables are of zlib or raw deflate where tables of that are found in the directory: it is a world
+/// of Minecraft, and the game reads no snappy. For others, and for levels, see terrace_options_set_compression().
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -313,7 +318,16 @@ pub unsafe extern "C" fn leveldb_options_set_compression(
     options: *mut leveldb_options_t,
     compression: c_int,
 ) {
-    let compression = if compression == SNAPPY { Compression::Snappy } else { Compression::None };
+    let compression = match compression {
+        SNAPPY => Compression::Auto,
+        ZSTD => Compression::Zstd,
+        _ => Compression::None,
+    };
     // SAFETY: as the caller promises.
-    unsafe { set(options, |options| options.compression = compression) };
+    unsafe {
+        set(options, |options| {
+            options.compression = compression;
+            options.compression_level = None;
+        });
+    }
 }

@@ -2,7 +2,71 @@
 #![allow(unsafe_code)]
 
 use super::options::{count, leveldb_options_t, set};
+use crate::compression::Compression;
 use std::ffi::c_int;
+
+/// How blocks are compressed; see terrace_options_set_compression(). The numbers are RocksDB's, where it has one.
+#[allow(non_camel_case_types)]
+#[repr(C)]
+pub enum terrace_compression_t {
+    /// The default: snappy; but where tables of zlib or raw deflate are found in the directory, which is then a world of Minecraft, new ones
+    /// are of that too, since the game reads no snappy.
+    TERRACE_AUTO_COMPRESSION = -1,
+    /// None.
+    TERRACE_NO_COMPRESSION = 0,
+    /// snappy, whatever is found.
+    TERRACE_SNAPPY_COMPRESSION = 1,
+    /// zlib: for Minecraft's fork of LevelDB. LevelDB itself cannot read it.
+    TERRACE_ZLIB_COMPRESSION = 2,
+    /// zstd. LevelDB reads it from its main branch on; 1.23 cannot.
+    TERRACE_ZSTD_COMPRESSION = 7,
+    /// zlib's deflate without a header: for Minecraft's fork of LevelDB. LevelDB itself cannot read it.
+    TERRACE_RAW_DEFLATE_COMPRESSION = 128,
+    /// As a level: the one that is usual, 6 of zlib and raw deflate, 1 of zstd.
+    TERRACE_USUAL_COMPRESSION_LEVEL = 32767,
+}
+
+/// How blocks of new tables are compressed (a value of `terrace_compression_t`), and at which level: from 0 to 9 of zlib and raw deflate, from
+/// about -130000 to 22 of zstd, where more is smaller and slower. Levels are brought into range; TERRACE_USUAL_COMPRESSION_LEVEL
+/// stands for the usual one; the others have none. A block that would not shrink by an eighth stays as it is. Blocks are read as
+/// they were written, whatever is set here. Default: TERRACE_AUTO_COMPRESSION.
+///
+/// An opening answers `Not implemented` where this build of the library is without what is set, and for other values: LevelDB's
+/// format has no number for LZ4 (4) and its like.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_compression(
+    options: *mut leveldb_options_t,
+    compression: c_int,
+    level: c_int,
+) {
+    use terrace_compression_t as known;
+    const AUTO: c_int = known::TERRACE_AUTO_COMPRESSION as c_int;
+    const NONE: c_int = known::TERRACE_NO_COMPRESSION as c_int;
+    const SNAPPY: c_int = known::TERRACE_SNAPPY_COMPRESSION as c_int;
+    const ZLIB: c_int = known::TERRACE_ZLIB_COMPRESSION as c_int;
+    const ZSTD: c_int = known::TERRACE_ZSTD_COMPRESSION as c_int;
+    const RAW_DEFLATE: c_int = known::TERRACE_RAW_DEFLATE_COMPRESSION as c_int;
+    const USUAL_LEVEL: c_int = known::TERRACE_USUAL_COMPRESSION_LEVEL as c_int;
+    let compression = match compression {
+        AUTO => Compression::Auto,
+        NONE => Compression::None,
+        SNAPPY => Compression::Snappy,
+        ZLIB => Compression::Zlib,
+        ZSTD => Compression::Zstd,
+        RAW_DEFLATE => Compression::RawDeflate,
+        other => Compression::NotOffered(other),
+    };
+    // SAFETY: as the caller promises.
+    unsafe {
+        set(options, |options| {
+            options.compression = compression;
+            options.compression_level = Some(level).filter(|&level| level != USUAL_LEVEL);
+        });
+    }
+}
 
 /// Append to the last log and MANIFEST of a cleanly closed database instead of starting new ones. Default: no.
 ///

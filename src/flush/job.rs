@@ -4,7 +4,9 @@
 //! decides which memtables, takes the file number in their order, chooses the level when it installs the result, and frees the
 //! log afterwards.
 
+use super::found_compression::FoundCompression;
 use super::output::{PendingTables, TableOutput};
+use crate::compression::Compression;
 use crate::env::Env;
 use crate::env::info_log::Logger;
 use crate::error::Result;
@@ -36,11 +38,18 @@ pub struct JobContext<'a> {
     pub paranoid_checks: bool,
     /// Into how many parts, merged at once, a compaction may be divided.
     pub max_subcompactions: usize,
+    /// How the tables of the directory were found to be compressed.
+    pub found_compression: &'a FoundCompression,
     /// Log.
     pub info_log: &'a Arc<dyn Logger>,
 }
 
 impl JobContext<'_> {
+    /// How new tables are compressed, where nothing more is known than the directory.
+    pub fn compression(&self) -> Compression {
+        self.table_cache.options().compression.beside(self.found_compression.get())
+    }
+
     /// What the job keeps of its input.
     pub fn compaction_iterator_options(&self) -> CompactionIteratorOptions<'_> {
         CompactionIteratorOptions {

@@ -4,10 +4,12 @@
 //! then may an edit name them. Nothing here touches state that readers see. Each thing is used by one thread at a time.
 
 use super::job::JobContext;
+use crate::compression::Compression;
 use crate::env::{CreateMode, WritableFile};
 use crate::error::Result;
 use crate::format::file_name;
 use crate::format::internal_key::InternalKey;
+use crate::table::TableOptions;
 use crate::table::builder::TableBuilder;
 use crate::version::file_metadata::FileMetaData;
 use std::sync::Arc;
@@ -16,13 +18,24 @@ use std::sync::Arc;
 /// not. No file of theirs may be open any more then.
 pub struct PendingTables<'a> {
     context: &'a JobContext<'a>,
+    options: Arc<TableOptions>,
     numbers: Vec<u64>,
 }
 
 impl<'a> PendingTables<'a> {
-    /// None yet.
+    /// None yet. They will be compressed as those of the directory are.
     pub fn new(context: &'a JobContext<'a>) -> Self {
-        PendingTables { context, numbers: Vec::new() }
+        Self::compressed(context, context.compression())
+    }
+
+    /// None yet. They will be compressed so.
+    pub fn compressed(context: &'a JobContext<'a>, compression: Compression) -> Self {
+        let options = context.table_cache.options();
+        let options = match options.compression == compression {
+            true => options.clone(),
+            false => Arc::new(TableOptions { compression, ..TableOptions::clone(options) }),
+        };
+        PendingTables { context, options, numbers: Vec::new() }
     }
 
     /// Creates the table file `number`, which must not exist. To be dropped or finished before the tables themselves are.
@@ -30,14 +43,19 @@ impl<'a> PendingTables<'a> {
         let path = file_name::table(self.context.db, number);
         let file = self.context.env.create_writable(&path, CreateMode::New)?;
         self.numbers.push(number); // not before: a file that was there already is not ours to remove
-        let options = self.context.table_cache.options().clone();
         let creation_time = self.context.env.now_micros() / 1_000_000;
         Ok(TableOutput {
             number,
-            builder: TableBuilder::new(options, file, creation_time),
+            builder: TableBuilder::new(self.options.clone(), file, creation_time),
             smallest: None,
             largest: Vec::new(),
         })
+    }
+
+    /// May a block be passed on as it is that is compressed as the options say? It must be what a new one would be.
+    pub fn pass_stored(&self) -> bool {
+        let of_options = self.context.table_cache.options().compression;
+        self.options.compression.passed_type() == of_options.passed_type()
     }
 
     /// The tables stay: the job has made them, and their names, durable.

@@ -1,5 +1,6 @@
 //! A directory with everything a job needs, for tests of flushes and compactions.
 
+use super::found_compression::FoundCompression;
 use super::job::JobContext;
 use super::output::PendingTables;
 use crate::env::info_log::Logger;
@@ -116,6 +117,7 @@ pub(crate) struct JobFixture {
     pub next_file_number: AtomicU64,
     pub shutting_down: AtomicBool,
     pub paranoid_checks: bool,
+    pub found_compression: FoundCompression,
     lines: Arc<Lines>,
     info_log: Arc<dyn Logger>,
 }
@@ -147,6 +149,7 @@ impl JobFixture {
             next_file_number: AtomicU64::new(100),
             shutting_down: AtomicBool::new(false),
             paranoid_checks: true,
+            found_compression: FoundCompression::default(),
             info_log: lines.clone(),
             lines,
         }
@@ -163,6 +166,7 @@ impl JobFixture {
             shutting_down: &self.shutting_down,
             paranoid_checks: self.paranoid_checks,
             max_subcompactions: 1,
+            found_compression: &self.found_compression,
             info_log: &self.info_log,
         }
     }

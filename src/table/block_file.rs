@@ -7,7 +7,7 @@
 
 use super::block::{self, BlockBuffer, BlockBytes, filled_with, load_bytes};
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle};
-use crate::compression::{self, DECODER_SLACK, DecompressError, TYPE_RAW};
+use crate::compression::{self, Compression, DECODER_SLACK, DecompressError, TYPE_RAW};
 use crate::env::RandomAccessFile;
 use crate::error::{Error, Result};
 use crate::util::crc32c;
@@ -102,6 +102,9 @@ impl BlockFile {
     pub fn load_own(&self, handle: BlockHandle, verify_checksum: bool) -> Result<BlockBuffer> {
         self.with_stored(handle, verify_checksum, |contents, type_byte| {
             let bad = |error| self.bad_stream(handle, error);
+            if compression::is_streamed(type_byte) {
+                return self.decompress_streamed(handle, contents, type_byte);
+            }
             let length = compression::decompressed_length(type_byte, contents).map_err(bad)?;
             let mut buffer = BlockBuffer::new(length)?;
             compression::decompress(type_byte, contents, &mut buffer).map_err(bad)?;
@@ -120,6 +123,10 @@ impl BlockFile {
         }
         self.with_stored(handle, verify_checksum, |contents, type_byte| {
             let bad = |error| self.bad_stream(handle, error);
+            if compression::is_streamed(type_byte) {
+                let block = self.decompress_streamed(handle, contents, type_byte)?;
+                return load_bytes(block.len(), |slots| Ok(filled_with(slots, &block)));
+            }
             let length = compression::decompressed_length(type_byte, contents).map_err(bad)?;
             load_bytes(length, |slots| match type_byte {
                 TYPE_RAW => Ok(filled_with(slots, contents)),
@@ -127,6 +134,51 @@ impl BlockFile {
             })
         })
         .map(|bytes| BlockBytes::Loaded(bytes.into()))
+    }
+
+    /// A block of zlib or zstd, whose length shows when it is decompressed.
+    #[cold]
+    fn decompress_streamed(
+        &self,
+        handle: BlockHandle,
+        contents: &[u8],
+        type_byte: u8,
+    ) -> Result<BlockBuffer> {
+        BlockBuffer::filled_by(|block| compression::decompress_streamed(type_byte, contents, block))
+            .map_err(|error| self.bad_stream(handle, error))
+    }
+
+    /// How a block is compressed; `None` where it is stored as it is, cannot be read, or is not understood.
+    pub fn compression_of(&self, handle: BlockHandle) -> Option<Compression> {
+        self.check_bounds(handle).ok()?;
+        let mut beginning = [0; 4];
+        let mut trailer = [0; 1];
+        let beginning = match self.in_mapping(handle, self.file.mapping().unwrap_or_default()) {
+            Some(stored) => {
+                let (contents, rest) = stored.split_at(handle.size as usize);
+                trailer[0] = rest[0];
+                &contents[..contents.len().min(4)]
+            }
+            None => {
+                let read = |offset, bytes: &mut [u8]| self.file.read_at(offset, bytes).ok();
+                read(handle.offset + handle.size, &mut trailer).filter(|&read| read == 1)?;
+                let length = read(handle.offset, &mut beginning)?;
+                &beginning[..length.min(handle.size as usize)]
+            }
+        };
+        Compression::of_block(trailer[0], beginning)
+    }
+
+    /// NotSupported for a block that is as it was written, and that is not understood here.
+    pub fn check_understood(&self, handle: BlockHandle) -> Result<()> {
+        match self.with_stored(handle, false, |_, type_byte| Ok(compression::is_streamed(type_byte))) {
+            Ok(true) => match self.load_own(handle, true) {
+                Err(error) if error.is_not_supported() => Err(error),
+                _ => Ok(()), // what else is wrong shows when it is read
+            },
+            Err(error) if !error.is_corruption() => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Hands the stored contents of a block, and its type byte, to `body`. Errors get the file's name.
@@ -202,6 +254,11 @@ impl BlockFile {
 
     #[cold]
     fn bad_stream(&self, handle: BlockHandle, error: DecompressError) -> Error {
-        self.corruption(format_args!("{error} at offset {}", handle.offset))
+        let what = format_args!("{error} at offset {}", handle.offset);
+        match error {
+            _ if error.is_not_understood() => Error::not_supported_in(&self.path, what),
+            DecompressError::NoMemory => Error::io(format!("{}: {what}", self.path.display())),
+            _ => self.corruption(what),
+        }
     }
 }

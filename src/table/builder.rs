@@ -58,7 +58,10 @@ impl TableBuilder {
     pub fn new(options: Arc<TableOptions>, file: Box<dyn WritableFile>, creation_time: u64) -> Self {
         let filter_block = options.filter_policy.clone().map(FilterBlockBuilder::new);
         TableBuilder {
-            output: BlockWriter::new(file, Compressor::new(options.compression)),
+            output: BlockWriter::new(
+                file,
+                Compressor::with_level(options.compression, options.compression_level),
+            ),
             data_block: BlockBuilder::new(options.block_restart_interval),
             index_block: BlockBuilder::new(1),
             filter_block,

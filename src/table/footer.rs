@@ -19,6 +19,9 @@ const HANDLES_SIZE: usize = 40;
 /// LevelDB's.
 const MAGIC: u64 = 0xdb47_7524_8b80_fb57;
 
+/// Of RocksDB's tables of blocks, plain tables and cuckoo tables. (With its first version it wrote tables of blocks under LevelDB's.)
+const ROCKSDB_MAGICS: [u64; 3] = [0x88e2_41b7_85f4_cff7, 0x8242_2296_63bf_9564, 0x9267_89d0_c5f1_7873];
+
 /// Where a block is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct BlockHandle {
@@ -65,6 +68,8 @@ pub enum BadFooter {
     Magic,
     /// The handles can't be read.
     Handles,
+    /// The file is a table in one of RocksDB's own formats.
+    RocksDb,
 }
 
 impl Footer {
@@ -79,8 +84,10 @@ impl Footer {
 
     /// Reads a footer.
     pub fn decode(bytes: &[u8; FOOTER_SIZE]) -> Result<Self, BadFooter> {
-        if fixed64_at(bytes, HANDLES_SIZE) != Some(MAGIC) {
-            return Err(BadFooter::Magic);
+        match fixed64_at(bytes, HANDLES_SIZE) {
+            Some(MAGIC) => {}
+            Some(magic) if ROCKSDB_MAGICS.contains(&magic) => return Err(BadFooter::RocksDb),
+            _ => return Err(BadFooter::Magic),
         }
         let mut handles = &bytes[..HANDLES_SIZE];
         let metaindex = BlockHandle::decode(&mut handles).ok_or(BadFooter::Handles)?;
@@ -114,6 +121,8 @@ mod tests {
         let mut bytes = [0xff; FOOTER_SIZE];
         bytes[40..].copy_from_slice(&MAGIC.to_le_bytes());
         assert_eq!(Footer::decode(&bytes), Err(BadFooter::Handles));
+        bytes[40..].copy_from_slice(&0x88e2_41b7_85f4_cff7_u64.to_le_bytes());
+        assert_eq!(Footer::decode(&bytes), Err(BadFooter::RocksDb));
     }
 
     #[test]

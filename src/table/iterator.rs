@@ -1,6 +1,6 @@
 //! Moves over the entries of a table: a position in the index, and one in the block there.
 //!
-//! Blocks without entries are passed over. So are damaged ones, unless `paranoid_checks` is set: the first error stays in
+//! Blocks without entries are passed over. So are damaged ones, and those of an unknown compression, unless `paranoid_checks` is set: the first error stays in
 //! `status` until the next seek, and the entries around it can be read, as in LevelDB.
 //!
 //! One thread at a time; may be moved between threads.
@@ -122,7 +122,7 @@ impl TableIterator {
     }
 
     fn stops_at(&self, error: &Error) -> bool {
-        self.table().options().paranoid_checks || !error.is_corruption()
+        self.table().options().paranoid_checks || !error.is_unreadable_block()
     }
 
     /// Must the iteration end at the error it has met?

@@ -39,6 +39,8 @@ pub struct TableOptions {
     pub block_restart_interval: usize,
     /// Of new blocks.
     pub compression: Compression,
+    /// As `Options::compression_level`.
+    pub compression_level: Option<i32>,
     /// Verify the checksum of the index and the metaindex and fail at the first damaged block.
     pub paranoid_checks: bool,
 }
@@ -55,6 +57,7 @@ impl TableOptions {
             block_size: options.block_size,
             block_restart_interval: options.block_restart_interval,
             compression: options.compression,
+            compression_level: options.compression_level,
             paranoid_checks: options.paranoid_checks,
         }
     }

@@ -52,7 +52,10 @@ impl PlainTableBuilder {
     pub fn new(options: &Options, file: Box<dyn WritableFile>) -> Self {
         let options = options.sanitized();
         PlainTableBuilder {
-            output: BlockWriter::new(file, Compressor::new(options.compression)),
+            output: BlockWriter::new(
+                file,
+                Compressor::with_level(options.compression, options.compression_level),
+            ),
             data_block: BlockBuilder::new(options.block_restart_interval),
             index_block: BlockBuilder::new(1),
             filter_block: options.filter_policy.clone().map(FilterBlockBuilder::new),
@@ -62,7 +65,7 @@ impl PlainTableBuilder {
             last_key: Vec::new(),
             unindexed: None,
             num_entries: 0,
-            error: None,
+            error: options.compression.check().err(),
             finished: false,
         }
     }
@@ -72,9 +75,10 @@ impl PlainTableBuilder {
         if options.comparator.name() != self.comparator.name() {
             return Err(Error::invalid_argument("changing comparator while building table"));
         }
+        options.compression.check()?;
         let options = options.sanitized();
         self.block_size = options.block_size;
-        self.output.set_compressor(Compressor::new(options.compression));
+        self.output.set_compressor(Compressor::with_level(options.compression, options.compression_level));
         if self.data_block.is_empty() {
             self.data_block = BlockBuilder::new(options.block_restart_interval);
         }

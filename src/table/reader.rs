@@ -20,6 +20,7 @@ use super::iterator::TableIterator;
 use super::properties::TableProperties;
 use super::whole_table_filter::{self, KeyHash, LoadedLines};
 use super::{TableOptions, TableReadOptions, block_file::BlockFile};
+use crate::compression::{Compression, TYPE_SNAPPY};
 use crate::env::RandomAccessFile;
 use crate::error::{Error, Result};
 use crate::filter_policy::FilterPolicy;
@@ -39,6 +40,9 @@ const NOTED_HITS: u8 = 2;
 /// Bytes of a stored block that are asked for when it is going to be decompressed in steps.
 const FIRST_LOOK: usize = 1 << 10;
 
+/// Data blocks that are looked at to see how a table is compressed, where its index is not.
+const LOOKS_FOR_COMPRESSION: usize = 16;
+
 /// How a look-up in one table went.
 #[derive(Debug)]
 pub enum TableGet<R> {
@@ -56,6 +60,8 @@ pub struct Table {
     options: Arc<TableOptions>,
     file: BlockFile,
     index: Index,
+    /// Where the index is stored.
+    index_handle: BlockHandle,
     /// What is wrong with the index.
     damage: Option<Error>,
     /// What is wrong with the meta blocks, which are done without then.
@@ -119,6 +125,7 @@ impl Table {
             damage,
             meta_damage: None,
             index,
+            index_handle: footer.index,
             file,
             options,
         };
@@ -223,6 +230,22 @@ impl Table {
         (1..=count).map(move |quantile| self.index.separator(blocks * quantile / count - 1))
     }
 
+    /// How the table is compressed, as its index and some of its blocks tell, as far as any of those is.
+    pub fn compression(&self) -> Option<Compression> {
+        let (blocks, looks) = (self.index.len(), self.index.len().min(LOOKS_FOR_COMPRESSION));
+        let some = (0..looks).map(|look| self.index.handle(blocks * look / looks));
+        let mut handles = std::iter::once(self.index_handle).chain(some);
+        handles.find_map(|handle| self.file.compression_of(handle))
+    }
+
+    /// NotSupported if a block is as it was written, and is not understood here.
+    pub fn check_understood(&self) -> Result<()> {
+        if let Some(error) = self.meta_damage.as_ref().filter(|error| error.is_not_supported()) {
+            return Err(error.clone());
+        }
+        (0..self.index.len()).try_for_each(|ordinal| self.file.check_understood(self.index.handle(ordinal)))
+    }
+
     /// What the table says of itself; `None` for tables that LevelDB wrote.
     pub fn properties(&self) -> Option<&TableProperties> {
         self.properties.as_ref()
@@ -291,7 +314,7 @@ impl Table {
         let handle = self.index.handle(ordinal);
         let stored = self.file.whole_in_mapping(handle)?;
         let (contents, trailer) = stored.split_at(handle.size as usize);
-        if trailer[0] != self.options.compression.type_byte() {
+        if Some(trailer[0]) != self.options.compression.passed_type() {
             return None;
         }
         if self.must_verify(ordinal, read) {
@@ -405,6 +428,11 @@ impl Table {
             self.not_in_place.insert(ordinal);
             if self.file.is_mapped() {
                 self.verified.insert(ordinal);
+                let stored = self.file.whole_in_mapping(self.index.handle(ordinal));
+                let type_byte = stored.and_then(|stored| stored.last_chunk::<BLOCK_TRAILER_SIZE>());
+                if type_byte.is_none_or(|trailer| trailer[0] != TYPE_SNAPPY) {
+                    return; // no other is decompressed in steps
+                }
                 let count = contents.last_chunk::<4>().map_or(0, |count| u32::from_le_bytes(*count));
                 if self.options.comparator.is_bytewise() && Block::parse(contents).is_ok() {
                     // A hint, as the bits are.

@@ -111,6 +111,15 @@ impl Comparator for Reverse {
     }
 }
 
+/// All that this build can write.
+pub fn compressions() -> Vec<Compression> {
+    use Compression::*;
+    [None, Snappy, Zlib, RawDeflate, Zstd]
+        .into_iter()
+        .filter(|compression| compression.check().is_ok())
+        .collect()
+}
+
 pub const READ: TableReadOptions =
     TableReadOptions { verify_checksums: false, fill_cache: true, leaves_stored: false };
 
@@ -124,6 +133,7 @@ pub fn options() -> TableOptions {
         block_size: 4096,
         block_restart_interval: 16,
         compression: Compression::None,
+        compression_level: None,
         paranoid_checks: false,
     }
 }

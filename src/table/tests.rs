@@ -394,14 +394,16 @@ fn the_index_is_compressed_where_that_pays() {
         let table = build(&TableOptions { compression, block_size: 1024, ..options() }, &even_numbers()).0;
         Footer::decode(table.last_chunk().unwrap()).unwrap().index.size
     };
-    assert!(size(Compression::Snappy) < size(Compression::None) * 3 / 4);
+    for compression in compressions().into_iter().filter(|&compression| compression != Compression::None) {
+        assert!(size(compression) < size(Compression::None) * 3 / 4, "{compression:?}");
+    }
 }
 
 #[test]
 fn blocks_are_read_once_while_they_are_cached() {
     let entries: Vec<TestEntry> =
         (0..500).map(|i| (internal(format!("{i:08}").as_bytes(), 1), vec![b'v'; 50])).collect();
-    for compression in [Compression::None, Compression::Snappy] {
+    for compression in compressions() {
         let cache = Arc::new(BlockCache::new(1 << 20));
         let options = TableOptions { compression, block_cache: Some(cache.clone()), ..options() };
         let (bytes, _) = build(&options, &entries);
@@ -420,6 +422,51 @@ fn blocks_are_read_once_while_they_are_cached() {
         assert!(cache.total_charge() >= 4096);
         assert_eq!(reads_of_a_get(true), 0);
         assert_eq!(reads_of_a_get(false), 0);
+    }
+}
+
+/// Look-ups and moves again and again, so that what is remembered of a block (in the cache or beside a mapping) is used.
+#[test]
+fn tables_of_every_compression_are_read_in_every_way() {
+    let value = |i: usize| format!("{:01$}", i, [20, 90, 7000][i % 3]).into_bytes();
+    let entries: Vec<TestEntry> =
+        (0..300).map(|i| (internal(format!("{i:08}").as_bytes(), 1), value(i))).collect();
+    for compression in compressions() {
+        for cache in [None, Some(8 << 10), Some(16 << 20)] {
+            let block_cache = cache.map(|bytes| Arc::new(BlockCache::new(bytes)));
+            let options = TableOptions {
+                compression,
+                block_cache,
+                whole_table_filter: true,
+                filter_policy: Some(Arc::new(BloomFilterPolicy::new(10))),
+                ..options()
+            };
+            let (bytes, built) = build(&options, &entries);
+            for mapped in [true, false] {
+                let table = open(&options, &bytes, mapped).unwrap();
+                assert_eq!(table.properties(), Some(&built.properties));
+                assert_eq!(table.compression(), Some(compression).filter(|&c| c != Compression::None));
+                table.check_understood().unwrap();
+                for round in 0..4 {
+                    for (key, value) in &entries {
+                        let found = table.get(READ, key, |found, v| found == key && v == value).unwrap();
+                        assert!(matches!(found, TableGet::Found(true)), "{compression:?} {round}");
+                    }
+                    let mut iterator = table.iter(TableReadOptions { leaves_stored: false, ..READ });
+                    for at in [17, 250, 0, 299] {
+                        iterator.seek(&entries[at].0);
+                        assert_at(&iterator, &entries, Some(at));
+                    }
+                    for (at, _) in entries.iter().enumerate().rev() {
+                        assert_at(&iterator, &entries, Some(at));
+                        iterator.prev();
+                    }
+                    assert!(!iterator.valid() && iterator.status().is_ok());
+                }
+                let other = internal(b"00000007x", 1);
+                assert!(matches!(table.get(READ, &other, |_, _| ()).unwrap(), TableGet::Missing { .. }));
+            }
+        }
     }
 }
 

@@ -34,6 +34,7 @@ impl Directory {
     /// With table options changed by `change`.
     pub(super) fn with(comparator: &InternalKeyComparator, change: impl FnOnce(&mut TableOptions)) -> Self {
         let mut options = TableOptions {
+            compression_level: None,
             comparator: comparator.clone(),
             comparator_name: comparator.user_comparator().name(),
             filter_policy: None,

@@ -202,9 +202,10 @@ pub(super) fn compressed_blocks_claim_no_more_than_they_can_hold() {
         (&[0xff, 0xff, 0xff, 0xff, 0x0f, 0, b'a'], 1, "corrupted compressed block"),
         (&[0x80, 0x80, 0x80, 0x80, 0x10], 1, "corrupted compressed block"),
         (&[], 1, "corrupted compressed block"),
-        (&[0, 0, 0, 0, 1, 0, 0, 0], 2, "bad block type 2"),
-        (&[0, 0, 0, 0, 1, 0, 0, 0], 7, "bad block type 7"),
-        (&[0, 0, 0, 0, 1, 0, 0, 0], 0xff, "bad block type 255"),
+        (&[0, 0, 0, 0, 1, 0, 0, 0], 2, "corrupted compressed block"),
+        (&[0x07, 0, 0, 0, 1, 0, 0, 0], 4, "corrupted compressed block"),
+        // A frame of zstd that claims 2^40 bytes.
+        (&[0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0], 2, "corrupted compressed block"),
     ];
     for (stored, type_byte, what) in claims {
         let victim = Victim::new(uncompressed).damage(|table| {

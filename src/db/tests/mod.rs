@@ -9,6 +9,7 @@ mod behaviours;
 mod compactions;
 mod corruption;
 mod faults;
+mod foreign_tables;
 mod holes;
 mod lost_and_damaged;
 mod model;

@@ -194,5 +194,37 @@ fn negative_numbers_and_unknown_compressions_are_tamed() {
     assert_eq!((sanitized.max_open_files, sanitized.block_restart_interval), (74, 1));
     // SAFETY: as above.
     let options = changed(|options| unsafe { leveldb_options_set_compression(options, 1) });
-    assert_eq!(options.compression, Compression::Snappy);
+    assert_eq!(options.compression, Compression::Auto);
+}
+
+#[test]
+fn compressions_have_their_numbers() {
+    use super::super::terrace_options::*;
+    let of_leveldb =
+        [(0, Compression::None), (1, Compression::Auto), (2, Compression::Zstd), (3, Compression::None)];
+    for (number, compression) in of_leveldb {
+        // SAFETY: `changed` passes a live handle.
+        let options = changed(|options| unsafe {
+            terrace_options_set_compression(options, 7, 9);
+            leveldb_options_set_compression(options, number);
+        });
+        assert_eq!((options.compression, options.compression_level), (compression, None), "{number}");
+    }
+    let own = [
+        (-1, Compression::Auto),
+        (0, Compression::None),
+        (1, Compression::Snappy),
+        (2, Compression::Zlib),
+        (7, Compression::Zstd),
+        (128, Compression::RawDeflate),
+        (4, Compression::NotOffered(4)),
+    ];
+    for (number, compression) in own {
+        // SAFETY: as above.
+        let options = changed(|options| unsafe { terrace_options_set_compression(options, number, 5) });
+        assert_eq!((options.compression, options.compression_level), (compression, Some(5)), "{number}");
+        // SAFETY: as above.
+        let options = changed(|options| unsafe { terrace_options_set_compression(options, number, 32767) });
+        assert_eq!((options.compression, options.compression_level), (compression, None), "{number}");
+    }
 }

@@ -44,9 +44,24 @@ impl BlockBuffer {
     }
 }
 
+impl BlockBuffer {
+    /// The bytes that `fill` leaves in the vector that it gets, which is empty.
+    pub fn filled_by<E>(
+        fill: impl FnOnce(&mut Vec<u8>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<Self, E> {
+        let mut free = FREE.try_with(Cell::take).unwrap_or_default();
+        let mut bytes = free.pop().unwrap_or_default();
+        let _ = FREE.try_with(|place| place.set(free));
+        bytes.clear();
+        fill(&mut bytes)?;
+        let length = bytes.len();
+        Ok(BlockBuffer { bytes, length })
+    }
+}
+
 impl Drop for BlockBuffer {
     fn drop(&mut self) {
-        if self.bytes.is_empty() || self.bytes.len() > KEEP_BYTES {
+        if self.bytes.is_empty() || self.bytes.capacity() > KEEP_BYTES {
             return;
         }
         let bytes = std::mem::take(&mut self.bytes);

@@ -47,12 +47,12 @@ impl Table {
         Ok(())
     }
 
-    /// What reading a meta block gave. Damage is an error only with `paranoid_checks`; else it is noted, and the block is done
-    /// without.
+    /// What reading a meta block gave. Damage, or an unknown compression, is an error only with `paranoid_checks`; else it is noted, and the
+    /// block is done without.
     pub(super) fn tolerate<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
-            Err(error) if self.options.paranoid_checks || !error.is_corruption() => Err(error),
+            Err(error) if self.options.paranoid_checks || !error.is_unreadable_block() => Err(error),
             Err(error) => {
                 self.meta_damage.get_or_insert(error);
                 Ok(None)
@@ -95,6 +95,12 @@ pub(in crate::table) fn read_footer(file: &dyn RandomAccessFile, path: &Path, of
         let what = match bad {
             BadFooter::Magic => "not a table (bad magic number)",
             BadFooter::Handles => "bad block handle in the footer",
+            BadFooter::RocksDb => {
+                return Error::not_supported_in(
+                    path,
+                    "a table in RocksDB's own format (by its magic number)",
+                );
+            }
         };
         Error::corruption_in(path, what)
     })

@@ -114,6 +114,7 @@ pub fn block(bytes: &[u8]) {
 
 fn table_options(comparator: &InternalKeyComparator, paranoid_checks: bool) -> Arc<TableOptions> {
     Arc::new(TableOptions {
+        compression_level: None,
         comparator: comparator.clone(),
         comparator_name: comparator.user_comparator().name(),
         filter_policy: Some(Arc::new(BloomFilterPolicy::new(10))),
