@@ -129,13 +129,20 @@ impl Error {
     #[cold]
     pub fn from_errno(path: &Path, errno: i32) -> Self {
         const ENOENT: i32 = 2;
+        const ENFILE: i32 = 23;
+        const EMFILE: i32 = 24;
         let kind = if errno == ENOENT { ErrorKind::NotFound } else { ErrorKind::IoError };
         let text = std::io::Error::from_raw_os_error(errno).to_string();
         // std appends " (os error N)"; LevelDB's messages are the bare strerror text.
         let text = text.split(" (os error").next().unwrap_or_default();
+        let remedy = match errno {
+            EMFILE => " (the process may have no more: raise RLIMIT_NOFILE, `ulimit -n`)",
+            ENFILE => " (the system may have no more: raise fs.file-max)",
+            _ => "",
+        };
         Error(Arc::new(Inner {
             kind,
-            message: format!("{}: {text}", path.display()),
+            message: format!("{}: {text}{remedy}", path.display()),
             errno: Some(errno),
             path: Some(path.to_path_buf()),
         }))
@@ -228,6 +235,14 @@ mod tests {
             "IO error: flush: /db/000003.log: No space left on device"
         );
         assert_eq!(error.context("flush").errno(), Some(28));
+        for (errno, remedy) in [(23, "raise fs.file-max"), (24, "raise RLIMIT_NOFILE")] {
+            let error = Error::from_errno(Path::new("/db/000005.ldb"), errno);
+            assert!(
+                error.to_string().starts_with("IO error: /db/000005.ldb: Too many open files"),
+                "{error}"
+            );
+            assert!(error.to_string().contains(remedy) && error.is_retryable(), "{error}");
+        }
         assert_eq!(Error::not_supported("x").to_string(), "Not implemented: x");
     }
 }

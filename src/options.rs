@@ -9,6 +9,9 @@ use crate::filter_policy::FilterPolicy;
 use crate::util::cache::BlockCache;
 use std::sync::Arc;
 
+/// The default of `Options::table_metadata_budget`.
+pub const DEFAULT_TABLE_METADATA_BUDGET: usize = 512 << 20;
+
 /// How a database is opened. Copied at open: changing it later changes nothing.
 #[derive(Clone)]
 pub struct Options {
@@ -26,8 +29,15 @@ pub struct Options {
     pub info_log: Option<Arc<dyn Logger>>,
     /// Bytes a memtable may take before it is flushed to a table; clipped to 64 KiB..1 GiB. Default: 4 MiB.
     pub write_buffer_size: usize,
-    /// Files the database may keep open; clipped to 74..50000. Default: 1000.
+    /// Descriptors the database may keep open; clipped to 74..50000. A table that is read through a mapping (`mmap_reads`) holds none;
+    /// another's is closed when there is no room, and opened again when it is read. All databases of a process together hold at
+    /// most half of its RLIMIT_NOFILE for tables, and fewer while descriptors lack. Default: 1000.
     pub max_open_files: usize,
+    /// Bytes of memory for what is known of open tables: their indexes, and where tables are not mapped their filters. Beyond it
+    /// the tables used least recently are closed, and opening one again costs as much as tens of reads. 100 million keys of 16
+    /// bytes with values of 100 take TODO MiB, and TODO MiB where tables are not mapped. All databases of a process together take
+    /// no more than the largest budget among them. At least 1 MiB. Default: 512 MiB.
+    pub table_metadata_budget: usize,
     /// The cache of uncompressed blocks, which databases may share. Default: one of 8 MiB for this database.
     pub block_cache: Option<Arc<BlockCache>>,
     /// Bytes of user data in a block, before compression; clipped to 1 KiB..4 MiB. Default: 4 KiB.
@@ -90,6 +100,7 @@ impl Default for Options {
             info_log: None,
             write_buffer_size: 4 << 20,
             max_open_files: 1000,
+            table_metadata_budget: DEFAULT_TABLE_METADATA_BUDGET,
             block_cache: None,
             block_size: 4 << 10,
             block_restart_interval: 16,
@@ -119,6 +130,7 @@ impl Options {
     pub fn sanitized(&self) -> Self {
         let mut options = self.clone();
         options.max_open_files = options.max_open_files.clamp(74, 50_000);
+        options.table_metadata_budget = options.table_metadata_budget.max(1 << 20);
         options.write_buffer_size = options.write_buffer_size.clamp(64 << 10, 1 << 30);
         options.max_file_size = options.max_file_size.clamp(1 << 20, 1 << 30);
         options.block_size = options.block_size.clamp(1 << 10, 4 << 20);

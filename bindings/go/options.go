@@ -21,8 +21,11 @@ type Options struct {
 	Comparator Comparator
 	// WriteBufferSize is how many bytes of writes are gathered in memory before they become a table. Default: 4 MiB.
 	WriteBufferSize int
-	// MaxOpenFiles bounds the tables that are kept open. Default: 1000.
+	// MaxOpenFiles bounds the descriptors that are kept open; tables that are read through mappings hold none. Default: 1000.
 	MaxOpenFiles int
+	// TableMetadataBudget is how many bytes the indexes and filters of open tables may take. All databases of a process together
+	// take no more than the largest of these. Default: 512 MiB.
+	TableMetadataBudget int
 	// CacheSize is how many bytes of uncompressed blocks are cached; negative: none. Default: 8 MiB.
 	CacheSize int
 	// BlockSize is about how many bytes of keys and values make a block. Default: 4 KiB.
@@ -152,6 +155,7 @@ func (o *Options) setSizes(c *C.leveldb_options_t) {
 	size(func(n C.size_t) { C.leveldb_options_set_write_buffer_size(c, n) }, o.WriteBufferSize)
 	size(func(n C.size_t) { C.leveldb_options_set_block_size(c, n) }, o.BlockSize)
 	size(func(n C.size_t) { C.leveldb_options_set_max_file_size(c, n) }, o.MaxFileSize)
+	size(func(n C.size_t) { C.terrace_options_set_table_metadata_budget(c, n) }, o.TableMetadataBudget)
 	count(func(n C.int) { C.leveldb_options_set_max_open_files(c, n) }, o.MaxOpenFiles)
 	count(func(n C.int) { C.leveldb_options_set_block_restart_interval(c, n) }, o.BlockRestartInterval)
 	count(func(n C.int) { C.terrace_options_set_max_write_buffer_number(c, n) }, o.MaxWriteBufferNumber)

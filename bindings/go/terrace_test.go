@@ -396,7 +396,7 @@ func TestRepairAndDestroy(t *testing.T) {
 
 func TestMaintenance(t *testing.T) {
 	db := open(t, &terrace.Options{
-		WriteBufferSize: 128 << 10, MaxOpenFiles: 100, CacheSize: 1 << 20, BlockSize: 2 << 10, BlockRestartInterval: 8,
+		WriteBufferSize: 128 << 10, MaxOpenFiles: 100, TableMetadataBudget: 1 << 20, CacheSize: 1 << 20, BlockSize: 2 << 10, BlockRestartInterval: 8,
 		MaxFileSize: 1 << 20, NoCompression: true, BloomFilterBits: 10, MaxBackgroundCompactions: 2, MaxSubcompactions: 1,
 		MaxWriteBufferNumber: 3, NoIdleCompaction: true, NoMmapReads: true, NoMmapWAL: true,
 	})

@@ -220,6 +220,14 @@ char *leveldb_get(leveldb_t *db,
  *
  * `leveldb.approximate-memory-usage`: bytes of memory in use
  *
+ * `terrace.open-tables`: how many tables have their index and filters in memory
+ *
+ * `terrace.table-metadata-bytes`: what those take, see `terrace_options_set_table_metadata_budget`
+ *
+ * `terrace.table-descriptors`: by how many descriptors tables are read; mapped ones need none
+ *
+ * `terrace.table-openings`: how often, since the database was opened, a table was opened and its index parsed
+ *
  * Requires: `db` is NULL or open; `propname` is NULL or NUL-terminated.
  */
 char *leveldb_property_value(leveldb_t *db,
@@ -521,11 +529,15 @@ void leveldb_options_set_info_log(leveldb_options_t *options,
 void leveldb_options_set_write_buffer_size(leveldb_options_t *options, size_t write_buffer_size);
 
 /*
- * Files the database may keep open; from 74 to 50000. Default: 1000.
+ * Descriptors the database may keep open; from 74 to 50000. A table that is read through a mapping holds none; the descriptor of
+ * another is closed when there is no room, and opened again when the table is read. All databases of a process together
+ * hold at most half of its RLIMIT_NOFILE for tables, and fewer while descriptors lack. What is in memory of tables is bounded by
+ * `terrace_options_set_table_metadata_budget`. Default: 1000.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
-void leveldb_options_set_max_open_files(leveldb_options_t *options, int max_open_files);
+void leveldb_options_set_max_open_files(leveldb_options_t *options,
+                                        int max_open_files);
 
 /*
  * The cache of uncompressed blocks, which databases may share. NULL, the default, is one of 8 MiB for the database alone.

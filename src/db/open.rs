@@ -68,12 +68,13 @@ impl Opening {
             None => Some(Arc::new(BlockCache::new(DEFAULT_BLOCK_CACHE_BYTES))),
         };
         let comparator = InternalKeyComparator::new(options.comparator.clone());
-        let table_cache = TableCache::new(
+        let table_cache = TableCache::with_budget(
             options.env.clone(),
             path.to_path_buf(),
             Arc::new(TableOptions::new(&options)),
             if options.mmap_reads { ReadMode::Mapped } else { ReadMode::Positioned },
             options.max_open_files - NON_TABLE_FILES,
+            options.table_metadata_budget,
         );
         let found_compression = FoundCompression::default();
         Opening { options, comparator, table_cache, found_compression, info_log }

@@ -8,8 +8,11 @@ use std::fmt::Write;
 impl Db {
     /// A property: `leveldb.num-files-at-level<N>`, `leveldb.stats`, `leveldb.sstables`, `leveldb.approximate-memory-usage`
     /// (bytes of memtables and block cache), and `terrace.background-error` (empty where there is none) and
-    /// `terrace.recovery-damage` (a line for each part of a log that the last opening skipped). `None` for another name, and
-    /// in a child of the process that opened the database.
+    /// `terrace.recovery-damage` (a line for each part of a log that the last opening skipped). Of tables: `terrace.open-tables`
+    /// (how many have their index and filters in memory), `terrace.table-metadata-bytes` (what those take, see
+    /// `Options::table_metadata_budget`), `terrace.table-descriptors` (by how many descriptors they are read; mapped ones need none)
+    /// and `terrace.table-openings` (how often, since the database was opened, a table was opened and its index parsed). `None` for
+    /// another name, and in a child of the process that opened the database.
     pub fn property(&self, name: &[u8]) -> Option<String> {
         self.inner.check_caller().ok()?;
         let name = std::str::from_utf8(name).ok()?;
@@ -82,6 +85,10 @@ impl DbInner {
             "recovery-damage" => {
                 Some(self.recovery_damage.iter().map(|error| format!("{error}\n")).collect::<String>())
             }
+            "open-tables" => Some(self.family.table_cache.usage().tables.to_string()),
+            "table-metadata-bytes" => Some(self.family.table_cache.usage().bytes.to_string()),
+            "table-descriptors" => Some(self.family.table_cache.usage().descriptors.to_string()),
+            "table-openings" => Some(self.family.table_cache.usage().openings.to_string()),
             _ => None,
         }
     }

@@ -8,6 +8,7 @@
 pub mod fault;
 pub mod info_log;
 pub mod mem;
+pub mod on_demand;
 pub mod posix;
 pub mod rate_limiter;
 mod together;
@@ -95,6 +96,17 @@ pub trait SequentialFile: Send {
     fn skip(&mut self, bytes: u64) -> Result<()>;
 }
 
+/// Which file it is: two that are open at the same time and of which this is equal are one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FileIdentity {
+    /// The file system.
+    pub device: u64,
+    /// The file in it.
+    pub inode: u64,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
 /// A file read anywhere, from many threads at once.
 pub trait RandomAccessFile: Send + Sync {
     /// Fills `buffer` from `offset`; returns how many bytes there were (fewer only at the end of the file).
@@ -106,6 +118,10 @@ pub trait RandomAccessFile: Send + Sync {
     /// A hint that `[offset, offset + length)` will be read soon.
     fn will_need(&self, offset: u64, length: u64) {
         let _ = (offset, length);
+    }
+    /// Which file it is, where the system can tell.
+    fn identity(&self) -> Option<FileIdentity> {
+        None
     }
 }
 

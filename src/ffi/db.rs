@@ -232,6 +232,14 @@ pub unsafe extern "C" fn leveldb_get(
 ///
 /// `leveldb.approximate-memory-usage`: bytes of memory in use
 ///
+/// `terrace.open-tables`: how many tables have their index and filters in memory
+///
+/// `terrace.table-metadata-bytes`: what those take, see `terrace_options_set_table_metadata_budget`
+///
+/// `terrace.table-descriptors`: by how many descriptors tables are read; mapped ones need none
+///
+/// `terrace.table-openings`: how often, since the database was opened, a table was opened and its index parsed
+///
 /// # Safety
 /// `db` is NULL or open; `propname` is NULL or NUL-terminated.
 #[unsafe(no_mangle)]

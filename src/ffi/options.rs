@@ -240,7 +240,10 @@ pub unsafe extern "C" fn leveldb_options_set_write_buffer_size(
     unsafe { set(options, |options| options.write_buffer_size = write_buffer_size) };
 }
 
-/// Files the database may keep open; from 74 to 50000. Default: 1000.
+/// Descriptors the database may keep open; from 74 to 50000. A table that is read through a mapping holds none; the descriptor of
+/// another is closed when there is no room, and opened again when the table is read. All databases of a process together
+/// hold at most half of its RLIMIT_NOFILE for tables, and fewer while descriptors lack. What is in memory of tables is bounded by
+/// `terrace_options_set_table_metadata_budget`. Default: 1000.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.

@@ -138,6 +138,22 @@ pub unsafe extern "C" fn terrace_options_set_max_write_buffer_number(
     unsafe { set(options, |options| options.max_write_buffer_number = count(max_write_buffer_number)) };
 }
 
+/// Bytes of memory for what is known of open tables: their indexes, and where tables are not read through mappings their filters.
+/// Beyond it the tables used least recently are closed, and a read of a closed one costs as much as tens of others. 100 million keys of
+/// 16 bytes with values of 100 take TODO MiB, and TODO MiB without mappings. All databases of a process together take
+/// no more than the largest budget among those that are open. At least 1 MiB; SIZE_MAX: no limit. Default: 512 MiB.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_table_metadata_budget(
+    options: *mut leveldb_options_t,
+    bytes: usize,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.table_metadata_budget = bytes) };
+}
+
 /// Level-0 files at which a compaction starts. Default: 4.
 ///
 /// # Safety

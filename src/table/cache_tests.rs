@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::env::{CreateMode, FileLock, LogFileOptions, RandomAccessFile, SequentialFile, WritableFile};
+use crate::table::TableReadOptions;
+use crate::table::reader::TableGet;
 use crate::table::test_support::{MemoryFile, build, internal, options};
 use std::ffi::OsString;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -85,8 +87,21 @@ impl Env for Files {
     }
 }
 
-/// A cache over files 1 to 20, and their size.
-fn cache(capacity: usize) -> (Arc<TableCache>, Arc<Files>, u64) {
+/// A cache over files 1 to 20 with room for this many tables, and their size.
+fn cache(tables: usize) -> (Arc<TableCache>, Arc<Files>, u64) {
+    cache_with(tables, 1000)
+}
+
+fn cache_with(tables: usize, max_files: usize) -> (Arc<TableCache>, Arc<Files>, u64) {
+    in_process(Box::leak(Box::default()), tables, max_files)
+}
+
+/// A cache in a process that has the others of this process, and no more.
+fn in_process(
+    process: &'static MetadataBudget,
+    tables: usize,
+    max_files: usize,
+) -> (Arc<TableCache>, Arc<Files>, u64) {
     let env = Arc::new(Files::default());
     let bytes = build(&options(), &[(internal(b"k", 1), b"v".to_vec())]).0;
     let db = PathBuf::from("db");
@@ -94,8 +109,14 @@ fn cache(capacity: usize) -> (Arc<TableCache>, Arc<Files>, u64) {
         let path = if number == 13 { file_name::old_table(&db, 13) } else { file_name::table(&db, number) };
         env.files.lock().insert(path, bytes.clone());
     }
-    let cache = TableCache::new(env.clone(), db, Arc::new(options()), ReadMode::Positioned, capacity);
-    (cache, env, bytes.len() as u64)
+    let size = bytes.len() as u64;
+    let open = |budget| {
+        let (env, db, options, mode) = (env.clone(), db.clone(), Arc::new(options()), ReadMode::Positioned);
+        TableCache::in_process(env, db, options, mode, max_files, budget, process)
+    };
+    let one_table = open(0).find(1, size).unwrap().memory_usage();
+    opened(&env);
+    (open(tables * one_table + one_table / 2), env, size)
 }
 
 fn opened(env: &Files) -> usize {
@@ -162,7 +183,7 @@ fn pins_take_places_from_the_list_and_give_them_back() {
     let mut pinned = Vec::new();
     for number in 1.. {
         let table = cache.find(number, size).unwrap();
-        let Some(permit) = cache.try_pin(number) else { break };
+        let Some(permit) = cache.try_pin(number, &table) else { break };
         pinned.push((table, permit));
     }
     assert_eq!(pinned.len(), 6);
@@ -178,13 +199,13 @@ fn pins_take_places_from_the_list_and_give_them_back() {
         cache.find(number, size).unwrap();
     }
     assert_eq!(opened(&env), 8);
-    assert!(cache.try_pin(1).is_some());
+    assert!(cache.try_pin(1, &cache.find(1, size).unwrap()).is_some());
 }
 
 #[test]
 fn a_pinned_table_is_not_kept_twice() {
     let (cache, env, size) = cache(8);
-    let permit = cache.try_pin(1).unwrap();
+    let permit = cache.try_pin(1, &cache.find(1, size).unwrap()).unwrap();
     let table = cache.find(1, size).unwrap();
     drop(table);
     assert_eq!(env.open.load(Ordering::SeqCst), 0);
@@ -216,12 +237,99 @@ fn threads_share_the_cache() {
                     if round % 5 == 0 {
                         cache.evict(number);
                     }
-                    drop(cache.try_pin(number));
+                    drop(cache.try_pin(number, &table));
                 }
             });
         }
     });
     assert!(env.open.load(Ordering::SeqCst) <= 4);
-    assert_eq!(cache.list.lock().pins, 0);
+    assert_eq!(cache.list.lock().pinned_bytes, 0);
     assert!(cache.list.lock().pinned.is_empty());
+}
+
+#[test]
+fn a_table_keeps_its_index_where_its_descriptor_had_to_go() {
+    let (cache, env, size) = cache_with(20, 2);
+    let read = TableReadOptions { verify_checksums: true, fill_cache: false, leaves_stored: false };
+    for round in 0..5 {
+        for number in 1..=20 {
+            let table = cache.find(number, size).unwrap();
+            let value = table.get(read, &internal(b"k", 1), |_, value| value.to_vec()).unwrap();
+            assert!(matches!(value, TableGet::Found(value) if value == b"v"), "{number} in round {round}");
+            assert!(env.open.load(Ordering::SeqCst) <= 2);
+        }
+    }
+    let usage = cache.usage();
+    assert_eq!((usage.openings, usage.tables, usage.descriptors), (20, 20, 2), "none was parsed again");
+    assert!(opened(&env) > 20, "and many were opened again");
+}
+
+#[test]
+fn usage_is_what_tables_take() {
+    let (cache, _, size) = cache(8);
+    let bytes = cache.find(1, size).unwrap().memory_usage();
+    assert_eq!(cache.usage(), TableUsage { tables: 1, bytes, descriptors: 1, openings: 1 });
+    let permit = cache.try_pin(1, &cache.find(1, size).unwrap()).unwrap();
+    assert_eq!(cache.usage(), TableUsage { tables: 1, bytes, descriptors: 0, openings: 1 });
+    drop(permit);
+    assert_eq!(cache.usage(), TableUsage { tables: 0, bytes: 0, descriptors: 0, openings: 1 });
+}
+
+#[test]
+fn what_a_dropped_cache_held_is_free() {
+    let (cache, _, size) = cache(8);
+    let process = cache.process;
+    let permit = cache.try_pin(1, &cache.find(1, size).unwrap()).unwrap();
+    let bytes = cache.find(2, size).unwrap().memory_usage();
+    assert_eq!(process.shared.used(), 2 * bytes);
+    drop(cache);
+    assert_eq!(process.shared.used(), 2 * bytes, "a pin keeps the cache");
+    drop(permit);
+    assert_eq!(process.shared.used(), 0);
+    assert!(!process.try_pin(1), "nor is it a database of the process any more");
+}
+
+#[test]
+fn all_caches_of_a_process_together_take_what_the_largest_may() {
+    let process: &'static MetadataBudget = Box::leak(Box::default());
+    let (large, large_env, size) = in_process(process, 8, 100);
+    let others: Vec<_> = (0..10).map(|_| in_process(process, 3, 100).0).collect();
+    let bytes = large.find(1, size).unwrap().memory_usage();
+    for number in 2..=8 {
+        large.find(number, size).unwrap();
+    }
+    assert_eq!((large.usage().tables, process.excess()), (8, 0));
+    for cache in &others {
+        for number in 1..=2 {
+            cache.find(number, size).unwrap();
+        }
+    }
+    assert!(process.shared.used() <= 11 * bytes, "one table of each stays: {}", process.shared.used());
+    assert_eq!(large.usage().tables, 1);
+    drop(others);
+    opened(&large_env);
+    for number in (1..=8).chain(1..=8) {
+        large.find(number, size).unwrap();
+    }
+    assert!(opened(&large_env) <= 8);
+    assert_eq!(large.usage().tables, 8);
+}
+
+#[test]
+fn a_cache_gives_back_its_oldest_tables_and_keeps_one() {
+    let (cache, env, size) = cache(8);
+    let bytes = cache.find(1, size).unwrap().memory_usage();
+    for number in 2..=6 {
+        cache.find(number, size).unwrap();
+    }
+    assert!(cache.holds_any());
+    assert_eq!(cache.give_back(bytes + 1), 2 * bytes);
+    opened(&env);
+    for number in 3..=6 {
+        cache.find(number, size).unwrap();
+    }
+    assert_eq!(opened(&env), 0);
+    assert_eq!(cache.give_back(usize::MAX), 3 * bytes);
+    assert!(!cache.holds_any());
+    assert_eq!(cache.usage().tables, 1);
 }

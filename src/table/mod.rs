@@ -8,6 +8,7 @@ pub mod filter_block;
 pub mod footer;
 mod index;
 pub mod iterator;
+mod metadata_budget;
 pub mod plain;
 pub mod properties;
 pub mod reader;

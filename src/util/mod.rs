@@ -9,4 +9,5 @@ pub mod hash;
 pub mod histogram;
 pub mod lock;
 pub mod random;
+pub mod shared_budget;
 pub mod sync;

@@ -167,7 +167,7 @@ impl FileMetaData {
         }
         let table = cache.find(self.number, self.file_size).map_err(|error| self.explain(cache, error))?;
         self.properties.get_or_init(|| table.properties().cloned());
-        if let Some(permit) = cache.try_pin(self.number) {
+        if let Some(permit) = cache.try_pin(self.number, &table) {
             // Where another thread was faster, its table stays, and our permit is given back.
             let (table, _) = self.pinned.get_or_init(|| (table, permit));
             return Ok(TableRef::Pinned(table));

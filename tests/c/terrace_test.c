@@ -87,6 +87,7 @@ static void test_options(void) {
         terrace_options_set_max_subcompactions(options, round == 0 ? 3 : -round);
         terrace_options_set_mmap_reads(options, round == 0);
         terrace_options_set_mmap_wal(options, round == 0);
+        terrace_options_set_table_metadata_budget(options, round == 0 ? 1 << 24 : round == 1 ? 0 : SIZE_MAX);
         db = leveldb_open(options, path, &err);
         CHECK_NO_ERROR();
         put(db, "a", "1");
@@ -115,6 +116,7 @@ static void test_options(void) {
     terrace_options_set_max_subcompactions(NULL, 1);
     terrace_options_set_mmap_reads(NULL, 1);
     terrace_options_set_mmap_wal(NULL, 1);
+    terrace_options_set_table_metadata_budget(NULL, 1);
 }
 
 static void test_flush_compact_and_close(void) {

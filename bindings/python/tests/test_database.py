@@ -120,6 +120,7 @@ def test_all_options(path):
         "seek_compaction": True,
         "idle_compaction": False,
         "whole_table_filter": False,
+        "table_metadata_budget": 1 << 20,
         "max_write_buffer_number": 3,
         "level0_file_num_compaction_trigger": 2,
         "level0_slowdown_writes_trigger": 6,

@@ -4,7 +4,7 @@
 
 use super::rule::Failure;
 use super::{FaultEnv, FaultKind};
-use crate::env::{RandomAccessFile, SequentialFile, WritableFile};
+use crate::env::{FileIdentity, RandomAccessFile, SequentialFile, WritableFile};
 use crate::error::{Error, Result};
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
@@ -61,6 +61,10 @@ impl RandomAccessFile for FaultRandomAccessFile {
 
     fn will_need(&self, offset: u64, length: u64) {
         self.inner.will_need(offset, length);
+    }
+
+    fn identity(&self) -> Option<FileIdentity> {
+        self.inner.identity()
     }
 }
 

@@ -11,7 +11,7 @@
 //! A child of `fork` does not have its parent's locks, nor its registry: what it opens is refused as any other process is.
 
 use super::fork::{self, PerProcess};
-use super::{create_options, sys};
+use super::{create_options, descriptors, sys};
 use crate::env::FileLock;
 use crate::error::{Error, Result};
 use crate::util::fork::Generation;
@@ -61,8 +61,8 @@ pub fn lock(path: &Path) -> Result<Box<dyn FileLock>> {
             Err(error) => return Err(with_path(error)),
         }
         let mut options = create_options();
-        let file =
-            options.read(true).write(true).create(true).truncate(false).open(path).map_err(with_path)?;
+        options.read(true).write(true).create(true).truncate(false);
+        let file = descriptors::with_room(|| options.open(path)).map_err(with_path)?;
         let file_identity = identity(&file.metadata().map_err(with_path)?);
         refuse_held(&held, file_identity, path)?;
         if let Err(error) = sys::lock_exclusive(&file) {

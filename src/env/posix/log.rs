@@ -23,7 +23,7 @@
 
 use super::mapping::WriteMapping;
 use super::write::Poison;
-use super::{create_options, fork, sys};
+use super::{create_options, descriptors, fork, sys};
 use crate::env::{LogFileOptions, WritableFile};
 use crate::error::{Error, Result};
 use crate::util::fork::Generation;
@@ -53,7 +53,8 @@ pub fn create(path: &Path, options: LogFileOptions) -> Result<Box<dyn WritableFi
     let with_path = |error: io::Error| Error::from_os(path, &error);
     fork::watch().map_err(with_path)?;
     // A shared writable mapping needs a descriptor that may read, too.
-    let file = create_options().read(true).write(true).create_new(true).open(path).map_err(with_path)?;
+    let open = || create_options().read(true).write(true).create_new(true).open(path);
+    let file = descriptors::with_room(open).map_err(with_path)?;
     let mut log = LogFile {
         file: Some(file),
         path: path.to_path_buf(),

@@ -9,18 +9,13 @@
 
 #![allow(unsafe_code)]
 
+use super::mapping_limits::Room;
 use super::sys;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
-
-/// Tables mapped at once by this process, at most. The system allows 65530 mappings (`vm.max_map_count`), which the program
-/// around us needs too; beyond this many, files are read by `pread`.
-const MAX_READ_MAPPINGS: usize = 16 << 10;
-
-static READ_MAPPINGS: AtomicUsize = AtomicUsize::new(0);
+use std::sync::atomic::{Ordering, fence};
 
 /// `[base, base + length)`, mapped by this object alone.
 struct Pages {
@@ -75,26 +70,21 @@ impl Drop for Pages {
 }
 
 /// A whole file, read-only.
-pub struct ReadMapping(Pages);
+pub struct ReadMapping {
+    pages: Pages,
+    /// Given back after the pages.
+    _room: Room,
+}
 
 impl ReadMapping {
-    /// Maps the first `length` bytes of `file`, which may be closed afterwards. Fails for an empty file, and above
-    /// [`MAX_READ_MAPPINGS`].
+    /// Maps the first `length` bytes of `file`, which may be closed afterwards. Fails for an empty file, and where tables have
+    /// taken their share of mappings or addresses (`mapping_limits`).
     pub fn new(file: &File, length: u64) -> io::Result<Self> {
         let no_memory = || io::Error::from_raw_os_error(libc::ENOMEM);
         let length = usize::try_from(length).ok().filter(|&length| length <= isize::MAX as usize);
         let length = length.ok_or_else(no_memory)?;
-        if READ_MAPPINGS.fetch_add(1, Ordering::Relaxed) >= MAX_READ_MAPPINGS {
-            READ_MAPPINGS.fetch_sub(1, Ordering::Relaxed);
-            return Err(no_memory());
-        }
-        match Pages::map(file, 0, length, libc::PROT_READ) {
-            Ok(pages) => Ok(ReadMapping(pages)),
-            Err(error) => {
-                READ_MAPPINGS.fetch_sub(1, Ordering::Relaxed);
-                Err(error)
-            }
-        }
+        let _room = Room::take(length)?;
+        Ok(ReadMapping { pages: Pages::map(file, 0, length, libc::PROT_READ)?, _room })
     }
 
     /// The bytes of the file.
@@ -102,20 +92,14 @@ impl ReadMapping {
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the pages are mapped readable until `self` is dropped, and the file does not change (see the head of this
         // file), so that nobody writes behind the shared reference.
-        unsafe { std::slice::from_raw_parts(self.0.base.as_ptr(), self.0.length) }
+        unsafe { std::slice::from_raw_parts(self.pages.base.as_ptr(), self.pages.length) }
     }
 
     /// `[offset, offset + length)` will be read soon.
     pub fn will_need(&self, offset: u64, length: u64) {
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
         let to = usize::try_from(offset.saturating_add(length)).unwrap_or(usize::MAX);
-        let _ = self.0.advise(from, to, libc::MADV_WILLNEED);
-    }
-}
-
-impl Drop for ReadMapping {
-    fn drop(&mut self) {
-        READ_MAPPINGS.fetch_sub(1, Ordering::Relaxed);
+        let _ = self.pages.advise(from, to, libc::MADV_WILLNEED);
     }
 }
 

@@ -6,10 +6,12 @@
 //!
 //! Thread rule: `PosixEnv` has no state; the registry of held locks is behind its own mutex.
 
+pub mod descriptors;
 pub mod fork;
 mod lock;
 mod log;
 mod mapping;
+mod mapping_limits;
 mod read;
 mod sys;
 #[cfg(test)]
@@ -75,7 +77,9 @@ impl Env for PosixEnv {
     }
 
     fn children(&self, dir: &Path) -> Result<Vec<OsString>> {
-        on_path(dir, || fs::read_dir(dir)?.map(|entry| entry.map(|entry| entry.file_name())).collect())
+        let list =
+            || descriptors::with_room(|| fs::read_dir(dir))?.map(|entry| Ok(entry?.file_name())).collect();
+        on_path(dir, list)
     }
 
     fn remove_file(&self, path: &Path) -> Result<()> {
@@ -107,7 +111,7 @@ impl Env for PosixEnv {
         let opened = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(libc::O_DIRECTORY);
-        let directory = on_path(dir, || options.open(opened))?;
+        let directory = on_path(dir, || descriptors::with_room(|| options.open(opened)))?;
         match on_path(dir, || directory.sync_all()) {
             // File systems that keep directories durable by themselves may say that there is nothing to sync.
             Err(error) if error.errno() == Some(libc::EINVAL) => Ok(()),

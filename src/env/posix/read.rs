@@ -3,12 +3,12 @@
 //! Thread rule: a sequential file has one reader; a random access file any number, without a lock.
 
 use super::mapping::ReadMapping;
-use super::sys;
-use crate::env::{RandomAccessFile, ReadMode, SequentialFile};
+use super::{descriptors, sys};
+use crate::env::{FileIdentity, RandomAccessFile, ReadMode, SequentialFile};
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ fn read_fully_at(file: &File, mut offset: u64, buffer: &mut [u8]) -> io::Result<
 
 /// Opens for sequential reading.
 pub fn open_sequential(path: &Path) -> Result<Box<dyn SequentialFile>> {
-    let file = File::open(path).map_err(|error| Error::from_os(path, &error))?;
+    let file = descriptors::with_room(|| File::open(path)).map_err(|error| Error::from_os(path, &error))?;
     sys::advise_sequential(&file);
     Ok(Box::new(PosixSequentialFile { file, path: path.to_path_buf(), offset: 0 }))
 }
@@ -61,7 +61,7 @@ impl SequentialFile for PosixSequentialFile {
 /// Opens for reading anywhere: through a mapping where that is asked for and possible, else by `pread`.
 pub fn open_random_access(path: &Path, mode: ReadMode) -> Result<Arc<dyn RandomAccessFile>> {
     let with_path = |error: io::Error| Error::from_os(path, &error);
-    let file = File::open(path).map_err(with_path)?;
+    let file = descriptors::with_room(|| File::open(path)).map_err(with_path)?;
     if mode == ReadMode::Mapped {
         let metadata = file.metadata().map_err(with_path)?;
         if metadata.is_file()
@@ -105,5 +105,10 @@ impl RandomAccessFile for PositionedFile {
 
     fn will_need(&self, offset: u64, length: u64) {
         sys::advise_will_need(&self.file, offset, length);
+    }
+
+    fn identity(&self) -> Option<FileIdentity> {
+        let metadata = self.file.metadata().ok()?;
+        Some(FileIdentity { device: metadata.dev(), inode: metadata.ino(), size: metadata.len() })
     }
 }

@@ -47,6 +47,24 @@ pub fn page_size() -> u64 {
     })
 }
 
+/// The soft limit of this kind (RLIMIT_NOFILE, RLIMIT_AS); `None` where the system does not tell.
+fn resource_limit(resource: libc::__rlimit_resource_t) -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a struct rlimit, which the call fills.
+    check(unsafe { libc::getrlimit(resource, &mut limit) }).ok()?;
+    Some(limit.rlim_cur)
+}
+
+/// How many descriptors the process may have.
+pub fn descriptor_limit() -> Option<u64> {
+    resource_limit(libc::RLIMIT_NOFILE)
+}
+
+/// How many bytes of addresses the process may have, where that is limited.
+pub fn address_space_limit() -> Option<u64> {
+    resource_limit(libc::RLIMIT_AS).filter(|&limit| limit != libc::RLIM_INFINITY)
+}
+
 /// Gives `[offset, offset + length)` of the file blocks on disk that read as zeros, and grows the file to hold them.
 pub fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> {
     let offset = libc::off_t::try_from(offset).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;

@@ -3,7 +3,7 @@
 //! Invariants: after the first failure nothing is written any more and every operation repeats that failure; a child of
 //! `fork` that drops its copy writes nothing. Thread rule: one writer.
 
-use super::{create_options, fork, sys};
+use super::{create_options, descriptors, fork, sys};
 use crate::env::{CreateMode, WritableFile};
 use crate::error::{Error, Result};
 use crate::util::fork::Generation;
@@ -62,8 +62,9 @@ pub fn create(path: &Path, mode: CreateMode) -> Result<Box<dyn WritableFile>> {
         CreateMode::Truncate => options.write(true).create(true).truncate(true),
         CreateMode::Append => options.append(true).create(true),
     };
-    let file =
-        fork::watch().and_then(|()| options.open(path)).map_err(|error| Error::from_os(path, &error))?;
+    let file = fork::watch()
+        .and_then(|()| descriptors::with_room(|| options.open(path)))
+        .map_err(|error| Error::from_os(path, &error))?;
     Ok(Box::new(BufferedFile {
         file: Some(file),
         path: path.to_path_buf(),

@@ -166,6 +166,7 @@ fn every_setter_reaches_the_core() {
         terrace_options_set_max_subcompactions(options, 11);
         terrace_options_set_mmap_reads(options, 0);
         terrace_options_set_mmap_wal(options, 0);
+        terrace_options_set_table_metadata_budget(options, 12);
     });
     assert!(options.create_if_missing && options.error_if_exists && options.paranoid_checks);
     assert!(!options.idle_compaction);
@@ -177,7 +178,8 @@ fn every_setter_reaches_the_core() {
     assert_eq!((options.max_write_buffer_number, options.level0_file_num_compaction_trigger), (5, 6));
     assert_eq!((options.level0_slowdown_writes_trigger, options.level0_stop_writes_trigger), (7, 8));
     assert_eq!((options.max_bytes_for_level_base, options.max_background_compactions), (9, 10));
-    assert_eq!(options.max_subcompactions, 11);
+    assert_eq!((options.max_subcompactions, options.table_metadata_budget), (11, 12));
+    assert_eq!(options.sanitized().table_metadata_budget, 1 << 20);
 }
 
 #[test]

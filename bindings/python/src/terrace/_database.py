@@ -113,6 +113,7 @@ class DB(Ranges):
         seek_compaction: Optional[bool] = None,
         idle_compaction: Optional[bool] = None,
         whole_table_filter: Optional[bool] = None,
+        table_metadata_budget: Optional[int] = None,
         max_write_buffer_number: Optional[int] = None,
         level0_file_num_compaction_trigger: Optional[int] = None,
         level0_slowdown_writes_trigger: Optional[int] = None,

@@ -40,6 +40,7 @@ _OPTIONS: dict[str, type] = {
     "terrace_options_set_seek_compaction": c_uint8,
     "terrace_options_set_idle_compaction": c_uint8,
     "terrace_options_set_whole_table_filter": c_uint8,
+    "terrace_options_set_table_metadata_budget": c_size_t,
     "terrace_options_set_max_write_buffer_number": c_int,
     "terrace_options_set_level0_file_num_compaction_trigger": c_int,
     "terrace_options_set_level0_slowdown_writes_trigger": c_int,
