@@ -21,6 +21,7 @@ mod rest;
 mod review;
 mod snapshots;
 mod stalls;
+mod tables;
 mod unconfirmed;
 
 use super::state::DbState;
