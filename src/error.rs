@@ -110,6 +110,17 @@ impl Error {
         Self::new(ErrorKind::IoError, message)
     }
 
+    /// The file at `path` is not what it has to be.
+    #[cold]
+    pub fn io_in(path: &Path, what: impl fmt::Display) -> Self {
+        Error(Arc::new(Inner {
+            kind: ErrorKind::IoError,
+            message: format!("{}: {what}", path.display()),
+            errno: None,
+            path: Some(path.to_path_buf()),
+        }))
+    }
+
     /// The system refused an operation on `path`. ENOENT becomes `NotFound`, as in LevelDB; the message is
     /// `<path>: <strerror>`.
     #[cold]

@@ -15,7 +15,7 @@ mod together;
 
 pub use together::run_together;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::ffi::OsString;
 use std::io::IoSlice;
 use std::path::Path;
@@ -52,6 +52,13 @@ pub struct LogFileOptions {
 
 /// The system, as the engine sees it.
 pub trait Env: Send + Sync + 'static {
+    /// This environment with the directory `dir` held: paths that begin with `dir` lead into the very directory that has this
+    /// name now, whatever is renamed, takes its place, or becomes the current directory later. `None` where the environment
+    /// knows directories by their names only.
+    fn hold_dir(&self, dir: &Path) -> Result<Option<Arc<dyn Env>>> {
+        let _ = dir;
+        Ok(None)
+    }
     /// Opens a file that is read from its beginning to its end.
     fn open_sequential(&self, path: &Path) -> Result<Box<dyn SequentialFile>>;
     /// Opens a file that is read anywhere, from many threads.
@@ -68,6 +75,11 @@ pub trait Env: Send + Sync + 'static {
     fn remove_file(&self, path: &Path) -> Result<()>;
     /// Creates one directory; its parent must exist. It is fine if it exists as a directory already.
     fn create_dir(&self, path: &Path) -> Result<()>;
+    /// Would `create_dir` create this one, and if not, why?
+    fn may_create_dir(&self, path: &Path) -> Result<()> {
+        let parent = parent_of(path);
+        if self.exists(parent) { Ok(()) } else { Err(Error::from_errno(path, libc::ENOENT)) }
+    }
     /// Removes an empty directory.
     fn remove_dir(&self, path: &Path) -> Result<()>;
     /// The length of a file in bytes.
@@ -171,7 +183,21 @@ pub fn read_file(env: &dyn Env, path: &Path, limit: u64) -> Result<Vec<u8>> {
         }
         contents.extend_from_slice(&chunk[..read]);
         if contents.len() as u64 > limit {
-            return Err(crate::error::Error::corruption_in(path, format_args!("longer than {limit} bytes")));
+            return Err(Error::corruption_in(path, format_args!("longer than {limit} bytes")));
         }
+    }
+}
+
+/// `env` with `dir` held, where it can do that.
+pub fn holding(env: &Arc<dyn Env>, dir: &Path) -> Result<Arc<dyn Env>> {
+    Ok(env.hold_dir(dir)?.unwrap_or_else(|| env.clone()))
+}
+
+/// The directory whose entry `path` is.
+pub fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) => Path::new("."),
+        None => path,
     }
 }

@@ -388,7 +388,7 @@ impl Env for ForeignEnv {
     }
 
     fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> Result<std::thread::JoinHandle<()>> {
-        PosixEnv.spawn(name, body)
+        PosixEnv::default().spawn(name, body)
     }
 }
 

@@ -279,6 +279,6 @@ fn closing_while_a_flush_is_under_way_loses_nothing() {
 fn a_lock_file_left_behind_is_no_lock() {
     let mut test = TestDb::new(Options::default());
     test.close();
-    assert!(PosixEnv.exists(&file_name::lock(&test.path())));
+    assert!(PosixEnv::default().exists(&file_name::lock(&test.path())));
     test.reopen();
 }

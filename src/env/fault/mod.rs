@@ -61,11 +61,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// An environment around another. A handle: clones are the same environment.
 #[derive(Clone)]
 pub struct FaultEnv {
+    inner: Arc<dyn Env>,
     shared: Arc<Shared>,
 }
 
+/// Also of those that hold a directory of the same environment.
 struct Shared {
-    inner: Arc<dyn Env>,
     rules: Mutex<Vec<Arc<RuleState>>>,
     counts: [AtomicU64; FaultKind::ALL.len()],
 }
@@ -74,8 +75,8 @@ impl FaultEnv {
     /// Passes everything on to `inner` until there are rules.
     pub fn new(inner: Arc<dyn Env>) -> Self {
         FaultEnv {
+            inner,
             shared: Arc::new(Shared {
-                inner,
                 rules: Mutex::default(),
                 counts: [const { AtomicU64::new(0) }; FaultKind::ALL.len()],
             }),
@@ -114,7 +115,7 @@ impl FaultEnv {
     fn meet_either(&self, kind: FaultKind, path: &Path, other: Option<&Path>) -> Option<Failure> {
         self.shared.counts[kind as usize].fetch_add(1, Ordering::SeqCst);
         let rules = self.shared.rules.lock().clone();
-        rules.iter().find_map(|rule| rule.meet(&*self.shared.inner, kind, path, other))
+        rules.iter().find_map(|rule| rule.meet(&*self.inner, kind, path, other))
     }
 
     /// Runs an operation that has no halves.
@@ -129,10 +130,10 @@ impl FaultEnv {
         call: impl FnOnce(&dyn Env) -> Result<T>,
     ) -> Result<T> {
         match failure {
-            None => call(&*self.shared.inner),
+            None => call(&*self.inner),
             Some(failure) => {
                 if failure.after {
-                    drop(call(&*self.shared.inner)?);
+                    drop(call(&*self.inner)?);
                 }
                 Err(failure.error(path))
             }
@@ -141,6 +142,11 @@ impl FaultEnv {
 }
 
 impl Env for FaultEnv {
+    fn hold_dir(&self, dir: &Path) -> Result<Option<Arc<dyn Env>>> {
+        let held = self.inner.hold_dir(dir)?;
+        Ok(held.map(|inner| FaultEnv { inner, shared: self.shared.clone() }.shared()))
+    }
+
     fn open_sequential(&self, path: &Path) -> Result<Box<dyn SequentialFile>> {
         let file = self.run(FaultKind::Open, path, |env| env.open_sequential(path))?;
         Ok(Box::new(FaultSequentialFile::new(self.clone(), path, file)))
@@ -162,7 +168,7 @@ impl Env for FaultEnv {
     }
 
     fn exists(&self, path: &Path) -> bool {
-        self.shared.inner.exists(path)
+        self.inner.exists(path)
     }
 
     fn children(&self, dir: &Path) -> Result<Vec<OsString>> {
@@ -175,6 +181,10 @@ impl Env for FaultEnv {
 
     fn create_dir(&self, path: &Path) -> Result<()> {
         self.run(FaultKind::CreateDir, path, |env| env.create_dir(path))
+    }
+
+    fn may_create_dir(&self, path: &Path) -> Result<()> {
+        self.inner.may_create_dir(path)
     }
 
     fn remove_dir(&self, path: &Path) -> Result<()> {
@@ -200,18 +210,18 @@ impl Env for FaultEnv {
     }
 
     fn now_micros(&self) -> u64 {
-        self.shared.inner.now_micros()
+        self.inner.now_micros()
     }
 
     fn sleep_micros(&self, micros: u64) {
-        self.shared.inner.sleep_micros(micros);
+        self.inner.sleep_micros(micros);
     }
 
     /// A rule's path is the thread's name. A failure is always one before the thread starts.
     fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> Result<std::thread::JoinHandle<()>> {
         match self.meet(FaultKind::Spawn, Path::new(name)) {
             Some(failure) => Err(failure.error(Path::new(name))),
-            None => self.shared.inner.spawn(name, body),
+            None => self.inner.spawn(name, body),
         }
     }
 }

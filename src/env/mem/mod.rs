@@ -365,7 +365,7 @@ impl Env for MemEnv {
     fn now_micros(&self) -> u64 {
         match self.shared.options.manual_clock {
             Some(_) => self.shared.clock.load(Ordering::SeqCst),
-            None => PosixEnv.now_micros(),
+            None => PosixEnv::default().now_micros(),
         }
     }
 
@@ -377,12 +377,12 @@ impl Env for MemEnv {
                 self.shared.clock.fetch_max(wake, Ordering::SeqCst);
                 std::thread::yield_now(); // who sleeps lets others run
             }
-            None => PosixEnv.sleep_micros(micros),
+            None => PosixEnv::default().sleep_micros(micros),
         }
     }
 
     fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> Result<std::thread::JoinHandle<()>> {
-        PosixEnv.spawn(name, body)
+        PosixEnv::default().spawn(name, body)
     }
 }
 

@@ -22,15 +22,16 @@
 //! Thread rule: one writer.
 
 use super::mapping::WriteMapping;
+use super::place::Place;
 use super::write::Poison;
-use super::{create_options, descriptors, fork, sys};
+use super::{fork, sys};
 use crate::env::{LogFileOptions, WritableFile};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::util::fork::Generation;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const HEADER_SIZE: u64 = 7;
 /// What is faulted in at once is a multiple of this...
@@ -49,15 +50,13 @@ const LARGE_PAYLOAD: usize = 4 << 10;
 const SMALL_WRITE: usize = 4 << 10;
 
 /// Creates a log file, which must not exist.
-pub fn create(path: &Path, options: LogFileOptions) -> Result<Box<dyn WritableFile>> {
-    let with_path = |error: io::Error| Error::from_os(path, &error);
-    fork::watch().map_err(with_path)?;
+pub fn create(place: Place<'_>, options: LogFileOptions) -> Result<Box<dyn WritableFile>> {
+    place.named(fork::watch())?;
     // A shared writable mapping needs a descriptor that may read, too.
-    let open = || create_options().read(true).write(true).create_new(true).open(path);
-    let file = descriptors::with_room(open).map_err(with_path)?;
+    let file = place.open_file(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL)?;
     let mut log = LogFile {
         file: Some(file),
-        path: path.to_path_buf(),
+        path: place.path().to_path_buf(),
         position: 0,
         region: None,
         staged: Vec::new(),
@@ -399,10 +398,12 @@ impl Drop for LogFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
+    use std::path::Path;
 
     /// A mapped log whose descriptor, but not its mapping, leads to another file; `None` where logs are not mapped.
     fn mapped_log_with(path: &Path, descriptor: File) -> Option<LogFile> {
-        let file = create_options().read(true).write(true).create_new(true).open(path).unwrap();
+        let file = Place::of(path).open_file(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL).unwrap();
         Some(LogFile {
             region: Some(Region::new(&file, 0)?),
             file: Some(descriptor),

@@ -1,10 +1,10 @@
 //! The real system: files, the clock and threads of a Linux machine.
 //!
-//! Every descriptor is close-on-exec, every call but close is repeated when a signal interrupts it, short reads and
-//! writes are gone on with, a write of nothing is an error, and every error names its path. `sys`, `mapping` and `fork` are
-//! all the unsafe code there is.
+//! Every file is opened by `place`. Every call but close is repeated when a signal interrupts it, short reads and writes are
+//! continued, a write of nothing is an error, and every error names its path. `sys`, `place`, `record_lock`, `mapping` and
+//! `fork` are all the unsafe code there is.
 //!
-//! Thread rule: `PosixEnv` has no state; the registry of held locks is behind its own mutex.
+//! Thread rule: a `PosixEnv` never changes; the registry of held locks is behind its own mutex.
 
 pub mod descriptors;
 pub mod fork;
@@ -12,7 +12,9 @@ mod lock;
 mod log;
 mod mapping;
 mod mapping_limits;
+mod place;
 mod read;
+mod record_lock;
 mod sys;
 #[cfg(test)]
 mod tests;
@@ -20,12 +22,11 @@ mod write;
 
 use super::{
     CreateMode, Env, FileLock, LogFileOptions, RandomAccessFile, ReadMode, SequentialFile, WritableFile,
+    parent_of,
 };
 use crate::error::{Error, Result};
+use place::{HeldDirectory, Place};
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -33,86 +34,102 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub use sys::{LocalTime, local_time};
 
 /// The real system.
-pub struct PosixEnv;
+#[derive(Default)]
+pub struct PosixEnv {
+    held: Option<HeldDirectory>,
+}
 
 impl PosixEnv {
-    /// The one instance.
+    /// The one instance that holds no directory.
     pub fn shared() -> Arc<dyn Env> {
         static SHARED: OnceLock<Arc<dyn Env>> = OnceLock::new();
-        SHARED.get_or_init(|| Arc::new(PosixEnv)).clone()
+        SHARED.get_or_init(|| Arc::new(PosixEnv::default())).clone()
     }
-}
 
-/// How files are created: readable by all, writable by their owner, as LevelDB's (std adds O_CLOEXEC).
-fn create_options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.mode(0o644);
-    options
-}
-
-/// Runs `call` again while signals interrupt it, and names `path` in its error.
-fn on_path<T>(path: &Path, call: impl FnMut() -> io::Result<T>) -> Result<T> {
-    sys::retry(call).map_err(|error| Error::from_os(path, &error))
+    fn place<'a>(&'a self, path: &'a Path) -> Place<'a> {
+        self.held.as_ref().map_or_else(|| Place::of(path), |held| held.place(path))
+    }
 }
 
 impl Env for PosixEnv {
+    fn hold_dir(&self, dir: &Path) -> Result<Option<Arc<dyn Env>>> {
+        Ok(Some(Arc::new(PosixEnv { held: Some(HeldDirectory::open(dir)?) })))
+    }
+
     fn open_sequential(&self, path: &Path) -> Result<Box<dyn SequentialFile>> {
-        read::open_sequential(path)
+        read::open_sequential(self.place(path))
     }
 
     fn open_random_access(&self, path: &Path, mode: ReadMode) -> Result<Arc<dyn RandomAccessFile>> {
-        read::open_random_access(path, mode)
+        read::open_random_access(self.place(path), mode)
     }
 
     fn create_writable(&self, path: &Path, mode: CreateMode) -> Result<Box<dyn WritableFile>> {
-        write::create(path, mode)
+        write::create(self.place(path), mode)
     }
 
     fn create_log(&self, path: &Path, options: LogFileOptions) -> Result<Box<dyn WritableFile>> {
-        log::create(path, options)
+        log::create(self.place(path), options)
     }
 
     fn exists(&self, path: &Path) -> bool {
-        on_path(path, || fs::metadata(path)).is_ok()
+        self.place(path).status().is_ok()
     }
 
     fn children(&self, dir: &Path) -> Result<Vec<OsString>> {
-        let list =
-            || descriptors::with_room(|| fs::read_dir(dir))?.map(|entry| Ok(entry?.file_name())).collect();
-        on_path(dir, list)
+        let place = self.place(dir);
+        place.named(place.children())
     }
 
     fn remove_file(&self, path: &Path) -> Result<()> {
-        on_path(path, || fs::remove_file(path))
+        let place = self.place(path);
+        place.named(place.remove_file())
     }
 
     fn create_dir(&self, path: &Path) -> Result<()> {
-        let created = on_path(path, || fs::DirBuilder::new().mode(0o755).create(path));
-        match created {
-            Err(error) if error.errno() == Some(libc::EEXIST) && path.is_dir() => Ok(()),
+        let place = self.place(path);
+        match place.named(place.create_directory()) {
+            Err(error)
+                if error.errno() == Some(libc::EEXIST)
+                    && place.status().is_ok_and(|status| status.is_directory()) =>
+            {
+                Ok(())
+            }
             outcome => outcome,
         }
     }
 
+    fn may_create_dir(&self, path: &Path) -> Result<()> {
+        let place = self.place(path);
+        place.named(place.must_be_free())?;
+        place.named(self.place(parent_of(path)).is_writable_directory())
+    }
+
+    /// The held directory has no name of its own to be removed by: its path has to lead to it still.
     fn remove_dir(&self, path: &Path) -> Result<()> {
-        on_path(path, || fs::remove_dir(path))
+        let place = match &self.held {
+            Some(held) if held.has_name(path) => Place::of(path),
+            _ => self.place(path),
+        };
+        place.named(place.remove_directory())
     }
 
     fn file_size(&self, path: &Path) -> Result<u64> {
-        Ok(on_path(path, || fs::metadata(path))?.len())
+        let place = self.place(path);
+        Ok(place.named(place.status())?.len())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        on_path(from, || fs::rename(from, to))
+        let place = self.place(from);
+        place.named(place.rename_to(&self.place(to)))
     }
 
     /// The parent of a relative name of one component is empty, and means the current directory.
     fn sync_dir(&self, dir: &Path) -> Result<()> {
-        let opened = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-        let mut options = OpenOptions::new();
-        options.read(true).custom_flags(libc::O_DIRECTORY);
-        let directory = on_path(dir, || descriptors::with_room(|| options.open(opened)))?;
-        match on_path(dir, || directory.sync_all()) {
+        let opened = self.place(if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
+        let with_path = |error: std::io::Error| Error::from_os(dir, &error);
+        let directory = opened.open_directory().map_err(with_path)?;
+        match sys::retry(|| directory.sync_all()).map_err(with_path) {
             // File systems that keep directories durable by themselves may say that there is nothing to sync.
             Err(error) if error.errno() == Some(libc::EINVAL) => Ok(()),
             outcome => outcome,
@@ -120,7 +137,7 @@ impl Env for PosixEnv {
     }
 
     fn lock_file(&self, path: &Path) -> Result<Box<dyn FileLock>> {
-        lock::lock(path)
+        lock::lock(self.place(path))
     }
 
     fn now_micros(&self) -> u64 {

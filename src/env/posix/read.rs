@@ -3,13 +3,14 @@
 //! Thread rule: a sequential file has one reader; a random access file any number, without a lock.
 
 use super::mapping::ReadMapping;
-use super::{descriptors, sys};
+use super::place::{Place, Status};
+use super::sys;
 use crate::env::{FileIdentity, RandomAccessFile, ReadMode, SequentialFile};
 use crate::error::{Error, Result};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Reads at `offset` until `buffer` is full or the file ends; returns how many bytes there were.
@@ -32,10 +33,10 @@ fn read_fully_at(file: &File, mut offset: u64, buffer: &mut [u8]) -> io::Result<
 }
 
 /// Opens for sequential reading.
-pub fn open_sequential(path: &Path) -> Result<Box<dyn SequentialFile>> {
-    let file = descriptors::with_room(|| File::open(path)).map_err(|error| Error::from_os(path, &error))?;
+pub fn open_sequential(place: Place<'_>) -> Result<Box<dyn SequentialFile>> {
+    let file = place.open_file(libc::O_RDONLY)?;
     sys::advise_sequential(&file);
-    Ok(Box::new(PosixSequentialFile { file, path: path.to_path_buf(), offset: 0 }))
+    Ok(Box::new(PosixSequentialFile { file, path: place.path().to_path_buf(), offset: 0 }))
 }
 
 struct PosixSequentialFile {
@@ -59,18 +60,15 @@ impl SequentialFile for PosixSequentialFile {
 }
 
 /// Opens for reading anywhere: through a mapping where that is asked for and possible, else by `pread`.
-pub fn open_random_access(path: &Path, mode: ReadMode) -> Result<Arc<dyn RandomAccessFile>> {
-    let with_path = |error: io::Error| Error::from_os(path, &error);
-    let file = descriptors::with_room(|| File::open(path)).map_err(with_path)?;
+pub fn open_random_access(place: Place<'_>, mode: ReadMode) -> Result<Arc<dyn RandomAccessFile>> {
+    let file = place.open_file(libc::O_RDONLY)?;
     if mode == ReadMode::Mapped {
-        let metadata = file.metadata().map_err(with_path)?;
-        if metadata.is_file()
-            && let Ok(mapping) = ReadMapping::new(&file, metadata.len())
-        {
+        let size = place.named(Status::of(&file))?.len();
+        if let Ok(mapping) = ReadMapping::new(&file, size) {
             return Ok(Arc::new(MappedFile(mapping)));
         }
     }
-    Ok(Arc::new(PositionedFile { file, path: path.to_path_buf() }))
+    Ok(Arc::new(PositionedFile { file, path: place.path().to_path_buf() }))
 }
 
 struct MappedFile(ReadMapping);

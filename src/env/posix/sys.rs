@@ -1,4 +1,4 @@
-//! The system calls that std does not offer, as safe functions: advisory and mandatory hints, preallocation, locks,
+//! The system calls that std does not offer, as safe functions: advisory and mandatory hints, preallocation,
 //! vectored positioned writes, a close that reports, local time.
 //!
 //! Every call but close is repeated when a signal interrupts it. Errors are plain `io::Error`s; callers add the path.
@@ -23,7 +23,7 @@ pub fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 }
 
 /// Turns the result of a system call, where -1 means "see errno", into a `Result`.
-fn check(returned: libc::c_int) -> io::Result<()> {
+pub fn check(returned: libc::c_int) -> io::Result<()> {
     if returned == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
@@ -148,55 +148,6 @@ pub fn write_all_vectored_at(file: &File, mut pieces: &mut [IoSlice<'_>], mut of
         IoSlice::advance_slices(&mut pieces, written);
     }
     Ok(())
-}
-
-/// Takes both locks that LevelDB implementations use, without waiting: an open-file-description lock on the whole file (it
-/// excludes the fcntl lock of LevelDB) and flock (it excludes goleveldb). EAGAIN while another process holds one.
-pub fn lock_exclusive(file: &File) -> io::Result<()> {
-    record_lock(file, libc::F_WRLCK as libc::c_short)?;
-    // SAFETY: the descriptor is open; flock touches no memory.
-    let locked = retry(|| check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }));
-    if locked.is_err() {
-        let _ = record_lock(file, libc::F_UNLCK as libc::c_short);
-    }
-    locked
-}
-
-/// Gives both locks up, for every process that has inherited the descriptor too.
-pub fn unlock(file: &File) {
-    let _ = record_lock(file, libc::F_UNLCK as libc::c_short);
-    // SAFETY: as in `lock_exclusive`.
-    let _ = retry(|| check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) }));
-}
-
-/// Does this process have a lock on the file that would end with any of its descriptors (an fcntl lock, as LevelDB's)?
-pub fn is_locked_by_this_process(file: &File) -> bool {
-    let mut lock = whole_file(libc::F_WRLCK as libc::c_short);
-    // SAFETY: F_OFD_GETLK reads and writes a struct flock, which `lock` is, for the length of the call.
-    let asked = retry(|| check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &mut lock) }));
-    // The holder of an open-file-description lock is -1.
-    asked.is_ok()
-        && lock.l_type != libc::F_UNLCK as libc::c_short
-        && u32::try_from(lock.l_pid) == Ok(std::process::id())
-}
-
-fn whole_file(kind: libc::c_short) -> libc::flock {
-    // SAFETY: struct flock is plain integers, for which zero is a value. l_pid must be 0 for this kind of lock.
-    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-    lock.l_type = kind;
-    lock.l_whence = libc::SEEK_SET as libc::c_short;
-    lock
-}
-
-fn record_lock(file: &File, kind: libc::c_short) -> io::Result<()> {
-    let lock = whole_file(kind);
-    // SAFETY: F_OFD_SETLK reads a struct flock, which `lock` is, for the length of the call.
-    retry(|| check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &lock) })).map_err(|error| {
-        match error.raw_os_error() {
-            Some(libc::EACCES) => io::Error::from_raw_os_error(libc::EAGAIN),
-            _ => error,
-        }
-    })
 }
 
 /// A point in time as the clock on the wall shows it.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::env::read_file;
 use crate::error::ErrorKind;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -126,29 +126,6 @@ fn buffered_bytes_reach_the_file_at_flush_and_at_drop() {
     file.append(b"def").unwrap();
     drop(file);
     assert_eq!(std::fs::read(&path).unwrap(), b"abcdef");
-}
-
-#[test]
-fn the_first_failure_of_a_file_is_the_failure_of_every_later_operation() {
-    let env = env();
-    let full = Path::new("/dev/full");
-    let mut file = env.create_writable(full, CreateMode::Truncate).unwrap();
-    file.append(b"x").unwrap();
-    let error = file.flush().unwrap_err();
-    assert_eq!(error.to_string(), "IO error: /dev/full: No space left on device");
-    for outcome in [file.append(b"y"), file.append(&bytes(1, 200_000)), file.flush(), file.sync()] {
-        assert_eq!(outcome.unwrap_err().to_string(), error.to_string());
-    }
-    assert_eq!(file.append_record(&[1; 7], b"z").unwrap_err().to_string(), error.to_string());
-    assert_eq!(file.close().unwrap_err().to_string(), error.to_string());
-    assert_eq!(file.close().unwrap_err().to_string(), error.to_string());
-
-    // A failed sync is as final: /dev/null takes every write and cannot be synced.
-    let mut file = env.create_writable(Path::new("/dev/null"), CreateMode::Truncate).unwrap();
-    file.append(b"x").unwrap();
-    assert_eq!(file.sync().unwrap_err().errno(), Some(libc::EINVAL));
-    assert_eq!(file.append(b"x").unwrap_err().errno(), Some(libc::EINVAL));
-    assert_eq!(file.close().unwrap_err().errno(), Some(libc::EINVAL));
 }
 
 #[test]
@@ -452,9 +429,9 @@ fn a_lock_of_another_holder_is_the_systems_error_whichever_lock_it_has() {
     let refused = format!("IO error: lock {}: Resource temporarily unavailable", path.display());
     // A description of its own excludes ours as another process would.
     let other = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
-    sys::lock_exclusive(&other).unwrap();
+    let owner = record_lock::lock_exclusive(&other).unwrap();
     assert_eq!(lock_error(&path), refused);
-    sys::unlock(&other);
+    record_lock::unlock(&other, owner);
 
     // SAFETY: plain system calls on an open descriptor; struct flock is plain integers.
     let posix_lock = |kind: i32| unsafe {
@@ -518,4 +495,112 @@ fn threads_have_names_and_clocks_go_on() {
     let time = local_time(before / 1_000_000);
     assert!(time.year >= 2023 && (1..=12).contains(&time.month) && (1..=31).contains(&time.day));
     assert!(time.hour < 24 && time.minute < 60 && time.second <= 60);
+}
+
+#[test]
+fn a_held_directory_stays_the_same_when_it_is_renamed_and_another_takes_its_name() {
+    let dir = dir();
+    let (db, moved) = (dir.path().join("db"), dir.path().join("moved"));
+    std::fs::create_dir(&db).unwrap();
+    std::fs::write(db.join("old"), b"ours").unwrap();
+    let env = env().hold_dir(&db).unwrap().unwrap();
+    std::fs::rename(&db, &moved).unwrap();
+    std::fs::create_dir(&db).unwrap();
+    for name in ["old", "theirs"] {
+        std::fs::write(db.join(name), b"another's").unwrap();
+    }
+
+    assert_eq!(read_file(&*env, &db.join("old"), 100).unwrap(), b"ours");
+    assert_eq!(env.file_size(&db.join("old")).unwrap(), 4);
+    let mut buffer = [0; 4];
+    env.open_random_access(&db.join("old"), ReadMode::Mapped).unwrap().read_at(0, &mut buffer).unwrap();
+    assert_eq!(&buffer, b"ours");
+    assert!(!env.exists(&db.join("theirs")) && env.exists(&db));
+    drop(env.create_writable(&db.join("table"), CreateMode::New).unwrap());
+    drop(env.create_log(&db.join("log"), MAPPED).unwrap());
+    env.rename(&db.join("table"), &db.join("renamed")).unwrap();
+    env.create_dir(&db.join("lost")).unwrap();
+    env.rename(&db.join("renamed"), &db.join("lost/table")).unwrap();
+    env.remove_file(&db.join("old")).unwrap();
+    env.sync_dir(&db).unwrap();
+    drop(env.lock_file(&db.join("LOCK")).unwrap());
+    let mut names = env.children(&db).unwrap();
+    names.sort();
+    assert_eq!(names, ["LOCK", "log", "lost"]);
+    assert_eq!(env.children(&db.join("lost")).unwrap(), ["table"]);
+    // Not the other's directory, though it may be empty.
+    assert!(env.remove_dir(&db).is_err());
+
+    let mut theirs = PosixEnv::default().children(&db).unwrap();
+    theirs.sort();
+    assert_eq!(theirs, ["old", "theirs"]);
+    let missing = env.open_sequential(&db.join("theirs")).err().unwrap().to_string();
+    assert_eq!(missing, format!("NotFound: {}/theirs: No such file or directory", db.display()));
+    // Whatever is elsewhere is found by its path.
+    assert!(env.exists(&moved) && env.exists(&db.join("../db/theirs")));
+    let empty = dir.path().join("empty");
+    env.create_dir(&empty).unwrap();
+    let holding = PosixEnv::default().hold_dir(&empty).unwrap().unwrap();
+    holding.remove_dir(&empty).unwrap();
+    assert!(!env.exists(&empty));
+}
+
+/// Makes something of each kind that is no regular file, and calls `check` with its path and what it is called.
+fn for_each_odd_file(mut check: impl FnMut(&Path, &str)) {
+    let dir = dir();
+    let at = |name: &str| dir.path().join(name);
+    let fifo = std::ffi::CString::new(at("fifo").to_str().unwrap()).unwrap();
+    // SAFETY: a plain system call with a path that ends with a zero byte.
+    assert_eq!(unsafe { libc::mkfifo(fifo.as_ptr(), 0o644) }, 0);
+    let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+    std::fs::create_dir(at("directory")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", at("zero")).unwrap();
+    std::os::unix::fs::symlink("/dev/full", at("full")).unwrap();
+    std::os::unix::fs::symlink("fifo", at("link")).unwrap();
+    for (name, what) in [
+        ("fifo", "is a FIFO, not a regular file"),
+        ("link", "is a FIFO, not a regular file"),
+        ("socket", "is a socket, not a regular file"),
+        ("zero", "is a character device, not a regular file"),
+        ("full", "is a character device, not a regular file"),
+        ("directory", "Is a directory"),
+    ] {
+        check(&at(name), what);
+    }
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused_at_once_by_its_name() {
+    let env = env();
+    for_each_odd_file(|path, what| {
+        let expected = format!("IO error: {}: {what}", path.display());
+        for error in [
+            env.open_sequential(path).err(),
+            env.open_random_access(path, ReadMode::Mapped).err(),
+            env.open_random_access(path, ReadMode::Positioned).err(),
+            env.create_writable(path, CreateMode::Append).err(),
+            env.create_writable(path, CreateMode::Truncate).err(),
+            env.lock_file(path).err(),
+        ] {
+            let error = error.unwrap_or_else(|| panic!("{} was opened", path.display()));
+            assert_eq!((error.to_string(), error.path()), (expected.clone(), Some(path)));
+        }
+        for error in [env.create_writable(path, CreateMode::New).err(), env.create_log(path, MAPPED).err()] {
+            assert_eq!(error.unwrap().errno(), Some(libc::EEXIST));
+        }
+    });
+}
+
+#[test]
+fn a_link_to_a_regular_file_is_followed() {
+    let (env, dir) = (env(), dir());
+    let (file, link) = (dir.path().join("file"), dir.path().join("link"));
+    std::fs::write(&file, b"there").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    assert_eq!(read_file(&*env, &link, 100).unwrap(), b"there");
+    let mut appended = env.create_writable(&link, CreateMode::Append).unwrap();
+    appended.append(b" too").unwrap();
+    appended.close().unwrap();
+    assert_eq!(std::fs::read(&file).unwrap(), b"there too");
+    drop(env.lock_file(&link).unwrap());
 }

@@ -3,7 +3,8 @@
 //! Invariants: after the first failure nothing is written any more and every operation repeats that failure; a child of
 //! `fork` that drops its copy writes nothing. Thread rule: one writer.
 
-use super::{create_options, descriptors, fork, sys};
+use super::place::Place;
+use super::{fork, sys};
 use crate::env::{CreateMode, WritableFile};
 use crate::error::{Error, Result};
 use crate::util::fork::Generation;
@@ -55,24 +56,14 @@ impl Poison {
 }
 
 /// Opens a buffered file for appending.
-pub fn create(path: &Path, mode: CreateMode) -> Result<Box<dyn WritableFile>> {
-    let mut options = create_options();
-    match mode {
-        CreateMode::New => options.write(true).create_new(true),
-        CreateMode::Truncate => options.write(true).create(true).truncate(true),
-        CreateMode::Append => options.append(true).create(true),
-    };
-    let file = fork::watch()
-        .and_then(|()| descriptors::with_room(|| options.open(path)))
-        .map_err(|error| Error::from_os(path, &error))?;
-    Ok(Box::new(BufferedFile {
-        file: Some(file),
-        path: path.to_path_buf(),
-        buffer: Vec::with_capacity(BUFFER_SIZE),
-        written: 0,
-        poison: Poison::default(),
-        process: Generation::current(),
-    }))
+pub fn create(place: Place<'_>, mode: CreateMode) -> Result<Box<dyn WritableFile>> {
+    place.named(fork::watch())?;
+    let file = place.open_file(match mode {
+        CreateMode::New => libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL,
+        CreateMode::Truncate => libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC,
+        CreateMode::Append => libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND,
+    })?;
+    Ok(Box::new(BufferedFile::new(file, place.path())))
 }
 
 struct BufferedFile {
@@ -87,6 +78,17 @@ struct BufferedFile {
 }
 
 impl BufferedFile {
+    fn new(file: File, path: &Path) -> Self {
+        BufferedFile {
+            file: Some(file),
+            path: path.to_path_buf(),
+            buffer: Vec::with_capacity(BUFFER_SIZE),
+            written: 0,
+            poison: Poison::default(),
+            process: Generation::current(),
+        }
+    }
+
     /// Hands bytes to the system.
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         // write_all repeats interrupted and short writes, and calls a write of nothing an error.
@@ -158,5 +160,35 @@ impl Drop for BufferedFile {
         if self.process.is_current() {
             let _ = self.close();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failure_of_a_file_is_the_failure_of_every_later_operation() {
+        let on_device = |path: &str| {
+            let device = File::options().write(true).open(path).unwrap();
+            BufferedFile::new(device, Path::new(path))
+        };
+        let mut file = on_device("/dev/full");
+        file.append(b"x").unwrap();
+        let error = file.flush().unwrap_err();
+        assert_eq!(error.to_string(), "IO error: /dev/full: No space left on device");
+        for outcome in [file.append(b"y"), file.append(&[1; 200_000]), file.flush(), file.sync()] {
+            assert_eq!(outcome.unwrap_err().to_string(), error.to_string());
+        }
+        assert_eq!(file.append_record(&[1; 7], b"z").unwrap_err().to_string(), error.to_string());
+        assert_eq!(file.close().unwrap_err().to_string(), error.to_string());
+        assert_eq!(file.close().unwrap_err().to_string(), error.to_string());
+
+        // A failed sync is as final: /dev/null takes every write and cannot be synced.
+        let mut file = on_device("/dev/null");
+        file.append(b"x").unwrap();
+        assert_eq!(file.sync().unwrap_err().errno(), Some(libc::EINVAL));
+        assert_eq!(file.append(b"x").unwrap_err().errno(), Some(libc::EINVAL));
+        assert_eq!(file.close().unwrap_err().errno(), Some(libc::EINVAL));
     }
 }
