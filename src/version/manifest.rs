@@ -41,7 +41,7 @@ pub struct RecoveredManifest {
     pub damaged_tail: Option<Error>,
 }
 
-/// Reads CURRENT (strict: exactly `MANIFEST-<digits>\n`), then every edit of that MANIFEST. A torn tail ends
+/// Reads CURRENT (`MANIFEST-<digits>` and the end of a line), then every edit of that MANIFEST. A torn tail ends
 /// it, and so does a damaged one (see `RecoveredManifest::damaged_tail`); damage inside is Corruption. CURRENT missing: NotFound. CURRENT naming a missing file: Corruption.
 pub fn recover(env: &Arc<dyn Env>, db: &Path) -> Result<RecoveredManifest> {
     let mut edits = Vec::new();
@@ -142,15 +142,27 @@ fn read_current(env: &Arc<dyn Env>, db: &Path) -> Result<(PathBuf, u64)> {
     if contents.is_empty() {
         return malformed("is empty");
     }
-    let Some(name) = contents.strip_suffix(b"\n") else {
-        return malformed("does not end with newline");
+    let (name, ends_well) = match contents.strip_suffix(b"\n") {
+        Some(line) => line.strip_suffix(b"\r").map_or((line, true), |name| (name, false)),
+        None => (contents.as_slice(), false),
     };
     // A name of that form has no other byte than letters, a dash and digits: no second line, no NUL, no slash.
     let Ok(name) = std::str::from_utf8(name) else { return malformed("does not name a MANIFEST") };
-    match file_name::parse(OsStr::new(name)) {
-        Some(FileType::Manifest(number)) => Ok((db.join(name), number)),
-        _ => malformed("does not name a MANIFEST"),
+    let Some(FileType::Manifest(number)) = file_name::parse(OsStr::new(name)) else {
+        return malformed("does not name a MANIFEST");
+    };
+    // Editors and version control change the end of the line. So does whatever cuts the file, and then the name too.
+    if !ends_well && !is_the_only_manifest_called(env, db, name)? {
+        return malformed("does not end with newline");
     }
+    Ok((db.join(name), number))
+}
+
+/// Is there a MANIFEST of that name, and none whose name begins with it?
+fn is_the_only_manifest_called(env: &Arc<dyn Env>, db: &Path, name: &str) -> Result<bool> {
+    let mut names = env.children(db)?;
+    names.retain(|child| child.as_encoded_bytes().starts_with(name.as_bytes()));
+    Ok(names == [name])
 }
 
 /// Appends edits to a MANIFEST.

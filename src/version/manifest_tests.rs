@@ -165,12 +165,22 @@ fn only_a_current_that_names_one_manifest_is_followed() {
     env.write("/x", b"");
     for (contents, why) in [
         (&b""[..], "is empty"),
-        (b"MANIFEST-000004", "does not end with newline"),
+        (b"MANIFEST-00000", "does not end with newline"),
+        (b"MANIFEST-000005", "does not end with newline"),
+        (b"MANIFEST-000005\r\n", "does not end with newline"),
+        (b"MANIFEST-000004\r", "does not name"),
+        (b"MANIFEST-000004\n\r", "does not name"),
+        (b"MANIFEST-000004 ", "does not name"),
+        (b" MANIFEST-000004\r\n", "does not name"),
+        (b"\xef\xbb\xbfMANIFEST-000004\r\n", "does not name"),
+        (b"../db/MANIFEST-000004", "does not name"),
+        (b"\r\n", "does not name"),
+        (b"MANIFEST-000004\r\n\r\n", "does not name"),
         (b"\n", "does not name"),
         (b"MANIFEST-\n", "does not name"),
         (b"MANIFEST-000004\n\n", "does not name"),
         (b"MANIFEST-000004\nMANIFEST-000004\n", "does not name"),
-        (b"MANIFEST-000004\r\n", "does not name"),
+        (b"MANIFEST-000004\r\r\n", "does not name"),
         (b"MANIFEST-000004\0\n", "does not name"),
         (b"MANIFEST-4x\n", "does not name"),
         (b"MANIFEST-99999999999999999999999\n", "does not name"),
@@ -188,6 +198,29 @@ fn only_a_current_that_names_one_manifest_is_followed() {
     }
     env.write("/db/CURRENT", b"MANIFEST-000005\n");
     assert!(corruption(&env).starts_with("CURRENT points to a non-existent file: /db/MANIFEST-000005"));
+}
+
+#[test]
+fn a_current_that_an_editor_or_version_control_has_touched_is_followed() {
+    let env = FakeEnv::default();
+    create(&env, 4, &[edit(1)]).unwrap();
+    for contents in [&b"MANIFEST-000004\r\n"[..], b"MANIFEST-000004"] {
+        env.write("/db/CURRENT", contents);
+        assert_eq!(recovered(&env).unwrap().number, 4);
+    }
+}
+
+#[test]
+fn a_current_without_a_line_end_that_may_have_been_cut_is_refused() {
+    let env = FakeEnv::default();
+    create(&env, 123_456, &[edit(1)]).unwrap();
+    env.write("/db/MANIFEST-1234567", &env.contents("/db/MANIFEST-123456"));
+    for contents in [&b"MANIFEST-123456"[..], b"MANIFEST-123456\r\n"] {
+        env.write("/db/CURRENT", contents);
+        assert!(corruption(&env).contains("does not end with newline"));
+    }
+    env.write("/db/CURRENT", b"MANIFEST-123456\n");
+    assert_eq!(recovered(&env).unwrap().number, 123_456);
 }
 
 #[test]

@@ -269,17 +269,34 @@ pub(super) fn a_torn_manifest_gives_its_last_whole_edit_or_names_what_is_missing
 }
 
 #[test]
+fn a_current_with_the_line_end_of_another_system_or_without_one_opens() {
+    let files = tables_and_log();
+    let name = manifest(&mut files.clone()).0.clone();
+    for content in [format!("{name}\r\n"), name] {
+        let mut touched = files.clone();
+        let current = touched.iter_mut().find(|(name, _)| name == "CURRENT").expect("CURRENT");
+        current.1 = content.into_bytes();
+        let (touched, as_before) = (disk(&touched, false), disk(&files, false));
+        let scan = |env| scan(&open(env, false).expect("it opens")).0;
+        assert_eq!(scan(&touched), scan(&as_before));
+    }
+}
+
+#[test]
 pub(super) fn a_current_that_does_not_name_one_manifest_is_refused_and_nothing_is_created() {
     let files = tables_and_log();
     let name = manifest(&mut files.clone()).0.clone();
     let contents = [
         String::new(),
         "\n".into(),
-        name.clone(),
+        name[..name.len() - 1].into(),
         format!("{name}\n\n"),
         format!("{name}\n{name}\n"),
         format!("{name}\0\n"),
-        format!("{name}\r\n"),
+        format!("{name}\r"),
+        format!("{name} \r\n"),
+        "MANIFEST-999999\r\n".into(),
+        "MANIFEST-999999".into(),
         format!(" {name}\n"),
         format!("../db/{name}\n"),
         format!("./{name}\n"),
