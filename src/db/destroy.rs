@@ -1,5 +1,6 @@
 //! Removing a database.
 
+use crate::env;
 use crate::error::Result;
 use crate::format::file_name::{self, FileType};
 use crate::options::Options;
@@ -9,7 +10,8 @@ use std::path::Path;
 /// directory that is missing is fine; a database that is open is refused. The first error is returned, after the rest has been
 /// tried.
 pub fn destroy(options: &Options, path: &Path) -> Result<()> {
-    let env = &options.env;
+    // The files of this directory alone, should another take its name meanwhile.
+    let Ok(env) = env::holding(&options.env, path) else { return Ok(()) };
     let Ok(children) = env.children(path) else { return Ok(()) };
     let lock = env.lock_file(&file_name::lock(path))?;
     let mut result = Ok(());

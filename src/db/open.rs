@@ -20,7 +20,7 @@ use crate::background::worker::{self, wake_channel};
 use crate::column_family::column_family::{ColumnFamily, FamilyMemtables};
 use crate::compaction::running::RunningCompactions;
 use crate::env::info_log::{self, Logger};
-use crate::env::{Env, LogFileOptions, ReadMode, posix};
+use crate::env::{self, Env, LogFileOptions, ReadMode, parent_of, posix};
 use crate::error::{Error, Result};
 use crate::flush::found_compression::FoundCompression;
 use crate::format::file_name::{self, FileType};
@@ -93,20 +93,22 @@ impl Db {
     /// MANIFEST or a table it needs is damaged or missing; with `paranoid_checks` the log too). Nothing is changed on disk by
     /// an opening that ends in Corruption.
     pub fn open(options: &Options, path: &Path) -> Result<Db> {
-        let env = &options.env;
         if path.as_os_str().is_empty() {
             return Err(Error::invalid_argument("the path of the database is empty"));
         }
         options.compression.check()?;
         posix::fork::watch()
             .map_err(|error| Error::from_os(path, &error).context("cannot watch for forks"))?;
-        if !env.exists(path) {
-            if !options.create_if_missing {
+        if !options.env.exists(path) {
+            // LevelDB creates the directory in either case. Where it can't be, that shows as the LOCK file that can't be made.
+            if options.create_if_missing {
+                let _ = options.env.create_dir(path);
+            } else if options.env.may_create_dir(path).is_ok() {
                 return Err(does_not_exist(path));
             }
-            // A parent that is missing shows as the LOCK file that can't be made, as in LevelDB.
-            let _ = env.create_dir(path);
         }
+        let options = &Options { env: hold(&options.env, path)?, ..options.clone() };
+        let env = &options.env;
         let lock = env.lock_file(&file_name::lock(path))?;
         let creating = !env.exists(&file_name::current(path));
         if creating {
@@ -141,18 +143,17 @@ fn does_not_exist(path: &Path) -> Error {
     Error::invalid_argument(format!("{}: does not exist (create_if_missing is false)", path.display()))
 }
 
-/// The directory whose entry `path` is.
-pub(super) fn parent_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        Some(_) => Path::new("."),
-        None => path,
-    }
+/// The environment with the directory held, where it can do that. A directory that can't be shows as LevelDB tells it.
+fn hold(env: &Arc<dyn Env>, path: &Path) -> Result<Arc<dyn Env>> {
+    env::holding(env, path).or_else(|error| {
+        drop(env.lock_file(&file_name::lock(path))?);
+        Err(error)
+    })
 }
 
 /// Makes the name of a new database's directory durable. It may have been there before: an attempt to create the database that
 /// was cut short did not get to this.
-fn sync_name(env: &Arc<dyn Env>, path: &Path) -> Result<()> {
+pub(super) fn sync_name(env: &Arc<dyn Env>, path: &Path) -> Result<()> {
     match env.sync_dir(parent_of(path)) {
         // Who may not list the parent can't sync it either, and has a database nonetheless, as with LevelDB.
         Err(error) if error.errno() == Some(libc::EACCES) => Ok(()),

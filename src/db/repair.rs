@@ -18,11 +18,11 @@
 //! Holds the LOCK throughout; run on an open database it is refused.
 
 use super::lost::Lost;
-use super::open::Opening;
+use super::open::{Opening, sync_name};
 use crate::batch::write_batch::HEADER_SIZE;
 use crate::compaction::compaction::{Compaction, CompactionReason};
 use crate::compaction::job as compaction_job;
-use crate::env::info_log;
+use crate::env::{self, info_log};
 use crate::error::{Error, Result};
 use crate::flush::job::{self as flush_job, JobContext};
 use crate::format::NUM_LEVELS;
@@ -49,20 +49,23 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Makes a database that won't open openable again, saving what can be read; what can't, and what is replaced, is moved into
 /// the directory `lost` beside the files. NotSupported, and nothing changed, if there is a table that is not understood here: see
-/// `Error::is_not_supported`. A missing directory is fine; an open database is refused. The comparator must be
-/// the database's own.
+/// `Error::is_not_supported`. A directory that is missing, but for its parent, becomes an empty database, as LevelDB makes
+/// one; an open database is refused. The comparator must be the database's own.
 pub fn repair(options: &Options, path: &Path) -> Result<()> {
-    let env = &options.env;
-    if !env.exists(path) {
-        return Ok(());
+    if !options.env.exists(path) && options.info_log.is_none() {
+        // LevelDB does, for its info log.
+        let _ = options.env.create_dir(path).and_then(|()| sync_name(&options.env, path));
     }
+    options.env.children(path)?;
+    let env = env::holding(&options.env, path)?;
+    let options = Options { env, paranoid_checks: false, ..options.clone() };
+    let env = &options.env;
     let _lock = env.lock_file(&file_name::lock(path))?;
     let logger = match &options.info_log {
         Some(logger) => logger.clone(),
         None => info_log::open(env, path).unwrap_or_else(|_| info_log::null()),
     };
     options.compression.check()?;
-    let options = Options { paranoid_checks: false, ..options.clone() };
     let mut repairer = Repairer::new(Opening::new(&options, path, logger), path)?;
     repairer.read_manifest()?;
     repairer.refuse_what_is_not_understood()?;

@@ -237,43 +237,91 @@ fn a_table_cut_under_its_reader_is_an_error_where_mappings_are_off() {
     assert!(db.get(&ReadOptions::default(), b"after").expect("a get").is_some());
 }
 
+/// A database with a table and a log, whose next files are due soon.
+fn small_database(directory: &Path) -> Db {
+    let db = Db::open(&Options { write_buffer_size: 64 << 10, ..creating() }, directory).expect("open");
+    fill(&db, 0..400);
+    db.flush().expect("a flush");
+    fill(&db, 400..500);
+    db
+}
+
 #[test]
-fn a_directory_that_is_renamed_or_removed_under_its_database_ends_in_errors() {
-    for is_removed in [false, true] {
-        let (scratch, directory) = place();
-        let options = Options { write_buffer_size: 64 << 10, ..creating() };
-        let db = Db::open(&options, &directory).expect("open");
-        fill(&db, 0..400);
-        db.flush().expect("a flush");
-        fill(&db, 400..500);
-        let elsewhere = scratch.path().join("elsewhere");
-        match is_removed {
-            true => fs::remove_dir_all(&directory).expect("a removal"),
-            false => fs::rename(&directory, &elsewhere).expect("a renaming"),
+fn a_directory_that_is_removed_under_its_database_ends_in_errors() {
+    let (_scratch, directory) = place();
+    let db = small_database(&directory);
+    fs::remove_dir_all(&directory).expect("a removal");
+    // Sooner or later a file is needed.
+    let mut written = 500;
+    let error = loop {
+        match db.put(&WRITE, format!("key{written:04}").as_bytes(), &[b'v'; 300]) {
+            Ok(()) => written += 1,
+            Err(error) => break error.to_string(),
         }
-        // Sooner or later a file is needed.
-        let mut written = 500;
-        let error = loop {
-            match db.put(&WRITE, format!("key{written:04}").as_bytes(), &[b'v'; 300]) {
-                Ok(()) => written += 1,
-                Err(error) => break error.to_string(),
-            }
-            assert!(written < 100_000, "no write ever needs a file");
-        };
-        assert!(error.contains(directory.to_str().expect("a path")), "{error}");
-        assert!(db.flush().is_err());
-        for number in [0, 399, 450, 499] {
-            let key = format!("key{number:04}");
-            assert!(
-                db.get(&ReadOptions::default(), key.as_bytes())
-                    .expect("a get of what was read or is mapped")
-                    .is_some()
-            );
-        }
-        let _ = db.close();
-        if !is_removed {
-            let db = Db::open(&Options::default(), &elsewhere).expect("by its new name");
-            assert_eq!(count(&db), written);
-        }
+        assert!(written < 100_000, "no write ever needs a file");
+    };
+    assert!(error.contains(directory.to_str().expect("a path")), "{error}");
+    assert!(db.flush().is_err());
+    for number in [0, 399, 450, 499] {
+        let found = db.get(&ReadOptions::default(), format!("key{number:04}").as_bytes());
+        assert!(found.expect("a get of what was read or is mapped").is_some());
     }
+    let _ = db.close();
+}
+
+/// Everything that makes, opens and removes files.
+fn use_thoroughly(db: &Db, numbers: std::ops::Range<u32>) {
+    for round in 0..3 {
+        fill(db, numbers.clone());
+        db.flush().unwrap_or_else(|error| panic!("flush {round}: {error}"));
+    }
+    db.compact_range(None, None).expect("a compaction");
+}
+
+fn contents(directory: &Path) -> Vec<(std::ffi::OsString, Vec<u8>)> {
+    let entries = fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry"));
+    let mut files: Vec<_> =
+        entries.map(|entry| (entry.file_name(), fs::read(entry.path()).expect("a file"))).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn what_is_acknowledged_after_a_directory_was_renamed_is_in_it_and_not_in_the_one_that_took_its_name() {
+    for other_is_open in [false, true] {
+        let (scratch, directory) = place();
+        let db = small_database(&directory);
+        let elsewhere = scratch.path().join("elsewhere");
+        fs::rename(&directory, &elsewhere).expect("a renaming");
+        let other = Db::open(&creating(), &directory).expect("another database of that name");
+        other.put(&WRITE, b"other", b"v").expect("a put");
+        other.flush().expect("a flush");
+        other.put(&WRITE, b"other", b"w").expect("a put");
+        let other = other_is_open.then_some(other);
+        let before = contents(&directory);
+
+        use_thoroughly(&db, 500..2500);
+        assert_eq!(count(&db), 2500);
+        db.close().expect("close");
+        // One that is open has files of its own to remove.
+        assert!(other_is_open || contents(&directory) == before, "the other's files have changed");
+        drop(other);
+        assert_eq!(count(&Db::open(&Options::default(), &elsewhere).expect("by its new name")), 2500);
+        assert_eq!(count(&Db::open(&Options::default(), &directory).expect("the other")), 1);
+    }
+}
+
+#[test]
+fn a_directory_that_was_renamed_is_open_under_its_new_name_only() {
+    let (scratch, directory) = place();
+    let db = small_database(&directory);
+    let elsewhere = scratch.path().join("elsewhere");
+    fs::rename(&directory, &elsewhere).expect("a renaming");
+    let refused = Db::open(&creating(), &elsewhere).expect_err("refused").to_string();
+    assert!(refused.ends_with("already held by process"), "{refused}");
+    assert!(terrace::destroy(&Options::default(), &elsewhere).is_err());
+    assert!(terrace::repair(&Options::default(), &elsewhere).is_err());
+    terrace::destroy(&Options::default(), &directory).expect("nothing is there");
+    use_thoroughly(&db, 500..600);
+    assert_eq!(count(&db), 600);
 }
