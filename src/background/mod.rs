@@ -1,8 +1,8 @@
 //! Threads and channels, without a word of LSM.
 //!
-//! A worker asks its owner for the next step until there is none, then blocks on its wake-up channel. Wake-ups are
-//! level-triggered and carry nothing: one that finds the channel full is dropped, because the worker asks again before it
-//! blocks. Nobody blocks on a channel while holding a mutex of the owner.
+//! A worker asks its owner for the next step until there is none, and then has no thread until it is woken. Wake-ups are
+//! level-triggered and carry nothing: one that comes while a step runs has the step run again. Nobody blocks on a channel while
+//! holding a mutex of the owner.
 
 pub mod command;
-pub mod worker;
+pub mod pool;

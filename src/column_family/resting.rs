@@ -10,6 +10,7 @@ use crate::iterator::merging::RestingUnion;
 use crate::table::TableReadOptions;
 use crate::util::lock::Mutex;
 use crate::util::sync::{CachePadded, thread_number};
+use std::sync::OnceLock;
 
 /// A power of two.
 const PLACES: usize = 16;
@@ -25,27 +26,27 @@ pub struct IteratorKind {
 
 type Place = CachePadded<Mutex<Option<(IteratorKind, RestingUnion<ReadIterator>)>>>;
 
-/// At most one iterator a place.
+/// At most one iterator a place. Empty until the first comes.
+#[derive(Default)]
 pub(super) struct RestingIterators {
-    places: Box<[Place]>,
-}
-
-impl Default for RestingIterators {
-    fn default() -> Self {
-        RestingIterators { places: (0..PLACES).map(|_| CachePadded::new(Mutex::new(None))).collect() }
-    }
+    places: OnceLock<Box<[Place; PLACES]>>,
 }
 
 impl RestingIterators {
     #[inline]
-    fn place(&self) -> &Place {
-        &self.places[thread_number() & (PLACES - 1)]
+    fn place(places: &[Place; PLACES]) -> &Place {
+        &places[thread_number() & (PLACES - 1)]
+    }
+
+    #[cold]
+    fn make() -> Box<[Place; PLACES]> {
+        Box::new(std::array::from_fn(|_| CachePadded::new(Mutex::new(None))))
     }
 
     /// The iterator that this thread left, if it is of this kind.
     #[inline]
     pub fn take(&self, kind: IteratorKind) -> Option<RestingUnion<ReadIterator>> {
-        let mut place = self.place().try_lock()?;
+        let mut place = Self::place(self.places.get()?).try_lock()?;
         match &*place {
             Some((here, _)) if *here == kind => place.take().map(|(_, union)| union),
             _ => None,
@@ -55,7 +56,8 @@ impl RestingIterators {
     /// Keeps an iterator for the next; one that is there already is replaced.
     #[inline]
     pub fn put(&self, kind: IteratorKind, union: RestingUnion<ReadIterator>) {
-        let old = self.place().try_lock().and_then(|mut place| place.replace((kind, union)));
+        let place = Self::place(self.places.get_or_init(Self::make));
+        let old = place.try_lock().and_then(|mut place| place.replace((kind, union)));
         drop(old); // with nothing locked
     }
 }

@@ -93,6 +93,6 @@ impl DbInner {
             });
         }
         self.compaction_waker.wake();
-        ticket.wait()
+        ticket.wait(|| self.help_workers())
     }
 }

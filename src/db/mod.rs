@@ -2,7 +2,7 @@
 //!
 //! `state` says what a database is made of and in which order its locks are taken. Writes: `write`, `write_group`,
 //! `write_stall`. Reads: `get`, `iterator`, `snapshot`. Background: `schedule`, `install`, `background_error`,
-//! `resume`, `manual_compaction`, `idle_compaction`,
+//! `resume`, `manual_compaction`, `idle_compaction`, `workers`,
 //! `seek_compaction`, `obsolete_files`. Life: `open`, `recovery`, `unconfirmed`, `destroy`, `repair`, and `close` here.
 
 mod background_error;
@@ -26,6 +26,7 @@ mod seek_compaction;
 mod snapshot;
 mod state;
 mod unconfirmed;
+mod workers;
 mod write;
 mod write_group;
 mod write_stall;
@@ -117,15 +118,16 @@ impl Db {
             }
             state.flush_due.hurry();
             inner.flush_waker.wake();
-            inner.state_changed.wait(&mut state);
+            inner.wait_for_workers(&mut state);
         }
         drop(state);
         if inner.is_confirmed() { Ok(()) } else { inner.confirm() }
     }
 
-    /// Closes: refuses new operations, stops background work, joins the threads, closes the log, releases the lock. What is in
+    /// Closes: refuses new operations, stops background work, closes the log, releases the lock. What is in
     /// the log is read back at the next open; what the log of the last life held is in a table by now, if the disk takes it, so
-    /// that nothing is read back twice. Iterators and snapshots may be dropped later.
+    /// that nothing is read back twice. Iterators and snapshots may be dropped later. With the last database of the process its
+    /// threads end too.
     ///
     /// Returns the first error of closing the log; the database is closed all the same. In a child of the process that opened
     /// it, does nothing; within a comparator it fails, and the database stays open for ever.
@@ -137,9 +139,10 @@ impl Db {
 impl Drop for Db {
     fn drop(&mut self) {
         let _ = self.inner.close();
-        if !self.inner.process.is_current() {
+        if !self.inner.process.is_current() || self.inner.is_inside_comparator() {
             // A child lets go of nothing that its parent had: that would go through locks which may be held there for ever.
-            // The memory is shared with the parent until one of them writes to it.
+            // The memory is shared with the parent until one of them writes to it. And what was not closed, because a comparator
+            // has asked for it, works on.
             keep_for_ever(self.inner.clone());
         }
     }
@@ -162,20 +165,14 @@ impl DbInner {
         if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
-        let threads = {
+        {
             let mut state = self.state.lock();
             self.update_attention(&state);
             state.manual.clear();
             self.state_changed.notify_all();
-            std::mem::take(&mut state.threads)
-        };
-        // A worker that ends wakes the next one of its kind.
-        self.flush_waker.wake();
-        self.compaction_waker.wake();
-        self.removal_waker.wake();
-        for thread in threads {
-            let _ = thread.join();
         }
+        self.stop_workers();
+        self.flush_at_close();
         let wal = self.writer.lock().wal.take();
         let result = wal.map_or(Ok(()), |mut wal| wal.close());
         self.remove_obsolete_files();

@@ -10,7 +10,7 @@
 
 use super::install::Replaced;
 use super::state::{DbInner, DbState};
-use crate::background::worker::Next;
+use crate::background::pool::Next;
 use crate::compaction::compaction::Compaction;
 use crate::env::SequentialFile;
 use crate::format::file_name::{self, FileType};
@@ -41,11 +41,21 @@ impl DbInner {
         self.removal_waker.wake();
     }
 
+    /// Is there anything to be removed or closed?
+    pub(super) fn has_files_to_remove(&self) -> bool {
+        let leftovers = self.leftovers.lock();
+        !(self.obsolete.is_empty()
+            && self.obsolete_logs.is_empty()
+            && leftovers.paths.is_empty()
+            && leftovers.replaced.is_empty())
+            || !self.retired.lock().is_empty()
+    }
+
     /// A step of the worker that removes files.
     pub(super) fn removal_step(&self) -> Next {
         self.guarded(|| {
             self.remove_obsolete_files();
-            if self.is_closed() { self.stop() } else { Next::Wait }
+            Next::Wait
         })
     }
 

@@ -16,7 +16,7 @@ use super::snapshot::SnapshotList;
 use super::state::{DbInner, DbState, LogFile};
 use super::unconfirmed::Unconfirmed;
 use super::write_group::{WriteQueue, WriterState};
-use crate::background::worker::{self, wake_channel};
+use crate::background::pool::{Next, Pool, Pools, Worker};
 use crate::column_family::column_family::{ColumnFamily, FamilyMemtables};
 use crate::compaction::running::RunningCompactions;
 use crate::env::info_log::{self, Logger};
@@ -39,8 +39,8 @@ use crate::version::manifest::{self, ManifestError, ManifestWriter};
 use crate::version::version_edit::VersionEdit;
 use crate::wal::writer::WalWriter;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 /// Bytes of the block cache a database gets when it is given none.
@@ -134,7 +134,7 @@ impl Db {
         inner.leftovers.lock().replaced.extend(replaced);
         inner.state.lock().lock = Some(lock);
         let db = Db { inner };
-        db.inner.start_workers()?;
+        db.inner.wake_workers();
         Ok(db)
     }
 }
@@ -283,10 +283,12 @@ fn start(opening: Opening, path: &Path, mut recovered: Recovered) -> Result<Arc<
     }
     let super_version = Published::new(memtables.super_version(versions.current().clone()));
     let unconfirmed = base.manifest.is_none();
-    let (removal_waker, removal_wakeup) = wake_channel();
-    let (flush_waker, flush_wakeup) = wake_channel();
-    let (compaction_waker, compaction_wakeup) = wake_channel();
-    let inner = Arc::new(DbInner {
+    let compactions = options.max_background_compactions;
+    let pools = Pools::of_process();
+    let inner = Arc::new_cyclic(|inner| DbInner {
+        flush_waker: worker(&pools.flush, &env, 1, inner, DbInner::flush_step),
+        compaction_waker: worker(&pools.compaction, &env, compactions, inner, DbInner::compaction_step),
+        removal_waker: worker(&pools.removal, &env, 1, inner, DbInner::removal_step),
         path: path.to_path_buf(),
         env,
         info_log,
@@ -326,7 +328,6 @@ fn start(opening: Opening, path: &Path, mut recovered: Recovered) -> Result<Arc<
             failures: Failures::default(),
             log_lines: Vec::new(),
             stats: Default::default(),
-            threads: Vec::new(),
             lock: None,
         }),
         state_changed: Condvar::new(),
@@ -335,10 +336,6 @@ fn start(opening: Opening, path: &Path, mut recovered: Recovered) -> Result<Arc<
         leftovers: Mutex::default(),
         retired: Mutex::default(),
         removing: Mutex::new(()),
-        flush_waker,
-        compaction_waker,
-        removal_waker,
-        wakeups: (flush_wakeup, compaction_wakeup, removal_wakeup),
         recovery_damage: damage,
         options,
     });
@@ -365,25 +362,14 @@ fn idle_memtable_bytes(options: &Options) -> usize {
     options.write_buffer_size.saturating_mul(options.max_write_buffer_number - 1).min(MOST)
 }
 
-impl DbInner {
-    /// Starts the flush worker, the one that removes files and the compaction workers; each holds the shared part until the
-    /// database is closed.
-    fn start_workers(self: &Arc<Self>) -> Result<()> {
-        let inner = self.clone();
-        let thread =
-            worker::start(&*self.env, "terrace-flush", self.wakeups.0.clone(), move || inner.flush_step())?;
-        self.state.lock().threads.push(thread);
-        let inner = self.clone();
-        let wakeup = self.wakeups.2.clone();
-        let thread = worker::start(&*self.env, "terrace-remove", wakeup, move || inner.removal_step())?;
-        self.state.lock().threads.push(thread);
-        for _ in 0..self.options.max_background_compactions {
-            let inner = self.clone();
-            let wakeup = self.wakeups.1.clone();
-            let thread =
-                worker::start(&*self.env, "terrace-compact", wakeup, move || inner.compaction_step())?;
-            self.state.lock().threads.push(thread);
-        }
-        Ok(())
-    }
+/// A worker of the database that is being made. It does not keep it alive: closing stops it.
+fn worker(
+    pool: &'static Pool,
+    env: &Arc<dyn Env>,
+    threads: usize,
+    inner: &Weak<DbInner>,
+    step: fn(&DbInner) -> Next,
+) -> Worker {
+    let inner = inner.clone();
+    pool.add(env, threads, move || inner.upgrade().map_or(Next::Wait, |inner| step(&inner)))
 }

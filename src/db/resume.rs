@@ -33,7 +33,7 @@ impl Db {
             }
             inner.flush_waker.wake();
             inner.compaction_waker.wake();
-            inner.state_changed.wait(&mut state);
+            inner.wait_for_workers(&mut state);
         }
     }
 }

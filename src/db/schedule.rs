@@ -1,4 +1,5 @@
-//! What the workers do: one flush worker and the compaction workers. (One more removes files: see `obsolete_files`.)
+//! What the workers do: one flush worker and the compaction workers. (One more removes files: see `obsolete_files`.) They run on
+//! threads that the databases of a process share (see `workers`).
 //!
 //! Each step asks the state what is to be done, does it without the mutex, and installs the outcome. Priority: flush (its own
 //! worker, never behind a compaction), then manual, then size, then seek compactions. A step that panics leaves the
@@ -6,7 +7,7 @@
 
 use super::background_error::{BackgroundError, Severity};
 use super::state::{DbInner, DbState};
-use crate::background::worker::Next;
+use crate::background::pool::Next;
 use crate::compaction::compaction::{Compaction, CompactionReason};
 use crate::compaction::job as compaction_job;
 use crate::compaction::picker::{self, ManualPick, PickerOptions};
@@ -32,15 +33,25 @@ impl DbInner {
                 MutexGuard::unlocked(&mut state, || self.write_log_lines(lines));
             }
             if self.is_closed() {
-                if self.has_kept_logs(&state) && state.failures.worst().is_none() {
-                    // The next opening finds them where they are otherwise, and would have to read them again.
-                    let _ = self.flush_immutables(state, false);
-                }
-                return self.stop();
+                return Next::Wait;
             }
-            self.removal_waker.wake(); // whoever let go of the last of a file has woken this worker
+            if self.has_files_to_remove() {
+                self.removal_waker.wake(); // whoever let go of the last of a file has woken this worker
+            }
             self.flush_or_recover(state)
         })
+    }
+
+    /// The flush in closing, by the caller, when no worker runs any more: of what the opening has read. The next opening finds it
+    /// where it is otherwise, and would have to read it again.
+    pub(super) fn flush_at_close(&self) {
+        self.guarded(|| {
+            let state = self.state.lock();
+            if self.has_kept_logs(&state) && state.failures.worst().is_none() {
+                let _ = self.flush_immutables(state, false);
+            }
+            Next::Wait
+        });
     }
 
     /// Flushes what there is to flush. First it cures what has failed and is due to be tried again: a lost MANIFEST, a full log.
@@ -114,7 +125,7 @@ impl DbInner {
         self.guarded(|| {
             let mut state = self.state.lock();
             if self.is_closed() {
-                return self.stop();
+                return Next::Wait;
             }
             if state.manifest_busy {
                 // Picked again when the edit under way is installed: see `install`.
@@ -179,14 +190,6 @@ impl DbInner {
         (!go_on).then(|| failure.to_error())
     }
 
-    /// Ends a worker of a closed database; the next one of its kind may still sleep.
-    pub(super) fn stop(&self) -> Next {
-        self.flush_waker.wake();
-        self.compaction_waker.wake();
-        self.removal_waker.wake();
-        Next::Stop
-    }
-
     /// Runs a step; a panic in it ends writes, not the process.
     pub(super) fn guarded(&self, step: impl FnOnce() -> Next) -> Next {
         catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|panic| {
@@ -228,7 +231,7 @@ impl DbInner {
         let flushed = memtables.len();
         let mut context = self.job_context();
         if self.has_kept_logs(&state) {
-            context.shutting_down = &NEVER; // see `flush_step`
+            context.shutting_down = &NEVER; // see `flush_at_close`
         }
         let number = self.new_file_number();
         let version = state.versions.current().clone();

@@ -18,7 +18,7 @@ use super::seek_compaction::Seeks;
 use super::snapshot::SnapshotList;
 use super::unconfirmed::Unconfirmed;
 use super::write_group::{WriteQueue, WriterState};
-use crate::background::worker::{Waker, Wakeup};
+use crate::background::pool::Worker;
 use crate::column_family::column_family::{ColumnFamily, FamilyMemtables};
 use crate::compaction::picker::PickerOptions;
 use crate::compaction::running::RunningCompactions;
@@ -39,7 +39,6 @@ use crate::version::version_set::VersionSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::thread::JoinHandle;
 
 /// The shared part of an open database; handles, iterators, snapshots and workers hold it.
 pub struct DbInner {
@@ -92,13 +91,11 @@ pub struct DbInner {
     /// Held by who removes files, so that another who comes to remove finds them gone.
     pub removing: Mutex<()>,
     /// Wakes the flush worker (which also logs what others could not).
-    pub flush_waker: Waker,
+    pub flush_waker: Worker,
     /// Wakes a compaction worker.
-    pub compaction_waker: Waker,
+    pub compaction_waker: Worker,
     /// Wakes the worker that removes files.
-    pub removal_waker: Waker,
-    /// What the flush worker, the compaction workers and the one that removes files block on.
-    pub wakeups: (Wakeup, Wakeup, Wakeup),
+    pub removal_waker: Worker,
     /// What the last opening found damaged in the logs, and skipped.
     pub recovery_damage: Vec<Error>,
 }
@@ -168,8 +165,6 @@ pub struct DbState {
     pub log_lines: Vec<String>,
     /// By level.
     pub stats: [LevelStats; NUM_LEVELS],
-    /// Joined at close.
-    pub threads: Vec<JoinHandle<()>>,
     /// Released at close.
     pub lock: Option<Box<dyn FileLock>>,
 }

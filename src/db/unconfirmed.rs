@@ -52,7 +52,7 @@ impl DbInner {
             }
             state.flush_due.hurry();
             self.flush_waker.wake();
-            self.state_changed.wait(&mut state);
+            self.wait_for_workers(&mut state);
         }
     }
 

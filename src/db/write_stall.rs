@@ -57,7 +57,7 @@ impl DbInner {
                 }
                 self.flush_waker.wake();
                 self.compaction_waker.wake();
-                self.state_changed.wait(&mut state);
+                self.wait_for_workers(&mut state);
                 continue;
             }
             drop(state);

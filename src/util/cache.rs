@@ -32,8 +32,9 @@ use crate::util::fork::Generation;
 use crate::util::hash;
 use crate::util::lock::Mutex;
 use crate::util::sync::CachePadded;
-use std::sync::Arc;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// A shard has at least this share of the capacity: 64 blocks of the usual size, so that its queues mean something.
 const MIN_SHARE: usize = 256 << 10;
@@ -62,8 +63,7 @@ pub struct Cache<V> {
     /// The charges of all shards, and of insertions under way.
     total_charge: CachePadded<AtomicUsize>,
     next_id: AtomicU64,
-    /// A power of two.
-    shards: Box<[CachePadded<Shard<V>>]>,
+    shards: Shards<V>,
 }
 
 /// The cache of uncompressed blocks.
@@ -116,6 +116,39 @@ impl From<Arc<[u8]>> for CachedBlock {
     }
 }
 
+/// The shards, which take no memory before the first of them is used: many a database never reads a block.
+struct Shards<V> {
+    /// A power of two.
+    count: usize,
+    small_queue_limit: usize,
+    made: OnceLock<Box<[CachePadded<Shard<V>>]>>,
+}
+
+impl<V: Clone> Shards<V> {
+    #[cold]
+    fn make(&self) -> Box<[CachePadded<Shard<V>>]> {
+        let new_shard = |_| {
+            let state = Mutex::new(State::new(self.small_queue_limit));
+            CachePadded::new(Shard { charge: AtomicUsize::new(0), state })
+        };
+        (0..self.count).map(new_shard).collect()
+    }
+
+    /// Those there are.
+    fn if_made(&self) -> &[CachePadded<Shard<V>>] {
+        self.made.get().map_or(&[], |made| made)
+    }
+}
+
+impl<V: Clone> Deref for Shards<V> {
+    type Target = [CachePadded<Shard<V>>];
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        self.made.get_or_init(|| self.make())
+    }
+}
+
 struct Shard<V> {
     /// The charge of its entries; written under the lock, read without.
     charge: AtomicUsize,
@@ -126,18 +159,14 @@ impl<V: Clone> Cache<V> {
     /// A cache of about `capacity` bytes (0 keeps nothing).
     pub fn new(capacity: usize) -> Self {
         let shards = (capacity / MIN_SHARE).clamp(1, MAX_SHARDS);
-        let shards = 1 << shards.ilog2();
-        let small_queue_limit = capacity / shards / SMALL_QUEUE_FRACTION;
-        let new_shard = |_| {
-            let state = Mutex::new(State::new(small_queue_limit));
-            CachePadded::new(Shard { charge: AtomicUsize::new(0), state })
-        };
+        let count = 1 << shards.ilog2();
+        let small_queue_limit = capacity / count / SMALL_QUEUE_FRACTION;
         Cache {
             capacity,
             process: Generation::current(),
             total_charge: CachePadded::new(AtomicUsize::new(0)),
             next_id: AtomicU64::new(1),
-            shards: (0..shards).map(new_shard).collect(),
+            shards: Shards { count, small_queue_limit, made: OnceLock::new() },
         }
     }
 
@@ -230,12 +259,12 @@ impl<V: Clone> Cache<V> {
 
     /// Charges of all that is cached.
     pub fn total_charge(&self) -> usize {
-        self.shards.iter().map(|shard| shard.charge.load(Ordering::Relaxed)).sum()
+        self.shards.if_made().iter().map(|shard| shard.charge.load(Ordering::Relaxed)).sum()
     }
 
     /// Forgets everything.
     pub fn clear(&self) {
-        for shard in &self.shards {
+        for shard in self.shards.if_made() {
             let mut state = shard.state.lock();
             let empty = State::new(state.small_queue_limit);
             let old = std::mem::replace(&mut *state, empty);

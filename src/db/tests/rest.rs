@@ -1,7 +1,7 @@
 //! A database at rest: what it still does, once, and that it then does nothing.
 
 use super::review::{Faulty, until};
-use crate::background::worker::Next;
+use crate::background::pool::Next;
 use crate::compaction::compaction::CompactionReason;
 use crate::options::Options;
 use crate::version::file_metadata::FileMetaData;

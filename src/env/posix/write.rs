@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 /// Bytes gathered before they are handed to the system.
 const BUFFER_SIZE: usize = 64 << 10;
 
+/// What a buffer takes, at most, before there is reason for a large one.
+const SMALL_BUFFER_SIZE: usize = 4 << 10;
+
 /// Bytes after which the system is asked to begin writing them to the device, so that `sync` finds little left to wait for. Half of a
 /// table: of a smaller file nothing is written before it must be.
 const WRITE_BACK_SIZE: u64 = 1 << 20;
@@ -82,7 +85,7 @@ impl BufferedFile {
         BufferedFile {
             file: Some(file),
             path: path.to_path_buf(),
-            buffer: Vec::with_capacity(BUFFER_SIZE),
+            buffer: Vec::new(),
             written: 0,
             poison: Poison::default(),
             process: Generation::current(),
@@ -118,6 +121,10 @@ impl WritableFile for BufferedFile {
     fn append(&mut self, data: &[u8]) -> Result<()> {
         self.poison.check()?;
         let room = BUFFER_SIZE - self.buffer.len();
+        // A file of a few lines, of which a process may have thousands open, has a buffer of a few.
+        if self.buffer.len() + data.len() > SMALL_BUFFER_SIZE && self.buffer.capacity() < BUFFER_SIZE {
+            self.buffer.reserve_exact(room);
+        }
         if data.len() <= room {
             self.buffer.extend_from_slice(data);
             return Ok(());

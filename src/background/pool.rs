@@ -1,0 +1,374 @@
+//! Threads that the databases of a process share. One is started when there is work and none is idle, and ends when it has had
+//! none for a moment: a thousand databases that rest have no thread at all.
+//!
+//! A database registers *workers*; each has a step that says what comes next ([`Next`]). A worker that is woken stands in a queue
+//! until a thread takes it. Wake-ups are level-triggered and carry nothing: one that comes while the step runs is kept, and
+//! the step runs once more. A worker that waits for a time has a timer; while there are timers, one thread stays and waits for them.
+//!
+//! A thread that cannot be started is no error of the database: the worker stays in the queue, the next wake-up tries again, and
+//! who waits for the work does it on its own thread ([`Worker::run_if_starved`]).
+//!
+//! [`Worker::stop`] returns when no step of the worker runs, and none will. With the last worker of a pool its threads end too,
+//! and are joined: a host may unload the library then.
+//!
+//! Thread rule: any thread. One mutex guards a pool; no step runs, and nothing is waited for but a thread's start, while it is held.
+
+use crate::env::Env;
+use crate::env::posix::fork::PerProcess;
+use crate::util::lock::{Condvar, Mutex, MutexGuard};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// For how long an idle thread waits for more work.
+const LINGER: Duration = Duration::from_millis(300);
+
+/// Threads of a pool, at most, unless one worker may have more.
+const MOST_THREADS: usize = 8;
+
+/// The pools of a process, by what their threads do: none of it waits for a thread that does something else.
+pub struct Pools {
+    /// Flushes.
+    pub flush: Pool,
+    /// Compactions.
+    pub compaction: Pool,
+    /// Removals of files.
+    pub removal: Pool,
+}
+
+impl Default for Pools {
+    fn default() -> Self {
+        Pools {
+            flush: Pool::new("terrace-flush"),
+            compaction: Pool::new("terrace-compact"),
+            removal: Pool::new("terrace-remove"),
+        }
+    }
+}
+
+impl Pools {
+    /// Those of this process; a child of fork, which has none of its parent's threads, has its own.
+    pub fn of_process() -> &'static Pools {
+        static POOLS: PerProcess<Pools> = PerProcess::new();
+        POOLS.get()
+    }
+}
+
+/// What a worker does when it is woken, until there is nothing to do.
+type Step = Arc<dyn Fn() -> Next + Send + Sync>;
+
+/// What a worker does after a step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// The step runs again.
+    Again,
+    /// It sleeps until it is woken.
+    Wait,
+    /// It sleeps until it is woken or until this time has passed.
+    WaitAtMost(Duration),
+}
+
+/// Threads of one kind.
+pub struct Pool {
+    /// Of the threads.
+    name: &'static str,
+    shared: Mutex<Shared>,
+    /// There is work, a timer, or the end.
+    work: Condvar,
+    /// A step has ended.
+    step_ended: Condvar,
+}
+
+#[derive(Default)]
+struct Shared {
+    tasks: BTreeMap<u64, Task>,
+    /// The number of the next worker, or thread.
+    next_number: u64,
+    /// Workers that wait for a thread, in the order of their wake-ups.
+    queue: VecDeque<u64>,
+    /// Workers that are to be woken at these times.
+    timers: BTreeSet<(Instant, u64)>,
+    /// Of this epoch.
+    threads: BTreeMap<u64, JoinHandle<()>>,
+    /// Threads that wait for work.
+    idle: usize,
+    /// The last thread that has ended for want of work; it is joined by the next.
+    ended: Option<JoinHandle<()>>,
+    /// Grows with the end of the last worker: threads of epochs before end.
+    epoch: u64,
+    /// The system had no thread when one was asked for last.
+    is_refused: bool,
+}
+
+/// A worker, as the pool knows it.
+struct Task {
+    step: Step,
+    env: Arc<dyn Env>,
+    /// Threads that may run its step at once.
+    limit: usize,
+    /// Threads that run it now.
+    running: usize,
+    /// It was woken, and no step has begun since.
+    is_pending: bool,
+    is_queued: bool,
+    due: Option<Instant>,
+}
+
+/// A part of a database's background work. Dropping it stops it.
+pub struct Worker {
+    pool: &'static Pool,
+    number: u64,
+}
+
+impl Pool {
+    /// No workers, and no threads, which will have this name.
+    pub fn new(name: &'static str) -> Self {
+        Pool { name, shared: Mutex::default(), work: Condvar::new(), step_ended: Condvar::new() }
+    }
+
+    /// A worker whose step runs on up to `limit` threads at once. It sleeps until it is woken.
+    pub fn add(
+        &'static self,
+        env: &Arc<dyn Env>,
+        limit: usize,
+        step: impl Fn() -> Next + Send + Sync + 'static,
+    ) -> Worker {
+        let mut shared = self.shared.lock();
+        let number = shared.new_number();
+        shared.tasks.insert(
+            number,
+            Task {
+                step: Arc::new(step),
+                env: env.clone(),
+                limit: limit.max(1),
+                running: 0,
+                is_pending: false,
+                is_queued: false,
+                due: None,
+            },
+        );
+        Worker { pool: self, number }
+    }
+
+    /// Puts the worker into the queue if it is to run, and sees to it that there is a thread.
+    fn offer(&'static self, shared: &mut Shared, number: u64) {
+        let Some(task) = shared.tasks.get_mut(&number) else { return };
+        if !task.is_pending || task.running >= task.limit {
+            return; // asked again when a step of it ends
+        }
+        if !task.is_queued {
+            task.is_queued = true;
+            shared.queue.push_back(number);
+        }
+        let env = task.env.clone();
+        if shared.queue.len() <= shared.idle {
+            self.work.notify_one();
+        } else {
+            self.start_thread(shared, &*env);
+        }
+    }
+
+    /// Starts one more thread, if there may be one.
+    fn start_thread(&'static self, shared: &mut Shared, env: &dyn Env) {
+        let widest = shared.tasks.values().map(|task| task.limit).max().unwrap_or(1);
+        if shared.threads.len() >= widest.max(MOST_THREADS) {
+            return; // one of them takes the work when it has done its own
+        }
+        let (number, epoch) = (shared.new_number(), shared.epoch);
+        // (It begins by waiting for the mutex, and so finds itself in the list.)
+        let started = env.spawn(self.name, Box::new(move || self.run(number, epoch)));
+        shared.is_refused = started.is_err();
+        if let Ok(thread) = started {
+            shared.threads.insert(number, thread);
+        }
+    }
+
+    /// A thread's work.
+    fn run(&'static self, number: u64, epoch: u64) {
+        let mut shared = self.shared.lock();
+        let mut idle_since = None;
+        while shared.epoch == epoch {
+            let now = Instant::now();
+            self.wake_due(&mut shared, now);
+            if let Some(next) = shared.queue.pop_front() {
+                self.run_step(&mut shared, next);
+                idle_since = None;
+                continue;
+            }
+            let ends = *idle_since.get_or_insert(now) + LINGER;
+            let timer = shared.timers.first().map(|(due, _)| *due);
+            let keeps_time = timer.is_some() && shared.idle == 0;
+            if ends <= now && !keeps_time {
+                // Who has ended is joined by the next to end, so that there is never more than one to be joined.
+                let own = shared.threads.remove(&number);
+                let before = std::mem::replace(&mut shared.ended, own);
+                drop(shared);
+                join(before);
+                return;
+            }
+            let until = if keeps_time { timer.unwrap_or(ends) } else { ends.min(timer.unwrap_or(ends)) };
+            shared.idle += 1;
+            self.work.wait_for(&mut shared, until.saturating_duration_since(now));
+            if shared.epoch == epoch {
+                shared.idle -= 1;
+            }
+        }
+    }
+
+    /// Wakes the workers whose time has come.
+    fn wake_due(&'static self, shared: &mut Shared, now: Instant) {
+        while let Some(&(due, number)) = shared.timers.first()
+            && due <= now
+        {
+            shared.timers.pop_first();
+            if let Some(task) = shared.tasks.get_mut(&number) {
+                task.due = None;
+                task.is_pending = true;
+            }
+            self.offer(shared, number);
+        }
+    }
+
+    /// Runs a step of a worker that was taken from the queue.
+    fn run_step(&'static self, shared: &mut MutexGuard<'_, Shared>, number: u64) {
+        let Some(task) = shared.tasks.get_mut(&number) else { return };
+        (task.is_queued, task.is_pending) = (false, false);
+        task.running += 1;
+        let (step, env, due) = (task.step.clone(), task.env.clone(), task.due.take());
+        self.remove_timer(shared, due, number); // the step says anew for what it waits
+        self.keep_time(shared, &*env);
+        let next = MutexGuard::unlocked(shared, move || {
+            // A step catches its own panics, and tells who waits.
+            catch_unwind(AssertUnwindSafe(|| step())).unwrap_or(Next::Wait)
+        });
+        if let Some(task) = shared.tasks.get_mut(&number) {
+            task.running -= 1;
+            match next {
+                Next::Again => task.is_pending = true,
+                Next::Wait => {}
+                Next::WaitAtMost(time) => {
+                    let due = Instant::now() + time;
+                    let earlier = task.due.filter(|earlier| *earlier <= due);
+                    if earlier.is_none() {
+                        let later = task.due.replace(due);
+                        later.map(|later| shared.timers.remove(&(later, number)));
+                        shared.timers.insert((due, number));
+                    }
+                }
+            }
+        }
+        self.offer(shared, number);
+        self.step_ended.notify_all();
+    }
+
+    /// Forgets a timer, if there is one; who waits for it looks for what else there is.
+    fn remove_timer(&self, shared: &mut Shared, due: Option<Instant>, number: u64) {
+        if due.is_some_and(|due| shared.timers.remove(&(due, number))) && shared.idle > 0 {
+            self.work.notify_all();
+        }
+    }
+
+    /// Sees to it that somebody waits for the timers while the caller is busy.
+    fn keep_time(&'static self, shared: &mut Shared, env: &dyn Env) {
+        if shared.timers.is_empty() {
+        } else if shared.idle > 0 {
+            self.work.notify_one();
+        } else {
+            self.start_thread(shared, env);
+        }
+    }
+}
+
+impl Shared {
+    fn new_number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+}
+
+impl Worker {
+    /// Has the step run, once more if it runs already. Never blocks.
+    pub fn wake(&self) {
+        let mut shared = self.pool.shared.lock();
+        if let Some(task) = shared.tasks.get_mut(&self.number) {
+            task.is_pending = true;
+        }
+        self.pool.offer(&mut shared, self.number);
+    }
+
+    /// Is the step due, perhaps, while the system has no thread for it?
+    pub fn is_starved(&self) -> bool {
+        let shared = self.pool.shared.lock();
+        let is_due = |task: &Task| task.is_queued || task.due.is_some_and(|due| due <= Instant::now());
+        shared.is_refused && shared.tasks.get(&self.number).is_some_and(is_due)
+    }
+
+    /// Runs the step on the calling thread if it is due and the system has no thread for it. Did it?
+    pub fn run_if_starved(&self) -> bool {
+        let mut shared = self.pool.shared.lock();
+        if !shared.is_refused {
+            return false;
+        }
+        self.pool.wake_due(&mut shared, Instant::now());
+        self.pool.offer(&mut shared, self.number); // perhaps there is one by now
+        let is_queued = shared.tasks.get(&self.number).is_some_and(|task| task.is_queued);
+        if !is_queued || !shared.is_refused {
+            return false;
+        }
+        shared.queue.retain(|&number| number != self.number);
+        self.pool.run_step(&mut shared, self.number);
+        true
+    }
+
+    /// Ends the worker: returns when its step runs nowhere. Not to be called in a step of it.
+    pub fn stop(&self) {
+        let mut shared = self.pool.shared.lock();
+        let Some(task) = shared.tasks.get_mut(&self.number) else { return };
+        (task.is_pending, task.is_queued, task.limit) = (false, false, 0);
+        let due = task.due.take();
+        self.pool.remove_timer(&mut shared, due, self.number);
+        shared.queue.retain(|&number| number != self.number);
+        while shared.tasks.get(&self.number).is_some_and(|task| task.running > 0) {
+            self.pool.step_ended.wait(&mut shared);
+        }
+        let task = shared.tasks.remove(&self.number);
+        let due = task.as_ref().and_then(|task| task.due);
+        self.pool.remove_timer(&mut shared, due, self.number);
+        let mut over = Vec::new();
+        if shared.tasks.is_empty() {
+            shared.epoch += 1;
+            shared.idle = 0;
+            over.extend(std::mem::take(&mut shared.threads).into_values());
+            over.extend(shared.ended.take());
+            self.pool.work.notify_all();
+        }
+        drop(shared);
+        drop(task);
+        over.into_iter().for_each(|thread| join(Some(thread)));
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Worker({} of {})", self.number, self.pool.name)
+    }
+}
+
+/// Waits for the end of a thread; it is near.
+fn join(thread: Option<JoinHandle<()>>) {
+    if let Some(thread) = thread {
+        let _ = thread.join();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+#[path = "pool_tests.rs"]
+mod tests;
