@@ -12,13 +12,14 @@
 //! and are joined: a host may unload the library then.
 //!
 //! Thread rule: any thread. One mutex guards a pool; no step runs, and nothing is waited for but a thread's start, while it is held.
+//! It is the standard library's, whose waiting threads stand in no table of the process (see `util/lock`): idle threads wait
+//! for long, and a child of fork must not find them there.
 
 use crate::env::Env;
 use crate::env::posix::fork::PerProcess;
-use crate::util::lock::{Condvar, Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -135,7 +136,7 @@ impl Pool {
         limit: usize,
         step: impl Fn() -> Next + Send + Sync + 'static,
     ) -> Worker {
-        let mut shared = self.shared.lock();
+        let mut shared = self.lock();
         let number = shared.new_number();
         shared.tasks.insert(
             number,
@@ -150,6 +151,11 @@ impl Pool {
             },
         );
         Worker { pool: self, number }
+    }
+
+    fn lock(&'static self) -> MutexGuard<'static, Shared> {
+        // Nothing panics while it is held.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts the worker into the queue if it is to run, and sees to it that there is a thread.
@@ -187,13 +193,13 @@ impl Pool {
 
     /// A thread's work.
     fn run(&'static self, number: u64, epoch: u64) {
-        let mut shared = self.shared.lock();
+        let mut shared = self.lock();
         let mut idle_since = None;
         while shared.epoch == epoch {
             let now = Instant::now();
             self.wake_due(&mut shared, now);
             if let Some(next) = shared.queue.pop_front() {
-                self.run_step(&mut shared, next);
+                shared = self.run_step(shared, next);
                 idle_since = None;
                 continue;
             }
@@ -210,7 +216,8 @@ impl Pool {
             }
             let until = if keeps_time { timer.unwrap_or(ends) } else { ends.min(timer.unwrap_or(ends)) };
             shared.idle += 1;
-            self.work.wait_for(&mut shared, until.saturating_duration_since(now));
+            let time = until.saturating_duration_since(now);
+            shared = self.work.wait_timeout(shared, time).unwrap_or_else(PoisonError::into_inner).0;
             if shared.epoch == epoch {
                 shared.idle -= 1;
             }
@@ -231,36 +238,27 @@ impl Pool {
         }
     }
 
-    /// Runs a step of a worker that was taken from the queue.
-    fn run_step(&'static self, shared: &mut MutexGuard<'_, Shared>, number: u64) {
-        let Some(task) = shared.tasks.get_mut(&number) else { return };
+    /// Runs a step of a worker that was taken from the queue; lets the mutex go meanwhile.
+    fn run_step(
+        &'static self,
+        mut shared: MutexGuard<'static, Shared>,
+        number: u64,
+    ) -> MutexGuard<'static, Shared> {
+        let Some(task) = shared.tasks.get_mut(&number) else { return shared };
         (task.is_queued, task.is_pending) = (false, false);
         task.running += 1;
         let (step, env, due) = (task.step.clone(), task.env.clone(), task.due.take());
-        self.remove_timer(shared, due, number); // the step says anew for what it waits
-        self.keep_time(shared, &*env);
-        let next = MutexGuard::unlocked(shared, move || {
-            // A step catches its own panics, and tells who waits.
-            catch_unwind(AssertUnwindSafe(|| step())).unwrap_or(Next::Wait)
-        });
-        if let Some(task) = shared.tasks.get_mut(&number) {
-            task.running -= 1;
-            match next {
-                Next::Again => task.is_pending = true,
-                Next::Wait => {}
-                Next::WaitAtMost(time) => {
-                    let due = Instant::now() + time;
-                    let earlier = task.due.filter(|earlier| *earlier <= due);
-                    if earlier.is_none() {
-                        let later = task.due.replace(due);
-                        later.map(|later| shared.timers.remove(&(later, number)));
-                        shared.timers.insert((due, number));
-                    }
-                }
-            }
-        }
-        self.offer(shared, number);
+        self.remove_timer(&mut shared, due, number); // the step says anew for what it waits
+        self.keep_time(&mut shared, &*env);
+        drop(shared);
+        // A step catches its own panics, and tells who waits.
+        let next = catch_unwind(AssertUnwindSafe(|| step())).unwrap_or(Next::Wait);
+        drop((step, env));
+        let mut shared = self.lock();
+        shared.note_outcome(number, next);
+        self.offer(&mut shared, number);
         self.step_ended.notify_all();
+        shared
     }
 
     /// Forgets a timer, if there is one; who waits for it looks for what else there is.
@@ -286,12 +284,31 @@ impl Shared {
         self.next_number += 1;
         self.next_number
     }
+
+    /// A step of the worker has ended so.
+    fn note_outcome(&mut self, number: u64, next: Next) {
+        let Some(task) = self.tasks.get_mut(&number) else { return };
+        task.running -= 1;
+        match next {
+            Next::Again => task.is_pending = true,
+            Next::Wait => {}
+            Next::WaitAtMost(time) => {
+                let due = Instant::now() + time;
+                if task.due.is_none_or(|other| due < other) {
+                    if let Some(later) = task.due.replace(due) {
+                        self.timers.remove(&(later, number));
+                    }
+                    self.timers.insert((due, number));
+                }
+            }
+        }
+    }
 }
 
 impl Worker {
     /// Has the step run, once more if it runs already. Never blocks.
     pub fn wake(&self) {
-        let mut shared = self.pool.shared.lock();
+        let mut shared = self.pool.lock();
         if let Some(task) = shared.tasks.get_mut(&self.number) {
             task.is_pending = true;
         }
@@ -300,14 +317,14 @@ impl Worker {
 
     /// Is the step due, perhaps, while the system has no thread for it?
     pub fn is_starved(&self) -> bool {
-        let shared = self.pool.shared.lock();
+        let shared = self.pool.lock();
         let is_due = |task: &Task| task.is_queued || task.due.is_some_and(|due| due <= Instant::now());
         shared.is_refused && shared.tasks.get(&self.number).is_some_and(is_due)
     }
 
     /// Runs the step on the calling thread if it is due and the system has no thread for it. Did it?
     pub fn run_if_starved(&self) -> bool {
-        let mut shared = self.pool.shared.lock();
+        let mut shared = self.pool.lock();
         if !shared.is_refused {
             return false;
         }
@@ -318,20 +335,20 @@ impl Worker {
             return false;
         }
         shared.queue.retain(|&number| number != self.number);
-        self.pool.run_step(&mut shared, self.number);
+        drop(self.pool.run_step(shared, self.number));
         true
     }
 
     /// Ends the worker: returns when its step runs nowhere. Not to be called in a step of it.
     pub fn stop(&self) {
-        let mut shared = self.pool.shared.lock();
+        let mut shared = self.pool.lock();
         let Some(task) = shared.tasks.get_mut(&self.number) else { return };
         (task.is_pending, task.is_queued, task.limit) = (false, false, 0);
         let due = task.due.take();
         self.pool.remove_timer(&mut shared, due, self.number);
         shared.queue.retain(|&number| number != self.number);
         while shared.tasks.get(&self.number).is_some_and(|task| task.running > 0) {
-            self.pool.step_ended.wait(&mut shared);
+            shared = self.pool.step_ended.wait(shared).unwrap_or_else(PoisonError::into_inner);
         }
         let task = shared.tasks.remove(&self.number);
         let due = task.as_ref().and_then(|task| task.due);

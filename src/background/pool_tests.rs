@@ -29,8 +29,8 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-fn threads_of(pool: &Pool) -> usize {
-    pool.shared.lock().threads.len()
+fn threads_of(pool: &'static Pool) -> usize {
+    pool.lock().threads.len()
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn many_workers_share_few_threads() {
     until("all steps", || counts[2].load(Ordering::SeqCst) == 100);
     assert!(threads_of(pool) <= MOST_THREADS && counts[1].load(Ordering::SeqCst) <= MOST_THREADS);
     drop(workers);
-    assert!(pool.shared.lock().ended.is_none() && threads_of(pool) == 0, "the threads were joined");
+    assert!(pool.lock().ended.is_none() && threads_of(pool) == 0, "the threads were joined");
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_wake_up_that_comes_while_the_step_runs_is_kept() {
     let released = Mutex::new(released);
     let worker = pool.add(&env, 1, move || {
         entered.send(()).unwrap();
-        let _ = released.lock().recv();
+        let _ = released.lock().unwrap().recv();
         Next::Wait
     });
     worker.wake();
@@ -105,7 +105,7 @@ fn a_worker_of_two_threads_runs_on_two() {
         Next::Wait
     });
     worker.wake();
-    until("the first thread", || pool.shared.lock().tasks.values().any(|task| task.running == 1));
+    until("the first thread", || pool.lock().tasks.values().any(|task| task.running == 1));
     worker.wake();
     (0..2).for_each(|_| receiver.recv_timeout(PATIENCE).unwrap());
 }
@@ -129,12 +129,12 @@ fn a_timer_wakes_its_worker_also_while_every_thread_is_busy() {
         Next::Wait
     });
     busy.wake();
-    until("the other to be busy", || pool.shared.lock().tasks[&busy.number].running == 1);
+    until("the other to be busy", || pool.lock().tasks[&busy.number].running == 1);
     let before = ticks.load(Ordering::SeqCst);
     until("ticks beside it", || ticks.load(Ordering::SeqCst) > before + 3);
     stalls.store(false, Ordering::SeqCst);
     drop((ticking, busy));
-    assert!(pool.shared.lock().timers.is_empty());
+    assert!(pool.lock().timers.is_empty());
 }
 
 #[test]
