@@ -17,11 +17,22 @@
 
 use crate::env::Env;
 use crate::env::posix::fork::PerProcess;
+use crate::error::Result;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
+
+#[cfg(loom)]
+use loom::{
+    sync::{Condvar, Mutex, MutexGuard},
+    thread::JoinHandle,
+};
+#[cfg(not(loom))]
+use std::{
+    sync::{Condvar, Mutex, MutexGuard},
+    thread::JoinHandle,
+};
 
 /// For how long an idle thread waits for more work.
 const LINGER: Duration = Duration::from_millis(300);
@@ -184,7 +195,7 @@ impl Pool {
         }
         let (number, epoch) = (shared.new_number(), shared.epoch);
         // (It begins by waiting for the mutex, and so finds itself in the list.)
-        let started = env.spawn(self.name, Box::new(move || self.run(number, epoch)));
+        let started = spawn(env, self.name, Box::new(move || self.run(number, epoch)));
         shared.is_refused = started.is_err();
         if let Ok(thread) = started {
             shared.threads.insert(number, thread);
@@ -203,7 +214,7 @@ impl Pool {
                 idle_since = None;
                 continue;
             }
-            let ends = *idle_since.get_or_insert(now) + LINGER;
+            let ends = *idle_since.get_or_insert(now) + if cfg!(loom) { Duration::ZERO } else { LINGER };
             let timer = shared.timers.first().map(|(due, _)| *due);
             let keeps_time = timer.is_some() && shared.idle == 0;
             if ends <= now && !keeps_time {
@@ -379,12 +390,27 @@ impl std::fmt::Debug for Worker {
     }
 }
 
+#[cfg(not(loom))]
+fn spawn(env: &dyn Env, name: &str, body: Box<dyn FnOnce() + Send>) -> Result<JoinHandle<()>> {
+    env.spawn(name, body)
+}
+
+/// The model checker's threads are not the system's.
+#[cfg(loom)]
+fn spawn(_: &dyn Env, _: &str, body: Box<dyn FnOnce() + Send>) -> Result<JoinHandle<()>> {
+    Ok(loom::thread::spawn(body))
+}
+
 /// Waits for the end of a thread; it is near.
 fn join(thread: Option<JoinHandle<()>>) {
     if let Some(thread) = thread {
         let _ = thread.join();
     }
 }
+
+#[cfg(all(test, loom))]
+#[path = "pool_models.rs"]
+mod models;
 
 #[cfg(all(test, not(loom)))]
 #[path = "pool_tests.rs"]

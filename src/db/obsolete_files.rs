@@ -43,12 +43,12 @@ impl DbInner {
 
     /// Is there anything to be removed or closed?
     pub(super) fn has_files_to_remove(&self) -> bool {
-        let leftovers = self.leftovers.lock();
-        !(self.obsolete.is_empty()
-            && self.obsolete_logs.is_empty()
-            && leftovers.paths.is_empty()
-            && leftovers.replaced.is_empty())
-            || !self.retired.lock().is_empty()
+        let has_leftovers = {
+            let leftovers = self.leftovers.lock();
+            !leftovers.paths.is_empty() || !leftovers.replaced.is_empty()
+        };
+        let has_obsolete = !self.obsolete.is_empty() || !self.obsolete_logs.is_empty();
+        has_leftovers || has_obsolete || !self.retired.lock().is_empty()
     }
 
     /// A step of the worker that removes files.

@@ -40,7 +40,7 @@ use crate::version::version_edit::VersionEdit;
 use crate::wal::writer::WalWriter;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 /// Bytes of the block cache a database gets when it is given none.
@@ -128,15 +128,25 @@ impl Db {
             None => info_log::open(env, path).unwrap_or_else(|_| info_log::null()),
         };
         let opening = Opening::new(options, path, info_log);
-        let recovered =
-            if creating { recovery::fresh(&opening, path)? } else { recovery::recover(&opening, path)? };
-        let inner = start(opening, path, recovered)?;
+        let mut recovered = recover(&opening, path, creating)?;
+        let base = lay_base(&opening, path, &mut recovered)?;
+        let inner = start(opening, path, *recovered, *base);
         inner.leftovers.lock().replaced.extend(replaced);
         inner.state.lock().lock = Some(lock);
         let db = Db { inner };
         db.inner.wake_workers();
         Ok(db)
     }
+}
+
+// What an opening is made of is large, and hosts have threads of 16 KiB of stack. So its steps are functions which stay such, none
+// of which is called while another's frame is there, and what they return is on the heap.
+
+/// The state of the files, or of a new database.
+#[inline(never)]
+fn recover(opening: &Opening, path: &Path, creating: bool) -> Result<Box<Recovered>> {
+    let recovered = if creating { recovery::fresh(opening, path) } else { recovery::recover(opening, path) };
+    recovered.map(Box::new)
 }
 
 fn does_not_exist(path: &Path) -> Error {
@@ -266,13 +276,20 @@ impl Base {
     }
 }
 
-/// Builds the shared part of the database on what was recovered, without threads.
-fn start(opening: Opening, path: &Path, mut recovered: Recovered) -> Result<Arc<DbInner>> {
-    let Opening { options, comparator, table_cache, found_compression, info_log } = opening;
-    let env = options.env.clone();
+/// See [`Base::lay`].
+#[inline(never)]
+fn lay_base(opening: &Opening, path: &Path, recovered: &mut Recovered) -> Result<Box<Base>> {
+    let options = &opening.options;
     let log_options =
         LogFileOptions { mapped: options.mmap_wal, expected_size: options.write_buffer_size as u64 };
-    let base = Base::lay(&env, path, log_options, &comparator, &mut recovered)?;
+    Base::lay(&options.env, path, log_options, &opening.comparator, recovered).map(Box::new)
+}
+
+/// Builds the shared part of the database on what was recovered.
+#[inline(never)]
+fn start(opening: Opening, path: &Path, recovered: Recovered, base: Base) -> Arc<DbInner> {
+    let Opening { options, comparator, table_cache, found_compression, info_log } = opening;
+    let env = options.env.clone();
     let Recovered { versions, last_sequence, kept_logs, empty_logs, damage, names, .. } = recovered;
     let log_number = base.wal.number();
     let mut flush_due = FlushDue::new(Instant::now());
@@ -285,10 +302,11 @@ fn start(opening: Opening, path: &Path, mut recovered: Recovered) -> Result<Arc<
     let unconfirmed = base.manifest.is_none();
     let compactions = options.max_background_compactions;
     let pools = Pools::of_process();
-    let inner = Arc::new_cyclic(|inner| DbInner {
-        flush_waker: worker(&pools.flush, &env, 1, inner, DbInner::flush_step),
-        compaction_waker: worker(&pools.compaction, &env, compactions, inner, DbInner::compaction_step),
-        removal_waker: worker(&pools.removal, &env, 1, inner, DbInner::removal_step),
+    let database = Arc::default();
+    let inner = Arc::new(DbInner {
+        flush_waker: worker(&pools.flush, &env, 1, &database, DbInner::flush_step),
+        compaction_waker: worker(&pools.compaction, &env, compactions, &database, DbInner::compaction_step),
+        removal_waker: worker(&pools.removal, &env, 1, &database, DbInner::removal_step),
         path: path.to_path_buf(),
         env,
         info_log,
@@ -339,6 +357,7 @@ fn start(opening: Opening, path: &Path, mut recovered: Recovered) -> Result<Arc<
         recovery_damage: damage,
         options,
     });
+    let _ = database.set(Arc::downgrade(&inner)); // nobody else does
     let mut state = inner.state.lock();
     empty_logs.iter().for_each(|&number| inner.obsolete_logs.push(number));
     let mut leftovers = inner.find_leftovers(&names, &state.versions, base.manifest_number);
@@ -353,7 +372,7 @@ fn start(opening: Opening, path: &Path, mut recovered: Recovered) -> Result<Arc<
     }
     inner.update_attention(&state);
     drop(state);
-    Ok(inner)
+    inner
 }
 
 /// How much memory of flushed memtables is kept for the next ones: as much as a flush sets free, within a limit.
@@ -362,14 +381,16 @@ fn idle_memtable_bytes(options: &Options) -> usize {
     options.write_buffer_size.saturating_mul(options.max_write_buffer_number - 1).min(MOST)
 }
 
-/// A worker of the database that is being made. It does not keep it alive: closing stops it.
+/// A worker of the database that is being made, and will be known as `database`. It does not keep it alive: closing stops it.
 fn worker(
     pool: &'static Pool,
     env: &Arc<dyn Env>,
     threads: usize,
-    inner: &Weak<DbInner>,
+    database: &Arc<OnceLock<Weak<DbInner>>>,
     step: fn(&DbInner) -> Next,
 ) -> Worker {
-    let inner = inner.clone();
-    pool.add(env, threads, move || inner.upgrade().map_or(Next::Wait, |inner| step(&inner)))
+    let database = database.clone();
+    pool.add(env, threads, move || {
+        database.get().and_then(Weak::upgrade).map_or(Next::Wait, |inner| step(&inner))
+    })
 }

@@ -67,6 +67,7 @@ pub fn repair(options: &Options, path: &Path) -> Result<()> {
     };
     options.compression.check()?;
     let mut repairer = Repairer::new(Opening::new(&options, path, logger), path)?;
+    // (Steps that stay functions of their own: the stack may be small.)
     repairer.read_manifest()?;
     repairer.refuse_what_is_not_understood()?;
     repairer.scan_tables()?;
@@ -154,6 +155,7 @@ impl Repairer {
     }
 
     /// Reads the MANIFEST that CURRENT names, else the newest that has anything to say.
+    #[inline(never)]
     fn read_manifest(&mut self) -> Result<()> {
         let current = crate::version::manifest::current_number(&self.opening.options.env, &self.path).ok();
         let candidates = current.into_iter().chain(self.manifests.iter().rev().copied());
@@ -229,6 +231,7 @@ impl Repairer {
     }
 
     /// NotSupported if there is a table, alive or dead, that is not understood. Nothing has been changed yet, nor is it.
+    #[inline(never)]
     fn refuse_what_is_not_understood(&self) -> Result<()> {
         for &number in &self.tables {
             let checked = self.find_table(number).and_then(|(table, _)| table.check_understood());
@@ -254,6 +257,7 @@ impl Repairer {
         Ok((self.opening.table_cache.find(number, size)?, size))
     }
 
+    #[inline(never)]
     fn scan_tables(&mut self) -> Result<()> {
         for number in self.tables.clone() {
             let Some(level) = self.level_of(number) else { continue };
@@ -349,6 +353,7 @@ impl Repairer {
         Ok(saved)
     }
 
+    #[inline(never)]
     fn save_logs(&mut self) -> Result<()> {
         let needed = self.facts.as_ref().map_or(0, |facts| facts.log_number);
         // Behind the damage of a MANIFEST an edit may say that a log is in tables already.
@@ -488,6 +493,7 @@ impl Repairer {
     }
 
     /// Merges the sources, writes the MANIFEST, moves the rest aside.
+    #[inline(never)]
     fn finish(&mut self) -> Result<()> {
         let kept = self.kept_version()?;
         let merged = self.merge_sources(&kept)?;

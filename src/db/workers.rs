@@ -50,7 +50,7 @@ impl DbInner {
 
     /// Runs a step of each worker that the system has no thread for. Was there any?
     pub(super) fn help_workers(&self) -> bool {
-        self.all_workers().into_iter().fold(false, |helped, worker| worker.run_if_starved() || helped)
+        self.all_workers().map(Worker::run_if_starved).contains(&true)
     }
 
     /// No step of this database runs any more when it returns, and none will.

@@ -175,7 +175,7 @@ pub trait FileLock: Send + Sync {}
 pub fn read_file(env: &dyn Env, path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut file = env.open_sequential(path)?;
     let mut contents = Vec::new();
-    let mut chunk = [0u8; 8192];
+    let mut chunk = vec![0u8; 8192]; // not on a stack that may be small
     loop {
         let read = file.read(&mut chunk)?;
         if read == 0 {
