@@ -257,7 +257,7 @@ struct Outputs<'p, 'a> {
     compaction: &'a Compaction,
     context: &'a JobContext<'a>,
     grandparents: GrandparentCursor<'a>,
-    current: Option<TableOutput>,
+    current: Option<Box<TableOutput>>,
     files: Vec<Arc<FileMetaData>>,
     pending: &'p mut PendingTables<'a>,
     /// Where all but the last are made durable beside the merge.

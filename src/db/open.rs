@@ -80,6 +80,12 @@ impl Opening {
         Opening { options, comparator, table_cache, found_compression, info_log }
     }
 
+    /// An empty memtable.
+    #[inline(never)]
+    pub(super) fn new_memtable(&self) -> Box<MemtableWriter> {
+        Box::new(Memtable::new(self.comparator.clone(), self.options.write_buffer_size).1)
+    }
+
     /// What the user's comparator calls itself.
     pub(super) fn comparator_name(&self) -> Vec<u8> {
         self.table_cache.options().comparator_name.clone()
@@ -130,7 +136,7 @@ impl Db {
         let opening = Opening::new(options, path, info_log);
         let mut recovered = recover(&opening, path, creating)?;
         let base = lay_base(&opening, path, &mut recovered)?;
-        let inner = start(opening, path, *recovered, *base);
+        let inner = start(opening, path, recovered, base);
         inner.leftovers.lock().replaced.extend(replaced);
         inner.state.lock().lock = Some(lock);
         let db = Db { inner };
@@ -204,7 +210,7 @@ struct Base {
     /// The MANIFEST that CURRENT names.
     manifest_number: u64,
     wal: WalWriter,
-    memtable: MemtableWriter,
+    memtable: Box<MemtableWriter>,
     next_file_number: u64,
     /// Logs that are needed, oldest first; the last is the one written to.
     logs: Vec<LogFile>,
@@ -214,13 +220,11 @@ struct Base {
 
 impl Base {
     /// Makes the state current that was recovered, durably if there is anything new about it, and creates the log.
-    fn lay(
-        env: &Arc<dyn Env>,
-        path: &Path,
-        log_options: LogFileOptions,
-        comparator: &InternalKeyComparator,
-        recovered: &mut Recovered,
-    ) -> Result<Base> {
+    fn lay(opening: &Opening, path: &Path, recovered: &mut Recovered) -> Result<Base> {
+        let options = &opening.options;
+        let env = &options.env;
+        let log_options =
+            LogFileOptions { mapped: options.mmap_wal, expected_size: options.write_buffer_size as u64 };
         let mut next_file_number = recovered.next_file_number;
         let mut take_number = || {
             next_file_number += 1;
@@ -269,7 +273,7 @@ impl Base {
             Some(log) => (WalWriter::reopen(env, path, log.number, log.size, log_options)?, log.memtable),
             None => {
                 let wal = WalWriter::create(env, path, log_number, log_options)?;
-                (wal, Memtable::new(comparator.clone(), log_options.expected_size as usize).1)
+                (wal, opening.new_memtable())
             }
         };
         Ok(Base { manifest, manifest_number, wal, memtable, next_file_number, logs, flushed_sequence })
@@ -279,18 +283,15 @@ impl Base {
 /// See [`Base::lay`].
 #[inline(never)]
 fn lay_base(opening: &Opening, path: &Path, recovered: &mut Recovered) -> Result<Box<Base>> {
-    let options = &opening.options;
-    let log_options =
-        LogFileOptions { mapped: options.mmap_wal, expected_size: options.write_buffer_size as u64 };
-    Base::lay(&options.env, path, log_options, &opening.comparator, recovered).map(Box::new)
+    Base::lay(opening, path, recovered).map(Box::new)
 }
 
 /// Builds the shared part of the database on what was recovered.
 #[inline(never)]
-fn start(opening: Opening, path: &Path, recovered: Recovered, base: Base) -> Arc<DbInner> {
+fn start(opening: Opening, path: &Path, recovered: Box<Recovered>, base: Box<Base>) -> Arc<DbInner> {
     let Opening { options, comparator, table_cache, found_compression, info_log } = opening;
     let env = options.env.clone();
-    let Recovered { versions, last_sequence, kept_logs, empty_logs, damage, names, .. } = recovered;
+    let Recovered { versions, last_sequence, kept_logs, empty_logs, damage, names, .. } = *recovered;
     let log_number = base.wal.number();
     let mut flush_due = FlushDue::new(Instant::now());
     let mut memtables = FamilyMemtables::new(base.memtable.memtable().clone(), log_number);
@@ -323,7 +324,7 @@ fn start(opening: Opening, path: &Path, recovered: Recovered, base: Base) -> Arc
         process: Generation::current(),
         writer: WriteQueue::new(WriterState {
             wal: Some(base.wal),
-            memtable: base.memtable,
+            memtable: *base.memtable,
             last_sequence,
             record: Vec::new(),
         }),

@@ -37,7 +37,7 @@ pub(super) struct ReusedLog {
     /// The last sequence number before its first entry.
     pub begins_after: SequenceNumber,
     /// What it holds.
-    pub memtable: MemtableWriter,
+    pub memtable: Box<MemtableWriter>,
 }
 
 /// A log that is to be flushed yet, and what it holds.
@@ -153,7 +153,7 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
         next_file_number: AtomicU64::new(next_file_number),
         last_sequence: counters.last_sequence,
         next_log_begins: Begins::AtOrBefore(counters.last_sequence + 1),
-        memtable: Memtable::new(opening.comparator.clone(), options.write_buffer_size).1,
+        memtable: opening.new_memtable(),
         // What is kept a worker flushes: a user's comparator would be called from its thread, as LevelDB would not.
         keeps: is_sound && have_usual_numbers && !options.reuse_logs && opening.comparator.is_bytewise(),
         kept_logs: Vec::new(),
@@ -259,7 +259,7 @@ struct Replayer<'a> {
     last_sequence: SequenceNumber,
     next_log_begins: Begins,
     /// What was replayed last; behind all of `kept_logs`.
-    memtable: MemtableWriter,
+    memtable: Box<MemtableWriter>,
     /// Nothing speaks against keeping in memory what the logs hold.
     keeps: bool,
     kept_logs: Vec<KeptLog>,
@@ -316,12 +316,8 @@ impl Replayer<'_> {
             return;
         }
         let memtable = self.memtable.memtable().clone();
-        self.memtable = self.new_memtable();
+        self.memtable = self.opening.new_memtable();
         self.kept_logs.push(KeptLog { number, begins_after, memtable });
-    }
-
-    fn new_memtable(&self) -> MemtableWriter {
-        Memtable::new(self.opening.comparator.clone(), self.opening.options.write_buffer_size).1
     }
 
     /// Is more in memory than may be?
@@ -390,7 +386,7 @@ impl Replayer<'_> {
         if let Some(file) = flush_job::run(&memtables, number, &context)? {
             self.new_files.push(file);
         }
-        self.memtable = self.new_memtable();
+        self.memtable = self.opening.new_memtable();
         Ok(())
     }
 

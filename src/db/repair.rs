@@ -29,7 +29,7 @@ use crate::format::NUM_LEVELS;
 use crate::format::file_name::{self, FileType};
 use crate::format::internal_key::{InternalKey, MAX_SEQUENCE, ParsedInternalKey};
 use crate::iterator::InternalIterator;
-use crate::memtable::memtable::{Memtable, MemtableWriter};
+use crate::memtable::memtable::MemtableWriter;
 use crate::options::Options;
 use crate::record::reader::{ReadOutcome, RecordReader};
 use crate::table::TableReadOptions;
@@ -110,11 +110,12 @@ struct Repairer {
     /// `UNKNOWN_LEVEL`.
     sources: Vec<(usize, Arc<FileMetaData>)>,
     /// Entries saved from logs and damaged tables.
-    memtable: MemtableWriter,
+    memtable: Box<MemtableWriter>,
 }
 
 impl Repairer {
-    fn new(opening: Opening, path: &Path) -> Result<Self> {
+    #[inline(never)]
+    fn new(opening: Opening, path: &Path) -> Result<Box<Self>> {
         let (mut tables, mut logs, mut manifests, mut highest) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for name in opening.options.env.children(path)? {
             let number = match file_name::parse(&name) {
@@ -133,8 +134,8 @@ impl Repairer {
             numbers.dedup();
         }
         let lost = Lost::open(&opening.options.env, path)?;
-        let memtable = Memtable::new(opening.comparator.clone(), opening.options.write_buffer_size).1;
-        Ok(Repairer {
+        let memtable = opening.new_memtable();
+        Ok(Box::new(Repairer {
             opening,
             path: path.to_path_buf(),
             lost,
@@ -147,7 +148,7 @@ impl Repairer {
             kept: Vec::new(),
             sources: Vec::new(),
             memtable,
-        })
+        }))
     }
 
     fn log(&self, line: std::fmt::Arguments<'_>) {
@@ -398,6 +399,7 @@ impl Repairer {
     }
 
     /// Writes the saved entries, which are of one level, to a table, which becomes a source.
+    #[inline(never)]
     fn save_memtable(&mut self, level: usize) -> Result<()> {
         if self.memtable.memtable().is_empty() {
             return Ok(());
@@ -407,8 +409,7 @@ impl Repairer {
         let never = AtomicBool::new(false);
         let file = flush_job::run(&[memtable], number, &self.context(&never))?;
         self.sources.extend(file.map(|file| (level, file)));
-        self.memtable =
-            Memtable::new(self.opening.comparator.clone(), self.opening.options.write_buffer_size).1;
+        self.memtable = self.opening.new_memtable();
         Ok(())
     }
 

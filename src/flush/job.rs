@@ -92,7 +92,7 @@ fn build(
     let mut entries = CompactionIterator::new(options, merged, |_| false);
 
     let mut pending = PendingTables::new(context);
-    let mut output: Option<TableOutput> = None;
+    let mut output: Option<Box<TableOutput>> = None;
     while entries.advance() {
         let output = match &mut output {
             Some(output) => output,

@@ -39,17 +39,18 @@ impl<'a> PendingTables<'a> {
     }
 
     /// Creates the table file `number`, which must not exist. To be dropped or finished before the tables themselves are.
-    pub fn create(&mut self, number: u64) -> Result<TableOutput> {
+    pub fn create(&mut self, number: u64) -> Result<Box<TableOutput>> {
         let path = file_name::table(self.context.db, number);
         let file = self.context.env.create_writable(&path, CreateMode::New)?;
         self.numbers.push(number); // not before: a file that was there already is not ours to remove
         let creation_time = self.context.env.now_micros() / 1_000_000;
-        Ok(TableOutput {
+        // (It is large, and who repairs or opens a database may have little stack.)
+        Ok(Box::new(TableOutput {
             number,
             builder: TableBuilder::new(self.options.clone(), file, creation_time),
             smallest: None,
             largest: Vec::new(),
-        })
+        }))
     }
 
     /// May a block be passed on as it is that is compressed as the options say? It must be what a new one would be.
@@ -120,17 +121,18 @@ impl TableOutput {
     }
 
     /// Writes the rest, and makes the table durable. At least one entry was added.
-    pub fn finish(self, context: &JobContext<'_>) -> Result<Arc<FileMetaData>> {
+    pub fn finish(self: Box<Self>, context: &JobContext<'_>) -> Result<Arc<FileMetaData>> {
         self.finish_unsynced()?.make_durable(context)
     }
 
     /// Writes the rest. At least one entry was added.
-    pub fn finish_unsynced(self) -> Result<UnsyncedTable> {
-        let (built, file) = self.builder.finish_unsynced()?;
-        let largest = InternalKey::decode(&self.largest)?;
-        let smallest = self.smallest.unwrap_or_else(|| largest.clone());
+    pub fn finish_unsynced(self: Box<Self>) -> Result<UnsyncedTable> {
+        let TableOutput { number, builder, smallest, largest } = *self;
+        let (built, file) = builder.finish_unsynced()?;
+        let largest = InternalKey::decode(&largest)?;
+        let smallest = smallest.unwrap_or_else(|| largest.clone());
         let metadata =
-            FileMetaData::with_properties(self.number, built.file_size, smallest, largest, built.properties);
+            FileMetaData::with_properties(number, built.file_size, smallest, largest, built.properties);
         Ok(UnsyncedTable { file, metadata: Arc::new(metadata) })
     }
 }

@@ -1,7 +1,8 @@
 //! A database and the processes around it: who has the lock, under whatever name and by whatever library, and what stays of a
 //! library that was unloaded. (What `fork` does is in `tests/c/fork_test.c`.)
 //!
-//! `opener.c` opens databases with any library in a process of its own; `unload.c` loads and unloads Terrace by hand.
+//! `opener.c` opens databases with any library in a process of its own; `unload.c` loads and unloads Terrace by hand;
+//! `small_stack.c` calls it on threads with little stack.
 
 use crate::support::{Tool, c_compiler, google_path, repository, scratch, terrace_path};
 use std::fs;
@@ -178,4 +179,20 @@ fn a_library_is_unloaded_right_after_close_while_threads_that_used_it_live() {
 #[test]
 fn a_library_is_unloaded_right_after_close_under_valgrind() {
     unload(true);
+}
+
+/// LevelDB's functions need no more (16 KiB is the least that a thread can have). An unoptimised build needs several times as much, so
+/// that of such a one this shows less.
+#[test]
+fn sixteen_kibibytes_of_stack_are_enough_for_every_function() {
+    let scratch = scratch();
+    let library = terrace_path();
+    let is_unoptimised = library.ancestors().any(|directory| directory.ends_with("debug"));
+    let bytes = if is_unoptimised { 128 << 10 } else { 16 << 10 };
+    let program = compile(&scratch, "small_stack");
+    let output = Tool::new(program.to_str().expect("a path of a program"), "gcc")
+        .args([library.as_os_str(), scratch.path().join("db").as_os_str()])
+        .args([bytes.to_string()])
+        .run();
+    assert!(output.ends_with("PASS\n"), "{output}");
 }
