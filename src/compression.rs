@@ -38,7 +38,7 @@ pub const TYPE_ZSTD_OR_ZLIB: u8 = 2;
 /// The type byte of a block of raw deflate.
 pub const TYPE_RAW_DEFLATE: u8 = 4;
 
-/// What zstd frames begin with. (A stream of zlib's format begins with 0x?8.)
+/// What zstd frames begin with. (No stream of zlib's format does: its first two bytes are a multiple of 31.)
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// The longest block that is decompressed from zlib or zstd, whose streams can say very much in few bytes: builders end a block before

@@ -23,3 +23,4 @@ mod processes;
 mod python;
 mod scripts;
 mod symbols;
+mod worlds;

@@ -34,7 +34,11 @@ type Options struct {
 	BlockRestartInterval int
 	// MaxFileSize is how many bytes a table file grows to. Default: 2 MiB.
 	MaxFileSize int
-	// NoCompression stores blocks as they are, instead of compressed with snappy.
+	// Compression is how new blocks are compressed. Default: AutoCompression.
+	Compression Compression
+	// CompressionLevel is how hard: 1 to 9 of zlib and raw deflate, below 0 and 1 to 22 of zstd. Default: the usual level.
+	CompressionLevel int
+	// NoCompression stores blocks as they are, whatever Compression says.
 	NoCompression bool
 	// BloomFilterBits adds LevelDB's bloom filter of so many bits a key; 0: none.
 	BloomFilterBits int
@@ -66,6 +70,23 @@ type Options struct {
 	// NoMmapWAL writes the log by system calls instead of a mapping.
 	NoMmapWAL bool
 }
+
+// Compression is how blocks are compressed. They are read as they were written, whatever is set.
+type Compression int
+
+const (
+	// AutoCompression is snappy; but where tables of zlib or raw deflate are found, which makes the directory a world of
+	// Minecraft, that: the game reads no snappy.
+	AutoCompression Compression = 0
+	// SnappyCompression is snappy, whatever is found.
+	SnappyCompression Compression = C.TERRACE_SNAPPY_COMPRESSION
+	// ZlibCompression is for Minecraft's fork of LevelDB alone.
+	ZlibCompression Compression = C.TERRACE_ZLIB_COMPRESSION
+	// RawDeflateCompression is for Minecraft's fork of LevelDB alone.
+	RawDeflateCompression Compression = C.TERRACE_RAW_DEFLATE_COMPRESSION
+	// ZstdCompression is read by LevelDB's main branch, and not by LevelDB 1.23.
+	ZstdCompression Compression = C.TERRACE_ZSTD_COMPRESSION
+)
 
 // ReadOptions say how something is read; nil: as is usual.
 type ReadOptions struct {
@@ -119,9 +140,7 @@ func (o *Options) handles() *handles {
 	C.leveldb_options_set_create_if_missing(c, flag(o.CreateIfMissing))
 	C.leveldb_options_set_error_if_exists(c, flag(o.ErrorIfExists))
 	C.leveldb_options_set_paranoid_checks(c, flag(o.ParanoidChecks))
-	if o.NoCompression {
-		C.leveldb_options_set_compression(c, C.leveldb_no_compression)
-	}
+	o.setCompression(c)
 	if o.CacheSize != 0 {
 		h.cache = C.leveldb_cache_create_lru(C.size_t(max(o.CacheSize, 0)))
 		C.leveldb_options_set_cache(c, h.cache)
@@ -139,6 +158,20 @@ func (o *Options) handles() *handles {
 	o.setSizes(c)
 	o.setExtensions(c)
 	return h
+}
+
+func (o *Options) setCompression(c *C.leveldb_options_t) {
+	kind, level := C.int(C.TERRACE_AUTO_COMPRESSION), C.int(C.TERRACE_USUAL_COMPRESSION_LEVEL)
+	switch {
+	case o.NoCompression:
+		kind = C.TERRACE_NO_COMPRESSION
+	case o.Compression != AutoCompression:
+		kind = C.int(o.Compression)
+	}
+	if o.CompressionLevel != 0 {
+		level = C.int(min(max(o.CompressionLevel, -1<<31), 1<<31-1))
+	}
+	C.terrace_options_set_compression(c, kind, level)
 }
 
 func (o *Options) setSizes(c *C.leveldb_options_t) {

@@ -394,6 +394,22 @@ func TestRepairAndDestroy(t *testing.T) {
 	}
 }
 
+func TestCompressions(t *testing.T) {
+	for _, compression := range []terrace.Compression{
+		terrace.AutoCompression, terrace.SnappyCompression, terrace.ZlibCompression, terrace.RawDeflateCompression,
+		terrace.ZstdCompression,
+	} {
+		db := open(t, &terrace.Options{Compression: compression, CompressionLevel: 3})
+		fill(t, db, 2_000)
+		must(t, db.CompactRange(nil))
+		for i := range 2_000 {
+			if value, err := db.Get(key(i), nil); err != nil || len(value) == 0 {
+				t.Fatal(compression, i, value, err)
+			}
+		}
+	}
+}
+
 func TestMaintenance(t *testing.T) {
 	db := open(t, &terrace.Options{
 		WriteBufferSize: 128 << 10, MaxOpenFiles: 100, TableMetadataBudget: 1 << 20, CacheSize: 1 << 20, BlockSize: 2 << 10, BlockRestartInterval: 8,

@@ -401,7 +401,9 @@ pub unsafe extern "C" fn leveldb_destroy_db(
 }
 
 /// Makes a database that does not open any more openable, saving what can be read; some of the data may be lost, and
-/// deleted keys may be back. A missing directory is fine.
+/// deleted keys may be back. A missing directory is fine. What is not used any more is moved into the directory `lost`, where nothing is
+/// written over. `Not implemented`, and nothing changed, where a table is not understood: a block of a right checksum and an
+/// unknown compression, or of one that this build is without, or a table in RocksDB's format.
 ///
 /// # Safety
 /// `options` is NULL or not destroyed, and what was set in it is not destroyed; `name` is NULL or NUL-terminated;

@@ -88,6 +88,8 @@ static void test_options(void) {
         terrace_options_set_mmap_reads(options, round == 0);
         terrace_options_set_mmap_wal(options, round == 0);
         terrace_options_set_table_metadata_budget(options, round == 0 ? 1 << 24 : round == 1 ? 0 : SIZE_MAX);
+        terrace_options_set_compression(options, round == 0 ? TERRACE_ZSTD_COMPRESSION : TERRACE_ZLIB_COMPRESSION,
+                                        round == 0 ? TERRACE_USUAL_COMPRESSION_LEVEL : round == 1 ? -77 : 1 << 30);
         db = leveldb_open(options, path, &err);
         CHECK_NO_ERROR();
         put(db, "a", "1");
@@ -97,12 +99,20 @@ static void test_options(void) {
         check_get(db, NULL, "a", "1");
         leveldb_close(db);
     }
+    /* LZ4 has no number in LevelDB's format. */
+    terrace_options_set_compression(options, 4, TERRACE_USUAL_COMPRESSION_LEVEL);
+    CHECK(leveldb_open(options, path, &err) == NULL);
+    CHECK(err != NULL && strncmp(err, "Not implemented: ", 17) == 0 && strstr(err, "LZ4") != NULL);
+    leveldb_free(err);
+    err = NULL;
+    leveldb_options_set_compression(options, leveldb_snappy_compression);
     db = leveldb_open(options, path, &err);
     CHECK_NO_ERROR();
     check_get(db, NULL, "b", "2");
     leveldb_options_destroy(options);
     close_and_destroy(db, path);
 
+    terrace_options_set_compression(NULL, 1, 1);
     terrace_options_set_reuse_logs(NULL, 1);
     terrace_options_set_seek_compaction(NULL, 1);
     terrace_options_set_idle_compaction(NULL, 1);

@@ -350,6 +350,22 @@ class SuffixBlindPolicy : public leveldb::FilterPolicy {
   const leveldb::FilterPolicy* const inner_;
 };
 
+void TestCompressions() {
+  CHECK(leveldb::kNoCompression == 0 && leveldb::kSnappyCompression == 1 && leveldb::kZstdCompression == 2);
+  for (const leveldb::CompressionType compression :
+       {leveldb::kNoCompression, leveldb::kSnappyCompression, leveldb::kZstdCompression}) {
+    Options options = Creating();
+    options.compression = compression;
+    const std::string name = Scratch(("compression" + std::to_string(compression)).c_str());
+    std::unique_ptr<DB> db = Open(options, name);
+    for (int i = 0; i < 1000; i++) CHECK_OK(db->Put(WriteOptions(), "key" + std::to_string(i), std::string(100, 'v')));
+    db->CompactRange(nullptr, nullptr);
+    std::string value;
+    CHECK_OK(db->Get(ReadOptions(), "key500", &value));
+    CHECK_EQ(value, std::string(100, 'v'));
+  }
+}
+
 void TestFilters() {
   const std::unique_ptr<const leveldb::FilterPolicy> bloom(leveldb::NewBloomFilterPolicy(10));
   CHECK_EQ(bloom->Name(), "leveldb.BuiltinBloomFilter2");
@@ -787,6 +803,7 @@ int main() {
   TestIterators();
   TestBatches();
   TestComparators();
+  TestCompressions();
   TestFilters();
   TestCaches();
   TestEnv();

@@ -93,6 +93,7 @@ def test_names(tmp_path):
         ("bloom_filter_bits", "10", TypeError),
         ("compression", "zip", ValueError),
         ("compression", 1, TypeError),
+        ("compression_level", "1", TypeError),
         ("comparator", len, ValueError),
         ("comparator_name", b"x", ValueError),
         ("no_such_option", 1, TypeError),
@@ -136,6 +137,19 @@ def test_all_options(path):
             db.put(b"a", b"1")
             db.flush()
             assert db.get(b"a", verify_checksums=True, fill_cache=False) == b"1"
+
+
+@pytest.mark.parametrize("compression", [None, "snappy", "zlib", "raw_deflate", "zstd"])
+def test_every_compression_is_written_and_read(path, compression):
+    entries = [(b"%06d" % i, b"value of %d " % i * 30) for i in range(1000)]
+    with terrace.DB(path, create_if_missing=True, compression=compression, compression_level=3) as db:
+        for key, value in entries:
+            db.put(key, value)
+        db.flush()
+    stored = sum(file.stat().st_size for file in pathlib.Path(path).glob("*.ldb"))
+    assert (stored < 300_000) == (compression is not None)
+    with terrace.DB(path) as db:
+        assert list(db) == entries
 
 
 def test_every_option_of_the_library_is_offered():

@@ -3,6 +3,7 @@
 //! The databases are those of LevelDB's own corruption test: keys `0000000000000000`, ..., values of a kilobyte that depend on the
 //! key and can't be compressed.
 
+use super::foreign_tables::recoded;
 use super::{TestDb, random_bytes, under_all_options, under_all_options_with_faults};
 use crate::db::{Severity, repair};
 use crate::env::fault::{FaultKind, FaultRule};
@@ -396,6 +397,18 @@ fn keys_beside_the_damage_are_fine() {
 /// Every five seconds it was tried again, and until then nothing else was compacted.
 #[test]
 fn a_damaged_table_keeps_no_others_from_being_compacted() {
+    keeps_no_others_from_being_compacted(|table| table[2] ^= 1, |error| error.is_corruption());
+}
+
+#[test]
+fn a_table_that_is_not_understood_keeps_no_others_from_being_compacted() {
+    keeps_no_others_from_being_compacted(
+        |table| *table = recoded(table, &mut |block| Some((block.to_vec(), 9)), false),
+        |error| error.is_not_supported(),
+    );
+}
+
+fn keeps_no_others_from_being_compacted(spoil: fn(&mut Vec<u8>), is_told: fn(&Error) -> bool) {
     let base = Options {
         level0_file_num_compaction_trigger: 2,
         level0_slowdown_writes_trigger: 4,
@@ -413,12 +426,14 @@ fn a_damaged_table_keeps_no_others_from_being_compacted() {
             (table.clone(), test.read_file(&table))
         };
         test.close();
-        test.corrupt(&damaged, 2, 1);
+        let mut spoilt = contents.clone();
+        spoil(&mut spoilt);
+        test.write_file(&damaged, &spoilt);
         test.reopen();
         test.make_tables(2, "a", "b");
         test.wait_until("the damage to be found", |state| state.failures.compaction.is_some());
         let error = test.db().background_error().unwrap();
-        assert!(error.error.is_corruption() && error.error.path() == Some(&*damaged), "{}", error.error);
+        assert!(is_told(&error.error) && error.error.path() == Some(&*damaged), "{}", error.error);
         assert_eq!((error.severity, error.retries), (Severity::Retrying, 0));
 
         // Elsewhere compactions go on, as long as it takes.
@@ -434,9 +449,9 @@ fn a_damaged_table_keeps_no_others_from_being_compacted() {
             test.put("b", "end");
             test.db().flush().err()
         });
-        assert!(refused.expect("level 0 is full").is_corruption());
-        assert!(test.db().compact_range(Some(b"a"), Some(b"b")).unwrap_err().is_corruption());
-        assert!(test.db().resume().unwrap_err().is_corruption());
+        assert!(is_told(&refused.expect("level 0 is full")));
+        assert!(is_told(&test.db().compact_range(Some(b"a"), Some(b"b")).unwrap_err()));
+        assert!(is_told(&test.db().resume().unwrap_err()));
 
         // Put back from a copy, it is compacted with the others.
         test.close();

@@ -211,11 +211,11 @@ fn a_compression_that_cannot_be_written_is_refused_by_the_opening() {
 }
 
 /// What is made of the contents of a block, and its type byte. `None`: the block stays.
-type Recode<'a> = &'a mut dyn FnMut(&[u8]) -> Option<(Vec<u8>, u8)>;
+pub(super) type Recode<'a> = &'a mut dyn FnMut(&[u8]) -> Option<(Vec<u8>, u8)>;
 
 /// The table (whose blocks are stored as they are) with its data blocks and its index made into something else. It is as long as it was:
 /// what goes are the meta blocks, so that there is room.
-fn recoded(table: &[u8], recode: Recode<'_>, recode_index: bool) -> Vec<u8> {
+pub(super) fn recoded(table: &[u8], recode: Recode<'_>, recode_index: bool) -> Vec<u8> {
     let mut file = Vec::new();
     let append = |file: &mut Vec<u8>, contents: &[u8], recode: Option<Recode<'_>>| {
         let coded = recode.and_then(|recode| recode(contents));
@@ -398,7 +398,15 @@ fn a_repair_moves_no_table_that_is_not_understood_even_a_dead_one() {
     let mut rocksdb = table.clone();
     let magic = rocksdb.len() - 8;
     rocksdb[magic..].copy_from_slice(&0x88e2_41b7_85f4_cff7_u64.to_le_bytes());
-    for (stranger, word) in [(odd, "bad block type 12"), (rocksdb, "RocksDB")] {
+    // One whose metaindex alone is of an unknown compression: its entries can be read.
+    let mut odd_meta = table.clone();
+    let metaindex = footer(&table).metaindex;
+    let (start, end) = (metaindex.offset as usize, (metaindex.offset + metaindex.size) as usize);
+    odd_meta[end] = 13;
+    let sum = crc32c::mask(crc32c::value(&odd_meta[start..=end]));
+    odd_meta[end + 1..end + BLOCK_TRAILER_SIZE].copy_from_slice(&sum.to_le_bytes());
+    let strangers = [(odd, "bad block type 12"), (rocksdb, "RocksDB"), (odd_meta, "bad block type 13")];
+    for (stranger, word) in strangers {
         let dead = path.with_file_name("000001.ldb");
         write(&test, &dead, &stranger);
         let before = test.mem.files();

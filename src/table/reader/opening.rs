@@ -54,7 +54,11 @@ impl Table {
             Ok(value) => Ok(Some(value)),
             Err(error) if self.options.paranoid_checks || !error.is_unreadable_block() => Err(error),
             Err(error) => {
-                self.meta_damage.get_or_insert(error);
+                // That something is not understood outweighs damage: nothing is known to be lost.
+                let kept = self.meta_damage.as_ref();
+                if kept.is_none_or(|kept| error.is_not_supported() && !kept.is_not_supported()) {
+                    self.meta_damage = Some(error);
+                }
                 Ok(None)
             }
         }

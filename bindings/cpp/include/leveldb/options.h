@@ -16,8 +16,8 @@ class FilterPolicy;
 class Logger;
 class Snapshot;
 
-// How the blocks of a table are compressed. The numbers are part of the format.
-enum CompressionType { kNoCompression = 0x0, kSnappyCompression = 0x1 };
+// How the blocks of a table are compressed. The numbers are part of the format. LevelDB 1.23 has, and reads, no zstd: its main branch does.
+enum CompressionType { kNoCompression = 0x0, kSnappyCompression = 0x1, kZstdCompression = 0x2 };
 
 // How a database is opened. Copied when it is; what the pointers lead to must outlive the database. Numbers out of range are
 // brought into range.
@@ -60,7 +60,8 @@ struct LEVELDB_EXPORT Options {
   // Bytes after which a compaction starts another table; from 1 MiB to 1 GiB.
   size_t max_file_size = 2 * 1024 * 1024;
 
-  // Of new blocks; blocks are read as they were written.
+  // Of new blocks; blocks are read as they were written. With kSnappyCompression new tables are of zlib or raw deflate where such tables are
+  // found: the directory is a world of Minecraft, and the game reads no snappy. zstd is of level 1.
   CompressionType compression = kSnappyCompression;
 
   // Append to the last log and MANIFEST of a cleanly closed database instead of starting new ones.

@@ -106,6 +106,7 @@ class DB(Ranges):
         block_restart_interval: Optional[int] = None,
         max_file_size: Optional[int] = None,
         compression: Optional[str] = "snappy",
+        compression_level: Optional[int] = None,
         bloom_filter_bits: int = 0,
         comparator: Optional[Comparator] = None,
         comparator_name: Optional[bytes] = None,
@@ -130,6 +131,7 @@ class DB(Ranges):
         path = _path(name)
         options = OpenOptions(
             compression=compression,
+            compression_level=compression_level,
             lru_cache_size=lru_cache_size,
             bloom_filter_bits=bloom_filter_bits,
             comparator=comparator,
@@ -513,6 +515,7 @@ def repair_db(
     block_restart_interval: Optional[int] = None,
     max_file_size: Optional[int] = None,
     compression: Optional[str] = "snappy",
+    compression_level: Optional[int] = None,
     bloom_filter_bits: int = 0,
     comparator: Optional[Comparator] = None,
     comparator_name: Optional[bytes] = None,
@@ -521,6 +524,7 @@ def repair_db(
     path = _path(name)
     options = OpenOptions(
         compression=compression,
+        compression_level=compression_level,
         lru_cache_size=lru_cache_size,
         bloom_filter_bits=bloom_filter_bits,
         comparator=comparator,

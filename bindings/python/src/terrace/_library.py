@@ -35,7 +35,6 @@ _OPTIONS: dict[str, type] = {
     "leveldb_options_set_block_size": c_size_t,
     "leveldb_options_set_block_restart_interval": c_int,
     "leveldb_options_set_max_file_size": c_size_t,
-    "leveldb_options_set_compression": c_int,
     "terrace_options_set_reuse_logs": c_uint8,
     "terrace_options_set_seek_compaction": c_uint8,
     "terrace_options_set_idle_compaction": c_uint8,
@@ -122,6 +121,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "terrace_background_error_since_micros": (c_uint64, (c_void_p,)),
     "terrace_background_error_message": (c_void_p, (c_void_p,)),
     "terrace_background_error_path": (c_void_p, (c_void_p,)),
+    "terrace_options_set_compression": (None, (c_void_p, c_int, c_int)),
     **{name: (None, (c_void_p, argument)) for name, argument in _OPTIONS.items()},
 }
 

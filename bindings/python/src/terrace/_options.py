@@ -13,7 +13,9 @@ from ._library import _OPTIONS, lib
 
 Comparator = Callable[[bytes, bytes], int]
 
-_NO_COMPRESSION, _SNAPPY = 0, 1
+#: Values of `terrace_compression_t`. As with plyvel, "snappy" is the default; it keeps to what is found in a world of Minecraft.
+_COMPRESSIONS = {None: 0, "snappy": -1, "zlib": 2, "zstd": 7, "raw_deflate": 128}
+_USUAL_LEVEL = 32767
 
 #: Options that LevelDB lacks, each as `terrace.h` has it.
 TERRACE_OPTIONS = frozenset(
@@ -37,15 +39,13 @@ def _checked(name: str, value: Any, kind: type) -> int:
 
 
 def _compression(compression: Any) -> int:
-    if compression is None:
-        return _NO_COMPRESSION
     if isinstance(compression, bytes):
         compression = compression.decode()
-    if not isinstance(compression, str):
+    if compression is not None and not isinstance(compression, str):
         raise TypeError("'compression' must be None or a string")
-    if compression != "snappy":
-        raise ValueError("'compression' must be None or 'snappy'")
-    return _SNAPPY
+    if compression not in _COMPRESSIONS:
+        raise ValueError("'compression' must be None, 'snappy', 'zlib', 'raw_deflate' or 'zstd'")
+    return _COMPRESSIONS[compression]
 
 
 class OpenOptions:
@@ -55,6 +55,7 @@ class OpenOptions:
         self,
         *,
         compression: Any,
+        compression_level: Optional[int] = None,
         lru_cache_size: Optional[int],
         bloom_filter_bits: int,
         comparator: Optional[Comparator],
@@ -67,7 +68,10 @@ class OpenOptions:
         for name, value in numbers.items():
             if value is not None:
                 self._set(name, value)
-        lib.leveldb_options_set_compression(self.handle, _compression(compression))
+        level = _USUAL_LEVEL
+        if compression_level is not None:
+            level = _checked("compression_level", compression_level, c_int)
+        lib.terrace_options_set_compression(self.handle, _compression(compression), level)
         if lru_cache_size is not None:
             size = _checked("lru_cache_size", lru_cache_size, c_size_t)
             self._plug_in("cache", OwnedHandle(lib.leveldb_cache_create_lru(size), lib.leveldb_cache_destroy))
