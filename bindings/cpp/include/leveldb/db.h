@@ -58,7 +58,7 @@ class LEVELDB_EXPORT DB {
   // Deletes `key`. That it is not there is no error.
   virtual Status Delete(const WriteOptions& options, const Slice& key) = 0;
 
-  // Writes a batch: all of it or nothing. NULL starts a new memtable, and flushes the old one in the background.
+  // Writes a batch: all of it or nothing. NULL flushes what is in memory to a table, and returns when that is done.
   virtual Status Write(const WriteOptions& options, WriteBatch* updates) = 0;
 
   // Puts the value of `key` into `*value`. If the key is not there the status IsNotFound(), and `*value` is left as it was.

@@ -52,6 +52,8 @@ class LEVELDB_EXPORT WriteBatch {
 
  private:
   friend struct detail::WriteBatchAccess;
+  // A class of programs that were written against LevelDB's own source: they declare it, and look into batches by it.
+  friend class WriteBatchInternal;
 
   // 8 bytes for a sequence number, the number of changes (32 bits, little-endian), then for each change a byte (1: put, 0:
   // delete), the key, and for a put the value, each after its length as a varint.

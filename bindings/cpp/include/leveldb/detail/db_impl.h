@@ -133,7 +133,7 @@ class DBImpl final : public DB {
   Status Write(const WriteOptions& options, WriteBatch* updates) override {
     Failure failure;
     if (updates == nullptr) {
-      C().write_(db_, CWriteOptions(options), nullptr, failure.out());
+      terrace_flush(db_, failure.out());
     } else {
       const std::string& rep = WriteBatchAccess::Rep(*updates);
       terrace_write_rep(db_, CWriteOptions(options), rep.data(), rep.size(), failure.out());
