@@ -32,7 +32,7 @@ CXXFLAGS ?= -O2 -g1
 lib := $(DESTDIR)$(LIBDIR)
 include := $(DESTDIR)$(INCLUDEDIR)/terrace
 
-.PHONY: all install uninstall headers check check-headers test sanitize soak demo bench wheel clean fuzz hostile-report rust
+.PHONY: all install uninstall headers check check-headers test test-clients sanitize soak demo bench wheel clean fuzz hostile-report rust
 
 all: rust $(LEVELDB_OBJECT)
 
@@ -110,6 +110,11 @@ check-headers:
 
 test:
 	scripts/test.sh
+
+# Other people's test suites with Terrace in the place of LevelDB; CLIENTS="levigo leveldb" runs these only.
+CLIENTS ?=
+test-clients:
+	CLIENTS='$(CLIENTS)' scripts/test-clients.sh
 
 # The unit tests and the C programs under the address and the thread sanitizer, and the models with more preemptions.
 sanitize:

@@ -14,30 +14,11 @@ fi
 
 source=${LEVELDB_SOURCE:-}
 if [ -z "$source" ]; then
-    if ! command -v apt-get >/dev/null; then
+    command -v apt-get >/dev/null || {
         echo "leveldb-release: no apt-get here to fetch LevelDB's source with; set LEVELDB_SOURCE to a source tree of LevelDB 1.23" >&2
         exit 1
-    fi
-    rm -rf "$peers/source"
-    mkdir -p "$peers/source/lists/partial"
-    options=''
-    if [ -z "$(apt-get indextargets 'Created-By: Sources' 2>/dev/null)" ]; then
-        # No deb-src line in apt's sources: one of our own, for where the packages come from, in lists of our own, so that the
-        # machine's stay as they are.
-        suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
-        keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-        mirror=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
-            sed -n "s/^$suite //p" | head -n 1)
-        echo "deb-src [signed-by=$keyring] $mirror $suite main" >"$peers/source/apt.list"
-        options="-o Dir::Etc::sourcelist=$peers/source/apt.list -o Dir::Etc::sourceparts=/dev/null
-            -o Dir::State::lists=$peers/source/lists"
-        # shellcheck disable=SC2086 # a list of words
-        timeout 120 apt-get $options update -q
-    fi
-    # Debian's own changes are not applied: this is LevelDB as released.
-    # shellcheck disable=SC2086 # a list of words
-    (cd "$peers/source" && timeout 120 apt-get $options source -q --download-only leveldb && tar xf leveldb_*.orig.tar.*)
-    source=$(find "$peers/source" -mindepth 1 -maxdepth 1 -type d -name 'leveldb-*' | head -n 1)
+    }
+    source=$(sh scripts/debian-source.sh leveldb "$peers/source")
 fi
 [ -f "$source/db/db_impl.cc" ] || {
     echo "leveldb-release: no LevelDB source in '$source'" >&2

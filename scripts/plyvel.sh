@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
-prefix=$target/plyvel-prefix
+prefix=${PLYVEL_PREFIX:-$target/plyvel-prefix}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -1,0 +1,17 @@
+'use strict'
+
+// The suite of abstract-level on classic-level, and what made classic-level name a released snapshot.
+
+const { mkdtempSync } = require('fs')
+const { tmpdir } = require('os')
+const { join } = require('path')
+const test = require('tape')
+const { ClassicLevel } = require('classic-level')
+const suite = require('abstract-level/test')
+
+const location = () => mkdtempSync(join(tmpdir(), 'classic-level-'))
+
+suite({
+  test,
+  factory: (options) => new ClassicLevel(location(), options)
+})
