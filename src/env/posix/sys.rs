@@ -47,22 +47,20 @@ pub fn page_size() -> u64 {
     })
 }
 
-/// The soft limit of this kind (RLIMIT_NOFILE, RLIMIT_AS); `None` where the system does not tell.
-fn resource_limit(resource: libc::__rlimit_resource_t) -> Option<u64> {
+/// How many descriptors the process may have; `None` where the system does not tell.
+pub fn descriptor_limit() -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a struct rlimit, which the call fills.
-    check(unsafe { libc::getrlimit(resource, &mut limit) }).ok()?;
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) }).ok()?;
     Some(limit.rlim_cur)
-}
-
-/// How many descriptors the process may have.
-pub fn descriptor_limit() -> Option<u64> {
-    resource_limit(libc::RLIMIT_NOFILE)
 }
 
 /// How many bytes of addresses the process may have, where that is limited.
 pub fn address_space_limit() -> Option<u64> {
-    resource_limit(libc::RLIMIT_AS).filter(|&limit| limit != libc::RLIM_INFINITY)
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: as in `descriptor_limit`.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_AS, &mut limit) }).ok()?;
+    (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
 }
 
 /// Gives `[offset, offset + length)` of the file blocks on disk that read as zeros, and grows the file to hold them.

@@ -38,7 +38,8 @@ pub struct Args {
     pub threads: Vec<u64>,
 
     /// Profiles: default, tuned, value4k, value256k, uncompressed; a table for each. Or a list of runs: record (forty minutes
-    /// on two quiet cores), growth (0.1, 1 and 10 million keys), all (hours). A list brings its own sizes, threads and
+    /// on two quiet cores), growth (0.1, 1 and 10 million keys), growth-large (5, 20 and 50 million: more tables
+    /// than max_open_files; about an hour, 30 GB of disk), all (hours). A list brings its own sizes, threads and
     /// rounds, except that --num and --rounds go for `all`.
     #[arg(long, aliases = ["profile", "suite"], value_delimiter = ',', default_value = "default")]
     profiles: Vec<String>,
@@ -120,6 +121,7 @@ impl Args {
             [list] if list == "all" || list == "full" => case::all(self.num, self.rounds),
             [list] if list == "record" => case::record(),
             [list] if list == "growth" => case::growth(),
+            [list] if list == "growth-large" => case::large_growth(),
             _ => {
                 let reads = self.reads.unwrap_or(self.num);
                 let mut cases = Vec::new();

@@ -38,6 +38,9 @@ pub const GROWTH_ROWS: [&str; 7] = [
 /// Keys from which growth is told.
 pub const GROWTH_SIZES: [u64; 3] = [100_000, 1_000_000, 10_000_000];
 
+/// Keys of more tables than `max_open_files` has by default: 1,000 tables hold about 18 million.
+const LARGE_GROWTH_SIZES: [u64; 3] = [5_000_000, 20_000_000, 50_000_000];
+
 /// Engines that growth is told of.
 const GROWTH_ENGINES: [&str; 3] = ["terrace", "leveldb-release", "leveldb"];
 
@@ -138,6 +141,11 @@ pub fn growth() -> Vec<Case> {
     GROWTH_SIZES.map(Case::growth).into()
 }
 
+/// How cost grows beyond 1,000 tables.
+pub fn large_growth() -> Vec<Case> {
+    LARGE_GROWTH_SIZES.map(Case::growth).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +166,14 @@ mod tests {
             assert!(cases.iter().any(|case| case.threads == threads));
         }
         assert!(cases.iter().any(|case| case.num == 10_000_000 && case.profile.name == "tuned"));
+    }
+
+    #[test]
+    fn growth_is_told_with_default_options_of_sizes_that_ascend() {
+        for cases in [growth(), large_growth()] {
+            assert!(cases.is_sorted_by(|a, b| a.num < b.num) && cases.len() > 1);
+            assert!(cases.iter().all(|case| case.profile.write_buffer_size == profile("default").write_buffer_size));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The summary for the README, in Markdown, and its way into the file.
 
-use crate::plan::ROWS;
+use crate::plan::{ROWS, Round};
 use crate::report::{Comparison, Figures, decimal, grouped, keys, short};
 use std::fmt::Write;
 use std::path::Path;
@@ -82,7 +82,7 @@ fn rows(out: &mut String, comparison: &Comparison) {
 
 fn totals(out: &mut String, comparison: &Comparison) {
     heading(out, comparison, "over all rows", "");
-    type Figure = fn(&crate::plan::Round) -> u64;
+    type Figure = fn(&Round) -> u64;
     let totals: [(&str, Figure); 5] = [
         ("user data written", |round| round.user_bytes),
         ("bytes to the device", |round| round.device_bytes),
@@ -146,6 +146,19 @@ fn growth(out: &mut String, figures: &Figures) {
             let _ = writeln!(out, " {ratio} |");
         }
     }
+    for each in &sizes {
+        let _ = write!(out, "| memory without mapped tables, MiB, {} |", keys(each.plan.num as f64));
+        for rounds in &each.rounds {
+            let most = rounds.iter().map(most_anonymous).max().unwrap_or(0);
+            let _ = write!(out, " {} |", decimal(most as f64 / f64::from(1 << 20)));
+        }
+        let _ = writeln!(out, " |");
+    }
+}
+
+/// The most memory that a round took, mapped files left out.
+fn most_anonymous(round: &Round) -> u64 {
+    round.measurements.iter().map(|each| each.anonymous_bytes).max().unwrap_or(0)
 }
 
 /// Puts the summary between the marks of a file.
