@@ -479,7 +479,7 @@ void terrace_options_set_max_write_buffer_number(leveldb_options_t *options,
 /*
  * Bytes of memory for what is known of open tables: their indexes, and where tables are not read through mappings their filters.
  * Beyond it the tables used least recently are closed, and a read of a closed one costs as much as tens of others. 100 million keys of
- * 16 bytes with values of 100 take about 140 MiB, and about 260 MiB without mappings. All databases of a process together take
+ * 16 bytes with values of 100 take about 110 MiB, and about 220 MiB without mappings. All databases of a process together take
  * no more than the largest budget among those that are open. At least 1 MiB; SIZE_MAX: no limit. Default: 512 MiB.
  *
  * Requires: `options` is NULL or options that no other call uses now.

@@ -35,7 +35,7 @@ pub struct Options {
     pub max_open_files: usize,
     /// Bytes of memory for what is known of open tables: their indexes, and where tables are not mapped their filters. Beyond it
     /// the tables used least recently are closed, and opening one again costs as much as tens of reads. 100 million keys of 16
-    /// bytes with values of 100 take about 140 MiB, and about 260 MiB where tables are not mapped. All databases of a process together take
+    /// bytes with values of 100 take about 110 MiB, and about 220 MiB where tables are not mapped. All databases of a process together take
     /// no more than the largest budget among them. At least 1 MiB. Default: 512 MiB.
     pub table_metadata_budget: usize,
     /// The cache of uncompressed blocks, which databases may share. Default: one of 8 MiB for this database.

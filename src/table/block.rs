@@ -376,7 +376,7 @@ impl<'a> Block<'a> {
 
     /// The entries from the first to the last, keys of any kind: for meta blocks and for parsing an index.
     pub fn entries(&self) -> Entries<'a> {
-        Entries { block: *self, offset: 0, key: Vec::new() }
+        Entries { block: *self, offset: 0, whole: None, key: Vec::new() }
     }
 }
 
@@ -431,6 +431,9 @@ fn with_joined<R>(a: &[u8], b: &[u8], body: impl FnOnce(&[u8]) -> R) -> R {
 pub struct Entries<'a> {
     block: Block<'a>,
     offset: u32,
+    /// The last key, where it is stored whole.
+    whole: Option<&'a [u8]>,
+    /// The last key, where it is not.
     key: Vec<u8>,
 }
 
@@ -442,12 +445,23 @@ impl<'a> Entries<'a> {
             return Ok(None);
         }
         let entry = self.block.entry(self.offset)?;
-        if entry.shared as usize > self.key.len() {
+        let (shared, suffix) = (entry.shared as usize, self.block.suffix(&entry));
+        let value = self.block.slice(entry.value(), entry.value_length);
+        if shared == 0 {
+            self.offset = entry.end();
+            self.whole = Some(suffix);
+            return Ok(Some((suffix, value)));
+        }
+        if let Some(whole) = self.whole.take() {
+            self.key.clear();
+            self.key.extend_from_slice(whole);
+        }
+        if shared > self.key.len() {
             return bad("key shares more than there is", self.offset as usize);
         }
         self.offset = entry.end();
-        self.key.truncate(entry.shared as usize);
-        self.key.extend_from_slice(self.block.suffix(&entry));
-        Ok(Some((&self.key, self.block.slice(entry.value(), entry.value_length))))
+        self.key.truncate(shared);
+        self.key.extend_from_slice(suffix);
+        Ok(Some((&self.key, value)))
     }
 }

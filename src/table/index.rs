@@ -125,8 +125,9 @@ impl Index {
     ) -> (Index, Option<BadIndex>) {
         let mut collector = Collector {
             comparator,
-            slots: Vec::new(),
-            keys: Vec::new(),
+            // An entry is hardly ever shorter.
+            slots: Vec::with_capacity(contents.len() / 20),
+            keys: Vec::with_capacity(contents.len()),
             // Index keys are stored whole by LevelDB and by us. Who shares prefixes gains little; keys that grow more are made
             // to exhaust memory.
             max_key_bytes: contents.len().saturating_mul(16).saturating_add(1 << 20).min(u32::MAX as usize),

@@ -77,6 +77,18 @@ pub fn get_varint32(src: &mut &[u8]) -> Option<u32> {
 /// Reads a varint64 of at most 10 bytes.
 #[inline]
 pub fn get_varint64(src: &mut &[u8]) -> Option<u64> {
+    // Most are short: offsets and lengths within a table.
+    let (value, length) = match **src {
+        [a, ..] if a < 0x80 => (u64::from(a), 1),
+        [a, b, ..] if b < 0x80 => (u64::from(a & 0x7f) | u64::from(b) << 7, 2),
+        [a, b, c, ..] if c < 0x80 => (u64::from(a & 0x7f) | u64::from(b & 0x7f) << 7 | u64::from(c) << 14, 3),
+        _ => return get_long_varint64(src),
+    };
+    *src = &src[length..];
+    Some(value)
+}
+
+fn get_long_varint64(src: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for (index, &byte) in src.iter().take(10).enumerate() {
         let bits = u64::from(byte & 0x7f);

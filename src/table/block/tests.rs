@@ -149,6 +149,28 @@ fn an_entry_shares_no_more_than_there_is() {
 
 /// A look-up passed over such entries, and said that their keys were not there.
 #[test]
+fn a_walk_lends_keys_that_are_stored_whole_and_puts_others_together() {
+    let stored = [(0, "abc"), (2, "d"), (3, "e"), (0, "xy"), (0, ""), (0, "xyz"), (3, ""), (1, "q")];
+    let keys = ["abc", "abd", "abde", "xy", "", "xyz", "xyz", "xq"];
+    let entries = stored.map(|(shared, suffix)| entry(shared, suffix.len() as u32, 0, suffix.as_bytes()));
+    let bytes = block(&entries, &[0], 1);
+    let mut walk = Block::parse(&bytes).unwrap().entries();
+    for key in keys {
+        assert_eq!(walk.next().unwrap().map(|(key, _)| key), Some(key.as_bytes()));
+    }
+    assert!(walk.next().unwrap().is_none());
+    // More than the last key has, though one before it was longer.
+    for last in [(0, ""), (0, "a"), (1, "")] {
+        let entries = [(0, "abc"), (3, "d"), last, (2, "x")];
+        let entries = entries.map(|(shared, rest)| entry(shared, rest.len() as u32, 0, rest.as_bytes()));
+        let bytes = block(&entries, &[0], 1);
+        let mut walk = Block::parse(&bytes).unwrap().entries();
+        (0..3).for_each(|_| assert!(walk.next().unwrap().is_some()));
+        assert!(walk.next().is_err(), "{last:?}");
+    }
+}
+
+#[test]
 fn a_look_up_tells_an_entry_that_shares_more_than_there_is() {
     let keys = [internal(b"a", 5), internal(b"ab", 5), internal(b"b", 5)];
     let bytes = block(
