@@ -405,7 +405,8 @@ size_t terrace_iter_read(leveldb_iterator_t *iter,
  * itself. Eight bytes (0), the number of entries (32 bits, little-endian), then for each entry a byte (1: put, 0: delete), the
  * key, and for a put the value, both after their length as a varint of 7 bits a byte, lowest first. The bytes are copied.
  *
- * Returns NULL with a Corruption error if they are not a representation. Destroy the batch with leveldb_writebatch_destroy().
+ * Returns NULL with a Corruption error if they are not a representation, with Invalid argument if an entry or the whole is longer
+ * than leveldb_writebatch_put() takes. Destroy the batch with leveldb_writebatch_destroy().
  *
  * Requires: `rep` has its length; `errptr` as in (3).
  */
@@ -467,7 +468,7 @@ void terrace_options_set_whole_table_filter(leveldb_options_t *options,
                                             uint8_t whole_table_filter);
 
 /*
- * Memtables, the one that is written to included, before a writer waits for a flush; at least 2. All but two go into one
+ * Memtables, the one that is written to included, before a writer waits for a flush; from 2 to 65536. All but two go into one
  * table, if they fill quickly (within 250 ms each). 0: 2, as in LevelDB, and as many more as fit 12 MiB, up to 5.
  * Default: 0.
  *
@@ -488,21 +489,22 @@ void terrace_options_set_table_metadata_budget(leveldb_options_t *options,
                                                size_t bytes);
 
 /*
- * Level-0 files at which a compaction starts. Default: 4.
+ * Level-0 files at which a compaction starts; at least 1. Default: 4.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
 void terrace_options_set_level0_file_num_compaction_trigger(leveldb_options_t *options, int files);
 
 /*
- * Level-0 files at which each write is delayed by a millisecond. Default: 8.
+ * Level-0 files at which each write is delayed by a millisecond; at least 1. Default: 8.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
 void terrace_options_set_level0_slowdown_writes_trigger(leveldb_options_t *options, int files);
 
 /*
- * Level-0 files at which writes wait for a compaction; also where fewer hold the bytes of as many memtables. Default: 12.
+ * Level-0 files at which writes wait for a compaction; also where fewer hold the bytes of as many memtables. Not below the
+ * number at which a compaction starts. Default: 12.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
@@ -980,7 +982,8 @@ uint8_t terrace_get_with(leveldb_t *db,
 /*
  * Writes a batch given by its representation: all of it or nothing. The representation is that of LevelDB's log: eight bytes
  * that are ignored, the number of entries (32 bits, little-endian), then for each entry a byte (1: put, 0: delete), the key, and
- * for a put the value, each after its length as a varint. What is none is refused as a Corruption, and nothing is written.
+ * for a put the value, each after its length as a varint. What is none is refused as a Corruption,
+ * what is longer than leveldb_writebatch_put() takes as an Invalid argument, and nothing is written.
  *
  * Requires: `db` is NULL or open; `options` is NULL or not destroyed; `rep` has its length; `errptr` as in (3).
  */

@@ -16,7 +16,8 @@ pub trait FilterPolicy: Send + Sync {
     fn name(&self) -> Vec<u8>;
     /// Appends to `dst` a filter of `keys` (in comparator order, possibly with repetitions).
     fn create_filter(&self, keys: &[&[u8]], dst: &mut Vec<u8>);
-    /// May `key` be among the keys of `filter`? Must be true if it is; a damaged filter answers true.
+    /// May `key` be among the keys of `filter`? Must be true if it is; a damaged filter answers true. (An empty filter is not
+    /// asked about a block of a table: no block is without keys.)
     fn key_may_match(&self, key: &[u8], filter: &[u8]) -> bool;
     /// Is it worth asking after a bloom filter of that many bits a key said yes?
     fn is_finer_than(&self, bits_per_key: usize) -> bool {
@@ -36,10 +37,13 @@ impl BloomFilterPolicy {
     /// More probes than this mean an encoding of the future; such a filter matches every key.
     const MAX_PROBES: u8 = 30;
     const MIN_BITS: usize = 64;
+    /// With more, the probes stay as many, and memory is all that grows.
+    const MAX_BITS_PER_KEY: usize = 100;
     const SEED: u32 = 0xbc9f_1d34;
 
-    /// About `bits_per_key` bits a key; 10 gives 1% of false positives.
+    /// About `bits_per_key` bits a key, at most 100; 10 gives 1% of false positives.
     pub fn new(bits_per_key: usize) -> Self {
+        let bits_per_key = bits_per_key.min(Self::MAX_BITS_PER_KEY);
         // ln 2 = 0.69 probes for each bit give the fewest false positives.
         let probes = (bits_per_key as f64 * 0.69) as usize;
         BloomFilterPolicy { bits_per_key, probes: probes.clamp(1, usize::from(Self::MAX_PROBES)) as u8 }
@@ -78,7 +82,8 @@ impl FilterPolicy for BloomFilterPolicy {
 
     #[inline]
     fn key_may_match(&self, key: &[u8], filter: &[u8]) -> bool {
-        let Some((&probes, filter)) = filter.split_last() else { return true };
+        // A filter of no keys; whatever else makes no sense may have any.
+        let Some((&probes, filter)) = filter.split_last() else { return false };
         if filter.is_empty() || probes > Self::MAX_PROBES || filter.len() > u32::MAX as usize / 8 {
             return true;
         }
@@ -144,10 +149,28 @@ mod tests {
     #[test]
     fn damaged_filters_match_everything() {
         let policy = BloomFilterPolicy::new(10);
-        for filter in [&b""[..], b"\x06", b"\0\0\0\0\0\0\0\0\x1f", b"\0\0\0\0\0\0\0\0\xff"] {
+        for filter in [&b"\x06"[..], b"\0\0\0\0\0\0\0\0\x1f", b"\0\0\0\0\0\0\0\0\xff"] {
             assert!(policy.key_may_match(b"hello", filter));
         }
         assert!(!policy.key_may_match(b"hello", b"\0\0\0\0\0\0\0\0\x1e"));
+    }
+
+    #[test]
+    fn an_empty_filter_has_no_keys() {
+        assert!(!BloomFilterPolicy::new(10).key_may_match(b"hello", b""));
+    }
+
+    #[test]
+    fn any_number_of_bits_per_key_makes_filters_of_bounded_size() {
+        for bits_per_key in [0, 1, 10, 44, 100, 101, i32::MAX as usize, u32::MAX as usize, usize::MAX] {
+            let policy = BloomFilterPolicy::new(bits_per_key);
+            for count in [0, 1, 100, 5000] {
+                let filter = filter_of(&policy, 0..count);
+                assert!(filter.len() <= 9 + count as usize * 100 / 8, "{} bytes", filter.len());
+                assert!((1..=30).contains(filter.last().expect("probes")));
+                assert!((0..count).all(|key| policy.key_may_match(&key.to_le_bytes(), &filter)));
+            }
+        }
     }
 
     #[test]

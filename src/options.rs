@@ -42,7 +42,7 @@ pub struct Options {
     pub block_cache: Option<Arc<BlockCache>>,
     /// Bytes of user data in a block, before compression; clipped to 1 KiB..4 MiB. Default: 4 KiB.
     pub block_size: usize,
-    /// Entries between two restart points of a block. Default: 16.
+    /// Entries between two restart points of a block; at least 1. Default: 16.
     pub block_restart_interval: usize,
     /// Bytes after which a compaction starts another table; clipped to 1 MiB..1 GiB. Default: 2 MiB.
     pub max_file_size: usize,
@@ -62,15 +62,16 @@ pub struct Options {
     /// Compact tables that many reads had to look into in vain, as LevelDB does: a database that is only read ends with one level. A
     /// table that a filter spares a look-up counts as a sixteenth. Bounded, and never while writers are busy. Default: yes.
     pub seek_compaction: bool,
-    /// Memtables, the active one included, before a writer waits for a flush; at least 2. All but two go into one
+    /// Memtables, the active one included, before a writer waits for a flush; clipped to 2..65536. All but two go into one
     /// table, if they fill quickly (within 250 ms each): fewer and larger tables of level 0 cost less to compact.
     /// 0: 2, as in LevelDB, and as many more as fit 12 MiB, up to 5. Default: 0.
     pub max_write_buffer_number: usize,
-    /// Level-0 files at which a compaction starts. Default: 4.
+    /// Level-0 files at which a compaction starts; at least 1. Default: 4.
     pub level0_file_num_compaction_trigger: usize,
-    /// Level-0 files at which each write is delayed by 1 ms. Default: 8.
+    /// Level-0 files at which each write is delayed by 1 ms; at least 1. Default: 8.
     pub level0_slowdown_writes_trigger: usize,
-    /// Level-0 files at which writes wait; also where fewer hold the bytes of as many memtables. Default: 12.
+    /// Level-0 files at which writes wait; also where fewer hold the bytes of as many memtables. Not below the number at which a
+    /// compaction starts. Default: 12.
     pub level0_stop_writes_trigger: usize,
     /// Bytes of level 1 above which it is compacted; each deeper level holds ten times more. Default: 10 MiB.
     pub max_bytes_for_level_base: u64,
@@ -79,9 +80,9 @@ pub struct Options {
     /// a write load that pauses again and again, no more than 3% of what it writes anyway. Not with a comparator of the user,
     /// which is not called while nobody uses the database. Default: yes.
     pub idle_compaction: bool,
-    /// Threads that compact. Default: 1.
+    /// Threads that compact; clipped to 1..64. Default: 1.
     pub max_background_compactions: usize,
-    /// Parts into which a large compaction is divided, which are merged at once, each by a thread. Default: 2.
+    /// Parts into which a large compaction is divided, which are merged at once, each by a thread; clipped to 1..64. Default: 2.
     pub max_subcompactions: usize,
     /// Read tables through mappings (a failing disk is then a SIGBUS, as in LevelDB). Default: yes.
     pub mmap_reads: bool,
@@ -137,9 +138,11 @@ impl Options {
         options.block_restart_interval = options.block_restart_interval.max(1);
         options.max_write_buffer_number = match options.max_write_buffer_number {
             0 => (2 + (12 << 20) / options.write_buffer_size).min(5),
-            number => number.max(2),
+            number => number.clamp(2, 1 << 16),
         };
         options.level0_file_num_compaction_trigger = options.level0_file_num_compaction_trigger.max(1);
+        options.level0_slowdown_writes_trigger = options.level0_slowdown_writes_trigger.max(1);
+        options.max_bytes_for_level_base = options.max_bytes_for_level_base.max(1);
         options.level0_stop_writes_trigger =
             options.level0_stop_writes_trigger.max(options.level0_file_num_compaction_trigger);
         options.idle_compaction &= options.comparator.is_bytewise();

@@ -2,7 +2,7 @@
 //
 // It is a binding of libterrace over its C interface, found by pkg-config. A [DB] is used from any number of goroutines; so is a
 // [Snapshot]. An [Iterator] or a [Batch] belongs to one goroutine at a time. Keys and values are byte slices of up to
-// 4 GiB - 1; those that are passed in are not kept, those that are returned are the caller's. A nil key or value is an empty one.
+// 4 GiB less 64 KiB, together; those that are passed in are not kept, those that are returned are the caller's. A nil key or value is an empty one.
 //
 // # Errors
 //

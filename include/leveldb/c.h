@@ -9,8 +9,8 @@
  *     function made for it, once. Destroying NULL does nothing. Handles given to a `set_` function stay the caller's.
  *
  * (2) Keys, values and ranges are a pointer and a length in bytes; any byte may occur in them, and none follows them.
- *     They are copied before a call returns. A NULL pointer with length 0 is an empty string. Keys and values are
- *     shorter than 4 GiB; a longer one is refused without being read.
+ *     They are copied before a call returns. A NULL pointer with length 0 is an empty string. A key and a
+ *     value have at most 4 GiB less 64 KiB together; what is longer is refused without being read.
  *
  * (3) A function that can fail has `errptr` as its last parameter. `*errptr` is NULL or a malloc()ed message when it is
  *     called. Success leaves `*errptr` as it was, so a message stays until somebody frees it. Failure frees the old
@@ -416,8 +416,8 @@ void leveldb_writebatch_destroy(leveldb_writebatch_t *batch);
 void leveldb_writebatch_clear(leveldb_writebatch_t *batch);
 
 /*
- * Adds the setting of a key to a value. What cannot be taken (a key or value of 4 GiB or more, NULL with a length) is
- * remembered, and leveldb_write() reports it.
+ * Adds the setting of a key to a value. What cannot be taken (a key and a value of more than 4 GiB less 64 KiB together, or more
+ * than that in the whole batch, NULL with a length) is remembered, and leveldb_write() reports it.
  *
  * Requires: `batch` is NULL or a batch that no other call uses now; `key` and `val` have their lengths.
  */
@@ -656,7 +656,7 @@ void leveldb_filterpolicy_destroy(leveldb_filterpolicy_t *policy);
 
 /*
  * Creates LevelDB's bloom filter policy with about `bits_per_key` bits a key; 10 makes 1% of the reads of absent keys
- * read a block in vain. Not for a comparator under which different keys can be equal.
+ * read a block that lacks them. More than 100 count as 100, negative ones as 0; a filter has 64 bits at least. Not for a comparator under which different keys can be equal.
  */
 leveldb_filterpolicy_t *leveldb_filterpolicy_create_bloom(int bits_per_key);
 

@@ -14,6 +14,16 @@ pub enum BatchEntry<'a> {
     Delete(&'a [u8]),
 }
 
+impl<'a> BatchEntry<'a> {
+    /// The key, and the value, which is empty where there is none.
+    pub fn key_and_value(&self) -> (&'a [u8], &'a [u8]) {
+        match *self {
+            BatchEntry::Put(key, value) => (key, value),
+            BatchEntry::Delete(key) => (key, &[]),
+        }
+    }
+}
+
 /// The entries of a batch, in order; ends after the first error.
 #[derive(Clone, Debug)]
 pub struct BatchIter<'a> {

@@ -6,34 +6,16 @@
 use super::decode::{BatchIter, validate};
 use crate::error::{Error, Result};
 use crate::format::internal_key::{SequenceNumber, ValueType};
+use crate::format::limits::{MAX_BATCH_ENTRY_OVERHEAD, MAX_BATCH_SIZE, MAX_ENTRY_SIZE, check_entry};
 use std::fmt;
 
 pub use super::HEADER_SIZE;
 
-/// The longest key, value or batch: their lengths have 32 bits.
-pub const MAX_SIZE: usize = u32::MAX as usize;
-
-/// The most that an entry has beside key and value: its type and two lengths.
-const MAX_ENTRY_OVERHEAD: usize = 1 + 5 + 5;
-
-/// InvalidArgument where a key or a value of that many bytes can't be written. (Lengths, not slices: whoever
-/// is handed a pointer and a length checks the length first.)
-#[inline]
-pub fn check_sizes(key_length: usize, value_length: usize) -> Result<()> {
-    if key_length.max(value_length) <= MAX_SIZE { Ok(()) } else { Err(too_long(key_length, value_length)) }
-}
-
-#[cold]
-fn too_long(key_length: usize, value_length: usize) -> Error {
-    let (what, length) = if key_length > MAX_SIZE { ("key", key_length) } else { ("value", value_length) };
-    Error::invalid_argument(format!("{what} of {length} bytes is too long: it must be shorter than 4 GiB"))
-}
-
-/// Makes room for an entry with a key and a value of these lengths (which `check_sizes` let pass), so that
+/// Makes room for an entry with a key and a value of these lengths (which `check_entry` let pass), so that
 /// encoding it does not allocate. Fails, rather than aborts, where there is no memory.
 #[inline]
 pub fn reserve_entry(dst: &mut Vec<u8>, key_length: usize, value_length: usize) -> Result<()> {
-    reserve(dst, MAX_ENTRY_OVERHEAD + key_length + value_length)
+    reserve(dst, MAX_BATCH_ENTRY_OVERHEAD + key_length + value_length)
 }
 
 #[inline]
@@ -47,6 +29,11 @@ fn reserve(dst: &mut Vec<u8>, bytes: usize) -> Result<()> {
 #[cold]
 fn no_memory(bytes: usize) -> Error {
     Error::io(format!("no memory for {bytes} bytes more of a write batch"))
+}
+
+#[cold]
+fn batch_is_full() -> Error {
+    Error::invalid_argument("write batch is full: it holds at most 4 GiB and 2^32 - 1 entries")
 }
 
 /// Appends the entry of a put. The lengths were checked.
@@ -88,7 +75,7 @@ fn encode_head(dst: &mut Vec<u8>, value_type: ValueType, key_length: usize) {
 /// A varint32 of two bytes or more, appended at once.
 #[inline]
 fn put_long_length(dst: &mut Vec<u8>, length: usize) {
-    debug_assert!((0x80..=MAX_SIZE).contains(&length));
+    debug_assert!((0x80..=MAX_ENTRY_SIZE).contains(&length));
     if length < 0x4000 {
         dst.extend_from_slice(&[length as u8 | 0x80, (length >> 7) as u8]);
     } else {
@@ -142,8 +129,8 @@ impl WriteBatch {
         self.failure = None;
     }
 
-    /// Adds a put. A key or value of 4 GiB or more, or a batch that would pass 4 GiB or 2^32 - 1 entries, is
-    /// remembered, and `status` (and a write of the batch) returns InvalidArgument.
+    /// Adds a put. An entry longer than `limits::MAX_ENTRY_SIZE`, or one with which the batch would pass 4 GiB or 2^32 - 1
+    /// entries, is remembered, and `status` (and a write of the batch) returns InvalidArgument.
     #[inline]
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
         if self.make_room(key.len(), value.len()) {
@@ -165,7 +152,8 @@ impl WriteBatch {
     fn make_room(&mut self, key_length: usize, value_length: usize) -> bool {
         let size = self.rep.len().saturating_add(key_length).saturating_add(value_length);
         let count = self.count();
-        if size > MAX_SIZE - MAX_ENTRY_OVERHEAD || count == u32::MAX {
+        // With the header, which is always there, an entry that is too long is too long for a batch too.
+        if size > MAX_ENTRY_SIZE + HEADER_SIZE || count == u32::MAX {
             self.refuse(key_length, value_length);
             return false;
         }
@@ -179,9 +167,7 @@ impl WriteBatch {
 
     #[cold]
     fn refuse(&mut self, key_length: usize, value_length: usize) {
-        let full =
-            || Error::invalid_argument("write batch is full: it holds at most 4 GiB and 2^32 - 1 entries");
-        self.poison(check_sizes(key_length, value_length).err().unwrap_or_else(full));
+        self.poison(check_entry(key_length, value_length).err().unwrap_or_else(batch_is_full));
     }
 
     /// Adds the entries of `other` behind its own; a failure of `other` becomes its own.
@@ -204,7 +190,7 @@ impl WriteBatch {
 
     fn make_room_for_entries(&mut self, bytes: usize, entries: u32) -> bool {
         let count = self.count().checked_add(entries);
-        let (Some(count), true) = (count, bytes <= MAX_SIZE.saturating_sub(self.rep.len())) else {
+        let (Some(count), true) = (count, bytes <= MAX_BATCH_SIZE.saturating_sub(self.rep.len())) else {
             self.refuse(0, 0);
             return false;
         };
@@ -268,10 +254,19 @@ impl WriteBatch {
         &self.rep[HEADER_SIZE..]
     }
 
-    /// A batch from a representation, fully validated (Corruption otherwise).
+    /// A batch from a representation, fully validated (Corruption otherwise). InvalidArgument: an entry, or the whole, is too long.
     pub fn from_rep(rep: Vec<u8>) -> Result<Self> {
-        validate(&rep)?;
+        check_rep(&rep)?;
         Ok(WriteBatch { rep, failure: None })
+    }
+
+    /// As `from_rep`, of a copy, which is made of what is right only.
+    pub fn copy_of_rep(rep: &[u8]) -> Result<Self> {
+        check_rep(rep)?;
+        let mut copy = Vec::new();
+        reserve(&mut copy, rep.len())?;
+        copy.extend_from_slice(rep);
+        Ok(WriteBatch { rep: copy, failure: None })
     }
 
     /// Sets the sequence number of the first entry.
@@ -294,6 +289,21 @@ impl<'a> IntoIterator for &'a WriteBatch {
     fn into_iter(self) -> BatchIter<'a> {
         self.iter()
     }
+}
+
+fn check_rep(rep: &[u8]) -> Result<()> {
+    validate(rep)?;
+    if rep.len() > MAX_BATCH_SIZE {
+        return Err(batch_is_full());
+    }
+    // An entry that is too long makes a batch that is long too.
+    if rep.len() > MAX_ENTRY_SIZE {
+        for entry in BatchIter::new(&rep[HEADER_SIZE..]) {
+            let (key, value) = entry?.key_and_value();
+            check_entry(key.len(), value.len())?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

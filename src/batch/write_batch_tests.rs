@@ -97,28 +97,51 @@ fn a_cleared_batch_is_new() {
 
 #[test]
 fn what_is_too_long_is_remembered_and_not_added() {
-    const GIB4: usize = 1 << 32;
-    assert!(check_sizes(GIB4 - 1, GIB4 - 1).is_ok());
-    for (key_length, value_length, what) in
-        [(GIB4, 0, "key"), (0, GIB4, "value"), (usize::MAX, usize::MAX, "key")]
-    {
-        let expected = check_sizes(key_length, value_length).unwrap_err();
-        assert_eq!(expected.kind(), crate::error::ErrorKind::InvalidArgument);
-        assert!(expected.message().starts_with(what), "{expected}");
-        let mut batch = small();
-        assert!(!batch.make_room(key_length, value_length));
-        assert_eq!(batch.rep(), small().rep());
-        assert_eq!(batch.status().unwrap_err().to_string(), expected.to_string());
+    const GIB: usize = 1 << 30;
+    for (key_length, value_length) in [
+        (8, MAX_ENTRY_SIZE - 7),
+        (MAX_ENTRY_SIZE + 1, 0),
+        (0, MAX_ENTRY_SIZE + 1),
+        (8, 4 * GIB - 11),
+        (5 * GIB / 2, 5 * GIB / 2),
+        (usize::MAX, usize::MAX),
+    ] {
+        let expected = check_entry(key_length, value_length).unwrap_err();
+        for mut batch in [small(), WriteBatch::new()] {
+            let before = batch.rep().to_vec();
+            assert!(!batch.make_room(key_length, value_length));
+            assert_eq!(batch.rep(), before);
+            assert_eq!(batch.status().unwrap_err().to_string(), expected.to_string());
+        }
     }
     let mut batch = small();
-    assert!(!batch.make_room(GIB4 / 2, GIB4 / 2));
+    assert!(!batch.make_room(GIB, 3 * GIB - (64 << 10) - 1));
     assert!(batch.status().unwrap_err().message().starts_with("write batch is full"));
-    let mut batch = small();
-    assert!(!batch.make_room(0, MAX_SIZE - MAX_ENTRY_OVERHEAD - batch.rep().len() + 1));
-    assert!(batch.status().is_err());
-    let mut batch = small();
-    assert!(!batch.make_room_for_entries(GIB4 - batch.rep().len(), 1));
-    assert!(batch.status().is_err());
+    for bytes in [4 * GIB, MAX_BATCH_SIZE - small().rep().len() + 1, usize::MAX] {
+        let mut batch = small();
+        assert!(!batch.make_room_for_entries(bytes, 1));
+        assert!(batch.status().is_err());
+    }
+}
+
+#[test]
+fn a_batch_given_as_bytes_has_the_same_limits() {
+    // Zeros that nobody touches take no memory, and the head is small.
+    let with_value = |value_length: usize| {
+        let mut head = vec![0; HEADER_SIZE];
+        head[8] = 1;
+        encode_put_without_value(&mut head, b"12345678", 200);
+        head.truncate(HEADER_SIZE + 10);
+        crate::util::coding::put_varint32(&mut head, value_length as u32);
+        let mut rep = vec![0; head.len() + value_length];
+        rep[..head.len()].copy_from_slice(&head);
+        WriteBatch::from_rep(rep)
+    };
+    assert!(with_value(MAX_ENTRY_SIZE - 8).is_ok());
+    for value_length in [MAX_ENTRY_SIZE - 7, MAX_BATCH_SIZE, u32::MAX as usize - 11, u32::MAX as usize] {
+        let error = with_value(value_length).unwrap_err();
+        assert_eq!(error.kind(), crate::error::ErrorKind::InvalidArgument, "{error}");
+    }
 }
 
 #[test]

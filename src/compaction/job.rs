@@ -293,10 +293,17 @@ impl<'p, 'a> Outputs<'p, 'a> {
         if is_first_of_user_key {
             let overlaps_enough = self.grandparents.is_overlap_exceeded_at(internal_key::user_key(key));
             if let Some(output) = &self.current
-                && (overlaps_enough || output.estimated_file_size() >= self.compaction.max_output_file_size)
+                && (overlaps_enough
+                    || output.estimated_file_size() >= self.compaction.max_output_file_size
+                    || !output.has_room_for(key))
             {
                 self.end_current()?;
             }
+        } else if self.compaction.output_level > 0
+            && self.current.as_ref().is_some_and(|output| !output.has_room_for(key))
+        {
+            // Versions of a huge key, kept by snapshots: in a run they may stand in neighbouring tables.
+            self.end_current()?;
         }
         let output = match &mut self.current {
             Some(output) => output,

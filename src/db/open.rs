@@ -10,6 +10,7 @@ use super::background_error::Failures;
 use super::flush_due::FlushDue;
 use super::idle_compaction::Idle;
 use super::install::manifest_limit;
+use super::lost::Lost;
 use super::recovery::{self, FoundManifest, Recovered};
 use super::seek_compaction::Seeks;
 use super::snapshot::SnapshotList;
@@ -185,8 +186,11 @@ fn refuse_to_create_over(options: &Options, path: &Path) -> Result<()> {
         let stray = match file_name::parse(&name) {
             Some(FileType::Log(_) | FileType::Table(_)) => true,
             Some(FileType::Manifest(number)) => {
-                !matches!(manifest::read(env, &path.join(&name), number), Ok(manifest)
-                    if manifest.edits.iter().all(|edit| edit.new_files.is_empty()))
+                let has_no_files = |edit: VersionEdit| match edit.new_files.is_empty() {
+                    true => Ok(()),
+                    false => Err(Error::corruption("names files")),
+                };
+                manifest::read(env, &path.join(&name), number, &mut { has_no_files }).is_err()
             }
             _ => false,
         };
@@ -269,6 +273,7 @@ impl Base {
                 Some(created.map_err(|ManifestError { error, .. }| error)?)
             }
         };
+        remove_replayed_logs(env, path, recovered)?;
         let (wal, memtable) = match reused_log {
             Some(log) => (WalWriter::reopen(env, path, log.number, log.size, log_options)?, log.memtable),
             None => {
@@ -278,6 +283,22 @@ impl Base {
         };
         Ok(Base { manifest, manifest_number, wal, memtable, next_file_number, logs, flushed_sequence })
     }
+}
+
+/// Removes, now that a MANIFEST does without them, the logs that would be replayed over newer writes the next time; those of which
+/// a part could not be used are moved to `lost/`.
+fn remove_replayed_logs(env: &Arc<dyn Env>, path: &Path, recovered: &Recovered) -> Result<()> {
+    if !recovered.unstorable_logs.is_empty() {
+        let mut lost = Lost::open(env, path)?;
+        for &number in &recovered.unstorable_logs {
+            lost.take(&file_name::log(path, number))?;
+        }
+        lost.sync()?;
+    }
+    for number in recovered.stray_logs.iter().filter(|number| !recovered.unstorable_logs.contains(number)) {
+        env.remove_file(&file_name::log(path, *number))?;
+    }
+    Ok(())
 }
 
 /// See [`Base::lay`].

@@ -19,7 +19,9 @@ use crate::util::coding::fixed64_at;
 use crate::version::file_metadata::FileMetaData;
 use crate::version::manifest::{self, ManifestWriter};
 use crate::version::version::Version;
-use crate::version::version_set::{FILE_NUMBER_LIMIT, RecoveredCounters, VersionSet};
+use crate::version::version_set::{
+    RecoveredCounters, VersionRecovery, VersionSet, check_file_numbers, is_counted,
+};
 use crate::wal::replay::{Begins, ReplayOptions, ReplaySummary, replay_with};
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -29,6 +31,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A MANIFEST larger than this is not appended to but replaced.
 const MAX_REUSED_MANIFEST_BYTES: u64 = 2 << 20;
+
+/// A log and a MANIFEST.
+const NUMBERS_OF_AN_OPENING: u64 = 2;
 
 /// A log that is written on.
 pub(super) struct ReusedLog {
@@ -70,6 +75,10 @@ pub(super) struct Recovered {
     pub kept_logs: Vec<KeptLog>,
     /// Logs with nothing in them.
     pub empty_logs: Vec<u64>,
+    /// Logs with numbers that no log of this opening is above; what they hold is in `new_files`.
+    pub stray_logs: Vec<u64>,
+    /// Logs with batches that were left out since no table can hold them.
+    pub unstorable_logs: Vec<u64>,
     pub reused_log: Option<ReusedLog>,
     pub manifest: FoundManifest,
     /// What was damaged in the logs and skipped.
@@ -81,7 +90,7 @@ pub(super) struct Recovered {
 /// The state of a new database.
 pub(super) fn fresh(opening: &Opening, path: &Path) -> Result<Recovered> {
     opening.info_log.log(format_args!("creating {}", path.display()));
-    let (next_file_number, _, names) = list_files(opening, path)?;
+    let (next_file_number, _, names) = list_files(opening, path, 1)?;
     Ok(Recovered {
         versions: VersionSet::new(opening.comparator_name(), Arc::new(empty(opening))),
         next_file_number,
@@ -89,6 +98,8 @@ pub(super) fn fresh(opening: &Opening, path: &Path) -> Result<Recovered> {
         new_files: Vec::new(),
         kept_logs: Vec::new(),
         empty_logs: Vec::new(),
+        stray_logs: Vec::new(),
+        unstorable_logs: Vec::new(),
         reused_log: None,
         manifest: FoundManifest::IsReplaced,
         damage: Vec::new(),
@@ -100,48 +111,58 @@ fn empty(opening: &Opening) -> Version {
     Version::empty(opening.comparator.clone(), opening.table_cache.clone())
 }
 
-/// One more than the highest number in the directory, its files, and their names.
-fn list_files(opening: &Opening, path: &Path) -> Result<(u64, Vec<FileType>, Vec<OsString>)> {
+/// The next file number, which is `at_least` and above all in the directory but for strays; the files, and their names.
+fn list_files(opening: &Opening, path: &Path, at_least: u64) -> Result<(u64, Vec<FileType>, Vec<OsString>)> {
     let names = opening.options.env.children(path)?;
-    let files: Vec<FileType> = names.iter().filter_map(|name| file_name::parse(name)).collect();
-    let highest = files
-        .iter()
-        .filter_map(|file| match file {
-            FileType::Log(n) | FileType::Table(n) | FileType::Manifest(n) | FileType::Temp(n) => Some(*n),
-            _ => None,
-        })
-        .filter(|&number| number < FILE_NUMBER_LIMIT)
-        .max();
-    Ok((highest.map_or(1, |number| number + 1), files, names))
+    let mut next_file_number = at_least;
+    let mut files = Vec::new();
+    for name in &names {
+        let Some(file) = file_name::parse(name) else { continue };
+        if matches!(file, FileType::Log(number) if file_name::log(path, number).file_name() != Some(name)) {
+            let name = Path::new(name).display();
+            opening.info_log.log(format_args!("{name}: no log of this database has its number written so"));
+            continue;
+        }
+        files.push(file);
+        let (FileType::Log(number)
+        | FileType::Table(number)
+        | FileType::Manifest(number)
+        | FileType::Temp(number)) = file
+        else {
+            continue;
+        };
+        if is_counted(number, at_least) {
+            next_file_number = next_file_number.max(number + 1);
+        } else {
+            let name = Path::new(name).display();
+            opening.info_log.log(format_args!("{name}: a stray file, by its number, which is not counted"));
+        }
+    }
+    Ok((next_file_number, files, names))
 }
 
 /// The state of an existing database.
 pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
     let options = &opening.options;
-    let recovered = manifest::recover(&options.env, path)?;
-    let name = opening.comparator_name();
-    let (versions, counters) =
-        VersionSet::recover(name, empty(opening), &recovered.edits).map_err(|error| {
-            match &recovered.damaged_tail {
-                Some(damage) if error.is_corruption() => damage.clone(),
-                None if error.is_corruption() => {
-                    error.context(file_name::manifest(path, recovered.number).display())
-                }
-                _ => error,
-            }
-        })?;
-    let (above_all, files, names) = list_files(opening, path)?;
+    let mut edits = VersionRecovery::new(opening.comparator_name(), empty(opening));
+    let recovered = manifest::recover(&options.env, path, &mut |edit| edits.apply(edit))?;
+    let (versions, counters) = edits.finish().map_err(|error| match &recovered.damaged_tail {
+        Some(damage) if error.is_corruption() => damage.clone(),
+        None if error.is_corruption() => error.context(file_name::manifest(path, recovered.number).display()),
+        _ => error,
+    })?;
+    let (next_file_number, files, names) = list_files(opening, path, counters.next_file_number)?;
     if let Some(damage) = &recovered.damaged_tail {
         if options.paranoid_checks || !may_do_without_last_edit(&versions, &files) {
             return Err(damage.clone());
         }
         opening.info_log.log(format_args!("going on without the last edit, which was not synced: {damage}"));
     }
+    check_file_numbers(next_file_number.saturating_add(NUMBERS_OF_AN_OPENING))?;
     check_tables(path, &versions, &files)?;
-    let next_file_number = counters.next_file_number.max(above_all);
     let logs = needed_logs(&files, &counters);
-    // A log with a number that none should have is not older than those of this life.
-    let have_usual_numbers = logs.last().is_none_or(|&newest| newest < next_file_number);
+    // A stray log is not older than those of this opening: it can't stay.
+    let stray_logs: Vec<u64> = logs.iter().copied().filter(|&number| number >= next_file_number).collect();
     // Nothing is odd about its end, so that it will be read as it was now.
     let is_sound = recovered.clean_end
         && recovered.file_size < MAX_REUSED_MANIFEST_BYTES
@@ -155,13 +176,14 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
         next_log_begins: Begins::AtOrBefore(counters.last_sequence + 1),
         memtable: opening.new_memtable(),
         // What is kept a worker flushes: a user's comparator would be called from its thread, as LevelDB would not.
-        keeps: is_sound && have_usual_numbers && !options.reuse_logs && opening.comparator.is_bytewise(),
+        keeps: is_sound && stray_logs.is_empty() && !options.reuse_logs && opening.comparator.is_bytewise(),
         kept_logs: Vec::new(),
         empty_logs: Vec::new(),
+        unstorable_logs: Vec::new(),
         new_files: Vec::new(),
         damage: Vec::new(),
     };
-    let reused = match replayer.replay_all(&logs) {
+    let reused = match replayer.replay_all(&logs, options.reuse_logs && stray_logs.is_empty()) {
         Ok(reused) => reused,
         Err(error) => {
             replayer.remove_new_files();
@@ -185,6 +207,8 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
         new_files: replayer.new_files,
         kept_logs: replayer.kept_logs,
         empty_logs: replayer.empty_logs,
+        stray_logs,
+        unstorable_logs: replayer.unstorable_logs,
         reused_log,
         manifest,
         damage: replayer.damage,
@@ -264,6 +288,7 @@ struct Replayer<'a> {
     keeps: bool,
     kept_logs: Vec<KeptLog>,
     empty_logs: Vec<u64>,
+    unstorable_logs: Vec<u64>,
     new_files: Vec<Arc<FileMetaData>>,
     damage: Vec<Error>,
 }
@@ -271,10 +296,14 @@ struct Replayer<'a> {
 impl Replayer<'_> {
     /// Replays `logs` in order. Returns, if the last one may be written on, its number, its size, and the last sequence number
     /// before it.
-    fn replay_all(&mut self, logs: &[u64]) -> Result<Option<(u64, u64, SequenceNumber)>> {
+    fn replay_all(
+        &mut self,
+        logs: &[u64],
+        may_reuse_last: bool,
+    ) -> Result<Option<(u64, u64, SequenceNumber)>> {
         for (index, &number) in logs.iter().enumerate() {
             let is_last = index + 1 == logs.len();
-            let may_reuse = is_last && self.opening.options.reuse_logs;
+            let may_reuse = is_last && may_reuse_last;
             if may_reuse {
                 self.flush()?; // what an earlier log holds must not depend on it any more
             }
@@ -285,6 +314,9 @@ impl Replayer<'_> {
             let begins_after = last_before.max(before_first);
             if may_reuse && summary.is_clean() && self.new_files.len() == files_before {
                 return Ok(Some((number, summary.file_size, begins_after)));
+            }
+            if summary.has_unstorable {
+                self.unstorable_logs.push(number);
             }
             if summary.stopped_at.is_some() {
                 self.keeps = false;
@@ -383,9 +415,7 @@ impl Replayer<'_> {
         };
         self.opening.found_compression.look(&self.version, &self.opening.table_cache);
         let number = self.next_file_number.fetch_add(1, Ordering::Relaxed);
-        if let Some(file) = flush_job::run(&memtables, number, &context)? {
-            self.new_files.push(file);
-        }
+        self.new_files.extend(flush_job::run(&memtables, number, &context)?);
         self.memtable = self.opening.new_memtable();
         Ok(())
     }

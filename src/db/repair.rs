@@ -40,7 +40,7 @@ use crate::version::file_metadata::FileMetaData;
 use crate::version::manifest::{ManifestError, ManifestWriter};
 use crate::version::version::Version;
 use crate::version::version_edit::VersionEdit;
-use crate::version::version_set::{FILE_NUMBER_LIMIT, VersionSet};
+use crate::version::version_set::{VersionSet, is_counted};
 use crate::wal::replay::replay;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -125,7 +125,7 @@ impl Repairer {
                 Some(FileType::Temp(number)) => number,
                 _ => continue,
             };
-            if number < FILE_NUMBER_LIMIT {
+            if is_counted(number, 0) {
                 highest = highest.max(number);
             }
         }
@@ -206,9 +206,12 @@ impl Repairer {
                     name.escape_ascii()
                 )));
             }
+            // Of a long history only the files that are there, and those that should be, are remembered.
             for &(_, number) in &edit.deleted_files {
                 facts.levels.remove(&number);
-                facts.deleted.insert(number);
+                if self.tables.binary_search(&number).is_ok() {
+                    facts.deleted.insert(number);
+                }
             }
             for (level, file) in &edit.new_files {
                 facts.levels.insert(file.number, *level);
@@ -286,8 +289,8 @@ impl Repairer {
         let file = Arc::new(FileMetaData::new(number, size, smallest, largest));
         match level {
             0 | UNKNOWN_LEVEL => self.sources.push((level, file)),
-            // Its number is for no MANIFEST: its entries move.
-            _ if number >= FILE_NUMBER_LIMIT => self.sources.push((level, file)),
+            // Its number does not count: its entries move, so that the database counts anew.
+            _ if !is_counted(number, 0) => self.sources.push((level, file)),
             _ => self.kept.push((level, file)),
         }
         Ok(())
@@ -407,8 +410,8 @@ impl Repairer {
         let number = self.next_file_number.fetch_add(1, Ordering::Relaxed);
         let memtable = self.memtable.memtable().clone();
         let never = AtomicBool::new(false);
-        let file = flush_job::run(&[memtable], number, &self.context(&never))?;
-        self.sources.extend(file.map(|file| (level, file)));
+        let files = flush_job::run(&[memtable], number, &self.context(&never))?;
+        self.sources.extend(files.into_iter().map(|file| (level, file)));
         self.memtable = self.opening.new_memtable();
         Ok(())
     }

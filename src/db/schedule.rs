@@ -14,6 +14,7 @@ use crate::compaction::picker::{self, ManualPick, PickerOptions};
 use crate::comparator::ComparatorFailed;
 use crate::error::{Error, Result};
 use crate::flush::job::{self as flush_job, JobContext};
+use crate::format::limits::MAX_MEMTABLE_BYTES;
 use crate::util::lock::MutexGuard;
 use crate::version::version_edit::VersionEdit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -222,12 +223,12 @@ impl DbInner {
         }
     }
 
-    /// Writes all immutable memtables to one table and installs it. `replaces_log`: with the last of them goes all that a full
-    /// log, which was replaced, holds.
+    /// Writes all immutable memtables (or as many as one table can surely index) to one table and installs it. `replaces_log`: with the
+    /// last of them goes all that a full log, which was replaced, holds.
     fn flush_immutables(&self, mut state: MutexGuard<'_, DbState>, replaces_log: bool) -> Result<()> {
         let started = self.env.now_micros();
-        let memtables =
-            state.memtables.immutables.oldest_first().map(|i| i.memtable.clone()).collect::<Vec<_>>();
+        let most = if replaces_log { usize::MAX } else { MAX_MEMTABLE_BYTES };
+        let memtables = state.memtables.immutables.oldest_within(most);
         let flushed = memtables.len();
         let mut context = self.job_context();
         if self.has_kept_logs(&state) {
@@ -241,9 +242,8 @@ impl DbInner {
             flush_job::run(&memtables, number, &context)
         });
         let is_job_error = outcome.is_err();
-        let result = outcome.and_then(|file| {
-            let bytes = file.as_ref().map_or(0, |file| file.file_size);
-            let mut level = 0;
+        let result = outcome.and_then(|files| {
+            let mut written = Vec::new();
             let replaced = self.install(
                 &mut state,
                 |state| {
@@ -251,9 +251,10 @@ impl DbInner {
                         log_number: Some(state.memtables.log_number_behind(flushed)),
                         ..VersionEdit::default()
                     };
-                    if let Some(file) = file {
-                        level =
-                            self.level_for_flush(state, file.smallest.user_key(), file.largest.user_key());
+                    for file in files {
+                        let (smallest, largest) = (file.smallest.user_key(), file.largest.user_key());
+                        let level = self.level_for_flush(state, smallest, largest);
+                        written.push((level, file.file_size));
                         edit.new_files.push((level, file));
                     }
                     edit
@@ -267,8 +268,11 @@ impl DbInner {
                     self.min_log_number.store(needed, Ordering::Release);
                 },
             )?;
+            let level = written.first().map_or(0, |&(level, _)| level);
             state.stats[level].micros += self.env.now_micros().saturating_sub(started);
-            state.stats[level].bytes_written += bytes;
+            for (level, bytes) in written {
+                state.stats[level].bytes_written += bytes;
+            }
             Ok(replaced)
         });
         match result {

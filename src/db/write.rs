@@ -12,6 +12,7 @@ use super::write_group::{MAX_GROUP_BYTES, MAX_MEMBER_BYTES, Members, WriterState
 use crate::batch::write_batch::{self, HEADER_SIZE, WriteBatch};
 use crate::error::{Error, Result};
 use crate::format::internal_key::{MAX_SEQUENCE, ValueType};
+use crate::format::limits::{MAX_MEMTABLE_BYTES, check_entry};
 use crate::options::WriteOptions;
 use std::sync::atomic::Ordering;
 
@@ -75,17 +76,17 @@ impl Payload<'_> {
 }
 
 impl Db {
-    /// Sets `key` to `value`. InvalidArgument for a key or value of 4 GiB or more.
+    /// Sets `key` to `value`. InvalidArgument where they have more than `limits::MAX_ENTRY_SIZE` bytes together.
     #[inline]
     pub fn put(&self, options: &WriteOptions, key: &[u8], value: &[u8]) -> Result<()> {
-        write_batch::check_sizes(key.len(), value.len())?;
+        check_entry(key.len(), value.len())?;
         self.inner.write(options, Payload::Put(key, value))
     }
 
     /// Deletes `key`, which need not exist.
     #[inline]
     pub fn delete(&self, options: &WriteOptions, key: &[u8]) -> Result<()> {
-        write_batch::check_sizes(key.len(), 0)?;
+        check_entry(key.len(), 0)?;
         self.inner.write(options, Payload::Delete(key))
     }
 
@@ -125,7 +126,7 @@ impl DbInner {
         // What can't be had is found out before anything is in the log.
         let size = payload.size();
         if size > MAX_GROUP_BYTES {
-            writer.memtable.reserve(payload.count() as usize, size)?;
+            self.make_room_for_large(writer, payload.count(), size)?;
         }
         let mut record = std::mem::take(&mut writer.record);
         record.clear();
@@ -147,6 +148,17 @@ impl DbInner {
             writer.record = record;
         }
         result.map(|_| ())
+    }
+
+    /// Another memtable is begun where this one would hold too much; what it takes is reserved.
+    #[cold]
+    fn make_room_for_large(&self, writer: &mut WriterState, count: u32, size: usize) -> Result<()> {
+        let memtable = writer.memtable.memtable();
+        let sum = memtable.approximate_memory_usage().saturating_add(size);
+        if sum > MAX_MEMTABLE_BYTES && !memtable.is_empty() {
+            self.make_room(writer, true)?;
+        }
+        writer.memtable.reserve(count as usize, size)
     }
 
     /// Returns when the active memtable takes writes; looks at the state only where something is to be heeded.
@@ -202,10 +214,9 @@ impl DbInner {
         sync: bool,
     ) -> Result<u64> {
         let first = writer.last_sequence + 1;
-        if writer.last_sequence + u64::from(count) > MAX_SEQUENCE {
-            return Err(Error::not_supported(
-                "the database has used up its sequence numbers; copy it into a new one",
-            ));
+        // The batch behind it has a number too, also an empty one.
+        if first + u64::from(count) > MAX_SEQUENCE {
+            return Err(no_sequence_numbers(writer.last_sequence));
         }
         write_batch::set_header(record, first, count);
         let Some(wal) = &mut writer.wal else { return Err(self.closed_error()) };
@@ -229,6 +240,13 @@ impl DbInner {
         self.flush_waker.wake();
         error
     }
+}
+
+#[cold]
+fn no_sequence_numbers(last: u64) -> Error {
+    Error::not_supported(format!(
+        "the database has used up its sequence numbers (the last one is {last}); it can be read: copy it into a new one"
+    ))
 }
 
 /// Inserts what `WriteBatch` made, or a group of such: the encoding is right by construction.

@@ -11,7 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
 
-/// The longest key or value: lengths are 32 bits wide in logs and tables, and no slice is longer than `isize::MAX`.
+/// The longest input: lengths are 32 bits wide in logs and tables, and no slice is longer than `isize::MAX`. (What an entry may have
+/// in all is less: see `format::limits`.)
 pub(super) const MAX_LENGTH: usize = if usize::BITS > 32 { u32::MAX as usize } else { isize::MAX as usize };
 
 /// Where an empty string points: not NULL, and not a small integer either, as an empty slice's address may be. Hosts
@@ -59,7 +60,7 @@ pub(super) unsafe fn bound<'a>(
 fn refuse(pointer: *const c_char, length: usize, what: &'static str) -> Error {
     if length > MAX_LENGTH {
         Error::invalid_argument(format!(
-            "{what} of {length} bytes is too long: keys and values are shorter than 4 GiB"
+            "{what} of {length} bytes is too long: a key and a value have at most 4 GiB less 64 KiB together"
         ))
     } else {
         debug_assert!(pointer.is_null());

@@ -47,7 +47,8 @@ pub unsafe extern "C" fn terrace_get_with(
 
 /// Writes a batch given by its representation: all of it or nothing. The representation is that of LevelDB's log: eight bytes
 /// that are ignored, the number of entries (32 bits, little-endian), then for each entry a byte (1: put, 0: delete), the key, and
-/// for a put the value, each after its length as a varint. What is none is refused as a Corruption, and nothing is written.
+/// for a put the value, each after its length as a varint. What is none is refused as a Corruption,
+/// what is longer than leveldb_writebatch_put() takes as an Invalid argument, and nothing is written.
 ///
 /// # Safety
 /// `db` is NULL or open; `options` is NULL or not destroyed; `rep` has its length; `errptr` as in (3).
@@ -63,13 +64,7 @@ pub unsafe extern "C" fn terrace_write_rep(
     unsafe {
         guard(errptr, (), || {
             let handle = handle::required(db, "db")?;
-            let given = bytes::input(rep, rep_len, "rep")?;
-            let mut rep = Vec::new();
-            if rep.try_reserve_exact(given.len()).is_err() {
-                return Err(Error::io(format!("no memory for a batch of {} bytes", given.len())));
-            }
-            rep.extend_from_slice(given);
-            let batch = WriteBatch::from_rep(rep)?;
+            let batch = WriteBatch::copy_of_rep(bytes::input(rep, rep_len, "rep")?)?;
             handle.change(|db| db.write(&write_options(options), &batch))
         });
     }

@@ -191,7 +191,7 @@ pub unsafe extern "C" fn leveldb_filterpolicy_destroy(policy: *mut leveldb_filte
 }
 
 /// Creates LevelDB's bloom filter policy with about `bits_per_key` bits a key; 10 makes 1% of the reads of absent keys
-/// read a block in vain. Not for a comparator under which different keys can be equal.
+/// read a block that lacks them. More than 100 count as 100, negative ones as 0; a filter has 64 bits at least. Not for a comparator under which different keys can be equal.
 #[unsafe(no_mangle)]
 pub extern "C" fn leveldb_filterpolicy_create_bloom(bits_per_key: c_int) -> *mut leveldb_filterpolicy_t {
     contain(ptr::null_mut(), || {

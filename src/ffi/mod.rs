@@ -8,8 +8,8 @@
 //!     function made for it, once. Destroying NULL does nothing. Handles given to a `set_` function stay the caller's.
 //!
 //! (2) Keys, values and ranges are a pointer and a length in bytes; any byte may occur in them, and none follows them.
-//!     They are copied before a call returns. A NULL pointer with length 0 is an empty string. Keys and values are
-//!     shorter than 4 GiB; a longer one is refused without being read.
+//!     They are copied before a call returns. A NULL pointer with length 0 is an empty string. A key and a
+//!     value have at most 4 GiB less 64 KiB together; what is longer is refused without being read.
 //!
 //! (3) A function that can fail has `errptr` as its last parameter. `*errptr` is NULL or a malloc()ed message when it is
 //!     called. Success leaves `*errptr` as it was, so a message stays until somebody frees it. Failure frees the old

@@ -123,7 +123,7 @@ pub unsafe extern "C" fn terrace_options_set_whole_table_filter(
     unsafe { set(options, |options| options.whole_table_filter = whole_table_filter != 0) };
 }
 
-/// Memtables, the one that is written to included, before a writer waits for a flush; at least 2. All but two go into one
+/// Memtables, the one that is written to included, before a writer waits for a flush; from 2 to 65536. All but two go into one
 /// table, if they fill quickly (within 250 ms each). 0: 2, as in LevelDB, and as many more as fit 12 MiB, up to 5.
 /// Default: 0.
 ///
@@ -154,7 +154,7 @@ pub unsafe extern "C" fn terrace_options_set_table_metadata_budget(
     unsafe { set(options, |options| options.table_metadata_budget = bytes) };
 }
 
-/// Level-0 files at which a compaction starts. Default: 4.
+/// Level-0 files at which a compaction starts; at least 1. Default: 4.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -167,7 +167,7 @@ pub unsafe extern "C" fn terrace_options_set_level0_file_num_compaction_trigger(
     unsafe { set(options, |options| options.level0_file_num_compaction_trigger = count(files)) };
 }
 
-/// Level-0 files at which each write is delayed by a millisecond. Default: 8.
+/// Level-0 files at which each write is delayed by a millisecond; at least 1. Default: 8.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -180,7 +180,8 @@ pub unsafe extern "C" fn terrace_options_set_level0_slowdown_writes_trigger(
     unsafe { set(options, |options| options.level0_slowdown_writes_trigger = count(files)) };
 }
 
-/// Level-0 files at which writes wait for a compaction; also where fewer hold the bytes of as many memtables. Default: 12.
+/// Level-0 files at which writes wait for a compaction; also where fewer hold the bytes of as many memtables. Not below the
+/// number at which a compaction starts. Default: 12.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.

@@ -5,7 +5,7 @@ use super::boundary::{self, contain, guard, guard_quietly};
 use super::{bytes, handle, last_error};
 use crate::batch::decode::BatchEntry;
 use crate::batch::write_batch::WriteBatch;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
@@ -50,7 +50,8 @@ pub extern "C" fn leveldb_writebatch_create() -> *mut leveldb_writebatch_t {
 /// itself. Eight bytes (0), the number of entries (32 bits, little-endian), then for each entry a byte (1: put, 0: delete), the
 /// key, and for a put the value, both after their length as a varint of 7 bits a byte, lowest first. The bytes are copied.
 ///
-/// Returns NULL with a Corruption error if they are not a representation. Destroy the batch with leveldb_writebatch_destroy().
+/// Returns NULL with a Corruption error if they are not a representation, with Invalid argument if an entry or the whole is longer
+/// than leveldb_writebatch_put() takes. Destroy the batch with leveldb_writebatch_destroy().
 ///
 /// # Safety
 /// `rep` has its length; `errptr` as in (3).
@@ -63,12 +64,8 @@ pub unsafe extern "C" fn terrace_writebatch_create_from(
     // SAFETY: as the caller promises.
     unsafe {
         guard(errptr, ptr::null_mut(), || {
-            let given = bytes::input(rep, rep_len, "rep")?;
-            let mut copy = Vec::new();
-            copy.try_reserve_exact(given.len())
-                .map_err(|_| Error::io("cannot allocate memory for a batch"))?;
-            copy.extend_from_slice(given);
-            Ok(handle::give(leveldb_writebatch_t { batch: WriteBatch::from_rep(copy)? }))
+            let batch = WriteBatch::copy_of_rep(bytes::input(rep, rep_len, "rep")?)?;
+            Ok(handle::give(leveldb_writebatch_t { batch }))
         })
     }
 }
@@ -98,8 +95,8 @@ pub unsafe extern "C" fn leveldb_writebatch_clear(batch: *mut leveldb_writebatch
     }
 }
 
-/// Adds the setting of a key to a value. What cannot be taken (a key or value of 4 GiB or more, NULL with a length) is
-/// remembered, and leveldb_write() reports it.
+/// Adds the setting of a key to a value. What cannot be taken (a key and a value of more than 4 GiB less 64 KiB together, or more
+/// than that in the whole batch, NULL with a length) is remembered, and leveldb_write() reports it.
 ///
 /// # Safety
 /// `batch` is NULL or a batch that no other call uses now; `key` and `val` have their lengths.

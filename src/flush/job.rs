@@ -1,4 +1,4 @@
-//! Memtables to a table: one pass over their merged entries, without the state mutex.
+//! Memtables to a table (or a few, where keys are huge): one pass over their merged entries, without the state mutex.
 //!
 //! Entries that newer ones hide from every snapshot are left out; deletions stay, since what they hide lies deeper. The caller
 //! decides which memtables, takes the file number in their order, chooses the level when it installs the result, and frees the
@@ -17,7 +17,7 @@ use crate::table::cache::TableCache;
 use crate::version::file_metadata::FileMetaData;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What a compaction or a flush needs from its database; everything is borrowed for the time of the job, which runs without the
 /// state mutex.
@@ -61,19 +61,20 @@ impl JobContext<'_> {
     }
 }
 
-/// Writes the entries of `memtables` (oldest first) that anyone can still see into one new table with number `number`: written, synced, the
-/// directory synced, opened once to check it; nothing is installed. `None` if nothing is left to write (no file is left
-/// either). A deletion is always kept. On an error the file is removed.
+/// Writes the entries of `memtables` (oldest first) that anyone can still see into a new table with number `number`: written, synced,
+/// the directory synced, opened once to check it; nothing is installed. Where keys are so long that the index of one table can't
+/// hold them, other tables follow, of other user keys. None if nothing is left to write (no file is left either). A deletion is
+/// always kept. On an error the files are removed.
 pub fn run(
     memtables: &[Arc<Memtable>],
     number: u64,
     context: &JobContext<'_>,
-) -> Result<Option<Arc<FileMetaData>>> {
+) -> Result<Vec<Arc<FileMetaData>>> {
     context.info_log.log(format_args!("Level-0 table #{number}: started"));
     let result = build(memtables, number, context);
     match &result {
-        Ok(file) => {
-            let bytes = file.as_ref().map_or(0, |file| file.file_size);
+        Ok(files) => {
+            let bytes: u64 = files.iter().map(|file| file.file_size).sum();
             context.info_log.log(format_args!("Level-0 table #{number}: {bytes} bytes OK"));
         }
         Err(error) => context.info_log.log(format_args!("Level-0 table #{number}: {error}")),
@@ -85,27 +86,38 @@ fn build(
     memtables: &[Arc<Memtable>],
     number: u64,
     context: &JobContext<'_>,
-) -> Result<Option<Arc<FileMetaData>>> {
+) -> Result<Vec<Arc<FileMetaData>>> {
     let options = context.compaction_iterator_options();
     let newest_first = memtables.iter().rev().map(|memtable| memtable.iter()).collect();
     let merged = MergingIterator::new(options.comparator.clone(), newest_first);
     let mut entries = CompactionIterator::new(options, merged, |_| false);
 
     let mut pending = PendingTables::new(context);
-    let mut output: Option<Box<TableOutput>> = None;
+    let mut files = Vec::new();
+    let mut current: Option<Box<TableOutput>> = None;
     while entries.advance() {
-        let output = match &mut output {
+        let key = entries.key();
+        let is_full = |output: &mut Box<TableOutput>| entries.is_first_of_user_key() && !output.has_room_for(key);
+        if let Some(full) = current.take_if(is_full) {
+            files.push(full.finish(context)?);
+        }
+        let output = match &mut current {
             Some(output) => output,
-            None => output.insert(pending.create(number)?),
+            None if files.is_empty() => current.insert(pending.create(number)?),
+            None => {
+                let number = context.next_file_number.fetch_add(1, Ordering::Relaxed);
+                current.insert(pending.create(number)?)
+            }
         };
-        output.add(entries.key(), entries.value())?;
+        output.add(key, entries.value())?;
     }
     entries.status()?;
-    let Some(output) = output else { return Ok(None) };
-    let file = output.finish(context)?;
-    context.env.sync_dir(context.db)?;
+    if let Some(output) = current {
+        files.push(output.finish(context)?);
+        context.env.sync_dir(context.db)?;
+    }
     pending.keep();
-    Ok(Some(file))
+    Ok(files)
 }
 
 #[cfg(test)]

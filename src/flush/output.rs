@@ -114,6 +114,12 @@ impl TableOutput {
         Ok(())
     }
 
+    /// Is there room for an entry with this internal key? See `TableBuilder::has_room_for`.
+    #[inline]
+    pub fn has_room_for(&self, internal_key: &[u8]) -> bool {
+        self.builder.has_room_for(internal_key)
+    }
+
     /// Bytes it would take if it were finished now, about.
     #[inline]
     pub fn estimated_file_size(&self) -> u64 {

@@ -125,6 +125,13 @@ pub(crate) struct JobFixture {
 impl JobFixture {
     /// An empty directory; the next file number is 100.
     pub fn new() -> Self {
+        Self::with_table_options(|_| ())
+    }
+
+    /// The same, with table options changed by `change`.
+    pub fn with_table_options(change: impl FnOnce(&mut TableOptions)) -> Self {
+        let mut table_options = TableOptions::new(&Options::default());
+        change(&mut table_options);
         let directory = tempfile::tempdir().unwrap();
         let failing_env = Arc::new(FailingEnv {
             inner: PosixEnv::shared(),
@@ -136,7 +143,7 @@ impl JobFixture {
         let table_cache = TableCache::new(
             env.clone(),
             directory.path().to_path_buf(),
-            Arc::new(TableOptions::new(&Options::default())),
+            Arc::new(table_options),
             ReadMode::Mapped,
             100,
         );

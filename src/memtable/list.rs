@@ -70,6 +70,17 @@ impl MemtableList {
         self.list.iter().map(|immutable| immutable.log_number).min()
     }
 
+    /// The oldest one, and those after it that take no more than `bytes` with it, the oldest first.
+    pub fn oldest_within(&self, bytes: usize) -> Vec<Arc<Memtable>> {
+        let mut sum = 0usize;
+        let fits = |(index, immutable): &(usize, &ImmutableMemtable)| {
+            sum = sum.saturating_add(immutable.memtable.approximate_memory_usage());
+            *index == 0 || sum <= bytes
+        };
+        let fitting = self.list.iter().enumerate().take_while(fits);
+        fitting.map(|(_, immutable)| immutable.memtable.clone()).collect()
+    }
+
     /// Bytes taken by all.
     pub fn approximate_memory_usage(&self) -> usize {
         self.list.iter().map(|immutable| immutable.memtable.approximate_memory_usage()).sum()
@@ -105,6 +116,16 @@ mod tests {
         assert_eq!(list.oldest().map(|one| one.log_number), Some(9));
         assert_eq!(list.remove_oldest(7).len(), 1);
         assert!(list.is_empty());
+    }
+
+    #[test]
+    fn as_many_memtables_are_flushed_together_as_fit() {
+        let mut list = MemtableList::default();
+        assert!(list.oldest_within(usize::MAX).is_empty());
+        (1..=3).for_each(|log_number| list.push(immutable(log_number, 10)));
+        let each = list.approximate_memory_usage() / 3;
+        let count = |bytes| list.oldest_within(bytes).len();
+        assert_eq!([0, each, 2 * each - 1, 2 * each, 3 * each, usize::MAX].map(count), [1, 1, 1, 2, 3, 3]);
     }
 
     #[test]

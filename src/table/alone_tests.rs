@@ -166,7 +166,7 @@ fn a_key_that_is_none_is_not_passed_on() {
         let mut block = BlockBuilder::new(16);
         block.add(0, key, &[b'x'; 5000]);
         let mut found = Vec::new();
-        value_alone(TYPE_RAW, block.finish(), 4096, &mut found).inspect(|_| assert_eq!(found, key))
+        value_alone(TYPE_RAW, block.finish().unwrap(), 4096, &mut found).inspect(|_| assert_eq!(found, key))
     };
     let mut key = internal(b"k", 9);
     assert_eq!(value_of(&key), Some(5000));

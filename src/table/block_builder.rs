@@ -7,6 +7,8 @@
 //! `shared` is the length of the prefix an entry's key has in common with the key before it; at a restart point it is 0.
 //! The caller knows the key before (a table needs it anyway) and says how much is shared.
 
+use crate::error::{Error, Result};
+use crate::format::limits::MAX_BLOCK_SIZE;
 use crate::util::coding::{put_fixed32, put_varint32};
 
 /// One block under construction; reused for the next one after `reset`.
@@ -46,8 +48,8 @@ impl BlockBuilder {
         self.buffer.len() + self.restarts.len() * 4 + 4
     }
 
-    /// Appends an entry whose key has its first `shared` bytes in common with the last one's. The caller keeps blocks and
-    /// entries below 4 GiB.
+    /// Appends an entry whose key has its first `shared` bytes in common with the last one's. (Numbers that do not fit 32 bits make a
+    /// block that is too long: `finish` sees to that.)
     #[inline]
     pub fn add(&mut self, shared: usize, key: &[u8], value: &[u8]) {
         let shared = if self.since_restart < self.restart_interval && !self.buffer.is_empty() {
@@ -73,13 +75,20 @@ impl BlockBuilder {
         self.buffer.extend_from_slice(value);
     }
 
-    /// Appends the restart points and returns the whole block; `reset` before the next `add`.
-    pub fn finish(&mut self) -> &[u8] {
+    /// Appends the restart points and returns the whole block; `reset` before the next `add`. InvalidArgument where it is too long
+    /// for the format.
+    pub fn finish(&mut self) -> Result<&[u8]> {
+        let size = self.size_estimate();
+        if size > MAX_BLOCK_SIZE {
+            return Err(Error::invalid_argument(format!(
+                "a block of {size} bytes is too long for a table: it may have 4 GiB"
+            )));
+        }
         for &restart in &self.restarts {
             put_fixed32(&mut self.buffer, restart);
         }
         put_fixed32(&mut self.buffer, self.restarts.len() as u32);
-        &self.buffer
+        Ok(&self.buffer)
     }
 }
 
@@ -112,6 +121,7 @@ pub fn common_prefix_length(a: &[u8], b: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::limits::lone_block_size;
 
     #[test]
     fn bytes_are_leveldbs() {
@@ -121,21 +131,48 @@ mod tests {
             block.add(shared, key.as_bytes(), value.as_bytes());
         }
         let estimate = block.size_estimate();
-        let bytes = block.finish().to_vec();
+        let bytes = block.finish().unwrap().to_vec();
         assert_eq!(
             bytes,
             b"\0\x05\x01apple1\x03\x02\x02ly22\0\x03\0apt\0\x01\x01bx\0\0\0\0\x10\0\0\0\x02\0\0\0"
         );
         assert_eq!(estimate, bytes.len());
         block.reset();
-        assert_eq!(block.finish(), [0, 0, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(block.finish().unwrap(), [0, 0, 0, 0, 1, 0, 0, 0]);
     }
 
     #[test]
     fn long_entries_have_long_lengths() {
         let mut block = BlockBuilder::new(16);
         block.add(0, &[b'k'; 200], &[b'v'; 300]);
-        assert_eq!(block.finish()[..5], [0, 0xc8, 1, 0xac, 2]);
+        assert_eq!(block.finish().unwrap()[..5], [0, 0xc8, 1, 0xac, 2]);
+    }
+
+    #[test]
+    fn a_block_that_is_too_long_is_an_error() {
+        let mut block = BlockBuilder::new(1);
+        block.buffer = vec![0; MAX_BLOCK_SIZE - 8]; // zeros that nobody touches take no memory
+        let message =
+            |block: &mut BlockBuilder| block.finish().map(<[u8]>::len).map_err(|error| error.to_string());
+        assert_eq!(message(&mut block), Ok(MAX_BLOCK_SIZE));
+        block.buffer = vec![0; MAX_BLOCK_SIZE - 7];
+        assert!(message(&mut block).unwrap_err().contains("block of 4294967296 bytes"));
+        block.buffer = vec![0; MAX_BLOCK_SIZE + 100];
+        block.add(0, b"key", b"value");
+        assert!(message(&mut block).is_err());
+    }
+
+    #[test]
+    fn a_block_of_one_entry_is_as_long_as_it_is_built() {
+        for length in [0, 1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152] {
+            for other in [8, 200] {
+                for (key, value) in [(length, other), (other, length)] {
+                    let mut block = BlockBuilder::new(16);
+                    block.add(0, &vec![0; key], &vec![0; value]);
+                    assert_eq!(block.finish().unwrap().len(), lone_block_size(key, value));
+                }
+            }
+        }
     }
 
     #[test]

@@ -19,13 +19,14 @@ use crate::compression::{self, Compressor, TYPE_RAW};
 use crate::env::WritableFile;
 use crate::error::{Error, Result};
 use crate::format::internal_key::{TRAILER_SIZE, ValueType, trailer, user_key};
+use crate::format::limits::{MAX_BLOCK_SIZE, MAX_ENTRY_SIZE, MAX_SHARED_BLOCK_SIZE, lone_block_size};
 use crate::util::crc32c;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// A block is ended before it grows beyond this; an entry may, up to what 32-bit lengths can say.
-const MAX_BLOCK_SIZE: usize = 1 << 30;
-const MAX_ENTRY_SIZE: usize = u32::MAX as usize - (1 << 16);
+/// Set aside of the room in the index for the last key of the block under construction (a block with a key of that length is
+/// ended at once) and for what an entry has beside its key, and of the room for filters for the next one of those.
+const ROOM_SET_ASIDE: usize = 64 << 20;
 
 /// Writes one table, from entries in increasing order.
 pub struct TableBuilder {
@@ -40,6 +41,8 @@ pub struct TableBuilder {
     /// The last data block, whose index entry waits for the first key of the next block.
     unindexed: Option<BlockHandle>,
     handle_buffer: Vec<u8>,
+    /// A key that is longer than this belongs into another table: the index, or the filters, might grow too long for it.
+    room: usize,
     properties: TableProperties,
     error: Option<Error>,
 }
@@ -69,6 +72,7 @@ impl TableBuilder {
             last_key: Vec::new(),
             unindexed: None,
             handle_buffer: Vec::new(),
+            room: usize::MAX,
             properties: TableProperties { smallest_sequence: u64::MAX, creation_time, ..Default::default() },
             error: None,
             options,
@@ -140,19 +144,19 @@ impl TableBuilder {
             return Err(Error::corruption("internal key is shorter than 8 bytes"));
         }
         let size = internal_key.len().saturating_add(value_length);
-        if size > MAX_ENTRY_SIZE {
+        if size > MAX_ENTRY_SIZE && lone_block_size(internal_key.len(), value_length) > MAX_BLOCK_SIZE {
             return Err(Error::invalid_argument(format!("an entry of {size} bytes is too long for a table")));
         }
         let shared = common_prefix_length(&self.last_key, internal_key);
         if self.properties.num_entries > 0 && !self.is_in_order(internal_key, shared) {
             return Err(Error::corruption("keys added to a table are out of order"));
         }
-        if !self.data_block.is_empty() && self.data_block.size_estimate() + size > MAX_BLOCK_SIZE {
+        if !self.data_block.is_empty() && self.data_block.size_estimate() + size > MAX_SHARED_BLOCK_SIZE {
             self.flush_data_block()?;
         }
         if let Some(handle) = self.unindexed.take() {
             self.options.comparator.find_shortest_separator(&mut self.last_key, internal_key);
-            self.add_index_entry(handle);
+            self.add_index_entry(handle)?;
         }
         if let Some(filter_block) = &mut self.filter_block {
             filter_block.add_key(user_key(internal_key));
@@ -169,6 +173,13 @@ impl TableBuilder {
             self.last_key.extend_from_slice(&internal_key[shared..]);
         }
         Ok(shared)
+    }
+
+    /// Is there room for an entry with this internal key? If not, it belongs into another table: the format has 32 bits for the size of an
+    /// index, and for places of filters.
+    #[inline]
+    pub fn has_room_for(&self, internal_key: &[u8]) -> bool {
+        internal_key.len() <= self.room
     }
 
     /// Entries so far.
@@ -198,15 +209,16 @@ impl TableBuilder {
         self.flush_data_block()?;
         if let Some(handle) = self.unindexed.take() {
             self.options.comparator.find_short_successor(&mut self.last_key);
-            self.add_index_entry(handle);
+            self.add_index_entry(handle)?;
         }
         if self.properties.num_entries == 0 {
             self.properties.smallest_sequence = 0;
         }
         let mut meta_blocks = Vec::new();
         let mut filter_size = 0;
-        if let (Some(filter_block), Some(policy)) = (self.filter_block.take(), &self.options.filter_policy) {
-            let contents = filter_block.finish();
+        if let (Some(filter_block), Some(policy)) = (self.filter_block.take(), &self.options.filter_policy)
+            && let Some(contents) = filter_block.finish(self.options.max_meta_block_size)
+        {
             filter_size = contents.len() as u64;
             let name = [b"filter.", policy.name().as_slice()].concat();
             meta_blocks.push((name, self.output.write_raw(&contents)?));
@@ -215,15 +227,15 @@ impl TableBuilder {
         if let Some(contents) = whole_table_filter.and_then(|filter| filter.finish(self.output.offset)) {
             meta_blocks.push((WHOLE_TABLE_FILTER_BLOCK.to_vec(), self.output.write_raw(&contents)?));
         }
-        let index = self.index_block.finish();
+        let index = self.index_block.finish()?;
         let other = OtherProperties {
             comparator_name: &self.options.comparator_name,
             index_size: (index.len() + BLOCK_TRAILER_SIZE) as u64,
             filter_size,
         };
-        let properties = self.output.write_raw(&self.properties.encode(&other))?;
+        let properties = self.output.write_raw(&self.properties.encode(&other)?)?;
         meta_blocks.push((PROPERTIES_BLOCK.to_vec(), properties));
-        let metaindex = self.output.write_raw(&metaindex(meta_blocks))?;
+        let metaindex = self.output.write_raw(&metaindex(meta_blocks)?)?;
         let index = self.output.write_compressed(index)?;
         self.output.write_footer(Footer { metaindex, index })?;
         let built = BuiltTable { file_size: self.output.offset, properties: self.properties };
@@ -261,7 +273,7 @@ impl TableBuilder {
         if self.data_block.is_empty() {
             return Ok(());
         }
-        let handle = self.output.write_compressed(self.data_block.finish())?;
+        let handle = self.output.write_compressed(self.data_block.finish()?)?;
         self.data_block.reset();
         self.end_data_block(handle);
         Ok(())
@@ -272,21 +284,30 @@ impl TableBuilder {
         self.unindexed = Some(handle);
         self.properties.num_data_blocks += 1;
         self.properties.data_size = self.output.offset;
+        let mut taken = self.index_block.size_estimate() + self.last_key.len();
         if let Some(filter_block) = &mut self.filter_block {
             filter_block.start_block(self.output.offset);
+            taken = taken.max(filter_block.size_estimate());
         }
+        let limit = self.options.max_meta_block_size;
+        self.room = limit.saturating_sub(taken).saturating_sub(ROOM_SET_ASIDE.min(limit / 4));
     }
 
-    /// `last_key` is the separator.
-    fn add_index_entry(&mut self, handle: BlockHandle) {
+    /// `last_key` is the separator. InvalidArgument, where somebody has not asked for the room: the index has grown too long.
+    fn add_index_entry(&mut self, handle: BlockHandle) -> Result<()> {
         self.handle_buffer.clear();
         handle.encode(&mut self.handle_buffer);
+        let entry = lone_block_size(self.last_key.len(), self.handle_buffer.len());
+        if self.index_block.size_estimate() + entry > self.options.max_meta_block_size {
+            return Err(Error::invalid_argument("the keys of a table are too long for its index"));
+        }
         self.index_block.add(0, &self.last_key, &self.handle_buffer);
+        Ok(())
     }
 }
 
 /// The contents of the metaindex block: in bytewise order, as LevelDB's reader looks for names.
-fn metaindex(mut meta_blocks: Vec<(Vec<u8>, BlockHandle)>) -> Vec<u8> {
+fn metaindex(mut meta_blocks: Vec<(Vec<u8>, BlockHandle)>) -> Result<Vec<u8>> {
     meta_blocks.sort_by(|a, b| a.0.cmp(&b.0));
     let mut block = BlockBuilder::new(1);
     for (name, handle) in meta_blocks {
@@ -294,7 +315,7 @@ fn metaindex(mut meta_blocks: Vec<(Vec<u8>, BlockHandle)>) -> Vec<u8> {
         handle.encode(&mut value);
         block.add(0, &name, &value);
     }
-    block.finish().to_vec()
+    Ok(block.finish()?.to_vec())
 }
 
 /// Appends blocks to the file.

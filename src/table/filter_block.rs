@@ -52,10 +52,19 @@ impl FilterBlockBuilder {
         self.keys.extend_from_slice(user_key);
     }
 
-    /// The whole block.
-    pub fn finish(mut self) -> Vec<u8> {
+    /// Bytes of the filters that are finished, offsets included.
+    pub fn size_estimate(&self) -> usize {
+        self.contents.len() + self.offsets.len() * 4 + 5
+    }
+
+    /// The whole block; `None` if it is longer than `limit`, which is less than 4 GiB: a table can do without.
+    pub fn finish(mut self, limit: usize) -> Option<Vec<u8>> {
         if !self.starts.is_empty() {
             self.finish_filter();
+        }
+        // Offsets only grow: where the last one fits 32 bits, all do.
+        if self.size_estimate() > limit.min(u32::MAX as usize) {
+            return None;
         }
         let array = self.contents.len() as u32;
         for &offset in &self.offsets {
@@ -63,7 +72,7 @@ impl FilterBlockBuilder {
         }
         put_fixed32(&mut self.contents, array);
         self.contents.push(BASE_LOG);
-        self.contents
+        Some(self.contents)
     }
 
     fn finish_filter(&mut self) {
@@ -98,7 +107,8 @@ impl FilterBlockLayout {
         (base_log < 64).then_some(FilterBlockLayout { array, count, base_log })
     }
 
-    /// Where the filter is for the data block that begins at `block_offset`; `None` where there is none that makes sense.
+    /// Where the filter is for the data block that begins at `block_offset`; `None` where there is none that makes sense. (An
+    /// empty one makes none, since a data block has keys: it must not hide them.)
     #[inline]
     pub fn filter(&self, contents: &[u8], block_offset: u64) -> Option<Range<usize>> {
         let index =
@@ -106,7 +116,7 @@ impl FilterBlockLayout {
         let entry = self.array + index * 4;
         // Behind the last offset stands the offset of the array, where the last filter ends.
         let (start, end) = (fixed32_at(contents, entry)? as usize, fixed32_at(contents, entry + 4)? as usize);
-        (start <= end && end <= self.array).then_some(start..end)
+        (start < end && end <= self.array).then_some(start..end)
     }
 }
 
@@ -142,7 +152,7 @@ mod tests {
 
     #[test]
     fn an_empty_block_matches_everything() {
-        let contents = FilterBlockBuilder::new(Arc::new(HashList)).finish();
+        let contents = FilterBlockBuilder::new(Arc::new(HashList)).finish(u32::MAX as usize).unwrap();
         assert_eq!(contents, b"\0\0\0\0\x0b");
         assert!(may_match(&contents, 0, "foo"));
         assert!(may_match(&contents, 100_000, "foo"));
@@ -159,7 +169,7 @@ mod tests {
         builder.add_key(b"box");
         builder.start_block(300);
         builder.add_key(b"hello");
-        let contents = builder.finish();
+        let contents = builder.finish(u32::MAX as usize).unwrap();
         for key in ["foo", "bar", "box", "hello"] {
             assert!(may_match(&contents, 100, key));
         }
@@ -176,14 +186,43 @@ mod tests {
             builder.start_block(offset);
             keys.iter().for_each(|key| builder.add_key(key.as_bytes()));
         }
-        let contents = builder.finish();
-        for (offset, matching) in
-            [(0, &["foo", "bar"][..]), (3100, &["box"]), (4100, &[]), (9000, &["box", "hello"])]
-        {
+        let contents = builder.finish(u32::MAX as usize).unwrap();
+        for (offset, matching) in [(0, &["foo", "bar"][..]), (3100, &["box"]), (9000, &["box", "hello"])] {
             for key in ["foo", "bar", "box", "hello"] {
                 assert_eq!(may_match(&contents, offset, key), matching.contains(&key), "{key} at {offset}");
             }
         }
+    }
+
+    #[test]
+    fn an_empty_filter_hides_nothing() {
+        let mut builder = FilterBlockBuilder::new(Arc::new(BloomFilterPolicy::new(10)));
+        builder.add_key(b"foo");
+        builder.start_block(5000);
+        builder.add_key(b"bar");
+        let mut contents = builder.finish(u32::MAX as usize).unwrap();
+        let layout = FilterBlockLayout::parse(&contents).unwrap();
+        assert_eq!((layout.filter(&contents, 0), layout.filter(&contents, 2048)), (Some(0..9), None));
+        // The array begins where the second filter ends; the first is said to end where it begins.
+        contents[18 + 4..18 + 8].fill(0);
+        assert_eq!(layout.filter(&contents, 0), None);
+    }
+
+    #[test]
+    fn filters_that_are_too_long_for_their_offsets_are_left_out() {
+        let build = |limit| {
+            let mut builder = FilterBlockBuilder::new(Arc::new(BloomFilterPolicy::new(10)));
+            for block in 0..10 {
+                builder.start_block(block * 2048);
+                builder.add_key(b"foo");
+            }
+            let size = builder.size_estimate();
+            (builder.finish(limit), size)
+        };
+        let whole = build(u32::MAX as usize).0.expect("a filter block").len();
+        assert_eq!(whole, 10 * 9 + 10 * 4 + 5);
+        assert_eq!(build(whole).0.map(|contents| contents.len()), Some(whole));
+        assert_eq!(build(whole - 1), (None, whole - 9 - 4));
     }
 
     #[test]
@@ -193,7 +232,7 @@ mod tests {
         builder.add_key(b"foo");
         builder.start_block(5000);
         builder.add_key(b"bar");
-        let contents = builder.finish();
+        let contents = builder.finish(u32::MAX as usize).unwrap();
         for length in 0..contents.len() {
             may_match(&contents[..length], 5000, "bar");
         }

@@ -35,19 +35,19 @@ impl Forge {
     fn data_block(&mut self, entries: &[TestEntry]) -> BlockHandle {
         let mut builder = BlockBuilder::new(16);
         entries.iter().for_each(|(key, value)| builder.add(0, key, value));
-        self.block(builder.finish(), 0)
+        self.block(builder.finish().unwrap(), 0)
     }
 
     /// Index (separator, handle), empty metaindex, footer.
     fn finish(mut self, index: &[(Vec<u8>, BlockHandle)]) -> Vec<u8> {
-        let metaindex = self.block(BlockBuilder::new(1).finish(), 0);
+        let metaindex = self.block(BlockBuilder::new(1).finish().unwrap(), 0);
         let mut builder = BlockBuilder::new(1);
         for (separator, handle) in index {
             let mut value = Vec::new();
             handle.encode(&mut value);
             builder.add(0, separator, &value);
         }
-        let index = self.block(builder.finish(), 0);
+        let index = self.block(builder.finish().unwrap(), 0);
         self.footer(Footer { metaindex, index })
     }
 
@@ -144,7 +144,7 @@ fn files_too_short_or_of_another_kind_are_told() {
 #[test]
 fn footers_that_point_astray_are_corruption() {
     let mut forge = Forge::default();
-    let metaindex = forge.block(BlockBuilder::new(1).finish(), 0);
+    let metaindex = forge.block(BlockBuilder::new(1).finish().unwrap(), 0);
     let length = forge.bytes.len() as u64 + FOOTER_SIZE as u64;
     let (offset, size) = (metaindex.offset, metaindex.size);
     for index in [
@@ -194,7 +194,7 @@ fn index_entries_that_point_astray_are_corruption() {
 #[test]
 fn blocks_that_point_at_themselves_are_read_once() {
     // The index names the index itself, or the metaindex, as a data block.
-    let empty = BlockBuilder::new(1).finish().to_vec();
+    let empty = BlockBuilder::new(1).finish().unwrap().to_vec();
     let mut forge = Forge::default();
     let metaindex = forge.block(&empty, 0);
     let offset = forge.bytes.len() as u64;
@@ -203,7 +203,7 @@ fn blocks_that_point_at_themselves_are_read_once() {
     // One entry: 3 bytes of lengths, 9 of key, 2 of handle; restart and count.
     BlockHandle { offset, size: 22 }.encode(&mut value);
     builder.add(0, &internal(b"k", 5), &value);
-    let index = forge.block(builder.finish(), 0);
+    let index = forge.block(builder.finish().unwrap(), 0);
     assert_eq!(index, BlockHandle { offset, size: 22 });
     let table = open(&options(), &forge.footer(Footer { metaindex, index }), true).unwrap();
     let (keys, error) = exercise(&table, &[b"k"]);
@@ -216,7 +216,7 @@ fn blocks_that_point_at_themselves_are_read_once() {
     BlockHandle { offset: 0, size: 74 }.encode(&mut value);
     builder.add(0, b"filter.leveldb.BuiltinBloomFilter2", &value);
     builder.add(0, b"rocksdb.properties", &value);
-    let metaindex = forge.block(builder.finish(), 0);
+    let metaindex = forge.block(builder.finish().unwrap(), 0);
     assert_eq!(metaindex.size, 74);
     let index = forge.block(&empty, 0);
     let bytes = forge.footer(Footer { metaindex, index });
@@ -455,7 +455,7 @@ fn mended_mutations_of_data_blocks_are_survived() {
             );
             last = key;
         }
-        let mut contents = builder.finish().to_vec();
+        let mut contents = builder.finish().unwrap().to_vec();
         for _ in 0..random.below(4) + 1 {
             let at = random.below(contents.len() as u64) as usize;
             contents[at] = [0, 1, 0x7f, 0x80, 0xff, random.next() as u8][random.below(6) as usize];

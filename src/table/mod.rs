@@ -17,6 +17,7 @@ pub mod whole_table_filter;
 use crate::compression::Compression;
 use crate::filter_policy::FilterPolicy;
 use crate::format::internal_key::InternalKeyComparator;
+use crate::format::limits::MAX_BLOCK_SIZE;
 use crate::options::Options;
 use crate::util::cache::BlockCache;
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub struct TableOptions {
     pub compression_level: Option<i32>,
     /// Verify the checksum of the index and the metaindex and fail at the first damaged block.
     pub paranoid_checks: bool,
+    /// Bytes of an index, or of the filters of a table; only tests have another than the format's.
+    pub max_meta_block_size: usize,
 }
 
 impl TableOptions {
@@ -60,6 +63,7 @@ impl TableOptions {
             compression: options.compression,
             compression_level: options.compression_level,
             paranoid_checks: options.paranoid_checks,
+            max_meta_block_size: MAX_BLOCK_SIZE,
         }
     }
 

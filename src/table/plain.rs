@@ -18,17 +18,13 @@ use crate::compression::Compressor;
 use crate::env::{RandomAccessFile, WritableFile};
 use crate::error::{Error, Result};
 use crate::filter_policy::FilterPolicy;
+use crate::format::limits::{MAX_BLOCK_SIZE, MAX_SHARED_BLOCK_SIZE, check_entry, lone_block_size};
 use crate::options::{Options, ReadOptions};
 use crate::util::cache::{BlockCache, CacheKey, CachedBlock};
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// The longest key and value together: lengths in a block have 32 bits.
-const MAX_ENTRY_SIZE: usize = u32::MAX as usize - (1 << 16);
-/// A block is ended before it grows beyond this.
-const MAX_BLOCK_SIZE: usize = 1 << 30;
 
 /// Writes one table of plain keys.
 pub struct PlainTableBuilder {
@@ -103,19 +99,18 @@ impl PlainTableBuilder {
     }
 
     fn try_add(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let size = key.len().saturating_add(value.len());
-        if size > MAX_ENTRY_SIZE {
-            return Err(Error::invalid_argument(format!("an entry of {size} bytes is too long for a table")));
-        }
+        check_entry(key.len(), value.len())?;
         if self.num_entries > 0 && self.comparator.compare(key, &self.last_key) != Ordering::Greater {
             return Err(Error::invalid_argument("a key added to a table is not behind the one before"));
         }
-        if !self.data_block.is_empty() && self.data_block.size_estimate() + size > MAX_BLOCK_SIZE {
+        if !self.data_block.is_empty()
+            && self.data_block.size_estimate() + key.len() + value.len() > MAX_SHARED_BLOCK_SIZE
+        {
             self.flush_data_block()?;
         }
         if let Some(handle) = self.unindexed.take() {
             self.comparator.find_shortest_separator(&mut self.last_key, key);
-            self.add_index_entry(handle);
+            self.add_index_entry(handle)?;
         }
         if let Some(filter_block) = &mut self.filter_block {
             filter_block.add_key(key);
@@ -140,7 +135,7 @@ impl PlainTableBuilder {
         if self.data_block.is_empty() {
             return Ok(());
         }
-        self.unindexed = Some(self.output.write_compressed(self.data_block.finish())?);
+        self.unindexed = Some(self.output.write_compressed(self.data_block.finish()?)?);
         self.data_block.reset();
         self.output.flush()?;
         if let Some(filter_block) = &mut self.filter_block {
@@ -149,10 +144,15 @@ impl PlainTableBuilder {
         Ok(())
     }
 
-    fn add_index_entry(&mut self, handle: BlockHandle) {
+    fn add_index_entry(&mut self, handle: BlockHandle) -> Result<()> {
         let mut value = Vec::new();
         handle.encode(&mut value);
+        let entry = lone_block_size(self.last_key.len(), value.len());
+        if self.index_block.size_estimate() + entry > MAX_BLOCK_SIZE {
+            return Err(Error::invalid_argument("the keys of a table are too long for its index"));
+        }
         self.index_block.add(0, &self.last_key, &value);
+        Ok(())
     }
 
     /// Writes the rest. The file is flushed, and neither synced nor closed.
@@ -161,18 +161,20 @@ impl PlainTableBuilder {
             this.flush_data_block()?;
             this.finished = true;
             let mut metaindex = BlockBuilder::new(1);
-            if let (Some(filter_block), Some(policy)) = (this.filter_block.take(), &this.filter_policy) {
-                let handle = this.output.write_raw(&filter_block.finish())?;
+            if let (Some(filter_block), Some(policy)) = (this.filter_block.take(), &this.filter_policy)
+                && let Some(contents) = filter_block.finish(MAX_BLOCK_SIZE)
+            {
+                let handle = this.output.write_raw(&contents)?;
                 let mut value = Vec::new();
                 handle.encode(&mut value);
                 metaindex.add(0, &[b"filter.", policy.name().as_slice()].concat(), &value);
             }
-            let metaindex = this.output.write_compressed(metaindex.finish())?;
+            let metaindex = this.output.write_compressed(metaindex.finish()?)?;
             if let Some(handle) = this.unindexed.take() {
                 this.comparator.find_short_successor(&mut this.last_key);
-                this.add_index_entry(handle);
+                this.add_index_entry(handle)?;
             }
-            let index = this.output.write_compressed(this.index_block.finish())?;
+            let index = this.output.write_compressed(this.index_block.finish()?)?;
             this.output.write_footer(Footer { metaindex, index })?;
             this.output.flush()
         })

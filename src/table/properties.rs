@@ -19,6 +19,7 @@
 
 use super::block::Block;
 use super::block_builder::BlockBuilder;
+use crate::error::Result;
 use crate::util::coding::{get_varint64, put_varint64};
 
 /// The name of the meta block.
@@ -56,7 +57,7 @@ pub(super) struct OtherProperties<'a> {
 
 impl TableProperties {
     /// The contents of the meta block.
-    pub(super) fn encode(&self, other: &OtherProperties<'_>) -> Vec<u8> {
+    pub(super) fn encode(&self, other: &OtherProperties<'_>) -> Result<Vec<u8>> {
         let number = |value| {
             let mut bytes = Vec::new();
             put_varint64(&mut bytes, value);
@@ -79,7 +80,7 @@ impl TableProperties {
         ] {
             block.add(0, key.as_bytes(), &value);
         }
-        block.finish().to_vec()
+        Ok(block.finish()?.to_vec())
     }
 
     /// Reads the meta block. `None` where it is damaged, or was written by someone who does not tell the range of the
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn properties_round_trip_in_bytewise_order() {
-        let contents = sample().encode(&OTHER);
+        let contents = sample().encode(&OTHER).unwrap();
         assert_eq!(TableProperties::decode(&contents), Some(sample()));
         let mut entries = Block::parse(&contents).unwrap().entries();
         let mut keys = Vec::new();
@@ -144,12 +145,12 @@ mod tests {
 
     #[test]
     fn damaged_or_foreign_properties_are_none() {
-        let contents = sample().encode(&OTHER);
+        let contents = sample().encode(&OTHER).unwrap();
         for length in 0..contents.len() {
             assert_eq!(TableProperties::decode(&contents[..length]), None);
         }
         let mut block = BlockBuilder::new(1);
         block.add(0, b"rocksdb.num.entries", &[5]);
-        assert_eq!(TableProperties::decode(block.finish()), None);
+        assert_eq!(TableProperties::decode(block.finish().unwrap()), None);
     }
 }

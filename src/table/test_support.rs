@@ -135,6 +135,7 @@ pub fn options() -> TableOptions {
         compression: Compression::None,
         compression_level: None,
         paranoid_checks: false,
+        max_meta_block_size: u32::MAX as usize,
     }
 }
 

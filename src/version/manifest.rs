@@ -21,16 +21,15 @@ use std::sync::Arc;
 /// CURRENT is a name and a line feed; whatever is longer is none.
 const MAX_CURRENT_SIZE: u64 = 1024;
 
-/// A MANIFEST longer than this is not read. (A hundred million edits; every open starts a new one.)
-const MAX_MANIFEST_SIZE: u64 = 16 << 30;
+/// A MANIFEST longer than this is neither read nor written. The keys of all live files are in memory too, so that none of ours
+/// reaches it.
+const MAX_MANIFEST_SIZE: u64 = 256 << 30;
 
-/// A MANIFEST, all of whose edits were read.
+/// A MANIFEST, all of whose edits were read and handed over.
 #[derive(Debug)]
 pub struct RecoveredManifest {
     /// Its number.
     pub number: u64,
-    /// The edits, in order (empty if `recover_with` handed them over).
-    pub edits: Vec<VersionEdit>,
     /// Bytes of it.
     pub file_size: u64,
     /// Does the last record end where the file ends, so that it may be appended to?
@@ -41,26 +40,17 @@ pub struct RecoveredManifest {
     pub damaged_tail: Option<Error>,
 }
 
-/// Reads CURRENT (`MANIFEST-<digits>` and the end of a line), then every edit of that MANIFEST. A torn tail ends
-/// it, and so does a damaged one (see `RecoveredManifest::damaged_tail`); damage inside is Corruption. CURRENT missing: NotFound. CURRENT naming a missing file: Corruption.
-pub fn recover(env: &Arc<dyn Env>, db: &Path) -> Result<RecoveredManifest> {
-    let mut edits = Vec::new();
-    let recovered = recover_with(env, db, &mut |edit| {
-        edits.push(edit);
-        Ok(())
-    })?;
-    Ok(RecoveredManifest { edits, ..recovered })
-}
-
-/// As `recover`, but hands each edit over as it is read, so that a long history of files that are gone need
-/// not be in memory at once.
-pub fn recover_with(
+/// Reads CURRENT (`MANIFEST-<digits>` and the end of a line), then every edit of that MANIFEST, and hands each to `apply` as it is
+/// read: years of LevelDB leave millions of edits about files that are gone, and they are never in memory at once. A torn tail
+/// ends the MANIFEST, and so does a damaged one (see `RecoveredManifest::damaged_tail`); damage inside is Corruption. CURRENT
+/// missing: NotFound. CURRENT naming a missing file: Corruption. What `apply` calls corrupt gets the MANIFEST's path.
+pub fn recover(
     env: &Arc<dyn Env>,
     db: &Path,
     apply: &mut dyn FnMut(VersionEdit) -> Result<()>,
 ) -> Result<RecoveredManifest> {
     let (path, number) = read_current(env, db)?;
-    let mut recovered = read_with(env, &path, number, apply).map_err(|error| match error.is_not_found() {
+    let mut recovered = read(env, &path, number, apply).map_err(|error| match error.is_not_found() {
         true => Error::corruption(format!("CURRENT points to a non-existent file: {}", error.message())),
         false => error,
     })?;
@@ -69,22 +59,13 @@ pub fn recover_with(
     Ok(recovered)
 }
 
-/// Reads every edit of the MANIFEST at `path`, whether CURRENT names it or not.
-pub fn read(env: &Arc<dyn Env>, path: &Path, number: u64) -> Result<RecoveredManifest> {
-    let mut edits = Vec::new();
-    let recovered = read_with(env, path, number, &mut |edit| {
-        edits.push(edit);
-        Ok(())
-    })?;
-    Ok(RecoveredManifest { edits, ..recovered })
-}
-
 /// The number of the MANIFEST that CURRENT names.
 pub fn current_number(env: &Arc<dyn Env>, db: &Path) -> Result<u64> {
     Ok(read_current(env, db)?.1)
 }
 
-fn read_with(
+/// Hands every edit of the MANIFEST at `path` to `apply`, whether CURRENT names it or not.
+pub fn read(
     env: &Arc<dyn Env>,
     path: &Path,
     number: u64,
@@ -125,10 +106,13 @@ fn read_with(
             let offset = reader.record_offset();
             Error::corruption_in(path, format_args!("{} in the record at offset {offset}", error.message()))
         })?;
-        apply(edit)?;
+        apply(edit).map_err(|error| match error.is_corruption() {
+            true => error.context(path.display()),
+            false => error,
+        })?;
     }
     let clean_end = reader.end_of_last_record() == file_size;
-    Ok(RecoveredManifest { number, edits: Vec::new(), file_size, clean_end, damaged_tail })
+    Ok(RecoveredManifest { number, file_size, clean_end, damaged_tail })
 }
 
 /// The MANIFEST that CURRENT names: its path and number.
@@ -246,6 +230,9 @@ impl ManifestWriter {
     fn write(&mut self, edit: &VersionEdit) -> Result<()> {
         self.record.clear();
         edit.encode(&mut self.record);
+        if self.writer.file_size().saturating_add(self.record.len() as u64) > MAX_MANIFEST_SIZE / 2 {
+            return Err(Error::not_supported(format!("{}: the MANIFEST is full", self.path.display())));
+        }
         self.writer.add_record(&self.record)
     }
 

@@ -44,6 +44,7 @@ impl Directory {
             block_restart_interval: 16,
             compression: Compression::None,
             paranoid_checks: true,
+            max_meta_block_size: u32::MAX as usize,
         };
         change(&mut options);
         let (path, options) = (tempfile::tempdir().unwrap(), Arc::new(options));

@@ -11,12 +11,35 @@ use super::version::Version;
 use super::version_edit::VersionEdit;
 use crate::error::{Error, Result};
 use crate::format::NUM_LEVELS;
-use crate::format::internal_key::InternalKey;
+use crate::format::internal_key::{InternalKey, MAX_SEQUENCE};
 use std::sync::Arc;
 
-/// File numbers are below it, so that there is always a higher one. A stray file whose name says more is no reason to use the
-/// numbers up; in a MANIFEST it is damage.
+/// No MANIFEST says a next file number above it, nor a file or a log with this number: it would be refused when it is read, so
+/// it is refused when it is to be written.
 pub const FILE_NUMBER_LIMIT: u64 = 1 << 62;
+
+/// No database comes to so many files by itself. A file in the directory whose name says this number or a higher one, and that
+/// the MANIFEST's own numbers are far from, is a stray: it does not count when the next number is chosen, so that it can't use the
+/// numbers up.
+pub const STRAY_FILE_NUMBER: u64 = 1 << 48;
+
+/// A directory has files that its MANIFEST has not counted yet, but never so many.
+const MAX_UNCOUNTED_FILES: u64 = 1 << 32;
+
+/// Does a file of this number count where the MANIFEST's next one is `next_file_number`?
+pub fn is_counted(number: u64, next_file_number: u64) -> bool {
+    number < STRAY_FILE_NUMBER.max(next_file_number.saturating_add(MAX_UNCOUNTED_FILES))
+}
+
+/// Can a MANIFEST say this next file number? NotSupported: the numbers are used up.
+pub fn check_file_numbers(next_file_number: u64) -> Result<()> {
+    if next_file_number <= FILE_NUMBER_LIMIT {
+        return Ok(());
+    }
+    Err(Error::not_supported(format!(
+        "the database has used up its file numbers (the next one is {next_file_number}); repair it, which counts anew"
+    )))
+}
 
 /// The files of every family (one, so far) and the counters of the MANIFEST.
 pub struct VersionSet {
@@ -51,75 +74,105 @@ pub struct RecoveredCounters {
     pub last_sequence: u64,
 }
 
-impl VersionSet {
-    /// Starts with `version` and nothing else.
-    pub fn new(comparator_name: Vec<u8>, version: Arc<Version>) -> Self {
-        VersionSet { comparator_name, current: version, compact_pointers: Default::default(), log_number: 0 }
+/// Follows the edits of a MANIFEST, one after another, from the empty state of `base`. What it holds is in proportion to the
+/// files that are alive.
+pub struct VersionRecovery {
+    comparator_name: Vec<u8>,
+    builder: VersionBuilder,
+    compact_pointers: [Option<InternalKey>; NUM_LEVELS],
+    has_comparator: bool,
+    log_number: Option<u64>,
+    prev_log_number: Option<u64>,
+    next_file_number: Option<u64>,
+    last_sequence: Option<u64>,
+}
+
+impl VersionRecovery {
+    /// No edit was read yet.
+    pub fn new(comparator_name: Vec<u8>, base: Version) -> Self {
+        VersionRecovery {
+            comparator_name,
+            builder: VersionBuilder::new(Arc::new(base)),
+            compact_pointers: Default::default(),
+            has_comparator: false,
+            log_number: None,
+            prev_log_number: None,
+            next_file_number: None,
+            last_sequence: None,
+        }
     }
 
-    /// The state that the edits of a MANIFEST lead to, from the empty state of `base`.
-    pub fn recover(
-        comparator_name: Vec<u8>,
-        base: Version,
-        edits: &[VersionEdit],
-    ) -> Result<(Self, RecoveredCounters)> {
-        let mut builder = VersionBuilder::new(Arc::new(base));
-        let mut counters = [None; 4];
-        let mut compact_pointers: [Option<InternalKey>; NUM_LEVELS] = Default::default();
-        for edit in edits {
-            if let Some(name) = &edit.comparator
-                && *name != comparator_name
-            {
+    /// The next edit. InvalidArgument: the database has another comparator. After an error it is of no more use.
+    pub fn apply(&mut self, edit: VersionEdit) -> Result<()> {
+        if let Some(name) = &edit.comparator {
+            if *name != self.comparator_name {
                 return Err(Error::invalid_argument(format!(
                     "{} does not match existing comparator : {}",
                     name.escape_ascii(),
-                    comparator_name.escape_ascii()
+                    self.comparator_name.escape_ascii()
                 )));
             }
-            builder.apply(edit)?;
-            for (level, key) in &edit.compact_pointers {
-                compact_pointers[*level] = Some(key.clone());
-            }
-            let fields = [edit.log_number, edit.prev_log_number, edit.next_file_number, edit.last_sequence];
-            for (counter, field) in counters.iter_mut().zip(fields) {
-                *counter = field.or(*counter);
-            }
+            self.has_comparator = true;
         }
+        self.builder.apply(&edit)?;
+        for (level, key) in edit.compact_pointers {
+            self.compact_pointers[level] = Some(key);
+        }
+        self.log_number = edit.log_number.or(self.log_number);
+        self.prev_log_number = edit.prev_log_number.or(self.prev_log_number);
+        self.next_file_number = edit.next_file_number.or(self.next_file_number);
+        self.last_sequence = edit.last_sequence.or(self.last_sequence);
+        Ok(())
+    }
+
+    /// The state that the edits lead to.
+    pub fn finish(self) -> Result<(VersionSet, RecoveredCounters)> {
         let required = |value: Option<u64>, name| {
             value.ok_or_else(|| {
                 Error::corruption(format!("no {name} entry in the MANIFEST; repair the database"))
             })
         };
-        let counters = RecoveredCounters {
-            log_number: required(counters[0], "log number")?,
-            prev_log_number: counters[1].unwrap_or(0),
-            next_file_number: required(counters[2], "next file number")?,
-            last_sequence: required(counters[3], "last sequence number")?,
+        let mut counters = RecoveredCounters {
+            log_number: required(self.log_number, "log number")?,
+            prev_log_number: self.prev_log_number.unwrap_or(0),
+            next_file_number: required(self.next_file_number, "next file number")?,
+            last_sequence: required(self.last_sequence, "last sequence number")?,
         };
-        if edits.iter().all(|edit| edit.comparator.is_none()) {
+        if !self.has_comparator {
             required(None, "comparator")?;
         }
-        if counters.next_file_number > FILE_NUMBER_LIMIT {
-            return Err(Error::corruption(format!(
-                "next file number {} of the MANIFEST is out of range; repair the database",
-                counters.next_file_number
-            )));
+        let current = Arc::new(self.builder.finish()?);
+        let highest_table = current.levels.iter().filter_map(Level::highest_number).max().unwrap_or(0);
+        for (what, number, limit) in [
+            ("next file number", counters.next_file_number, FILE_NUMBER_LIMIT),
+            ("last sequence number", counters.last_sequence, MAX_SEQUENCE),
+            ("log number", counters.log_number, FILE_NUMBER_LIMIT - 1),
+            ("previous log number", counters.prev_log_number, FILE_NUMBER_LIMIT - 1),
+            ("number of table file", highest_table, FILE_NUMBER_LIMIT - 1),
+        ] {
+            if number > limit {
+                return Err(Error::corruption(format!(
+                    "the {what} {number} of the MANIFEST is out of range; repair the database"
+                )));
+            }
         }
-        if counters.last_sequence > crate::format::internal_key::MAX_SEQUENCE {
-            return Err(Error::corruption(
-                "last sequence number of the MANIFEST is out of range; repair the database",
-            ));
-        }
-        let current = Arc::new(builder.finish()?);
-        let highest = current.levels.iter().filter_map(Level::highest_number).max().unwrap_or(0);
-        if highest >= FILE_NUMBER_LIMIT {
-            // New tables would have lower numbers, and level 0 is ordered by them.
-            return Err(Error::corruption(format!(
-                "the number of table file {highest} is out of range; repair the database"
-            )));
-        }
-        let log_number = counters.log_number;
-        Ok((VersionSet { comparator_name, current, compact_pointers, log_number }, counters))
+        // A new log or table with a lower number than one that is known would count for an older one.
+        let highest = highest_table.max(counters.log_number).max(counters.prev_log_number);
+        counters.next_file_number = counters.next_file_number.max(highest + 1);
+        let versions = VersionSet {
+            comparator_name: self.comparator_name,
+            current,
+            compact_pointers: self.compact_pointers,
+            log_number: counters.log_number,
+        };
+        Ok((versions, counters))
+    }
+}
+
+impl VersionSet {
+    /// Starts with `version` and nothing else.
+    pub fn new(comparator_name: Vec<u8>, version: Arc<Version>) -> Self {
+        VersionSet { comparator_name, current: version, compact_pointers: Default::default(), log_number: 0 }
     }
 
     /// The current version.
@@ -127,13 +180,14 @@ impl VersionSet {
         &self.current
     }
 
-    /// Fills in what every edit carries and builds the version it leads to.
+    /// Fills in what every edit carries and builds the version it leads to. NotSupported: a MANIFEST can't say such a number.
     pub fn prepare(
         &self,
         mut edit: VersionEdit,
         next_file_number: u64,
         last_sequence: u64,
     ) -> Result<PreparedEdit> {
+        check_file_numbers(next_file_number)?;
         edit.log_number = Some(edit.log_number.unwrap_or(self.log_number));
         edit.prev_log_number = Some(0);
         edit.next_file_number = Some(next_file_number);

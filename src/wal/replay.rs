@@ -9,10 +9,12 @@
 //! anything was lost is told by the sequence numbers: a batch that goes on where the last one ended follows
 //! no loss. (LevelDB, with reuse_logs, appends behind a preallocated tail: those records are good.)
 
-use crate::batch::decode::validate;
+use crate::batch::HEADER_SIZE;
+use crate::batch::decode::{BatchIter, validate};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::format::internal_key::SequenceNumber;
+use crate::format::limits::{fits_a_table, surely_fits_a_table};
 use crate::record::reader::{ReadOutcome, RecordReader};
 use std::path::Path;
 use std::sync::Arc;
@@ -67,6 +69,8 @@ pub struct ReplaySummary {
     /// The replay ended at this offset, with records behind it, because something before them was lost. Later
     /// logs must not be replayed either.
     pub stopped_at: Option<u64>,
+    /// A batch was left out, and counted as damage, for an entry that is too long for any table. What it holds is in the log alone.
+    pub has_unstorable: bool,
     /// The offset behind the last whole record. Where it equals the file's length and nothing was damaged,
     /// the log was closed cleanly and may be appended to.
     pub end_of_last_record: u64,
@@ -191,15 +195,21 @@ impl Replay<'_> {
     }
 
     /// Is it a batch that may stand here? Its sequence number and count.
-    fn check(&self, record: &[u8]) -> Result<(SequenceNumber, u32)> {
+    fn check(&mut self, record: &[u8]) -> Result<(SequenceNumber, u32)> {
         let here = |what: &str| {
             let offset = self.reader.record_offset();
             Error::corruption_in(self.path, format_args!("{what} at offset {offset}, record skipped"))
         };
-        if record.len() < crate::batch::HEADER_SIZE {
+        if record.len() < HEADER_SIZE {
             return Err(here("log record too small"));
         }
         let (sequence, count) = validate(record).map_err(|error| here(error.message()))?;
+        if let Some((key, value)) = entry_for_no_table(record) {
+            self.summary.has_unstorable = true;
+            return Err(here(&format!(
+                "batch with a key of {key} bytes and a value of {value} bytes, which no table can hold,"
+            )));
+        }
         if self.next_sequence.is_some_and(|next| sequence < next) && self.loss.is_none() {
             return Err(here("batch with a sequence number that was used before"));
         }
@@ -226,6 +236,18 @@ impl Replay<'_> {
         let what = format_args!("{reason} at offset {offset}: what follows was never synced");
         self.note(Error::corruption_in(self.path, what))
     }
+}
+
+/// The lengths of an entry of a valid batch that can't be written to a table. (The batch is left out whole: it would stand in
+/// the way of all the others.)
+fn entry_for_no_table(record: &[u8]) -> Option<(usize, usize)> {
+    if surely_fits_a_table(record.len()) {
+        return None;
+    }
+    BatchIter::new(&record[HEADER_SIZE..])
+        .filter_map(|entry| entry.ok().map(|entry| entry.key_and_value()))
+        .map(|(key, value)| (key.len(), value.len()))
+        .find(|&(key, value)| !fits_a_table(key, value))
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub fn encode_handles(entries: &[(Vec<u8>, BlockHandle)]) -> Vec<u8> {
         builder.add(common_prefix_length(last, key), key, &value);
         last = key;
     }
-    builder.finish().to_vec()
+    builder.finish().expect("a short block").to_vec()
 }
 
 impl Parts {

@@ -376,3 +376,19 @@ fn files_of_level_0_that_do_not_overlap_are_read_one_after_another() {
     // h@7, where one ends, comes before h@6, where the other begins.
     assert_eq!(runs, [[0, 4, 1].map(number).to_vec(), [2, 3].map(number).to_vec()]);
 }
+
+#[test]
+fn versions_of_a_key_that_is_too_long_for_one_index_go_to_neighbouring_tables() {
+    let mut fixture = JobFixture::with_table_options(|options| options.max_meta_block_size = 20_000);
+    fixture.paranoid_checks = false;
+    let key = "k".repeat(5000);
+    let entries: Vec<OwnedEntry> =
+        (1..=30).rev().map(|sequence| (key.clone(), sequence, Some(format!("{sequence}")))).collect();
+    let tables = entries.chunks(2).map(|entries| fixture.table_of(entries)).collect();
+    let compaction = compaction(&fixture, 0, &[(0, tables)], 2 << 20);
+    let snapshots: Vec<u64> = (1..=30).collect();
+    let outcome = run(&compaction, &fixture.context(&snapshots)).unwrap();
+    let files = outputs(&outcome);
+    assert!(files.len() > 5 && files.len() < 30, "{} tables", files.len());
+    assert_eq!(all_entries(&fixture, &files), entries);
+}

@@ -21,7 +21,7 @@ fn memtables_become_one_table_of_what_is_still_seen() {
         memtable(&[("a", 1, Some("old")), ("b", 2, Some("deleted later")), ("c", 3, Some("v"))]),
         memtable(&[("a", 4, Some("new")), ("b", 5, None), ("d", 6, None)]),
     ];
-    let file = run(&memtables, 7, &fixture.context(&[6])).unwrap().unwrap();
+    let file = run(&memtables, 7, &fixture.context(&[6])).unwrap().pop().unwrap();
     // Deletions stay: what they delete may lie deeper.
     let expected = [("a", 4, Some("new")), ("b", 5, None), ("c", 3, Some("v")), ("d", 6, None)];
     assert_eq!(fixture.entries(&file), owned(&expected));
@@ -43,15 +43,15 @@ fn what_a_snapshot_sees_is_flushed_too() {
         memtable(&[("a", 1, Some("1")), ("a", 2, Some("2"))]),
         memtable(&[("a", 3, Some("3")), ("a", 4, None)]),
     ];
-    let file = run(&memtables, 7, &fixture.context(&[2, 4])).unwrap().unwrap();
+    let file = run(&memtables, 7, &fixture.context(&[2, 4])).unwrap().pop().unwrap();
     assert_eq!(fixture.entries(&file), owned(&[("a", 4, None), ("a", 2, Some("2"))]));
 }
 
 #[test]
 fn empty_memtables_leave_no_table() {
     let fixture = JobFixture::new();
-    assert!(run(&[memtable(&[])], 7, &fixture.context(&[0])).unwrap().is_none());
-    assert!(run(&[], 7, &fixture.context(&[0])).unwrap().is_none());
+    assert!(run(&[memtable(&[])], 7, &fixture.context(&[0])).unwrap().is_empty());
+    assert!(run(&[], 7, &fixture.context(&[0])).unwrap().is_empty());
     assert!(fixture.tables_on_disk().is_empty());
 }
 
@@ -123,4 +123,28 @@ fn a_damaged_key_that_no_table_can_hold_is_refused() {
     drop(output);
     drop(pending);
     assert!(fixture.tables_on_disk().is_empty());
+}
+
+#[test]
+fn keys_that_are_too_long_for_the_index_of_one_table_go_to_several() {
+    let fixture = JobFixture::with_table_options(|options| {
+        options.max_meta_block_size = 60_000;
+        options.filter_policy = Some(Arc::new(crate::filter_policy::BloomFilterPolicy::new(10)));
+    });
+    let names: Vec<&str> =
+        (0..20).map(|number| &*format!("{}{number:04}", "k".repeat(5000)).leak()).collect();
+    // Two versions of each, which a snapshot keeps, must not be divided: level 0 is read by number.
+    let mut entries: Vec<Entry> = names.iter().map(|&name| (name, 1, Some("old"))).collect();
+    entries.extend(names.iter().map(|&name| (name, 2, Some("new"))));
+    entries.sort_by_key(|&(name, sequence, _)| (name, std::cmp::Reverse(sequence)));
+    let files = run(&[memtable(&entries)], 7, &fixture.context(&[1, 2])).unwrap();
+    assert!(files.len() > 2 && files.len() < 15, "{} tables", files.len());
+    assert_eq!(files.iter().map(|file| file.number).collect::<Vec<_>>(), {
+        [7].into_iter().chain(100..99 + files.len() as u64).collect::<Vec<_>>()
+    });
+    let found: Vec<_> = files.iter().flat_map(|file| fixture.entries(file)).collect();
+    assert_eq!(found, owned(&entries));
+    for pair in files.windows(2) {
+        assert_ne!(pair[0].largest.user_key(), pair[1].smallest.user_key());
+    }
 }

@@ -222,7 +222,7 @@ mod tests {
             builder.add(common_prefix_length(&last, &key), &key, format!("value {at}").as_bytes());
             last = key;
         }
-        builder.finish().to_vec()
+        builder.finish().unwrap().to_vec()
     }
 
     #[test]

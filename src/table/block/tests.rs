@@ -120,7 +120,7 @@ fn assert_corrupt(bytes: &[u8]) {
 fn a_block_without_restart_points_is_empty() {
     assert_eq!(exercise(&[0, 0, 0, 0]), (0, 0, false));
     assert_eq!(exercise(&block(&[entry(0, 9, 0, &internal(b"a", 1))], &[], 0)), (0, 0, false));
-    assert_eq!(exercise(BlockBuilder::new(16).finish()), (0, 0, false));
+    assert_eq!(exercise(BlockBuilder::new(16).finish().unwrap()), (0, 0, false));
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn shuffled_keys_cause_bounded_work_only() {
             let key = internal(&random.bytes(length), random.below(5));
             builder.add(0, &key, b"");
         }
-        exercise(builder.finish());
+        exercise(builder.finish().unwrap());
     }
 }
 
@@ -279,7 +279,7 @@ fn every_flipped_byte_is_survived() {
         builder.add(common_prefix_length(&last, &key), &key, user.as_bytes());
         last = key;
     }
-    let good = builder.finish().to_vec();
+    let good = builder.finish().unwrap().to_vec();
     assert_eq!(exercise(&good).0, 9);
     for at in 0..good.len() {
         for change in 1..=255 {
@@ -323,7 +323,7 @@ fn backward_moves_see_what_forward_moves_see() {
             let shared = random.below(common as u64 + 1) as usize;
             builder.add(shared, key, &at.to_le_bytes());
         }
-        let bytes = builder.finish();
+        let bytes = builder.finish().unwrap();
         let mut iterator = iterator(bytes);
         iterator.seek_to_last();
         for (at, key) in keys.iter().enumerate().rev() {
@@ -364,7 +364,7 @@ fn random_block(random: &mut TestRandom, round: usize) -> (Vec<Vec<u8>>, Vec<Vec
         builder.add(common_prefix_length(previous, key), key, value);
         previous = key;
     }
-    let bytes = builder.finish().to_vec();
+    let bytes = builder.finish().unwrap().to_vec();
     (keys, values, bytes)
 }
 

@@ -30,7 +30,7 @@ use terrace::table::{TableOptions, TableReadOptions};
 use terrace::version::manifest;
 use terrace::version::version::Version;
 use terrace::version::version_edit::VersionEdit;
-use terrace::version::version_set::VersionSet;
+use terrace::version::version_set::VersionRecovery;
 use terrace::wal::replay::{Begins, ReplayOptions, replay_with};
 use terrace::{Result, WriteBatch, WriteOptions};
 
@@ -124,6 +124,7 @@ fn table_options(comparator: &InternalKeyComparator, paranoid_checks: bool) -> A
         compression: Compression::None,
         paranoid_checks,
         whole_table_filter: true,
+        max_meta_block_size: u32::MAX as usize,
     })
 }
 
@@ -306,10 +307,15 @@ pub fn manifest(bytes: &[u8], mended: bool) {
     let env =
         disk(&[("CURRENT".into(), b"MANIFEST-000002\n".to_vec()), ("MANIFEST-000002".into(), bytes)], false);
     let shared = env.shared();
-    match manifest::recover(&shared, &path()) {
-        Ok(recovered) => {
+    let mut edits = Vec::new();
+    let recovered = manifest::recover(&shared, &path(), &mut |edit| {
+        edits.push(edit);
+        Ok(())
+    });
+    match recovered {
+        Ok(_) => {
             for comparator in comparators() {
-                let _ = version(&shared, &comparator, &recovered.edits);
+                let _ = version(&shared, &comparator, &edits);
             }
         }
         Err(error) => assert!(error.is_corruption(), "{error}"),
@@ -322,10 +328,15 @@ fn version(env: &Arc<dyn Env>, comparator: &InternalKeyComparator, edits: &[Vers
         TableCache::new(env.clone(), path(), table_options(comparator, false), ReadMode::Positioned, 10);
     let name = comparator.user_comparator().name();
     let empty = || Version::empty(comparator.clone(), cache.clone());
-    let (versions, counters) = VersionSet::recover(name.clone(), empty(), edits)?;
+    let recover = |edits: &[VersionEdit]| {
+        let mut recovery = VersionRecovery::new(name.clone(), empty());
+        edits.iter().try_for_each(|edit| recovery.apply(edit.clone()))?;
+        recovery.finish()
+    };
+    let (versions, counters) = recover(edits)?;
     assert!(counters.last_sequence <= MAX_SEQUENCE);
     let snapshot = versions.snapshot(counters.next_file_number, counters.last_sequence);
-    let (again, _) = VersionSet::recover(name, empty(), &[snapshot]).expect("a MANIFEST of our own writing");
+    let (again, _) = recover(&[snapshot]).expect("a MANIFEST of our own writing");
     assert_eq!(again.current().debug_string(), versions.current().debug_string());
     for key in [&b""[..], b"key", b"\xff\xff"] {
         let target = LookupKey::new(key, MAX_SEQUENCE);

@@ -35,7 +35,8 @@ class LEVELDB_EXPORT WriteBatch {
 
   ~WriteBatch();
 
-  // Sets `key` to `value`. Both are copied. Neither may have 4 GiB or more: such a batch is refused when it is written.
+  // Sets `key` to `value`. Both are copied. They have at most 4 GiB less 64 KiB together: a batch with more is refused
+  // when it is written.
   void Put(const Slice& key, const Slice& value);
   // Deletes `key`, which need not be there.
   void Delete(const Slice& key);
