@@ -1,5 +1,6 @@
 //! Cases 18 to 21: MANIFEST and CURRENT lie, or are gone.
 
+use super::child::{End, child};
 use super::support::{
     GROUP, assert_corruption, assert_group, assert_refused, database, manifest, open, open_with, put_group,
     scan,
@@ -7,6 +8,7 @@ use super::support::{
 use crate::fuzz::archive::{Files, disk, files, path};
 use crate::fuzz::exercise::Setting;
 use crate::fuzz::mend;
+use crate::support::terrace_path;
 use terrace::format::internal_key::{InternalKey, ValueType};
 use terrace::util::coding::{put_bytes, put_varint32, put_varint64};
 use terrace::version::file_metadata::FileMetaData;
@@ -194,6 +196,39 @@ pub(super) fn a_manifest_with_fields_out_of_range_is_refused_and_the_field_named
     let error = open(&env, false).expect_err("another comparator");
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert!(self::files(&env) == disk_files(&other));
+}
+
+/// What years of LevelDB leave, which never replaces its MANIFEST while it runs: each edit adds a file and deletes the one before.
+/// The memory of an opening, of a repair and of the dumps is in proportion to the files that are alive.
+#[test]
+pub(super) fn a_manifest_of_many_edits_is_read_in_the_memory_of_what_is_alive() {
+    let peak = |edits: u64| {
+        let scratch = tempfile::tempdir().expect("a scratch directory");
+        let directory = scratch.path().join("db");
+        for (name, contents) in with_edits(&tables_and_log(), |written| {
+            let next = written.iter().filter_map(|edit| edit.next_file_number).max().expect("a number");
+            for number in next..next + edits {
+                let new = FileMetaData::new(number, 1 << 20, key("x0"), key(&format!("x{}", "9".repeat(60))));
+                written.push(VersionEdit {
+                    next_file_number: Some(number + 1),
+                    deleted_files: if number > next { vec![(3, number - 1)] } else { Vec::new() },
+                    new_files: vec![(3, new.into())],
+                    ..VersionEdit::default()
+                });
+            }
+            let last = VersionEdit { deleted_files: vec![(3, next + edits - 1)], ..VersionEdit::default() };
+            written.push(last);
+        }) {
+            std::fs::create_dir_all(&directory).expect("a directory");
+            std::fs::write(directory.join(name), contents).expect("a file");
+        }
+        let script = "open\nscan\nclose\nrepair\nopen\nscan\nclose";
+        let story = child(&terrace_path(), &directory, script).run();
+        assert_eq!((&story.end, story.scanned().len()), (&End::Whole, 300), "{story:?}");
+        story.peak_kib
+    };
+    let (few, many) = (peak(10), peak(100_000));
+    assert!(many < few + 4096, "{few} KiB for 10 edits, {many} KiB for 100,000 of 20 MB");
 }
 
 /// The files in the order in which a disk lists them.

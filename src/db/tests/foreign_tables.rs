@@ -234,8 +234,8 @@ pub(super) fn recoded(table: &[u8], recode: Recode<'_>, recode_index: bool) -> V
         handle.encode(&mut value);
         index.add(0, &key, &value);
     }
-    let index = append(&mut file, index.finish(), if recode_index { Some(recode) } else { None });
-    let metaindex = append(&mut file, BlockBuilder::new(1).finish(), None);
+    let index = append(&mut file, index.finish().unwrap(), if recode_index { Some(recode) } else { None });
+    let metaindex = append(&mut file, BlockBuilder::new(1).finish().unwrap(), None);
     assert!(file.len() + FOOTER_SIZE <= table.len(), "{} of {}", file.len(), table.len());
     file.resize(table.len() - FOOTER_SIZE, 0);
     Footer { metaindex, index }.encode(&mut file);
