@@ -4,6 +4,7 @@
 //! all versions of the key shown, and key and value are copies. A view is consistent for life; once the database is
 //! closed every move ends with an error.
 
+use super::dead_spans::{LOOK_AFTER, NOTE_AFTER};
 use super::state::DbInner;
 use crate::column_family::super_version::{IteratorKind, ReadIterator, SuperVersion};
 use crate::error::{Error, Result};
@@ -39,6 +40,10 @@ pub struct DbIterator {
     /// Backward: the value shown.
     saved_value: Vec<u8>,
     error: Option<Error>,
+    /// Of a move that steps over many hidden entries: a key from which on there was nothing else...
+    dead_from: Vec<u8>,
+    /// ...and how many there were up to the last leap.
+    stepped_before_leap: u32,
     /// Where reads make compactions due.
     sampler: Option<ReadSampler>,
     /// Something went wrong within: its parts are not used again.
@@ -88,6 +93,8 @@ impl DbIterator {
             saved_key: Vec::new(),
             saved_value: Vec::new(),
             error: None,
+            dead_from: Vec::new(),
+            stepped_before_leap: 0,
             is_broken: false,
             view,
             sampler: db.options.seek_compaction.then(|| ReadSampler::new(sequence)),
@@ -297,6 +304,8 @@ impl DbIterator {
     /// keys up to `saved_key` are passed over.
     #[inline]
     fn find_next_user_entry(&mut self, mut skipping: bool) {
+        // Older versions of the key shown are not dead entries.
+        let (mut counts, mut stepped_over) = (!skipping, 0);
         while self.input.valid() {
             self.sample();
             let Some(entry) = ParsedInternalKey::parse(self.input.key()) else {
@@ -310,19 +319,73 @@ impl DbIterator {
                 match entry.value_type {
                     ValueType::Value => {
                         self.valid = true;
+                        if stepped_over >= LOOK_AFTER {
+                            self.note_stepped_over(stepped_over);
+                        }
                         return;
                     }
                     ValueType::Deletion => {
                         self.saved_key.clear();
                         self.saved_key.extend_from_slice(entry.user_key);
-                        skipping = true;
+                        (skipping, counts) = (true, true);
                     }
+                }
+            }
+            if counts {
+                stepped_over += 1;
+                if stepped_over % LOOK_AFTER == 0 && self.leap(stepped_over) {
+                    continue;
                 }
             }
             self.input.next();
         }
         self.valid = false;
+        if stepped_over >= LOOK_AFTER {
+            self.note_stepped_over(stepped_over);
+        }
         self.saved_key.clear();
+    }
+
+    /// Goes on where the span of dead keys ends that the input has come into, if it is in a known one. `stepped_over`: hidden entries
+    /// of this move so far, the one it stands on included.
+    #[cold]
+    #[inline(never)]
+    fn leap(&mut self, stepped_over: u32) -> bool {
+        if !self.db.family.comparator.is_bytewise() {
+            return false;
+        }
+        let key = user_key(self.input.key());
+        if stepped_over == LOOK_AFTER {
+            self.dead_from.clear();
+            self.dead_from.extend_from_slice(key);
+            self.stepped_before_leap = 0;
+        }
+        let Some((start, end)) = self.db.dead_spans.find(key, self.sequence) else { return false };
+        if let Err(damage) = self.input.status() {
+            self.error.get_or_insert(damage); // the seek forgets it
+        }
+        if start < self.dead_from {
+            self.dead_from = start;
+        }
+        self.stepped_before_leap = stepped_over;
+        self.input.seek(LookupKey::new(&end, self.sequence).internal_key());
+        true
+    }
+
+    /// A move has gone past so many hidden entries, to where the input stands. Where they were many since the last leap, the next
+    /// iterators need not.
+    #[cold]
+    #[inline(never)]
+    fn note_stepped_over(&mut self, stepped_over: u32) {
+        self.db.dead_spans.count(stepped_over);
+        let is_many = self.db.family.comparator.is_bytewise()
+            && stepped_over - self.stepped_before_leap >= NOTE_AFTER
+            && self.status().is_ok();
+        // Who can't have the turn at once leaves it to the next one.
+        if is_many && let Some(writer) = self.db.writer.try_alone() {
+            let end = if self.valid { user_key(self.input.key()) } else { &self.saved_key };
+            self.db.dead_spans.note(&self.dead_from, end, self.sequence, writer.last_sequence);
+        }
     }
 
     /// Finds the last user key at or before the input's position that is live, and leaves the input before all its versions.

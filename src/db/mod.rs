@@ -6,6 +6,7 @@
 //! `seek_compaction`, `obsolete_files`. Life: `open`, `recovery`, `unconfirmed`, `destroy`, `repair`, and `close` here.
 
 mod background_error;
+mod dead_spans;
 mod destroy;
 mod dump;
 mod flush_due;

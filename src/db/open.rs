@@ -7,6 +7,7 @@
 
 use super::Db;
 use super::background_error::Failures;
+use super::dead_spans::DeadSpans;
 use super::flush_due::FlushDue;
 use super::idle_compaction::Idle;
 use super::install::manifest_limit;
@@ -287,6 +288,8 @@ impl Base {
 
 /// Removes, now that a MANIFEST does without them, the logs that would be replayed over newer writes the next time; those of which
 /// a part could not be used are moved to `lost/`.
+#[cold]
+#[inline(never)]
 fn remove_replayed_logs(env: &Arc<dyn Env>, path: &Path, recovered: &Recovered) -> Result<()> {
     if !recovered.unstorable_logs.is_empty() {
         let mut lost = Lost::open(env, path)?;
@@ -349,6 +352,7 @@ fn start(opening: Opening, path: &Path, recovered: Box<Recovered>, base: Box<Bas
             last_sequence,
             record: Vec::new(),
         }),
+        dead_spans: DeadSpans::default(),
         snapshots: Mutex::new(SnapshotList::default()),
         state: Mutex::new(DbState {
             memtables,

@@ -8,7 +8,8 @@ use std::fmt::Write;
 impl Db {
     /// A property: `leveldb.num-files-at-level<N>`, `leveldb.stats`, `leveldb.sstables`, `leveldb.approximate-memory-usage`
     /// (bytes of memtables and block cache), and `terrace.background-error` (empty where there is none) and
-    /// `terrace.recovery-damage` (a line for each part of a log that the last opening skipped). Of tables: `terrace.open-tables`
+    /// `terrace.recovery-damage` (a line for each part of a log that the last opening skipped), and `terrace.entries-stepped-over`
+    /// (deleted and overwritten entries that iterators have gone past on their way forward, but for the first few of each move). Of tables: `terrace.open-tables`
     /// (how many have their index and filters in memory), `terrace.table-metadata-bytes` (what those take, see
     /// `Options::table_metadata_budget`), `terrace.table-descriptors` (by how many descriptors they are read; mapped ones need none)
     /// and `terrace.table-openings` (how often, since the database was opened, a table was opened and its index parsed). `None` for
@@ -85,6 +86,7 @@ impl DbInner {
             "recovery-damage" => {
                 Some(self.recovery_damage.iter().map(|error| format!("{error}\n")).collect::<String>())
             }
+            "entries-stepped-over" => Some(self.dead_spans.stepped_over().to_string()),
             "open-tables" => Some(self.family.table_cache.usage().tables.to_string()),
             "table-metadata-bytes" => Some(self.family.table_cache.usage().bytes.to_string()),
             "table-descriptors" => Some(self.family.table_cache.usage().descriptors.to_string()),

@@ -10,6 +10,7 @@
 //! holds `state`; a writer that must wait for a flush holds `writer` and waits on `state_changed`, which lets `state` go.
 
 use super::background_error::Failures;
+use super::dead_spans::DeadSpans;
 use super::flush_due::FlushDue;
 use super::idle_compaction::Idle;
 use super::manual_compaction::ManualCompaction;
@@ -74,6 +75,8 @@ pub struct DbInner {
     pub process: Generation,
     /// The one writer's state, and the writers that wait for their turn.
     pub writer: WriteQueue<WriterState>,
+    /// Where nothing is live, as iterators have seen.
+    pub dead_spans: DeadSpans,
     /// Live snapshots.
     pub snapshots: Mutex<SnapshotList>,
     /// Everything else that changes.

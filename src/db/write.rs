@@ -9,6 +9,7 @@ use super::Db;
 use super::background_error::Severity;
 use super::state::DbInner;
 use super::write_group::{MAX_GROUP_BYTES, MAX_MEMBER_BYTES, Members, WriterState};
+use crate::batch::decode::{BatchEntry, BatchIter};
 use crate::batch::write_batch::{self, HEADER_SIZE, WriteBatch};
 use crate::error::{Error, Result};
 use crate::format::internal_key::{MAX_SEQUENCE, ValueType};
@@ -141,6 +142,13 @@ impl DbInner {
                 Payload::Delete(key) => writer.memtable.insert(first, ValueType::Deletion, key, &[]),
                 Payload::Batch(batch) => insert_entries(writer, first, batch.entries()),
             }
+            if self.dead_spans.is_active() {
+                match payload {
+                    Payload::Put(key, _) => self.dead_spans.put([key].into_iter()),
+                    Payload::Delete(_) => {}
+                    Payload::Batch(batch) => self.dead_spans.put(keys_put(batch.entries())),
+                }
+            }
             self.last_sequence.store(writer.last_sequence, Ordering::Release);
         }
         // One huge batch does not keep its memory for ever.
@@ -197,6 +205,9 @@ impl DbInner {
         let result = self.log_record(writer, (&mut members.record, &[]), members.count, members.sync);
         if let Ok(first) = result {
             insert_entries(writer, first, &members.record[HEADER_SIZE..]);
+            if self.dead_spans.is_active() {
+                self.dead_spans.put(keys_put(&members.record[HEADER_SIZE..]));
+            }
             self.last_sequence.store(writer.last_sequence, Ordering::Release);
         }
         std::mem::forget(refusal);
@@ -254,6 +265,14 @@ fn insert_entries(writer: &mut WriterState, first: u64, entries: &[u8]) {
     if let Err(error) = writer.memtable.insert_entries(first, entries) {
         unreachable!("a batch of our own making: {error}");
     }
+}
+
+/// The keys of the puts among entries of our own making.
+fn keys_put(entries: &[u8]) -> impl Iterator<Item = &[u8]> {
+    BatchIter::new(entries).filter_map(|entry| match entry {
+        Ok(BatchEntry::Put(key, _)) => Some(key),
+        _ => None,
+    })
 }
 
 /// After a write that panicked no other follows, unless this is forgotten: a batch may be in the memtable by half, and the next

@@ -97,7 +97,8 @@ fn build(
     let mut current: Option<Box<TableOutput>> = None;
     while entries.advance() {
         let key = entries.key();
-        let is_full = |output: &mut Box<TableOutput>| entries.is_first_of_user_key() && !output.has_room_for(key);
+        let is_full =
+            |output: &mut Box<TableOutput>| entries.is_first_of_user_key() && !output.has_room_for(key);
         if let Some(full) = current.take_if(is_full) {
             files.push(full.finish(context)?);
         }

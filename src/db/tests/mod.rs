@@ -16,6 +16,7 @@ mod lost_and_damaged;
 mod model;
 mod numbers;
 mod opening;
+mod queues;
 mod reads;
 mod recovery;
 mod repair_order;
