@@ -12,5 +12,6 @@ mod holes;
 mod logs;
 mod manifests;
 mod mutations;
+mod odd_files;
 mod support;
 mod tables;
