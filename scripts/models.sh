@@ -1,5 +1,5 @@
 #!/bin/sh
-# The models: what threads do to the skip list, to a published value and to the queue of writers, under every interleaving with at
+# The models: what threads do to the skip list, a published value, the queue of writers and a pool, under every interleaving with at
 # most MODELS_PREEMPTIONS preemptions (2 unless said), by the model checker loom. They are the modules `models` of the library,
 # and exist only under `--cfg loom`, in a target directory of their own.
 set -eu
