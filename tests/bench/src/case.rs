@@ -172,7 +172,11 @@ mod tests {
     fn growth_is_told_with_default_options_of_sizes_that_ascend() {
         for cases in [growth(), large_growth()] {
             assert!(cases.is_sorted_by(|a, b| a.num < b.num) && cases.len() > 1);
-            assert!(cases.iter().all(|case| case.profile.write_buffer_size == profile("default").write_buffer_size));
+            assert!(
+                cases
+                    .iter()
+                    .all(|case| case.profile.write_buffer_size == profile("default").write_buffer_size)
+            );
         }
     }
 

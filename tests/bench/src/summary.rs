@@ -147,10 +147,9 @@ fn growth(out: &mut String, figures: &Figures) {
         }
     }
     for each in &sizes {
-        let _ = write!(out, "| memory without mapped tables, MiB, {} |", keys(each.plan.num as f64));
-        for rounds in &each.rounds {
-            let most = rounds.iter().map(most_anonymous).max().unwrap_or(0);
-            let _ = write!(out, " {} |", decimal(most as f64 / f64::from(1 << 20)));
+        let _ = write!(out, "| memory without mapped tables, {} |", keys(each.plan.num as f64));
+        for engine in 0..each.engines.len() {
+            let _ = write!(out, " {} |", short(each.total(engine, most_anonymous)));
         }
         let _ = writeln!(out, " |");
     }
