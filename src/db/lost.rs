@@ -5,12 +5,15 @@
 //! of the database is held, so nobody else moves anything there meanwhile. A moved file is durable under one of its two
 //! names at any time, and under the new one after `sync`. Used by one thread.
 
-use crate::env::Env;
+use crate::env::{CreateMode, Env};
 use crate::error::{Error, Result};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Bytes that are copied, or compared, at once.
+const COPIED_AT_ONCE: usize = 256 << 10;
 
 /// The directory `lost` of a database.
 pub(super) struct Lost {
@@ -54,6 +57,57 @@ impl Lost {
         Ok(to)
     }
 
+    /// Copies a file of the database's directory there, durably, unless a copy is there already. The file stays where it is: until
+    /// a MANIFEST does without it, whoever opens the database needs it there.
+    pub fn copy(&mut self, file: &Path) -> Result<()> {
+        let name = file.file_name().unwrap_or_default();
+        if !self.exists {
+            self.env.create_dir(&self.dir)?;
+            self.exists = true;
+        }
+        let prefix = name.as_encoded_bytes();
+        for copy in self.names.iter().filter(|copy| copy.as_encoded_bytes().starts_with(prefix)) {
+            if is_log(copy) && self.are_alike(file, &self.dir.join(copy))? {
+                return self.sync();
+            }
+        }
+        // Nothing has the name of a copy that is not whole.
+        let unfinished = self.dir.join("unfinished");
+        let mut source = self.env.open_sequential(file)?;
+        let mut target = self.env.create_writable(&unfinished, CreateMode::Truncate)?;
+        let mut buffer = vec![0; COPIED_AT_ONCE];
+        loop {
+            let length = source.read(&mut buffer)?;
+            target.append(&buffer[..length])?;
+            if length < buffer.len() {
+                break;
+            }
+        }
+        target.sync()?;
+        target.close()?;
+        let name = self.free_name(name);
+        self.env.rename(&unfinished, &self.dir.join(&name))?;
+        self.names.insert(name);
+        self.sync()
+    }
+
+    fn are_alike(&self, a: &Path, b: &Path) -> Result<bool> {
+        if self.env.file_size(a)? != self.env.file_size(b)? {
+            return Ok(false);
+        }
+        let mut files = [self.env.open_sequential(a)?, self.env.open_sequential(b)?];
+        let mut buffers = [vec![0; COPIED_AT_ONCE], vec![0; COPIED_AT_ONCE]];
+        loop {
+            let lengths = [files[0].read(&mut buffers[0])?, files[1].read(&mut buffers[1])?];
+            if lengths[0] != lengths[1] || buffers[0][..lengths[0]] != buffers[1][..lengths[1]] {
+                return Ok(false);
+            }
+            if lengths[0] < COPIED_AT_ONCE {
+                return Ok(true);
+            }
+        }
+    }
+
     /// Makes what was moved durable: first that it is there, then that it is no longer where it was.
     pub fn sync(&self) -> Result<()> {
         if self.exists {
@@ -73,11 +127,28 @@ impl Lost {
     }
 }
 
+/// What is to be said of the logs that are there: a recovery or a repair could not use all of each, and somebody is to look.
+pub(super) fn logs(env: &Arc<dyn Env>, db: &Path) -> Vec<Error> {
+    let dir = db.join("lost");
+    let mut names = env.children(&dir).unwrap_or_default();
+    names.retain(|name| is_log(name));
+    names.sort();
+    let what = "set aside, since not all of it may have been used; it is told here until it is removed";
+    names.iter().map(|name| Error::corruption_in(&dir.join(name), format_args!("{what}"))).collect()
+}
+
+/// `NNNNNN.log`, or `NNNNNN.log.N`.
+fn is_log(name: &OsStr) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some((number, ending)) = name.to_str().and_then(|name| name.split_once('.')) else { return false };
+    is_number(number) && (ending == "log" || ending.strip_prefix("log.").is_some_and(is_number))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::env::mem::{CrashChoice, MemEnv};
-    use crate::env::{CreateMode, read_file};
+    use crate::env::read_file;
 
     const DB: &str = "/db";
 

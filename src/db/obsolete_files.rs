@@ -98,7 +98,7 @@ impl DbInner {
     pub(super) fn remove_manifests_before(&self, number: u64) {
         let Ok(children) = self.env.children(&self.path) else { return };
         for name in children {
-            if matches!(file_name::parse(&name), Some(FileType::Manifest(other)) if other < number) {
+            if matches!(file_name::parse_exactly(&name), Some(FileType::Manifest(other)) if other < number) {
                 self.remove_quietly(&self.path.join(name));
             }
         }
@@ -112,7 +112,7 @@ impl DbInner {
         manifest: u64,
     ) -> Vec<PathBuf> {
         let live: HashSet<u64> = versions.current().levels.iter().flatten().map(|file| file.number).collect();
-        let is_needed = |name: &OsString| match file_name::parse(name) {
+        let is_needed = |name: &OsString| match file_name::parse_exactly(name) {
             Some(FileType::Log(number)) => number >= versions.log_number,
             Some(FileType::Table(number)) => live.contains(&number),
             Some(FileType::Manifest(number)) => number >= manifest,

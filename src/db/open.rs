@@ -1,9 +1,10 @@
 //! Opening a database: the directory, the lock, creation or recovery, the first MANIFEST and log of this life, the workers.
 //!
 //! An opening mostly makes nothing durable: what it has read stays as it is, on disk and in memory, until the first edit or the
-//! first synced write (see `unconfirmed`); but what the logs hold is flushed at once where the user has a comparator. Where something has to be written, the order is: the directory's name; tables made
-//! from the logs; a MANIFEST that no longer needs those logs, and CURRENT; only then the new log, and (by a worker) the removal
-//! of what is no longer needed.
+//! first synced write (see `unconfirmed`); but what the logs hold is flushed at once where the user has a comparator. Where something
+//! has to be written, the order is: the directory's name; tables made
+//! from the logs; copies of logs of which not all could be used; a MANIFEST that no longer needs those logs, and CURRENT; only then
+//! the new log, and (by a worker, if there is little of it) the removal of what is no longer needed.
 
 use super::Db;
 use super::background_error::Failures;
@@ -11,8 +12,8 @@ use super::dead_spans::DeadSpans;
 use super::flush_due::FlushDue;
 use super::idle_compaction::Idle;
 use super::install::manifest_limit;
-use super::lost::Lost;
-use super::recovery::{self, FoundManifest, Recovered};
+use super::lost::{self, Lost};
+use super::recovery::{self, FoundManifest, MAX_KEPT_LOGS, Recovered};
 use super::seek_compaction::Seeks;
 use super::snapshot::SnapshotList;
 use super::state::{DbInner, DbState, LogFile};
@@ -142,6 +143,9 @@ impl Db {
         inner.leftovers.lock().replaced.extend(replaced);
         inner.state.lock().lock = Some(lock);
         let db = Db { inner };
+        if db.inner.has_many_files_to_remove() {
+            db.inner.remove_obsolete_files();
+        }
         db.inner.wake_workers();
         Ok(db)
     }
@@ -251,6 +255,9 @@ impl Base {
             FoundManifest::GoesOn(manifest) => manifest.number(),
             FoundManifest::IsReplaced => take_number(),
         };
+        if !recovered.unused_logs.is_empty() {
+            set_aside(env, path, &recovered.unused_logs)?;
+        }
         let new_files = std::mem::take(&mut recovered.new_files);
         let edit = VersionEdit {
             log_number: Some(logs[0].number),
@@ -276,9 +283,11 @@ impl Base {
         };
         remove_replayed_logs(env, path, recovered)?;
         let (wal, memtable) = match reused_log {
-            Some(log) => (WalWriter::reopen(env, path, log.number, log.size, log_options)?, log.memtable),
+            Some(log) => {
+                (WalWriter::reopen(env, path, log.number, log.size, log_options, begins_after)?, log.memtable)
+            }
             None => {
-                let wal = WalWriter::create(env, path, log_number, log_options)?;
+                let wal = WalWriter::create(env, path, log_number, log_options, recovered.logged)?;
                 (wal, opening.new_memtable())
             }
         };
@@ -286,22 +295,23 @@ impl Base {
     }
 }
 
-/// Removes, now that a MANIFEST does without them, the logs that would be replayed over newer writes the next time; those of which
-/// a part could not be used are moved to `lost/`.
+/// Copies logs to where nothing removes them, durably: the MANIFEST that is to be written makes them unneeded. They are not moved,
+/// since without that MANIFEST all of them are needed where they are, or else what one holds would be taken for the newest.
+#[cold]
+#[inline(never)]
+fn set_aside(env: &Arc<dyn Env>, path: &Path, logs: &[u64]) -> Result<()> {
+    let mut lost = Lost::open(env, path)?;
+    logs.iter().try_for_each(|&number| lost.copy(&file_name::log(path, number)))
+}
+
+/// Removes, now that a MANIFEST does without them, the logs that would be replayed over newer writes the next time, and those that
+/// were copied.
 #[cold]
 #[inline(never)]
 fn remove_replayed_logs(env: &Arc<dyn Env>, path: &Path, recovered: &Recovered) -> Result<()> {
-    if !recovered.unstorable_logs.is_empty() {
-        let mut lost = Lost::open(env, path)?;
-        for &number in &recovered.unstorable_logs {
-            lost.take(&file_name::log(path, number))?;
-        }
-        lost.sync()?;
-    }
-    for number in recovered.stray_logs.iter().filter(|number| !recovered.unstorable_logs.contains(number)) {
-        env.remove_file(&file_name::log(path, *number))?;
-    }
-    Ok(())
+    let is_stray = |number: &&u64| !recovered.unused_logs.contains(number);
+    let logs = recovered.unused_logs.iter().chain(recovered.stray_logs.iter().filter(is_stray));
+    logs.into_iter().try_for_each(|&number| env.remove_file(&file_name::log(path, number)))
 }
 
 /// See [`Base::lay`].
@@ -315,7 +325,11 @@ fn lay_base(opening: &Opening, path: &Path, recovered: &mut Recovered) -> Result
 fn start(opening: Opening, path: &Path, recovered: Box<Recovered>, base: Box<Base>) -> Arc<DbInner> {
     let Opening { options, comparator, table_cache, found_compression, info_log } = opening;
     let env = options.env.clone();
-    let Recovered { versions, last_sequence, kept_logs, empty_logs, damage, names, .. } = *recovered;
+    let Recovered { versions, last_sequence, kept_logs, empty_logs, mut damage, names, .. } = *recovered;
+    for set_aside in lost::logs(&env, path) {
+        info_log.log(format_args!("{set_aside}"));
+        damage.push(set_aside);
+    }
     let log_number = base.wal.number();
     let mut flush_due = FlushDue::new(Instant::now());
     let mut memtables = FamilyMemtables::new(base.memtable.memtable().clone(), log_number);
@@ -389,7 +403,7 @@ fn start(opening: Opening, path: &Path, recovered: Box<Recovered>, base: Box<Bas
     let mut leftovers = inner.find_leftovers(&names, &state.versions, base.manifest_number);
     if unconfirmed {
         leftovers.retain(|path| {
-            let name = path.file_name().and_then(file_name::parse);
+            let name = path.file_name().and_then(file_name::parse_exactly);
             !matches!(name, Some(FileType::Log(number)) if empty_logs.contains(&number))
         });
         state.unconfirmed = Some(Unconfirmed { first_own_log: log_number, leftovers, is_wanted: false });
@@ -405,6 +419,13 @@ fn start(opening: Opening, path: &Path, recovered: Box<Recovered>, base: Box<Bas
 fn idle_memtable_bytes(options: &Options) -> usize {
     const MOST: usize = 12 << 20;
     options.write_buffer_size.saturating_mul(options.max_write_buffer_number - 1).min(MOST)
+}
+
+impl DbInner {
+    /// Are there so many that no worker may get to, where processes die soon after they have opened a database?
+    fn has_many_files_to_remove(&self) -> bool {
+        self.leftovers.lock().paths.len() + self.obsolete_logs.len() > MAX_KEPT_LOGS
+    }
 }
 
 /// A worker of the database that is being made, and will be known as `database`. It does not keep it alive: closing stops it.

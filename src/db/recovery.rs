@@ -4,9 +4,12 @@
 //! memtable whose flush is due, and its log stays until then. So an opening writes nothing, and waits for no disk; what it has
 //! read counts as durable only when a MANIFEST of this life says it (see `unconfirmed`).
 //!
-//! Where there is more than memtables may hold, or anything odd about the logs or the end of the MANIFEST, all of it becomes
-//! level-0 tables before the opening ends, written and synced before the MANIFEST that makes the logs unneeded. If that fails,
-//! the tables are removed: nothing has changed.
+//! Where there are more than a few logs, or more in them than a memtable holds, or anything is odd about them or the end of the
+//! MANIFEST, all of it becomes level-0 tables before the opening ends, written and synced before the MANIFEST that makes the logs
+//! unneeded. If that fails, the tables are removed: nothing has changed. So processes that open a database, write and die leave a
+//! few small logs, not one more each.
+//!
+//! A log of which not everything could be replayed is never removed: `Base::lay` sets it aside (see `lost`).
 
 use super::open::Opening;
 use crate::batch::write_batch::HEADER_SIZE;
@@ -22,7 +25,7 @@ use crate::version::version::Version;
 use crate::version::version_set::{
     RecoveredCounters, VersionRecovery, VersionSet, check_file_numbers, is_counted,
 };
-use crate::wal::replay::{Begins, ReplayOptions, ReplaySummary, replay_with};
+use crate::wal::replay::{Before, ReplayOptions, ReplaySummary, replay_with};
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::Path;
@@ -34,6 +37,8 @@ const MAX_REUSED_MANIFEST_BYTES: u64 = 2 << 20;
 
 /// A log and a MANIFEST.
 const NUMBERS_OF_AN_OPENING: u64 = 2;
+/// An opening that would keep more logs than this flushes them.
+pub(super) const MAX_KEPT_LOGS: usize = 4;
 
 /// A log that is written on.
 pub(super) struct ReusedLog {
@@ -77,11 +82,13 @@ pub(super) struct Recovered {
     pub empty_logs: Vec<u64>,
     /// Logs with numbers that no log of this opening is above; what they hold is in `new_files`.
     pub stray_logs: Vec<u64>,
-    /// Logs with batches that were left out since no table can hold them.
-    pub unstorable_logs: Vec<u64>,
+    /// Logs that hold what was not replayed.
+    pub unused_logs: Vec<u64>,
+    /// The last sequence number of the logs that are kept, or else of the tables.
+    pub logged: SequenceNumber,
     pub reused_log: Option<ReusedLog>,
     pub manifest: FoundManifest,
-    /// What was damaged in the logs and skipped.
+    /// What was damaged in the logs and skipped, or odd about them.
     pub damage: Vec<Error>,
     /// What was in the directory.
     pub names: Vec<OsString>,
@@ -99,7 +106,8 @@ pub(super) fn fresh(opening: &Opening, path: &Path) -> Result<Recovered> {
         kept_logs: Vec::new(),
         empty_logs: Vec::new(),
         stray_logs: Vec::new(),
-        unstorable_logs: Vec::new(),
+        unused_logs: Vec::new(),
+        logged: 0,
         reused_log: None,
         manifest: FoundManifest::IsReplaced,
         damage: Vec::new(),
@@ -173,13 +181,13 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
         version: versions.current().clone(),
         next_file_number: AtomicU64::new(next_file_number),
         last_sequence: counters.last_sequence,
-        next_log_begins: Begins::AtOrBefore(counters.last_sequence + 1),
+        before: Before::Counted(counters.last_sequence),
         memtable: opening.new_memtable(),
         // What is kept a worker flushes: a user's comparator would be called from its thread, as LevelDB would not.
         keeps: is_sound && stray_logs.is_empty() && !options.reuse_logs && opening.comparator.is_bytewise(),
         kept_logs: Vec::new(),
         empty_logs: Vec::new(),
-        unstorable_logs: Vec::new(),
+        unused_logs: Vec::new(),
         new_files: Vec::new(),
         damage: Vec::new(),
     };
@@ -197,6 +205,10 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
         false if replayer.keeps => FoundManifest::Stays(recovered.number),
         false => FoundManifest::IsReplaced,
     };
+    let logged = match replayer.before {
+        Before::Logged(last) if !replayer.kept_logs.is_empty() => last,
+        _ => replayer.last_sequence,
+    };
     let memtable = replayer.memtable;
     let reused_log =
         reused.map(|(number, size, begins_after)| ReusedLog { number, size, begins_after, memtable });
@@ -208,7 +220,8 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
         kept_logs: replayer.kept_logs,
         empty_logs: replayer.empty_logs,
         stray_logs,
-        unstorable_logs: replayer.unstorable_logs,
+        unused_logs: replayer.unused_logs,
+        logged,
         reused_log,
         manifest,
         damage: replayer.damage,
@@ -281,14 +294,15 @@ struct Replayer<'a> {
     version: Arc<Version>,
     next_file_number: AtomicU64,
     last_sequence: SequenceNumber,
-    next_log_begins: Begins,
+    /// What was logged before the next log.
+    before: Before,
     /// What was replayed last; behind all of `kept_logs`.
     memtable: Box<MemtableWriter>,
     /// Nothing speaks against keeping in memory what the logs hold.
     keeps: bool,
     kept_logs: Vec<KeptLog>,
     empty_logs: Vec<u64>,
-    unstorable_logs: Vec<u64>,
+    unused_logs: Vec<u64>,
     new_files: Vec<Arc<FileMetaData>>,
     damage: Vec<Error>,
 }
@@ -312,25 +326,10 @@ impl Replayer<'_> {
             // Behind a damaged log it may begin with a gap, which must not look like a loss the next time.
             let before_first = summary.first_sequence.map_or(0, |first| first.saturating_sub(1));
             let begins_after = last_before.max(before_first);
+            self.note(number, &summary);
             if may_reuse && summary.is_clean() && self.new_files.len() == files_before {
                 return Ok(Some((number, summary.file_size, begins_after)));
             }
-            if summary.has_unstorable {
-                self.unstorable_logs.push(number);
-            }
-            if summary.stopped_at.is_some() {
-                self.keeps = false;
-                self.damage.extend(summary.damage);
-                break; // later logs were never acknowledged as synced either
-            }
-            if summary.damage_count > 0 {
-                self.keeps = false;
-                self.next_log_begins = Begins::Anywhere;
-            } else if summary.last_sequence > 0 {
-                // Not `self.last_sequence`: LevelDB's MANIFEST may count entries of the next log already.
-                self.next_log_begins = Begins::At(summary.last_sequence + 1);
-            }
-            self.damage.extend(summary.damage);
             if self.keeps {
                 self.keep(number, begins_after);
             }
@@ -339,6 +338,21 @@ impl Replayer<'_> {
             self.flush()?;
         }
         Ok(None)
+    }
+
+    /// What the replay of the log `number` means for it and for those behind it.
+    fn note(&mut self, number: u64, summary: &ReplaySummary) {
+        self.keeps &= summary.is_whole() && summary.oddities.is_empty();
+        if !summary.is_whole() {
+            self.unused_logs.push(number);
+        }
+        self.damage.extend(summary.damage.iter().chain(&summary.oddities).cloned());
+        if summary.damage_count > 0 && summary.stopped_at.is_none() {
+            self.before = Before::Unknown; // the damage may explain that something is missing
+        } else if let Some(last) = summary.logged {
+            // Not `self.last_sequence`: LevelDB's MANIFEST may count entries of the next log already.
+            self.before = Before::Logged(last);
+        }
     }
 
     /// The log `number` was replayed, whole, and stays until the memtable is flushed.
@@ -354,26 +368,23 @@ impl Replayer<'_> {
 
     /// Is more in memory than may be?
     fn is_full(&self) -> bool {
-        let options = &self.opening.options;
-        let bytes = self.memtable.memtable().approximate_memory_usage();
-        if !self.keeps {
-            return bytes > options.write_buffer_size;
-        }
-        // A log of a full memtable is a little larger than that one was.
-        let kept = self.kept_logs.iter().map(|log| log.memtable.approximate_memory_usage()).sum::<usize>();
-        bytes > 2 * options.write_buffer_size
-            || kept + bytes > options.max_write_buffer_number * options.write_buffer_size
+        let kept = self.kept_logs.iter().map(|log| &log.memtable);
+        let bytes: usize =
+            kept.chain([self.memtable.memtable()]).map(|memtable| memtable.approximate_memory_usage()).sum();
+        bytes > self.opening.options.write_buffer_size
     }
 
     fn replay_one(&mut self, number: u64) -> Result<ReplaySummary> {
         let log = file_name::log(self.path, number);
         self.opening.info_log.log(format_args!("recovering log #{number}"));
         let env = self.opening.options.env.clone();
-        let options =
-            ReplayOptions { strict: self.opening.options.paranoid_checks, begins: self.next_log_begins };
+        let options = ReplayOptions { strict: self.opening.options.paranoid_checks, before: self.before };
         let summary = replay_with(&env, &log, options, &mut |batch| self.apply(batch))?;
         for damage in &summary.damage {
             self.opening.info_log.log(format_args!("log #{number}: skipped damage: {damage}"));
+        }
+        for oddity in &summary.oddities {
+            self.opening.info_log.log(format_args!("log #{number}: replayed all the same: {oddity}"));
         }
         Ok(summary)
     }
@@ -384,6 +395,7 @@ impl Replayer<'_> {
             (fixed64_at(batch, 0).unwrap_or(0), batch.get(HEADER_SIZE..).unwrap_or_default());
         let next = self.memtable.insert_entries(first, entries)?;
         self.last_sequence = self.last_sequence.max(next.saturating_sub(1));
+        self.keeps &= self.kept_logs.len() < MAX_KEPT_LOGS;
         if self.is_full() {
             self.flush()?;
         }

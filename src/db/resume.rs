@@ -55,7 +55,7 @@ impl DbInner {
             mapped: self.options.mmap_wal,
             expected_size: self.options.write_buffer_size as u64,
         };
-        let created = WalWriter::create(&self.env, &self.path, number, options);
+        let created = WalWriter::create(&self.env, &self.path, number, options, writer.last_sequence);
         let mut state = self.state.lock();
         match created {
             Ok(wal) => {

@@ -88,7 +88,7 @@ impl DbInner {
         let number = self.new_file_number();
         let Some(wal) = &mut writer.wal else { return Err(self.closed_error()) };
         wal.release_older(self.min_log_number.load(Ordering::Acquire));
-        if let Err(error) = wal.rotate(number) {
+        if let Err(error) = wal.rotate(number, writer.last_sequence) {
             if wal.poisoned().is_some() {
                 let mut state = self.state.lock();
                 self.record_background_error(

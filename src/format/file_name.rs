@@ -47,6 +47,23 @@ pub fn parse(name: &OsStr) -> Option<FileType> {
     }
 }
 
+/// As `parse`, but `None` also for a name that means a database's file without being how it is written: `7.log` is not the log
+/// `000007.log`. Nobody opens such a file, so nobody knows what it holds.
+pub fn parse_exactly(name: &OsStr) -> Option<FileType> {
+    let file_type = parse(name)?;
+    let db = Path::new("");
+    let is_exact = match file_type {
+        FileType::Log(number) => log(db, number).as_os_str() == name,
+        FileType::Table(number) => {
+            [table(db, number), old_table(db, number)].iter().any(|path| path.as_os_str() == name)
+        }
+        FileType::Manifest(number) => manifest(db, number).as_os_str() == name,
+        FileType::Temp(number) => temp(db, number).as_os_str() == name,
+        FileType::Current | FileType::Lock | FileType::InfoLog => true,
+    };
+    is_exact.then_some(file_type)
+}
+
 /// Digits alone, as a number that fits 64 bits.
 fn number(digits: &str) -> Option<u64> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -138,6 +155,17 @@ mod tests {
             "+1.log",
         ] {
             assert_eq!(parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_written_otherwise_is_not_exact() {
+        for name in ["000100.log", "1234567.ldb", "000003.sst", "MANIFEST-000002", "000001.dbtmp", "LOG.old"]
+        {
+            assert_eq!(parse_exactly(OsStr::new(name)), parse(OsStr::new(name)), "{name}");
+        }
+        for name in ["100.log", "01234567.ldb", "3.sst", "MANIFEST-2", "0000001.dbtmp", "foo"] {
+            assert_eq!(parse_exactly(OsStr::new(name)), None, "{name}");
         }
     }
 

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::util::lock::Mutex;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -108,6 +109,10 @@ impl WritableFile for FakeFile {
     }
     fn append_record(&mut self, header: &[u8; 7], payload: &[u8]) -> Result<()> {
         self.append(&[header, payload].concat())
+    }
+    fn append_record_in_pieces(&mut self, header: &[u8; 7], pieces: &mut [IoSlice<'_>]) -> Result<()> {
+        let payload: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
+        self.append_record(header, &payload)
     }
     fn flush(&mut self) -> Result<()> {
         Ok(())

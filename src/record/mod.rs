@@ -29,9 +29,9 @@ pub const HEADER_SIZE: usize = 7;
 const ZERO: u8 = 0;
 /// A whole record.
 const FULL: u8 = 1;
-/// The beginning of a record that goes on in the next block.
-const FIRST: u8 = 2;
+/// The beginning of a record that continues in the next fragment.
+pub(crate) const FIRST: u8 = 2;
 /// A record that began in an earlier block and goes on in the next one.
 const MIDDLE: u8 = 3;
-/// The end of a record that began in an earlier block.
-const LAST: u8 = 4;
+/// The end of a record that began in an earlier fragment.
+pub(crate) const LAST: u8 = 4;

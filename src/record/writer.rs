@@ -34,6 +34,8 @@ const fn checksum_of_byte(byte: u8) -> u32 {
 /// What the writer may still do.
 enum State {
     Open,
+    /// As open; these bytes come before the first record.
+    Unbegun(Vec<u8>),
     Closed,
     Poisoned(Error),
 }
@@ -51,15 +53,24 @@ impl RecordWriter {
         RecordWriter { file, file_size: offset, state: State::Open }
     }
 
+    /// Writes to `file`, which is empty. Before the first record, and together with it, come these bytes: whole fragments, at least
+    /// one. Without any record the file stays empty.
+    pub fn with_prologue(file: Box<dyn WritableFile>, prologue: Vec<u8>) -> Self {
+        debug_assert!((HEADER_SIZE..BLOCK_SIZE / 2).contains(&prologue.len()));
+        RecordWriter { file, file_size: 0, state: State::Unbegun(prologue) }
+    }
+
     /// Appends one record and hands it to the system. After an error the writer is poisoned: every later call
     /// fails.
     #[inline]
     pub fn add_record(&mut self, payload: &[u8]) -> Result<()> {
-        self.check()?;
+        if !matches!(self.state, State::Open) {
+            return self.begin(&[], payload);
+        }
         let result = if payload.len() < LONG_RECORD {
             self.write_fragments(payload)
         } else {
-            self.room_in_block().and_then(|room| self.write_long_record(room, &[], payload))
+            self.room_in_block().and_then(|room| self.write_by_groups(&[], room, &[], payload))
         };
         self.remember(result)
     }
@@ -72,13 +83,33 @@ impl RecordWriter {
     }
 
     fn add_record_and_tail(&mut self, head: &[u8], tail: &[u8]) -> Result<()> {
-        self.check()?;
+        if !matches!(self.state, State::Open) {
+            return self.begin(head, tail);
+        }
         let result = self.room_in_block().and_then(|room| {
             if head.len() < room && tail.len() >= LONG_RECORD {
-                return self.write_long_record(room, head, tail);
+                return self.write_by_groups(&[], room, head, tail);
             }
             self.write_fragments(&[head, tail].concat())
         });
+        self.remember(result)
+    }
+
+    /// The first record, and what comes before it; what is not open refuses it.
+    #[cold]
+    fn begin(&mut self, head: &[u8], tail: &[u8]) -> Result<()> {
+        let prologue = match std::mem::replace(&mut self.state, State::Open) {
+            State::Unbegun(prologue) => prologue,
+            other => {
+                self.state = other;
+                return self.check();
+            }
+        };
+        let room = BLOCK_SIZE - prologue.len() - HEADER_SIZE;
+        let result = match head.len() < room {
+            true => self.write_by_groups(&prologue, room, head, tail),
+            false => self.write_by_groups(&prologue, room, &[], &[head, tail].concat()),
+        };
         self.remember(result)
     }
 
@@ -103,7 +134,7 @@ impl RecordWriter {
 
     fn close_by(&mut self, close: impl FnOnce(&mut dyn WritableFile) -> Result<()>) -> Result<()> {
         match std::mem::replace(&mut self.state, State::Closed) {
-            State::Open => {
+            State::Open | State::Unbegun(_) => {
                 let result = close(&mut *self.file);
                 self.remember(result)
             }
@@ -126,14 +157,14 @@ impl RecordWriter {
     pub fn poisoned(&self) -> Option<&Error> {
         match &self.state {
             State::Poisoned(error) => Some(error),
-            State::Open | State::Closed => None,
+            State::Open | State::Unbegun(_) | State::Closed => None,
         }
     }
 
     #[inline]
     fn check(&self) -> Result<()> {
         match &self.state {
-            State::Open => Ok(()),
+            State::Open | State::Unbegun(_) => Ok(()),
             State::Closed => Err(Error::io("write to a log or MANIFEST that was closed")),
             State::Poisoned(error) => Err(error.clone()),
         }
@@ -170,40 +201,49 @@ impl RecordWriter {
         }
     }
 
-    /// A record of several blocks: the file is called for a group of fragments, not for each; a group is in the processor's
-    /// cache while its checksums are made and while it is written.
+    /// A record of several blocks, or the first one: the file is called for a group of fragments, not for each; a group is in the
+    /// processor's cache while its checksums are made and while it is written. `prologue` comes before the first.
     ///
-    /// The block has `room`, and more than `head` needs; `tail` is as long as a long record.
+    /// The block has `room`, and more than `head` needs.
     #[cold]
-    fn write_long_record(&mut self, mut room: usize, head: &[u8], tail: &[u8]) -> Result<()> {
-        let (mut head, mut rest) = (head, tail);
-        let mut kind = FIRST;
-        while !rest.is_empty() {
+    fn write_by_groups(&mut self, prologue: &[u8], mut room: usize, head: &[u8], tail: &[u8]) -> Result<()> {
+        let (mut prologue, mut head, mut rest) = (prologue, head, tail);
+        let mut kinds = [FULL, FIRST];
+        let mut is_last = false;
+        while !is_last {
             let mut group = Vec::with_capacity(FRAGMENTS_AT_ONCE);
-            while !rest.is_empty() && group.len() < FRAGMENTS_AT_ONCE {
-                let (fragment, tail) = rest.split_at(rest.len().min(room - head.len()));
-                let header = header_of(if tail.is_empty() { LAST } else { kind }, head, fragment);
+            while !is_last && group.len() < FRAGMENTS_AT_ONCE {
+                let (fragment, behind) = rest.split_at(rest.len().min(room - head.len()));
+                is_last = behind.is_empty();
+                let header = header_of(if is_last { kinds[0] } else { kinds[1] }, head, fragment);
                 group.push((header, head, fragment));
-                (head, rest, kind, room) = (&[], tail, MIDDLE, BLOCK_SIZE - HEADER_SIZE);
+                (head, rest, kinds, room) = (&[], behind, [LAST, MIDDLE], BLOCK_SIZE - HEADER_SIZE);
             }
-            self.write_group(&group)?;
+            self.write_group(std::mem::take(&mut prologue), &group)?;
         }
         Ok(())
     }
 
-    fn write_group(&mut self, group: &[([u8; HEADER_SIZE], &[u8], &[u8])]) -> Result<()> {
-        let Some((first_header, ..)) = group.first() else { return Ok(()) };
+    fn write_group(&mut self, prologue: &[u8], group: &[([u8; HEADER_SIZE], &[u8], &[u8])]) -> Result<()> {
         let mut pieces = Vec::with_capacity(2 * group.len() + 1);
-        for (header, head, fragment) in group {
-            pieces.push(IoSlice::new(header));
+        // The first header is written last: what a killed process leaves is all of the group or nothing.
+        let first_header = match (prologue.split_first_chunk(), group.first()) {
+            (Some((header, behind)), _) => {
+                pieces.push(IoSlice::new(behind));
+                header
+            }
+            (None, Some((header, ..))) => header,
+            (None, None) => return Ok(()),
+        };
+        for (index, (header, head, fragment)) in group.iter().enumerate() {
+            let is_first_header = index == 0 && prologue.is_empty();
+            pieces.extend((!is_first_header).then(|| IoSlice::new(header)));
             pieces.extend((!head.is_empty()).then(|| IoSlice::new(head)));
             pieces.push(IoSlice::new(fragment));
         }
-        self.file.append_record_in_pieces(first_header, &mut pieces[1..])?;
-        self.file_size += group
-            .iter()
-            .map(|(header, head, fragment)| (header.len() + head.len() + fragment.len()) as u64)
-            .sum::<u64>();
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        self.file.append_record_in_pieces(first_header, &mut pieces)?;
+        self.file_size += (HEADER_SIZE + length) as u64;
         Ok(())
     }
 
@@ -226,6 +266,11 @@ impl RecordWriter {
         self.file_size += (HEADER_SIZE + payload.len()) as u64;
         Ok(())
     }
+}
+
+/// A fragment as it lies in the file.
+pub(crate) fn fragment(kind: u8, payload: &[u8]) -> Vec<u8> {
+    [&header_of(kind, &[], payload), payload].concat()
 }
 
 /// The header of a fragment that consists of `head` and `payload`.

@@ -33,6 +33,10 @@ impl ObsoleteFiles {
         self.count.store(0, Ordering::Release);
         std::mem::take(&mut *numbers)
     }
+    /// How many numbers are waiting?
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
     /// Is any number waiting?
     pub fn is_empty(&self) -> bool {
         self.count.load(Ordering::Acquire) == 0

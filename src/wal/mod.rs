@@ -2,5 +2,6 @@
 //!
 //! A log is a record file (`record/`) whose records are write batches (`batch/`).
 
+pub mod marker;
 pub mod replay;
 pub mod writer;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::batch::write_batch::WriteBatch;
-use crate::env::CreateMode;
+use crate::env::{CreateMode, WritableFile};
 use crate::format::internal_key::MAX_SEQUENCE;
 use crate::record::BLOCK_SIZE;
 use crate::record::fake_env::FakeEnv;
@@ -20,10 +20,20 @@ fn batch(sequence: u64, count: u64, value_length: usize) -> Vec<u8> {
     batch.rep().to_vec()
 }
 
+/// A log as LevelDB writes it.
 fn log(records: &[Vec<u8>]) -> Vec<u8> {
+    written(records, |file| RecordWriter::new(file, 0))
+}
+
+/// A log of ours, behind logs that end with `logged_before`.
+fn our_log(logged_before: u64, records: &[Vec<u8>]) -> Vec<u8> {
+    written(records, |file| RecordWriter::with_prologue(file, marker::encode(logged_before + 1)))
+}
+
+fn written(records: &[Vec<u8>], writer: impl FnOnce(Box<dyn WritableFile>) -> RecordWriter) -> Vec<u8> {
     let env = FakeEnv::default();
     let file = env.create_writable(Path::new(PATH), CreateMode::New).unwrap();
-    let mut writer = RecordWriter::new(file, 0);
+    let mut writer = writer(file);
     for record in records {
         writer.add_record(record).unwrap();
     }
@@ -49,7 +59,7 @@ fn lenient(file: &[u8]) -> (ReplaySummary, Vec<Vec<u8>>) {
 }
 
 fn strict(file: &[u8]) -> (Result<ReplaySummary>, Vec<Vec<u8>>) {
-    replayed(file, ReplayOptions { strict: true, begins: Begins::Anywhere })
+    replayed(file, ReplayOptions { strict: true, before: Before::Unknown })
 }
 
 #[test]
@@ -118,7 +128,7 @@ fn a_batch_that_is_not_valid_is_damage_and_none_of_it_is_handed_over() {
         (batch(MAX_SEQUENCE, 1, 3), "more than 56 bits"),
         (batch(1, 1, 3), "sequence number that was used before"),
     ] {
-        let file = log(&[good[0].clone(), bad, good[1].clone()]);
+        let file = our_log(0, &[good[0].clone(), bad, good[1].clone()]);
         let (summary, batches) = lenient(&file);
         assert_eq!(batches, good, "{what}");
         assert_eq!((summary.last_sequence, summary.damage_count), (3, 1));
@@ -165,37 +175,144 @@ fn records_behind_zeros_that_miss_nothing_are_good() {
 }
 
 #[test]
-fn a_log_follows_the_one_before_only_without_a_gap() {
-    let file = log(&[batch(5, 2, 10), batch(7, 1, 10)]);
-    for (begins, batches) in [
-        (Begins::At(5), 2),
-        (Begins::At(4), 0),
-        (Begins::At(6), 0),
-        (Begins::At(u64::MAX), 0),
-        (Begins::AtOrBefore(4), 0),
-        (Begins::AtOrBefore(5), 2),
-        (Begins::AtOrBefore(MAX_SEQUENCE), 2),
+fn a_log_of_ours_follows_those_before_only_without_a_gap() {
+    let records = [batch(5, 2, 10), batch(7, 1, 10)];
+    let file = our_log(4, &records);
+    for (before, is_lost) in [
+        (Before::Unknown, false),
+        (Before::Logged(3), true),
+        (Before::Logged(4), false),
+        (Before::Logged(5), false), // what the failed append of a log says that was replaced
+        (Before::Logged(0), true),
+        (Before::Counted(3), true),
+        (Before::Counted(4), false),
+        (Before::Counted(MAX_SEQUENCE), false),
     ] {
         for strict in [false, true] {
-            let (result, found) = replayed(&file, ReplayOptions { strict, begins });
-            assert_eq!(found.len(), batches, "{begins:?}");
+            let (result, found) = replayed(&file, ReplayOptions { strict, before });
+            assert_eq!(found.len(), if is_lost { 0 } else { 2 }, "{before:?}");
             match result {
-                Ok(summary) => assert_eq!(summary.stopped_at.is_some(), batches == 0),
-                Err(error) => assert!(strict && batches == 0 && error.is_corruption()),
+                Ok(summary) => {
+                    assert_eq!(summary.stopped_at, is_lost.then_some(0));
+                    assert_eq!((summary.marker, summary.is_whole()), (Some(5), !is_lost));
+                    assert_eq!(summary.logged, (!is_lost).then_some(7), "{before:?}");
+                    assert!(summary.oddities.is_empty());
+                }
+                Err(error) => assert!(strict && is_lost && error.is_corruption()),
             }
         }
     }
-    // damage at the beginning explains the gap behind it
-    let mut damaged = file.clone();
-    damaged[10] ^= 1;
-    let options = ReplayOptions { strict: false, begins: Begins::At(5) };
-    let far = [damaged, log(&[batch(5, 1, 10)])];
-    for file in far {
-        assert_eq!(replayed(&file, options).0.unwrap().stopped_at, None);
+    // Numbers that no record carries are not missing.
+    let (result, found) =
+        replayed(&our_log(4, &[batch(9, 1, 1)]), ReplayOptions { strict: true, before: Before::Logged(4) });
+    assert_eq!((result.unwrap().logged, found.len()), (Some(9), 1));
+    // A log without a record says all the same where those before it end.
+    let marker_alone = &our_log(4, &records)[..marker::MARKER_SIZE];
+    for (before, logged) in [(Before::Logged(4), Some(4)), (Before::Logged(3), None)] {
+        let summary = replayed(marker_alone, ReplayOptions { strict: false, before }).0.unwrap();
+        assert_eq!((summary.logged, summary.is_whole(), summary.batches), (logged, logged.is_some(), 0));
     }
-    // an empty log follows everything
-    let (result, _) = replayed(b"", ReplayOptions { strict: true, begins: Begins::At(9) });
+    // An empty log follows everything.
+    let (result, _) = replayed(b"", ReplayOptions { strict: true, before: Before::Logged(8) });
     assert_eq!(result.unwrap().stopped_at, None);
+}
+
+/// A power cut takes the unsynced end of LevelDB's older log, and leaves the younger one, which was synced.
+#[test]
+fn a_log_of_leveldbs_is_replayed_whatever_was_lost_before() {
+    let records = vec![batch(5, 2, 10), batch(7, 1, 10)];
+    // An empty batch that a user wrote is no marker.
+    let with_empty_batch = [&[batch(5, 0, 0)], &records[..]].concat();
+    for records in [records, with_empty_batch] {
+        let file = log(&records);
+        for (before, is_odd) in [
+            (Before::Unknown, false),
+            (Before::Logged(4), false),
+            (Before::Logged(2), true),
+            (Before::Logged(5), true),
+            (Before::Counted(2), true),
+            (Before::Counted(4), false),
+            (Before::Counted(6), false),
+        ] {
+            let (summary, found) = replayed(&file, ReplayOptions { strict: false, before });
+            let summary = summary.unwrap();
+            assert_eq!(found, records, "{before:?}");
+            assert!(summary.is_whole() && summary.logged == Some(7) && summary.marker.is_none());
+            assert_eq!(summary.oddities.len(), usize::from(is_odd), "{before:?}: {:?}", summary.oddities);
+            assert_eq!(summary.is_clean(), !is_odd);
+            let (result, found) = replayed(&file, ReplayOptions { strict: true, before });
+            assert_eq!((result.is_err(), found.is_empty()), (is_odd, is_odd), "{before:?}");
+        }
+    }
+}
+
+#[test]
+fn numbers_that_go_back_in_a_log_of_leveldbs_are_handed_over() {
+    let records = [batch(6, 1, 1), batch(7, 1, 1), batch(6, 1, 2), batch(6, 1, 3)];
+    let (summary, found) = lenient(&log(&records));
+    assert_eq!(found, records);
+    assert_eq!((summary.last_sequence, summary.logged, summary.damage_count), (7, Some(7), 0));
+    assert!(summary.is_whole() && !summary.is_clean());
+    assert_eq!(summary.oddities.len(), 1);
+    assert!(strict(&log(&records)).0.unwrap_err().message().contains("used before"));
+    // Behind damage they are what the space held long ago.
+    let mut file = log(&records);
+    file[20] ^= 1;
+    let (summary, _) = lenient(&file);
+    assert!(!summary.is_whole());
+    let zeros = batch(0, 1, 1);
+    let (summary, found) = lenient(&log(&[zeros.clone(), zeros.clone()]));
+    assert_eq!((found.len(), summary.last_sequence, summary.is_whole()), (2, 0, true));
+}
+
+/// What a killed process of ours had preallocated, before it wrote anything, and LevelDB then appended to (reuse_logs).
+#[test]
+fn records_behind_zeros_alone_are_good_if_nothing_before_them_is_missing() {
+    let file = [vec![0; 4 * BLOCK_SIZE], log(&[batch(5, 2, 10), batch(7, 1, 10)])].concat();
+    for (before, batches) in [
+        (Before::Logged(4), 2),
+        (Before::Logged(3), 0),
+        (Before::Logged(5), 0),
+        (Before::Counted(4), 2),
+        (Before::Counted(9), 2),
+        (Before::Counted(3), 0),
+        (Before::Unknown, 0),
+    ] {
+        let (result, found) = replayed(&file, ReplayOptions { strict: false, before });
+        assert_eq!(found.len(), batches, "{before:?}");
+        assert_eq!(result.unwrap().is_whole(), batches > 0);
+    }
+}
+
+#[test]
+fn nothing_behind_a_hole_in_a_log_of_ours_is_handed_over_and_its_end_is_not_taken_for_that_of_the_log() {
+    let records: Vec<_> = (0..100).map(|n| batch(1 + n * 2, 2, 400)).collect();
+    let file = our_log(0, &records);
+    for hole in (0..file.len() - 2048).step_by(512) {
+        let mut holed = file.clone();
+        holed[hole..hole + 512].fill(0);
+        for before in [Before::Logged(0), Before::Counted(0), Before::Unknown] {
+            let (summary, batches) = replayed(&holed, ReplayOptions { strict: false, before });
+            let summary = summary.unwrap();
+            assert_eq!(batches, records[..batches.len()]);
+            assert!(batches.len() < records.len() && summary.stopped_at.is_some());
+            assert!(summary.logged.unwrap_or(0) == 2 * batches.len() as u64);
+        }
+    }
+}
+
+#[test]
+fn damage_at_the_beginning_explains_a_gap_behind_it() {
+    for file in [our_log(4, &[batch(5, 2, 10)]), log(&[batch(5, 2, 10)])] {
+        let mut damaged = file.clone();
+        damaged[10] ^= 1;
+        damaged.resize(BLOCK_SIZE, 0);
+        damaged.extend(log(&[batch(50, 1, 10)]));
+        let options = ReplayOptions { strict: false, before: Before::Logged(4) };
+        let (result, found) = replayed(&damaged, options);
+        let summary = result.unwrap();
+        assert_eq!((summary.stopped_at, found.len(), summary.is_whole()), (None, 1, false));
+    }
 }
 
 #[test]

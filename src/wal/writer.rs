@@ -5,13 +5,17 @@
 //! log's name is not durable until then: the directory is synced once for each log, not when it is created,
 //! since most writes never ask for it.
 //!
+//! A log begins with a marker (see `marker`), written together with its first record: an empty log stays empty.
+//!
 //! One thread at a time. After any failed append, sync or close nobody knows what the files hold, so nothing
 //! is ever appended or synced again: every later call fails with the first error. What was acknowledged is
 //! still in memtables; when those are in durable tables, a new `WalWriter` may take over.
 
+use super::marker;
 use crate::env::{CreateMode, Env, LogFileOptions};
 use crate::error::{Error, Result};
 use crate::format::file_name;
+use crate::format::internal_key::SequenceNumber;
 use crate::record::writer::RecordWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +23,8 @@ use std::sync::Arc;
 /// One log file.
 struct Log {
     number: u64,
+    /// The last sequence number of the logs before it.
+    logged_before: SequenceNumber,
     writer: RecordWriter,
     /// It has records that were not synced.
     is_dirty: bool,
@@ -40,21 +46,29 @@ pub struct WalWriter {
 }
 
 impl WalWriter {
-    /// Creates `<db>/<number>.log` (exclusively). Logs that replace it later are made with the same options.
-    pub fn create(env: &Arc<dyn Env>, db: &Path, number: u64, options: LogFileOptions) -> Result<Self> {
-        let current = Self::create_log(env, db, number, options)?;
+    /// Creates `<db>/<number>.log` (exclusively). Logs that replace it later are made with the same options. `logged_before` is the
+    /// last sequence number of the logs before it: its marker says so, which is written with the first record.
+    pub fn create(
+        env: &Arc<dyn Env>,
+        db: &Path,
+        number: u64,
+        options: LogFileOptions,
+        logged_before: SequenceNumber,
+    ) -> Result<Self> {
+        let current = Self::create_log(env, db, number, options, logged_before)?;
         Ok(Self::with(env, db, options, current))
     }
 
     /// Goes on with the log `number` that was closed cleanly at `size` bytes (reuse_logs): it is as long, and
     /// ends with the end of a record. Whether what it holds is durable is not known, so the first `sync`
-    /// makes it so.
+    /// makes it so. An empty one gets a marker, as if it were new.
     pub fn reopen(
         env: &Arc<dyn Env>,
         db: &Path,
         number: u64,
         size: u64,
         options: LogFileOptions,
+        logged_before: SequenceNumber,
     ) -> Result<Self> {
         let path = file_name::log(db, number);
         let found = env.file_size(&path)?;
@@ -62,8 +76,12 @@ impl WalWriter {
             let what = format_args!("expected a log of {size} bytes to go on with, found {found}");
             return Err(Error::corruption_in(&path, what));
         }
-        let writer = RecordWriter::new(env.create_writable(&path, CreateMode::Append)?, size);
-        let current = Log { number, writer, is_dirty: true, is_name_durable: false };
+        let file = env.create_writable(&path, CreateMode::Append)?;
+        let writer = match size {
+            0 => RecordWriter::with_prologue(file, marker::encode(logged_before + 1)),
+            _ => RecordWriter::new(file, size),
+        };
+        let current = Log { number, logged_before, writer, is_dirty: true, is_name_durable: false };
         Ok(Self::with(env, db, options, current))
     }
 
@@ -72,9 +90,16 @@ impl WalWriter {
         WalWriter { env, db, options, current, older: Vec::new(), failure: None, sync_failed: false }
     }
 
-    fn create_log(env: &Arc<dyn Env>, db: &Path, number: u64, options: LogFileOptions) -> Result<Log> {
+    fn create_log(
+        env: &Arc<dyn Env>,
+        db: &Path,
+        number: u64,
+        options: LogFileOptions,
+        logged_before: SequenceNumber,
+    ) -> Result<Log> {
         let file = env.create_log(&file_name::log(db, number), options)?;
-        Ok(Log { number, writer: RecordWriter::new(file, 0), is_dirty: false, is_name_durable: false })
+        let writer = RecordWriter::with_prologue(file, marker::encode(logged_before + 1));
+        Ok(Log { number, logged_before, writer, is_dirty: false, is_name_durable: false })
     }
 
     /// Its number.
@@ -156,12 +181,15 @@ impl WalWriter {
         Ok(())
     }
 
-    /// Goes over to a new log: the current one becomes an older log, which stays open until it is synced or
+    /// Goes over to a new log, before which `last_sequence` was the last number of anything logged: the current one becomes an older log, which stays open until it is synced or
     /// released. Where the new one can't be created, nothing changes and the current one goes on.
-    pub fn rotate(&mut self, number: u64) -> Result<()> {
+    pub fn rotate(&mut self, number: u64, last_sequence: SequenceNumber) -> Result<()> {
         self.check()?;
         debug_assert!(number > self.current.number);
-        let new = Self::create_log(&self.env, &self.db, number, self.options)?;
+        // Numbers that no record carries are not missing.
+        let is_empty = self.current.writer.file_size() == 0;
+        let logged_before = if is_empty { self.current.logged_before } else { last_sequence };
+        let new = Self::create_log(&self.env, &self.db, number, self.options, logged_before)?;
         let mut old = std::mem::replace(&mut self.current, new);
         if old.is_dirty {
             self.older.push(old);

@@ -1,23 +1,25 @@
 //! The order of operations, and what is left after each of them failed.
 
 use super::*;
+use crate::record::BLOCK_SIZE;
 use crate::record::fake_env::FakeEnv;
-use crate::wal::replay::replay;
+use crate::wal::marker::MARKER_SIZE;
+use crate::wal::replay::{ReplaySummary, replay};
 
 const OPTIONS: LogFileOptions = LogFileOptions { mapped: true, expected_size: 1 << 20 };
 const EIO: i32 = 5;
 
 fn create(env: &FakeEnv, number: u64) -> WalWriter {
-    WalWriter::create(&env.shared(), Path::new("/db"), number, OPTIONS).unwrap()
+    WalWriter::create(&env.shared(), Path::new("/db"), number, OPTIONS, 0).unwrap()
 }
 
 /// Log 3 and log 4, both with unsynced records, and an empty log 5.
 fn three_logs(env: &FakeEnv) -> WalWriter {
     let mut wal = create(env, 3);
     wal.add_record(b"three").unwrap();
-    wal.rotate(4).unwrap();
+    wal.rotate(4, 0).unwrap();
     wal.add_record(b"four").unwrap();
-    wal.rotate(5).unwrap();
+    wal.rotate(5, 0).unwrap();
     env.take_operations();
     wal
 }
@@ -44,7 +46,7 @@ fn the_first_sync_of_a_log_makes_its_name_durable_before_its_records() {
             "sync 000003.log",
         ]
     );
-    assert_eq!((wal.number(), wal.file_size()), (3, 20));
+    assert_eq!((wal.number(), wal.file_size()), (3, 20 + MARKER_SIZE as u64));
 }
 
 #[test]
@@ -84,7 +86,7 @@ fn a_log_without_unsynced_records_is_closed_when_it_is_replaced() {
     wal.add_record(b"three").unwrap();
     wal.sync().unwrap();
     env.take_operations();
-    wal.rotate(4).unwrap();
+    wal.rotate(4, 0).unwrap();
     assert_eq!(env.take_operations(), ["create 000004.log", "close 000003.log"]);
     wal.add_record(b"four").unwrap();
     wal.sync().unwrap();
@@ -110,14 +112,14 @@ fn a_log_that_cannot_be_created_changes_nothing() {
     let mut wal = create(&env, 3);
     wal.add_record(b"one").unwrap();
     env.fail_once("create", 28);
-    assert!(wal.rotate(4).unwrap_err().is_no_space());
+    assert!(wal.rotate(4, 0).unwrap_err().is_no_space());
     assert!(wal.poisoned().is_none());
     wal.add_record(b"two").unwrap();
     assert_eq!(wal.number(), 3);
-    wal.rotate(5).unwrap();
+    wal.rotate(5, 0).unwrap();
     assert_eq!(wal.number(), 5);
     env.write("/db/000006.log", b"somebody else's");
-    assert_eq!(wal.rotate(6).unwrap_err().errno(), Some(17));
+    assert_eq!(wal.rotate(6, 0).unwrap_err().errno(), Some(17));
     assert_eq!(env.contents("/db/000006.log"), b"somebody else's");
 }
 
@@ -134,7 +136,7 @@ fn after_a_failed_append_or_sync_nothing_is_written_any_more() {
         // But for the mark on a log that could not be synced.
         let mark = ["create 000005.log", "append 000005.log", "close 000005.log"];
         assert_eq!(operations.split_off(failed + 1), if is_sync { &mark[..] } else { &[] });
-        for result in [wal.add_record(b"x"), wal.sync(), wal.rotate(6), wal.close(), wal.sync()] {
+        for result in [wal.add_record(b"x"), wal.sync(), wal.rotate(6, 0), wal.close(), wal.sync()] {
             assert_eq!(result.unwrap_err().to_string(), error.to_string());
         }
         let mut operations = env.take_operations();
@@ -201,18 +203,111 @@ fn a_reopened_log_goes_on_where_it_ended_and_is_not_trusted_to_be_durable() {
     wal.close().unwrap();
     let db = Path::new("/db");
     for wrong in [0, size - 1, size + 1] {
-        assert!(WalWriter::reopen(&env.shared(), db, 3, wrong, OPTIONS).is_err_and(|e| e.is_corruption()));
+        assert!(WalWriter::reopen(&env.shared(), db, 3, wrong, OPTIONS, 0).is_err_and(|e| e.is_corruption()));
     }
-    let mut wal = WalWriter::reopen(&env.shared(), db, 3, size, OPTIONS).unwrap();
+    let mut wal = WalWriter::reopen(&env.shared(), db, 3, size, OPTIONS, 0).unwrap();
     assert!(wal.has_unsynced_records());
     env.take_operations();
     wal.sync().unwrap();
     assert_eq!(env.take_operations(), ["sync directory db", "sync 000003.log"]);
     wal.add_record(b"two").unwrap();
-    assert_eq!(wal.file_size(), 20);
-    let contents = env.contents("/db/000003.log");
+    assert_eq!(wal.file_size(), 20 + MARKER_SIZE as u64);
+    let contents = env.contents("/db/000003.log").split_off(MARKER_SIZE);
     assert_eq!((&contents[7..10], &contents[17..20]), (&b"one"[..], &b"two"[..]));
-    wal.rotate(9).unwrap();
+    wal.rotate(9, 0).unwrap();
     assert_eq!(wal.number(), 9);
-    assert!(WalWriter::reopen(&env.shared(), db, 77, 0, OPTIONS).is_err_and(|e| e.is_not_found()));
+    assert!(WalWriter::reopen(&env.shared(), db, 77, 0, OPTIONS, 0).is_err_and(|e| e.is_not_found()));
+}
+
+/// An empty log has no marker: an opening writes nothing.
+#[test]
+fn a_log_begins_with_a_marker_which_is_written_with_the_first_record_and_never_alone() {
+    let env = FakeEnv::default();
+    let mut wal = WalWriter::create(&env.shared(), Path::new("/db"), 3, OPTIONS, 41).unwrap();
+    wal.sync().unwrap();
+    assert_eq!((wal.file_size(), env.contents("/db/000003.log").len()), (0, 0));
+    env.take_operations();
+    wal.add_record(b"the first").unwrap();
+    wal.add_record(b"the second").unwrap();
+    assert_eq!(env.take_operations(), ["append 000003.log"; 2]);
+    let contents = env.contents("/db/000003.log");
+    assert_eq!(contents[..MARKER_SIZE], marker::encode(42));
+    assert_eq!(contents[7..15], 42u64.to_le_bytes());
+    assert_eq!(wal.file_size(), contents.len() as u64);
+}
+
+fn replayed(env: &FakeEnv, number: u64) -> (ReplaySummary, Vec<Vec<u8>>) {
+    let mut batches = Vec::new();
+    let path = file_name::log(Path::new("/db"), number);
+    let summary = replay(&env.shared(), &path, true, &mut |batch| {
+        batches.push(batch.to_vec());
+        Ok(())
+    });
+    (summary.unwrap(), batches)
+}
+
+/// A batch with one put, from `sequence` on, of this many bytes.
+fn batch(sequence: u64, length: usize) -> Vec<u8> {
+    let mut batch = crate::batch::write_batch::WriteBatch::new();
+    batch.put(b"key", &vec![b'v'; length]);
+    batch.set_sequence(sequence);
+    batch.rep().to_vec()
+}
+
+#[test]
+fn a_first_record_of_any_length_comes_back_behind_the_marker() {
+    let around_blocks = (1..=3).flat_map(|blocks| (0..80).map(move |less| blocks * BLOCK_SIZE - less));
+    for length in [0, 1, 100, 5_000].into_iter().chain(around_blocks).chain([40 * BLOCK_SIZE]) {
+        for head in [0, 12, 30] {
+            let env = FakeEnv::default();
+            let mut wal = WalWriter::create(&env.shared(), Path::new("/db"), 3, OPTIONS, 6).unwrap();
+            let batches = [batch(7, length), batch(8, 10)];
+            let (head, tail) = batches[0].split_at(head.min(batches[0].len()));
+            wal.add_record_in_two(head, tail).unwrap();
+            wal.add_record(&batches[1]).unwrap();
+            let (summary, found) = replayed(&env, 3);
+            assert!(found == batches, "{length} bytes");
+            assert_eq!((summary.marker, summary.logged, summary.is_clean()), (Some(7), Some(8), true));
+            assert_eq!(wal.file_size(), summary.file_size);
+        }
+    }
+}
+
+#[test]
+fn the_marker_says_what_was_logged_before_also_where_empty_logs_are_between() {
+    let env = FakeEnv::default();
+    let mut wal = WalWriter::create(&env.shared(), Path::new("/db"), 3, OPTIONS, 6).unwrap();
+    wal.rotate(4, 50).unwrap(); // LevelDB's MANIFEST counted up to 50; no log has more than 6
+    wal.add_record(&batch(51, 10)).unwrap();
+    wal.rotate(5, 51).unwrap();
+    wal.add_record(&batch(52, 10)).unwrap();
+    wal.close().unwrap();
+    assert!(env.contents("/db/000003.log").is_empty());
+    assert_eq!(replayed(&env, 4).0.marker, Some(7));
+    assert_eq!(replayed(&env, 5).0.marker, Some(52));
+}
+
+#[test]
+fn a_log_that_is_reopened_gets_a_marker_only_if_it_is_empty() {
+    let env = FakeEnv::default();
+    let db = Path::new("/db");
+    WalWriter::create(&env.shared(), db, 3, OPTIONS, 6).unwrap().close().unwrap();
+    for (sequence, logged_before) in [(9, 8), (10, 9)] {
+        let size = env.contents("/db/000003.log").len() as u64;
+        let mut wal = WalWriter::reopen(&env.shared(), db, 3, size, OPTIONS, logged_before).unwrap();
+        wal.add_record(&batch(sequence, 10)).unwrap();
+        wal.close().unwrap();
+    }
+    let (summary, batches) = replayed(&env, 3);
+    assert_eq!((summary.marker, batches.len(), summary.logged), (Some(9), 2, Some(10)));
+}
+
+#[test]
+fn a_marker_that_could_not_be_written_leaves_the_log_refused() {
+    let env = FakeEnv::default();
+    let mut wal = create(&env, 3);
+    env.fail_once("append", 28);
+    assert!(wal.add_record(b"x").unwrap_err().is_no_space());
+    assert!(wal.add_record(b"y").unwrap_err().is_no_space());
+    assert!(env.contents("/db/000003.log").is_empty());
 }

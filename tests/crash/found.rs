@@ -65,3 +65,38 @@ fn what_is_synced_to_a_log_that_is_reused_behind_a_damaged_one_is_found_again() 
     };
     check(&workload);
 }
+
+#[test]
+fn what_stands_before_a_hole_in_the_last_of_two_logs_is_seen_by_get_and_by_iteration() {
+    let workload = Workload {
+        setup: Setup { reuse_logs: true, memtables: 4, bloom: true, ..Setup::default() },
+        before: vec![],
+        operations: vec![
+            Rotate,
+            Put { key: 1, length: 912, sync: true },
+            Put { key: 1, length: 21, sync: false },
+            Flush,
+            Put { key: 5, length: 21, sync: true },
+            Put { key: 4, length: 49, sync: false },
+            Rotate,
+            Put { key: 0, length: 13, sync: false },
+            Put { key: 4, length: 29, sync: false },
+            Rotate,
+            Flush,
+            Batch { changes: vec![(3, Some(7836)), (4, Some(747))], sync: false },
+            Put { key: 2, length: 905, sync: false },
+            Put { key: 0, length: 4, sync: false },
+            Batch { changes: vec![], sync: false },
+            Batch { changes: vec![(3, Some(777))], sync: true },
+            Batch { changes: vec![(0, Some(632)), (0, Some(21)), (4, None), (5, None)], sync: false },
+            Reopen,
+            Put { key: 7, length: 53, sync: false },
+            Rotate,
+            Batch { changes: vec![(0, Some(52)), (0, Some(49))], sync: false },
+            Delete { key: 4, sync: false },
+            Put { key: 7, length: 630, sync: false },
+            Put { key: 4, length: 29, sync: false },
+        ],
+    };
+    check(&workload);
+}

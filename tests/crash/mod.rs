@@ -7,6 +7,7 @@
 //! `TERRACE_SEED=n` runs the random workload n alone; `TERRACE_WORKLOADS=n` runs n of them.
 
 mod crowd;
+mod foreign;
 mod found;
 pub mod mutant;
 mod mutants;

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::ThreadId;
@@ -252,6 +253,10 @@ impl WritableFile for MutantFile {
 
     fn append_record(&mut self, header: &[u8; 7], payload: &[u8]) -> Result<()> {
         self.append_with(|file| file.append_record(header, payload))
+    }
+
+    fn append_record_in_pieces(&mut self, header: &[u8; 7], pieces: &mut [IoSlice<'_>]) -> Result<()> {
+        self.append_with(|file| file.append_record_in_pieces(header, pieces))
     }
 
     fn flush(&mut self) -> Result<()> {

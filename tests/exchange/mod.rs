@@ -1,9 +1,10 @@
 //! Directories that change hands: each library reads, goes on writing and compacts what the other left.
 
+use crate::fuzz::mend;
 use crate::kill::{Plan, Writer};
 use crate::support::leveldb_c::{Db, FilterPolicy, Library, OpenOptions, Order, WriteBatch};
 use crate::support::random::Random;
-use crate::support::{both_ways, contents, copy_database, scratch};
+use crate::support::{both_ways, contents, copy_database, google, scratch, terrace};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -406,4 +407,67 @@ fn the_other_library_repairs_a_database_without_manifest() {
             "{writer:?} reads otherwise what {repairer:?} repaired"
         );
     }
+}
+
+/// LevelDB's rotation: the older log was not synced, the younger one was. A power cut takes any end of the older one.
+#[test]
+fn after_a_power_cut_at_least_what_leveldb_finds_is_found() {
+    let scratch = scratch();
+    let path = scratch.path().join("made");
+    let db = open(google(), &path, &OpenOptions::default());
+    let key = |number: u32| format!("key{number:02}").into_bytes();
+    (0..20).for_each(|number| db.put(&key(number), &[b'v'; 100], number >= 10).expect("put"));
+    let image = scratch.path().join("image");
+    copy_database(&path, &image);
+    db.close();
+    let older = files_named(&image, "log").pop().expect("a log");
+    let number: u64 =
+        older.file_stem().and_then(|stem| stem.to_str()).expect("a name").parse().expect("a number");
+    // Two logs of the records of one: byte for byte what LevelDB would have written.
+    let records = mend::parse_records(&fs::read(&older).expect("the log"));
+    assert_eq!(records.len(), 20);
+    let unsynced = mend::frame_records(&records[..10]);
+    let younger = image.join(format!("{:06}.log", number + 1));
+    fs::write(&younger, mend::frame_records(&records[10..])).expect("a log");
+    for cut in (0..=unsynced.len()).step_by(37).chain([unsynced.len()]) {
+        let mut zeroed = unsynced.clone();
+        zeroed[cut..].fill(0);
+        let mut garbage = unsynced.clone();
+        garbage[cut..].iter_mut().for_each(|byte| *byte ^= 0x5a);
+        for (case, bytes) in [("cut", unsynced[..cut].to_vec()), ("zeroed", zeroed), ("garbage", garbage)] {
+            fs::write(&older, &bytes).expect("a log");
+            let found = [google(), terrace()].map(|library| {
+                let copy = scratch.path().join("copy");
+                copy_database(&image, &copy);
+                let found = [(), ()].map(|()| read(library, &copy, &OpenOptions::default()));
+                assert!(found[0] == found[1], "{library:?} finds something else the second time");
+                fs::remove_dir_all(&copy).expect("a removed copy");
+                found.into_iter().next().expect("what was found")
+            });
+            let [theirs, ours] = found;
+            let synced = ours.iter().filter(|(found, _)| *found >= key(10)).count();
+            assert_eq!(synced, 10, "synced entries found where the older log is {case} at {cut}");
+            let missing = theirs.iter().find(|entry| !ours.contains(entry));
+            assert!(missing.is_none(), "{case} at {cut}: LevelDB finds {missing:?}");
+        }
+    }
+}
+
+/// The marker that our logs begin with; LevelDB reads on past it, and what it appends to such a directory is read by us.
+#[test]
+fn logs_are_leveldbs_but_for_a_marker_which_leveldb_passes_over() {
+    let scratch = scratch();
+    let (path, image) = (scratch.path().join("db"), scratch.path().join("image"));
+    let db = open(terrace(), &path, &OpenOptions::default());
+    let keys: Vec<_> = (0..10).map(|number| format!("key{number}").into_bytes()).collect();
+    keys.iter().for_each(|key| db.put(key, b"v", true).expect("put"));
+    copy_database(&path, &image);
+    db.close();
+    let log = fs::read(files_named(&image, "log").pop().expect("a log")).expect("the log");
+    let records = mend::parse_records(&log);
+    assert_eq!(records[0], [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "an empty batch");
+    assert_eq!(records.len(), 1 + keys.len());
+    let found: Vec<_> =
+        read(google(), &image, &OpenOptions::default()).into_iter().map(|(key, _)| key).collect();
+    assert_eq!(found, keys);
 }

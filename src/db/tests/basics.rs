@@ -252,7 +252,7 @@ fn a_log_is_replayed_behind_one_that_ends_before_the_manifests_last_sequence() {
     let env = &test.options.env;
     let options = LogFileOptions { mapped: false, expected_size: 0 };
     for (number, sequence) in [(3, 1), (4, 3)] {
-        let mut log = WalWriter::create(env, &test.path(), number, options).unwrap();
+        let mut log = WalWriter::create(env, &test.path(), number, options, sequence - 1).unwrap();
         let mut batch = WriteBatch::new();
         batch.put(format!("first of {number}").as_bytes(), b"1");
         batch.put(format!("second of {number}").as_bytes(), b"2");

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::format::file_name;
 use crate::options::Options;
 use crate::util::random::Random;
+use crate::wal::marker::MARKER_SIZE;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -89,7 +90,7 @@ fn damage_in_a_log_costs_the_rest_of_its_blocks() {
         check_whole(&test, 100);
         test.close();
         let log = test.logs().pop().unwrap();
-        test.corrupt(&log, 19, 1); // the tag of the first record
+        test.corrupt(&log, 19 + MARKER_SIZE as i64, 1); // the tag of the first record
         test.corrupt(&log, 32768 + 1000, 1); // somewhere in the second block
         let files = test.files_but_info_log();
         let before: Vec<_> = files.iter().map(|file| test.read_file(file)).collect();
@@ -104,10 +105,19 @@ fn damage_in_a_log_costs_the_rest_of_its_blocks() {
         test.reopen();
         check_whole(&test, 36);
         let damage = test.property("terrace.recovery-damage");
-        assert_eq!(damage.lines().count(), 4, "{damage}"); // and of each block the end of a record that began before
+        // And of each block the end of a record that began before; and where the log is now.
+        assert_eq!(damage.lines().count(), 5, "{damage}");
         assert!(damage.contains(&*log.to_string_lossy()), "{damage}");
+        let lost = test.path().join("lost").join(log.file_name().unwrap());
+        for _ in 0..2 {
+            test.reopen();
+            check_whole(&test, 36);
+            let damage = test.property("terrace.recovery-damage");
+            assert_eq!(damage.lines().count(), 1, "{damage}");
+            assert!(damage.contains(&*lost.to_string_lossy()), "{damage}");
+        }
+        test.options.env.remove_file(&lost).unwrap();
         test.reopen();
-        check_whole(&test, 36);
         assert_eq!(test.property("terrace.recovery-damage"), "");
     });
 }

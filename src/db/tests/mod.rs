@@ -9,6 +9,7 @@ mod behaviours;
 mod compactions;
 mod corruption;
 mod faults;
+mod foreign_logs;
 mod foreign_tables;
 mod holes;
 mod long_entries;

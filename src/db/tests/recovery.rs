@@ -212,7 +212,7 @@ fn make_log(test: &TestDb, number: u64, sequence: u64, key: &str, value: &str) {
     let mut batch = WriteBatch::new();
     batch.put(key.as_bytes(), value.as_bytes());
     batch.set_sequence(sequence);
-    let mut log = WalWriter::create(env, &test.path(), number, options).unwrap();
+    let mut log = WalWriter::create(env, &test.path(), number, options, sequence - 1).unwrap();
     log.add_record(batch.rep()).unwrap();
     log.close().unwrap();
 }

@@ -194,8 +194,9 @@ fn logs_of_several_memtables_are_kept_until_they_are_in_one_table() {
     let blocked = test.faults().add(FaultRule::no_space().path_suffix(".ldb"));
     for (i, key) in ["a", "b", "c"].iter().enumerate() {
         test.put("same", i.to_string());
-        test.put(key, key.repeat(700_000));
-        test.put(format!("{key}2"), key.repeat(700_000));
+        test.put(key, key.repeat(100_000));
+        test.put(format!("{key}2"), key.repeat(100_000));
+        test.db().rotate_memtable().unwrap();
     }
     assert!(test.logs().len() >= 3);
     test.abandon();

@@ -14,6 +14,7 @@ use terrace::table::footer::{BLOCK_TRAILER_SIZE, BlockHandle, FOOTER_SIZE, Foote
 use terrace::util::crc32c;
 use terrace::version::file_metadata::FileMetaData;
 use terrace::version::version_edit::VersionEdit;
+use terrace::wal::marker;
 
 /// The type of the file called `name`.
 pub fn file_type(name: &str) -> Option<FileType> {
@@ -62,11 +63,15 @@ pub fn parse_records(bytes: &[u8]) -> Vec<Vec<u8>> {
     }
 }
 
-/// A log or a MANIFEST of these records.
+/// A log (with a marker, if the first record says so) or a MANIFEST of these records.
 pub fn frame_records(records: &[Vec<u8>]) -> Vec<u8> {
     let (env, path) = (MemEnv::new(), Path::new("/records"));
     let file = env.create_writable(path, CreateMode::New).expect("a file in memory");
-    let mut writer = RecordWriter::new(file, 0);
+    let is_marker = |record: &&Vec<u8>| marker::decode(record, marker::MARKER_SIZE as u64);
+    let (mut writer, records) = match records.first().as_ref().and_then(is_marker) {
+        Some(sequence) => (RecordWriter::with_prologue(file, marker::encode(sequence)), &records[1..]),
+        None => (RecordWriter::new(file, 0), records),
+    };
     records.iter().for_each(|record| writer.add_record(record).expect("a write to memory"));
     writer.close().expect("a close in memory");
     env.files().pop().expect("the file").1

@@ -31,7 +31,7 @@ use terrace::version::manifest;
 use terrace::version::version::Version;
 use terrace::version::version_edit::VersionEdit;
 use terrace::version::version_set::VersionRecovery;
-use terrace::wal::replay::{Begins, ReplayOptions, replay_with};
+use terrace::wal::replay::{Before, ReplayOptions, replay_with};
 use terrace::{Result, WriteBatch, WriteOptions};
 
 /// Bytes in descending order: an order that is not the bytewise one.
@@ -266,9 +266,9 @@ pub fn log(bytes: &[u8], mended: bool) {
     write(&disk, Path::new(LOG), &bytes);
     let env = disk.shared();
     for strict in [false, true] {
-        for begins in [Begins::Anywhere, Begins::At(1), Begins::AtOrBefore(100)] {
+        for before in [Before::Unknown, Before::Logged(0), Before::Counted(99)] {
             let mut batches = 0;
-            let options = ReplayOptions { strict, begins };
+            let options = ReplayOptions { strict, before };
             let result = replay_with(&env, Path::new(LOG), options, &mut |batch| {
                 batches += 1;
                 let (sequence, count) = validate(batch).expect("a whole batch");
