@@ -216,6 +216,20 @@ impl Error {
         matches!(self.0.errno, Some(4 | 11 | 12 | 16 | 23 | 24 | 28 | 37 | 122))
     }
 
+    /// Was an operation on a file refused for its own sake: it was interrupted, there was no memory or no descriptor for it, or the
+    /// file would become too large? Such a failure says nothing of what was written earlier, as an EIO or ENOSPC may.
+    pub fn is_refusal(&self) -> bool {
+        const EINTR_EAGAIN_ENOMEM: [i32; 3] = [4, 11, 12];
+        const ENFILE_EMFILE: [i32; 2] = [23, 24];
+        let is_one_of = |errnos: &[i32]| self.0.errno.is_some_and(|errno| errnos.contains(&errno));
+        self.is_file_too_large() || is_one_of(&EINTR_EAGAIN_ENOMEM) || is_one_of(&ENFILE_EMFILE)
+    }
+
+    /// Would the file be larger than a file may become (EFBIG)?
+    pub fn is_file_too_large(&self) -> bool {
+        self.0.errno == Some(27)
+    }
+
     /// Is the disk, or the quota, full (ENOSPC, EDQUOT)?
     pub fn is_no_space(&self) -> bool {
         matches!(self.0.errno, Some(28 | 122))
@@ -254,6 +268,10 @@ mod tests {
             );
             assert!(error.to_string().contains(remedy) && error.is_retryable(), "{error}");
         }
+        let errors =
+            [4, 5, 11, 12, 23, 24, 27, 28, 122].map(|errno| Error::from_errno(Path::new("/f"), errno));
+        let refusals: Vec<_> = errors.iter().filter(|e| e.is_refusal()).filter_map(Error::errno).collect();
+        assert_eq!(refusals, [4, 11, 12, 23, 24, 27]);
         assert_eq!(Error::not_supported("x").to_string(), "Not implemented: x");
     }
 }

@@ -12,7 +12,7 @@ use crate::compression::Compression;
 use crate::env;
 use crate::error::{Error, Result};
 use crate::flush::job::JobContext;
-use crate::flush::output::{PendingTables, TableOutput, UnsyncedTable};
+use crate::flush::output::{PendingTables, TableOutput, UnsyncedTable, max_table_size};
 use crate::format::internal_key::{self, InternalKeyComparator};
 use crate::iterator::InternalIterator;
 use crate::iterator::compaction_iterator::CompactionIterator;
@@ -262,6 +262,8 @@ struct Outputs<'p, 'a> {
     pending: &'p mut PendingTables<'a>,
     /// Where all but the last are made durable beside the merge.
     unsynced: Option<Sender<UnsyncedTable>>,
+    /// Bytes at which one ends.
+    max_file_size: u64,
 }
 
 impl<'p, 'a> Outputs<'p, 'a> {
@@ -279,6 +281,7 @@ impl<'p, 'a> Outputs<'p, 'a> {
             files: Vec::new(),
             pending,
             unsynced,
+            max_file_size: compaction.max_output_file_size.min(max_table_size(context)),
         }
     }
 
@@ -294,7 +297,7 @@ impl<'p, 'a> Outputs<'p, 'a> {
             let overlaps_enough = self.grandparents.is_overlap_exceeded_at(internal_key::user_key(key));
             if let Some(output) = &self.current
                 && (overlaps_enough
-                    || output.estimated_file_size() >= self.compaction.max_output_file_size
+                    || output.estimated_file_size() >= self.max_file_size
                     || !output.has_room_for(key))
             {
                 self.end_current()?;

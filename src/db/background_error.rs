@@ -27,10 +27,10 @@ pub enum Severity {
     Retrying,
     /// The MANIFEST could not be written: writes are refused until a new one is, which is tried ever less often.
     Manifest,
-    /// The log could not be extended (the disk is full): writes are refused until what it holds is in a table and the MANIFEST
-    /// names a new log, which is tried ever less often.
+    /// The log could not be extended (the disk is full, say), and may hold a part of a record: writes are refused until what it
+    /// holds is in a table and the MANIFEST names a new log, which is tried ever less often.
     ReplaceLog,
-    /// The log failed, or the engine itself did: writes are refused until the database is opened again.
+    /// The log could not be synced, or the engine itself failed: writes are refused until the database is opened again.
     UntilReopened,
 }
 

@@ -81,7 +81,8 @@ impl DbInner {
         make_edit: impl FnOnce(&mut DbState) -> VersionEdit,
     ) -> std::result::Result<PreparedEdit, (Severity, Error)> {
         let edit = make_edit(state);
-        let limit = state.manifest_limit;
+        // One that may not grow any more is followed by another before it fails.
+        let limit = state.manifest_limit.min(self.env.file_size_limit() / 2);
         let mut manifest = state.manifest.take().filter(|manifest| manifest.file_size() < limit);
         // Its number is taken first: who reads the edits, LevelDB too, gives the next number to a MANIFEST of its own.
         let new_number = manifest.is_none().then(|| self.new_file_number());

@@ -1,6 +1,6 @@
 //! Going on after the log could not be extended: a new log, and a MANIFEST that names it.
 //!
-//! A failed append leaves the end of the log unknown: a part of the record, or all of it, may be there. So the log is never
+//! A failed append, if it could not be undone, leaves the end of the log unknown: a part of the record, or all of it, may be there. So the log is never
 //! appended to again, and what was acknowledged of it goes to a table first: new log, memtable rotated, flush, MANIFEST with
 //! the new log's number. Until then writes are refused, so nothing reaches the new log that the MANIFEST does not know of.
 //! A failed sync is another matter: the system may have dropped the pages, and only a reopening reads back what is there.

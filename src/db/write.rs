@@ -4,6 +4,12 @@
 //! the sequence number. A write that failed before
 //! its record was whole in the log leaves nothing; one that failed at the sync may or may not be there after a reopen, and the
 //! database takes no more writes until then.
+//!
+//! What becomes of the database after a failure in the log depends on what may be in it:
+//! - nothing of the record (it was refused, or could be cut off): the write fails, and nothing else;
+//! - nothing, because files may not become so large: a new log and a new memtable, and the write is taken there;
+//! - a part: writes are refused until the log is replaced (see `resume`);
+//! - the sync has failed: until the database is opened again.
 
 use super::Db;
 use super::background_error::Severity;
@@ -15,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::format::internal_key::{MAX_SEQUENCE, ValueType};
 use crate::format::limits::{MAX_MEMTABLE_BYTES, check_entry};
 use crate::options::WriteOptions;
+use crate::wal::writer::WalWriter;
 use std::sync::atomic::Ordering;
 
 /// From this length on, a value or the entries of a batch are not copied on their way to the log.
@@ -113,7 +120,12 @@ impl DbInner {
     #[inline]
     fn write_alone(&self, writer: &mut WriterState, sync: bool, payload: Payload<'_>) -> Result<()> {
         let refusal = RefuseOnUnwind(self);
-        let result = self.commit_alone(writer, sync, payload);
+        let mut result = self.commit_alone(writer, sync, payload);
+        if let Err(error) = &result
+            && is_of_full_log(writer, error)
+        {
+            result = self.make_room(writer, true).and_then(|()| self.commit_alone(writer, sync, payload));
+        }
         std::mem::forget(refusal);
         result
     }
@@ -197,6 +209,16 @@ impl DbInner {
 
     /// Commits a group, at its turn.
     fn write_group(&self, writer: &mut WriterState, members: &mut Members) -> Result<()> {
+        match self.commit_group(writer, members) {
+            Err(error) if is_of_full_log(writer, &error) => {
+                self.make_room(writer, true)?;
+                self.commit_group(writer, members)
+            }
+            result => result,
+        }
+    }
+
+    fn commit_group(&self, writer: &mut WriterState, members: &mut Members) -> Result<()> {
         self.make_room_if_needed(writer)?;
         if members.sync && !self.is_confirmed() {
             self.confirm()?;
@@ -215,7 +237,7 @@ impl DbInner {
     }
 
     /// Numbers the record, which may come in two pieces, appends it to the log, syncs if asked for. Returns the sequence number of the first entry. After an
-    /// error the database refuses writes: the log's end is not known any more.
+    /// error nothing of it is in the log, or the database refuses writes: see above.
     #[inline]
     fn log_record(
         &self,
@@ -231,14 +253,19 @@ impl DbInner {
         }
         write_batch::set_header(record, first, count);
         let Some(wal) = &mut writer.wal else { return Err(self.closed_error()) };
+        let start = wal.file_size();
         if let Err(error) = wal.add_record_in_two(record, tail) {
-            let severity = if error.is_no_space() { Severity::ReplaceLog } else { Severity::UntilReopened };
-            return Err(self.log_failed(severity, error));
+            return Err(if wal.poisoned().is_none() {
+                error
+            } else {
+                self.log_failed(Severity::ReplaceLog, error)
+            });
         }
         if sync {
             wal.release_older(self.min_log_number.load(Ordering::Acquire));
             if let Err(error) = wal.sync() {
-                return Err(self.log_failed(Severity::UntilReopened, error));
+                let is_undone = wal.poisoned().is_none() && wal.take_back(start).is_ok();
+                return Err(if is_undone { error } else { self.log_failed(Severity::UntilReopened, error) });
             }
         }
         writer.last_sequence += u64::from(count);
@@ -258,6 +285,13 @@ fn no_sequence_numbers(last: u64) -> Error {
     Error::not_supported(format!(
         "the database has used up its sequence numbers (the last one is {last}); it can be read: copy it into a new one"
     ))
+}
+
+/// Has a write failed because the log may not become larger, while another log would take it?
+#[cold]
+fn is_of_full_log(writer: &WriterState, error: &Error) -> bool {
+    let is_usable = |wal: &WalWriter| wal.poisoned().is_none() && wal.file_size() > 0;
+    error.is_file_too_large() && writer.wal.as_ref().is_some_and(is_usable)
 }
 
 /// Inserts what `WriteBatch` made, or a group of such: the encoding is right by construction.

@@ -82,6 +82,10 @@ pub trait Env: Send + Sync + 'static {
     }
     /// Removes an empty directory.
     fn remove_dir(&self, path: &Path) -> Result<()>;
+    /// How long a file may become. Beyond it appends fail with EFBIG, and perhaps a signal.
+    fn file_size_limit(&self) -> u64 {
+        u64::MAX
+    }
     /// The length of a file in bytes.
     fn file_size(&self, path: &Path) -> Result<u64>;
     /// Renames, replacing what has the new name.
@@ -138,7 +142,7 @@ pub trait RandomAccessFile: Send + Sync {
 }
 
 /// A file appended to by one thread at a time. After a failed operation the file is poisoned: every later operation fails
-/// with the first error.
+/// with the first error, until `take_back`.
 pub trait WritableFile: Send {
     /// Appends to the buffer, and to the file when the buffer is full.
     fn append(&mut self, data: &[u8]) -> Result<()>;
@@ -158,6 +162,11 @@ pub trait WritableFile: Send {
     }
     /// Hands buffered bytes to the system.
     fn flush(&mut self) -> Result<()>;
+    /// After a failed append: cuts the file to its first `length` bytes, so that it is as it was when it was so long, and may be
+    /// appended to again. An error, and nothing changes, where that can't be done, or where a sync has failed.
+    fn take_back(&mut self, length: u64) -> Result<()> {
+        Err(Error::not_supported(format!("files of this kind can't be cut to {length} bytes")))
+    }
     /// `flush`, then makes content and size durable (fdatasync). The file's name is made durable by `Env::sync_dir`.
     fn sync(&mut self) -> Result<()>;
     /// `flush`, cuts preallocated space off, closes. Dropping without closing does the same and ignores errors.

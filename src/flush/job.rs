@@ -1,11 +1,12 @@
-//! Memtables to a table (or a few, where keys are huge): one pass over their merged entries, without the state mutex.
+//! Memtables to a table (or a few, where keys are huge or files may not become so large): one pass over their merged entries, without
+//! the state mutex.
 //!
 //! Entries that newer ones hide from every snapshot are left out; deletions stay, since what they hide lies deeper. The caller
 //! decides which memtables, takes the file number in their order, chooses the level when it installs the result, and frees the
 //! log afterwards.
 
 use super::found_compression::FoundCompression;
-use super::output::{PendingTables, TableOutput};
+use super::output::{PendingTables, TableOutput, max_table_size};
 use crate::compression::Compression;
 use crate::env::Env;
 use crate::env::info_log::Logger;
@@ -63,7 +64,7 @@ impl JobContext<'_> {
 
 /// Writes the entries of `memtables` (oldest first) that anyone can still see into a new table with number `number`: written, synced,
 /// the directory synced, opened once to check it; nothing is installed. Where keys are so long that the index of one table can't
-/// hold them, other tables follow, of other user keys. None if nothing is left to write (no file is left either). A deletion is
+/// hold them, or files may not become so large, other tables follow, of other user keys. None if nothing is left to write (no file is left either). A deletion is
 /// always kept. On an error the files are removed.
 pub fn run(
     memtables: &[Arc<Memtable>],
@@ -95,10 +96,13 @@ fn build(
     let mut pending = PendingTables::new(context);
     let mut files = Vec::new();
     let mut current: Option<Box<TableOutput>> = None;
+    let max_size = max_table_size(context);
     while entries.advance() {
         let key = entries.key();
-        let is_full =
-            |output: &mut Box<TableOutput>| entries.is_first_of_user_key() && !output.has_room_for(key);
+        let is_full = |output: &mut Box<TableOutput>| {
+            let is_large = output.estimated_file_size() >= max_size;
+            entries.is_first_of_user_key() && (is_large || !output.has_room_for(key))
+        };
         if let Some(full) = current.take_if(is_full) {
             files.push(full.finish(context)?);
         }

@@ -14,6 +14,13 @@ use crate::table::builder::TableBuilder;
 use crate::version::file_metadata::FileMetaData;
 use std::sync::Arc;
 
+/// The size at which a table is to end at the latest, where files may not become larger than the environment says: index and filters
+/// follow what it has then.
+pub fn max_table_size(context: &JobContext<'_>) -> u64 {
+    let limit = context.env.file_size_limit();
+    limit - limit / 4
+}
+
 /// The tables a job has created so far. Dropping it removes them, whether the job failed, panicked or forgot them; `keep` does
 /// not. No file of theirs may be open any more then.
 pub struct PendingTables<'a> {

@@ -2,7 +2,8 @@
 //!
 //! Every fragment goes to the system as soon as it is framed, those of a long record by groups. One thread at a time. After a failed operation
 //! nobody knows how much of it the file has, so the framing of anything appended later could not be trusted:
-//! the writer then refuses for good.
+//! the writer then refuses for good. It goes on only where the failure says nothing of what is in the file already, and what there is
+//! of the record could be cut off.
 
 use super::{BLOCK_SIZE, FIRST, FULL, HEADER_SIZE, LAST, MIDDLE};
 use crate::env::WritableFile;
@@ -45,34 +46,40 @@ pub struct RecordWriter {
     file: Box<dyn WritableFile>,
     file_size: u64,
     state: State,
+    /// What comes before the first record; empty if nothing does.
+    prologue: Vec<u8>,
 }
 
 impl RecordWriter {
     /// Writes to `file`, which holds `offset` bytes already, the last of them the end of a whole record.
     pub fn new(file: Box<dyn WritableFile>, offset: u64) -> Self {
-        RecordWriter { file, file_size: offset, state: State::Open }
+        RecordWriter { file, file_size: offset, state: State::Open, prologue: Vec::new() }
     }
 
     /// Writes to `file`, which is empty. Before the first record, and together with it, come these bytes: whole fragments, at least
     /// one. Without any record the file stays empty.
     pub fn with_prologue(file: Box<dyn WritableFile>, prologue: Vec<u8>) -> Self {
         debug_assert!((HEADER_SIZE..BLOCK_SIZE / 2).contains(&prologue.len()));
-        RecordWriter { file, file_size: 0, state: State::Unbegun(prologue) }
+        RecordWriter { file, file_size: 0, state: State::Unbegun(prologue.clone()), prologue }
     }
 
-    /// Appends one record and hands it to the system. After an error the writer is poisoned: every later call
-    /// fails.
+    /// Appends one record and hands it to the system. After an error nothing of it is there, or the writer is poisoned: every
+    /// later call fails.
     #[inline]
     pub fn add_record(&mut self, payload: &[u8]) -> Result<()> {
         if !matches!(self.state, State::Open) {
             return self.begin(&[], payload);
         }
+        let start = self.file_size;
         let result = if payload.len() < LONG_RECORD {
             self.write_fragments(payload)
         } else {
             self.room_in_block().and_then(|room| self.write_by_groups(&[], room, &[], payload))
         };
-        self.remember(result)
+        if let Err(error) = &result {
+            self.append_failed(start, error);
+        }
+        result
     }
 
     /// The same of a record whose payload is `head` and, behind it, `tail`. Where the record is long, which `head` is not, neither
@@ -86,13 +93,35 @@ impl RecordWriter {
         if !matches!(self.state, State::Open) {
             return self.begin(head, tail);
         }
+        let start = self.file_size;
         let result = self.room_in_block().and_then(|room| {
             if head.len() < room && tail.len() >= LONG_RECORD {
                 return self.write_by_groups(&[], room, head, tail);
             }
             self.write_fragments(&[head, tail].concat())
         });
-        self.remember(result)
+        if let Err(error) = &result {
+            self.append_failed(start, error);
+        }
+        result
+    }
+
+    /// Takes the record back that begins at `start` and could not be written, or refuses from now on.
+    #[cold]
+    fn append_failed(&mut self, start: u64, error: &Error) {
+        if !error.is_refusal() || self.take_back(start).is_err() {
+            self.state = State::Poisoned(error.clone());
+        }
+    }
+
+    /// Cuts off all records from the one that begins at `start` on. On an error they may be there or not.
+    pub fn take_back(&mut self, start: u64) -> Result<()> {
+        self.file.take_back(start)?;
+        self.file_size = start;
+        if start == 0 && !self.prologue.is_empty() {
+            self.state = State::Unbegun(self.prologue.clone());
+        }
+        Ok(())
     }
 
     /// The first record, and what comes before it; what is not open refuses it.
@@ -110,7 +139,10 @@ impl RecordWriter {
             true => self.write_by_groups(&prologue, room, head, tail),
             false => self.write_by_groups(&prologue, room, &[], &[head, tail].concat()),
         };
-        self.remember(result)
+        if let Err(error) = &result {
+            self.append_failed(0, error);
+        }
+        result
     }
 
     /// Makes all records durable (fdatasync). After an error the writer is poisoned: a sync is never tried

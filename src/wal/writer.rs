@@ -7,9 +7,10 @@
 //!
 //! A log begins with a marker (see `marker`), written together with its first record: an empty log stays empty.
 //!
-//! One thread at a time. After any failed append, sync or close nobody knows what the files hold, so nothing
+//! One thread at a time. After a failed append, sync or close nobody knows what the files hold, so nothing
 //! is ever appended or synced again: every later call fails with the first error. What was acknowledged is
-//! still in memtables; when those are in durable tables, a new `WalWriter` may take over.
+//! still in memtables; when those are in durable tables, a new `WalWriter` may take over. An append or a sync that was refused
+//! before it did anything is another matter: then `poisoned` says nothing, and all is as it was before the call.
 
 use super::marker;
 use crate::env::{CreateMode, Env, LogFileOptions};
@@ -124,7 +125,8 @@ impl WalWriter {
         self.failure.as_ref()
     }
 
-    /// Appends one batch; it has reached the system (survives `kill -9`) on return. After an error: poisoned.
+    /// Appends one batch; it has reached the system (survives `kill -9`) on return. After an error: poisoned, or nothing of it is
+    /// there.
     #[inline]
     pub fn add_record(&mut self, payload: &[u8]) -> Result<()> {
         self.add_record_in_two(payload, &[])
@@ -136,22 +138,40 @@ impl WalWriter {
         self.check()?;
         self.current.is_dirty = true;
         let result = self.current.writer.add_record_in_two(head, tail);
+        if result.is_err() {
+            self.failure = self.current.writer.poisoned().cloned();
+        }
+        result
+    }
+
+    /// Cuts off the records from the one on that begins at `start` of the current log. They were not synced. On an error they may be
+    /// there or not: poisoned.
+    pub fn take_back(&mut self, start: u64) -> Result<()> {
+        self.check()?;
+        let result = self.current.writer.take_back(start);
         self.remember(result)
     }
 
     /// Makes durable: every older log that is still dirty, the names of the logs, this log, in that order.
-    /// After an error: poisoned; a failed sync is never tried again.
+    /// After an error: poisoned; a failed sync is never tried again. But not where the directory could not even be opened.
     pub fn sync(&mut self) -> Result<()> {
         self.check()?;
         if !self.has_unsynced_records() {
             return Ok(());
         }
-        let result = self.sync_all();
-        if result.is_err() {
-            self.sync_failed = true;
-            self.spoil();
+        let result = self.sync_older().and_then(|()| match self.sync_names() {
+            Err(error) if error.is_refusal() => Ok(Some(error)),
+            result => result.and_then(|()| self.sync_current()).map(|()| None),
+        });
+        match result {
+            Ok(None) => Ok(()),
+            Ok(Some(refusal)) => Err(refusal),
+            Err(error) => {
+                self.sync_failed = true;
+                self.spoil();
+                self.remember(Err(error))
+            }
         }
-        self.remember(result)
     }
 
     /// After a failed sync the log reads as if all of it had been written, and a later sync says nothing of what was not. So the
@@ -164,15 +184,23 @@ impl WalWriter {
         let _ = file.and_then(|mut file| file.append(&[0]).and_then(|()| file.close()));
     }
 
-    fn sync_all(&mut self) -> Result<()> {
-        for log in &mut self.older {
+    fn sync_older(&mut self) -> Result<()> {
+        for log in self.older.iter_mut().filter(|log| log.is_dirty) {
             log.writer.sync()?;
             log.is_dirty = false;
         }
+        Ok(())
+    }
+
+    fn sync_names(&mut self) -> Result<()> {
         if !self.current.is_name_durable || self.older.iter().any(|log| !log.is_name_durable) {
             self.env.sync_dir(&self.db)?;
             self.current.is_name_durable = true;
         }
+        Ok(())
+    }
+
+    fn sync_current(&mut self) -> Result<()> {
         self.current.writer.sync()?;
         self.current.is_dirty = false;
         for mut log in self.older.drain(..) {

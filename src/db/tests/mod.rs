@@ -12,6 +12,7 @@ mod faults;
 mod foreign_logs;
 mod foreign_tables;
 mod holes;
+mod log_failures;
 mod long_entries;
 mod lost_and_damaged;
 mod model;

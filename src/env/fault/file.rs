@@ -4,7 +4,7 @@
 
 use super::rule::Failure;
 use super::{FaultEnv, FaultKind};
-use crate::env::{FileIdentity, RandomAccessFile, SequentialFile, WritableFile};
+use crate::env::{Env, FileIdentity, RandomAccessFile, SequentialFile, WritableFile};
 use crate::error::{Error, Result};
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
@@ -68,18 +68,22 @@ impl RandomAccessFile for FaultRandomAccessFile {
     }
 }
 
-/// A file written to. Its first failure is that of every later operation.
+/// A file written to. Its first failure is that of every later operation, until it is taken back.
 pub struct FaultWritableFile {
     env: FaultEnv,
     path: PathBuf,
     inner: Box<dyn WritableFile>,
     failed: Option<Error>,
+    /// A sync was what failed.
+    is_lost: bool,
+    /// Its length.
+    length: u64,
 }
 
 impl FaultWritableFile {
-    /// Writes `inner`.
-    pub fn new(env: FaultEnv, path: &Path, inner: Box<dyn WritableFile>) -> Self {
-        FaultWritableFile { env, path: path.to_path_buf(), inner, failed: None }
+    /// Writes `inner`, which has a length.
+    pub fn new(env: FaultEnv, path: &Path, inner: Box<dyn WritableFile>, length: u64) -> Self {
+        FaultWritableFile { env, path: path.to_path_buf(), inner, failed: None, is_lost: false, length }
     }
 
     /// Asks the rules, and does `call`, or what of it a failure leaves to be done by `failing`.
@@ -92,7 +96,35 @@ impl FaultWritableFile {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        let outcome = match self.env.meet(kind, &self.path) {
+        self.run_met(self.env.meet(kind, &self.path), kind, call, failing)
+    }
+
+    /// The same of an append of `bytes`, which the limit on file sizes may cut short.
+    fn run_append(
+        &mut self,
+        bytes: usize,
+        call: impl FnOnce(&mut dyn WritableFile) -> Result<()>,
+        failing: impl FnOnce(&mut dyn WritableFile, &Failure) -> Result<()>,
+    ) -> Result<()> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let room = self.env.file_size_limit().saturating_sub(self.length);
+        let too_large = (bytes as u64 > room).then(|| Failure::too_large(room));
+        let failure = self.env.meet(FaultKind::Append, &self.path).or(too_large);
+        self.run_met(failure, FaultKind::Append, call, failing)?;
+        self.length += bytes as u64;
+        Ok(())
+    }
+
+    fn run_met(
+        &mut self,
+        failure: Option<Failure>,
+        kind: FaultKind,
+        call: impl FnOnce(&mut dyn WritableFile) -> Result<()>,
+        failing: impl FnOnce(&mut dyn WritableFile, &Failure) -> Result<()>,
+    ) -> Result<()> {
+        let outcome = match failure {
             None => call(&mut *self.inner),
             Some(failure) => {
                 let done =
@@ -102,6 +134,7 @@ impl FaultWritableFile {
         };
         if let Err(error) = &outcome {
             self.failed = Some(error.clone());
+            self.is_lost |= kind == FaultKind::Sync;
         }
         outcome
     }
@@ -114,8 +147,8 @@ fn head(data: &[u8], length: usize) -> &[u8] {
 
 impl WritableFile for FaultWritableFile {
     fn append(&mut self, data: &[u8]) -> Result<()> {
-        self.run(
-            FaultKind::Append,
+        self.run_append(
+            data.len(),
             |file| file.append(data),
             |file, failure| match failure.short {
                 Some(bytes) => file.append(head(data, bytes)).and_then(|()| file.flush()),
@@ -125,8 +158,8 @@ impl WritableFile for FaultWritableFile {
     }
 
     fn append_record(&mut self, header: &[u8; 7], payload: &[u8]) -> Result<()> {
-        self.run(
-            FaultKind::Append,
+        self.run_append(
+            header.len() + payload.len(),
             |file| file.append_record(header, payload),
             |file, failure| match failure.short {
                 Some(bytes) => file
@@ -141,6 +174,19 @@ impl WritableFile for FaultWritableFile {
     fn append_record_in_pieces(&mut self, header: &[u8; 7], pieces: &mut [IoSlice<'_>]) -> Result<()> {
         let payload = pieces.iter().flat_map(|piece| piece.iter().copied()).collect::<Vec<u8>>();
         self.append_record(header, &payload)
+    }
+
+    fn take_back(&mut self, length: u64) -> Result<()> {
+        if let Some(error) = self.failed.as_ref().filter(|_| self.is_lost) {
+            return Err(error.clone());
+        }
+        if let Some(failure) = self.env.meet(FaultKind::TakeBack, &self.path) {
+            return Err(failure.error(&self.path));
+        }
+        self.inner.take_back(length)?;
+        self.failed = None;
+        self.length = length;
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {

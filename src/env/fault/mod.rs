@@ -33,7 +33,7 @@
 //! # Ok::<(), terrace::Error>(())
 //! ```
 //!
-//! As with real files, a writable file that has failed stays failed, bytes before a failed sync are written but not
+//! As with real files, a writable file that has failed stays failed (until what failed is taken back), bytes before a failed sync are written but not
 //! durable, and a failed close has closed. Mappings are not passed on, so that every read is seen.
 //!
 //! Thread rule: everything may be called from any thread. Rules are tried in the order in which they were added, without
@@ -69,6 +69,7 @@ pub struct FaultEnv {
 struct Shared {
     rules: Mutex<Vec<Arc<RuleState>>>,
     counts: [AtomicU64; FaultKind::ALL.len()],
+    file_size_limit: AtomicU64,
 }
 
 impl FaultEnv {
@@ -79,6 +80,7 @@ impl FaultEnv {
             shared: Arc::new(Shared {
                 rules: Mutex::default(),
                 counts: [const { AtomicU64::new(0) }; FaultKind::ALL.len()],
+                file_size_limit: AtomicU64::new(u64::MAX),
             }),
         }
     }
@@ -95,6 +97,12 @@ impl FaultEnv {
         rules.retain(|rule| !rule.is_removed());
         rules.push(state.clone());
         FaultHandle::new(state)
+    }
+
+    /// From now on a file may not become larger than so many bytes, as by RLIMIT_FSIZE: an append beyond leaves what fits, and fails
+    /// with EFBIG. `u64::MAX`: as large as it likes.
+    pub fn limit_file_size(&self, bytes: u64) {
+        self.shared.file_size_limit.store(bytes, Ordering::SeqCst);
     }
 
     /// Operations of one kind so far, failed ones included.
@@ -159,12 +167,16 @@ impl Env for FaultEnv {
 
     fn create_writable(&self, path: &Path, mode: CreateMode) -> Result<Box<dyn WritableFile>> {
         let file = self.run(FaultKind::Create, path, |env| env.create_writable(path, mode))?;
-        Ok(Box::new(FaultWritableFile::new(self.clone(), path, file)))
+        let length = match mode {
+            CreateMode::Append => self.shared.inner.file_size(path)?,
+            CreateMode::New | CreateMode::Truncate => 0,
+        };
+        Ok(Box::new(FaultWritableFile::new(self.clone(), path, file, length)))
     }
 
     fn create_log(&self, path: &Path, options: LogFileOptions) -> Result<Box<dyn WritableFile>> {
         let file = self.run(FaultKind::Create, path, |env| env.create_log(path, options))?;
-        Ok(Box::new(FaultWritableFile::new(self.clone(), path, file)))
+        Ok(Box::new(FaultWritableFile::new(self.clone(), path, file, 0)))
     }
 
     fn exists(&self, path: &Path) -> bool {
@@ -189,6 +201,10 @@ impl Env for FaultEnv {
 
     fn remove_dir(&self, path: &Path) -> Result<()> {
         self.run(FaultKind::RemoveDir, path, |env| env.remove_dir(path))
+    }
+
+    fn file_size_limit(&self) -> u64 {
+        self.shared.file_size_limit.load(Ordering::SeqCst)
     }
 
     fn file_size(&self, path: &Path) -> Result<u64> {

@@ -23,6 +23,8 @@ pub enum FaultKind {
     Create,
     /// Appending bytes or a record.
     Append,
+    /// Cutting off what a failed append may have left.
+    TakeBack,
     /// Handing buffered bytes to the system.
     Flush,
     /// Making a file's contents durable.
@@ -51,11 +53,12 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [FaultKind; 16] = [
+    pub const ALL: [FaultKind; 17] = [
         FaultKind::Open,
         FaultKind::Read,
         FaultKind::Create,
         FaultKind::Append,
+        FaultKind::TakeBack,
         FaultKind::Flush,
         FaultKind::Sync,
         FaultKind::Close,
@@ -228,6 +231,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Of an append to a file that may take `room` bytes more (EFBIG).
+    pub(super) fn too_large(room: u64) -> Self {
+        Failure { errno: libc::EFBIG, short: Some(room as usize), after: false }
+    }
+
     /// The error for an operation on `path`.
     pub fn error(&self, path: &Path) -> Error {
         Error::from_errno(path, self.errno)

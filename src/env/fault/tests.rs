@@ -39,7 +39,7 @@ fn without_rules_everything_passes_and_is_counted() {
     env.remove_dir(Path::new("/d")).unwrap();
     env.spawn("t", Box::new(|| {})).unwrap().join().unwrap();
     assert!(!env.exists(Path::new("/d")));
-    let expected = [2, 3, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1, 1, 1];
+    let expected = [2, 3, 1, 2, 0, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1, 1, 1];
     assert_eq!(FaultKind::ALL.map(|kind| env.count(kind)), expected);
     assert_eq!(env.operations(), expected.iter().sum());
     assert!(mem.files().is_empty());
@@ -125,6 +125,46 @@ fn a_file_that_failed_stays_failed() {
     {
         assert_eq!(errno(outcome), Some(libc::ENOSPC));
     }
+}
+
+#[test]
+fn a_failed_append_can_be_taken_back_and_a_failed_sync_can_not() {
+    let (mem, env) = faulty();
+    let mut file = create(&env, "/f").unwrap();
+    file.append(b"before").unwrap();
+    file.flush().unwrap();
+    let rule = env.add(FaultRule::new([FaultKind::Append]).errno(libc::ENOMEM).short_write(3));
+    assert_eq!(errno(file.append(b"failed")), Some(libc::ENOMEM));
+    drop(rule);
+    assert_eq!(mem.files()[0].1, b"beforefai");
+    let rule = env.add(FaultRule::new([FaultKind::TakeBack]));
+    assert_eq!(errno(file.take_back(6)), Some(libc::EIO));
+    drop(rule);
+    assert_eq!(errno(file.append(b"x")), Some(libc::ENOMEM));
+    file.take_back(6).unwrap();
+    file.append(b"x").unwrap();
+    let rule = env.add(FaultRule::new([FaultKind::Sync]));
+    file.sync().unwrap_err();
+    drop(rule);
+    assert_eq!(errno(file.take_back(6)), Some(libc::EIO));
+    assert_eq!((errno(file.append(b"y")), mem.files()[0].1.as_slice()), (Some(libc::EIO), &b"beforex"[..]));
+}
+
+#[test]
+fn files_that_may_not_become_larger_take_what_fits() {
+    let (mem, env) = faulty();
+    env.limit_file_size(10);
+    let mut file = create(&env, "/f").unwrap();
+    file.append(b"eight by").unwrap();
+    assert_eq!(errno(file.append(b"tes")), Some(libc::EFBIG));
+    assert_eq!(mem.files()[0].1, b"eight byte");
+    file.take_back(8).unwrap();
+    file.append(b"te").unwrap();
+    assert_eq!(errno(file.append(b"s")), Some(libc::EFBIG));
+    env.limit_file_size(u64::MAX);
+    let mut file = env.create_writable(Path::new("/f"), CreateMode::Append).unwrap();
+    file.append(b"s").unwrap();
+    assert_eq!(env.file_size_limit(), u64::MAX);
 }
 
 #[test]

@@ -271,6 +271,15 @@ impl WritableFile for MemWritableFile {
         Ok(())
     }
 
+    fn take_back(&mut self, length: u64) -> Result<()> {
+        self.check_open()?;
+        self.buffer.clear();
+        self.file.set_size(length);
+        self.position = length;
+        self.allocated = length;
+        Ok(())
+    }
+
     fn sync(&mut self) -> Result<()> {
         self.flush()?;
         self.file.sync();

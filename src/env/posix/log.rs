@@ -6,16 +6,23 @@
 //!              [--- window (mapped) -------------------]
 //! ```
 //!
-//! By a mapping: space is allocated in steps (a full disk is an error of that call, before any byte is stored), mapped, and
-//! faulted in a little ahead of the writer. A record is then two stores: its payload, and last its seven header bytes
+//! By a mapping: space is allocated in steps (a full disk shows in that call, before any byte is stored), mapped, and
+//! faulted in a little ahead of the writer. The first step is a page, taken with the first record; an empty log takes nothing. A record is then two stores: its payload, and last its seven header bytes
 //! together with the first payload byte in one instruction, so that `kill -9` never leaves a part of a header or a header without
 //! its payload, and another process that sees a whole header sees its payload. Large payloads go by `pwrite`, which is faster
 //! than faulting pages in, and their headers after them. The page cache has what was stored: it survives the process as a `write` does, and `fdatasync`
 //! makes it durable as it does a `write`.
 //!
-//! Only ext4 (and ext3 and ext2, which share its number) and tmpfs are mapped: they never give an allocated block another
+//! Only ext4 (and ext3 under its name) and tmpfs are mapped: they never give an allocated block another
 //! place, so that a store cannot run out of space. XFS, btrfs, ZFS and overlays of them may (XFS where reflink is on, its
-//! default). Where anything is missing, records are written by `pwrite`.
+//! default). ext4 is not mapped where it journals data: there a store after a sync may raise SIGBUS once the file system is
+//! shut down.
+//!
+//! Where space, a mapping or its pages can't be had, records are written by `pwrite` from there on, and the zeros are cut off
+//! first. So all of this fails only where a `pwrite` would. No space is taken ahead beyond the limit of the process on file
+//! sizes, and a record that would pass it is refused before any of it is written.
+//!
+//! A failed append is sticky until `take_back` has cut off what it may have left; a failed sync is for ever.
 //!
 //! A killed process leaves the zeros behind the last record, which readers skip; `close` and drop cut them off.
 //!
@@ -38,12 +45,15 @@ const HEADER_SIZE: u64 = 7;
 const POPULATE_UNIT: u64 = 32 << 10;
 /// ...and at most this far ahead: populated pages are dirty, and the next fdatasync writes them all.
 const MAX_POPULATE_AHEAD: u64 = 128 << 10;
-/// Space allocated at once, at most; and the part of the expected length that it is, at most: what is allocated and not yet
-/// written is space that the database takes for nothing.
+/// Space allocated at once: at most this...
 const MAX_ALLOCATION: u64 = 4 << 20;
+/// ...and at most this part of the expected length, if that is not less than the next: what is allocated and not yet written
+/// is space that the database takes and does not use.
 const STEPS: u64 = 8;
-/// Allocated at first: an idle database takes no more.
-const FIRST_ALLOCATION: u64 = 128 << 10;
+const MIN_STEP: u64 = 64 << 10;
+/// A step is as long as what is there already, up to this; before, so many times as long. A log of one record takes a page, and a
+/// long one few calls.
+const GROWTH: u64 = 3;
 /// Payloads from this size on go by `pwrite`.
 const LARGE_PAYLOAD: usize = 4 << 10;
 /// Records up to this size are copied together for one `pwrite`; above it a `pwritev` is cheaper than the copy.
@@ -54,23 +64,18 @@ pub fn create(place: Place<'_>, options: LogFileOptions) -> Result<Box<dyn Writa
     place.named(fork::watch())?;
     // A shared writable mapping needs a descriptor that may read, too.
     let file = place.open_file(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL)?;
-    let mut log = LogFile {
+    Ok(Box::new(LogFile {
         file: Some(file),
         path: place.path().to_path_buf(),
         position: 0,
         region: None,
+        wanted_region: options.mapped.then_some(options.expected_size),
+        has_tail: false,
         staged: Vec::new(),
         poison: Poison::default(),
+        is_lost: false,
         process: Generation::current(),
-    };
-    if options.mapped {
-        log.region = log.file.as_ref().and_then(|file| Region::new(file, options.expected_size));
-        if log.region.is_none() {
-            // Whatever was allocated on the way.
-            log.with_file(|file, _| file.set_len(0))?;
-        }
-    }
-    Ok(Box::new(log))
+    }))
 }
 
 fn round_up(value: u64, unit: u64) -> u64 {
@@ -91,26 +96,22 @@ struct Region {
 }
 
 impl Region {
-    /// The region of an empty file; `None` where the file system or the kernel cannot, or the first step does not fit.
-    fn new(file: &File, expected_size: u64) -> Option<Region> {
-        const EXT4: u64 = 0xef53;
-        const TMPFS: u64 = 0x0102_1994;
-        if !matches!(sys::file_system_type(file), Ok(EXT4 | TMPFS)) {
+    /// The region of an empty file, with room for `[0, end)` as `make_room` makes it; `None` where the file system or the kernel
+    /// cannot.
+    fn new(file: &File, expected_size: u64, end: u64) -> Option<Region> {
+        if !sys::takes_mapped_writes(file) {
             return None;
         }
-        let step = round_up((expected_size / STEPS).clamp(FIRST_ALLOCATION, MAX_ALLOCATION), POPULATE_UNIT);
-        let first = FIRST_ALLOCATION;
+        let first = round_up(end + 1, sys::page_size()).min(sys::file_size_limit());
+        if first <= end {
+            return None;
+        }
         sys::allocate(file, 0, first).ok()?;
         let window = WriteMapping::new(file, 0, first).ok()?;
-        window.populate(0, POPULATE_UNIT as usize).ok()?;
-        Some(Region {
-            window,
-            window_start: 0,
-            populated: POPULATE_UNIT,
-            allocated: first,
-            ahead: POPULATE_UNIT,
-            step,
-        })
+        let populated = first.min(POPULATE_UNIT);
+        window.populate(0, populated as usize).ok()?;
+        let step = round_up((expected_size / STEPS).clamp(MIN_STEP, MAX_ALLOCATION), POPULATE_UNIT);
+        Some(Region { window, window_start: 0, populated, allocated: first, ahead: POPULATE_UNIT, step })
     }
 
     /// Makes `[position, end)`, and what lies before it, allocated, with one byte to spare: `publish` stores eight bytes for
@@ -138,9 +139,19 @@ impl Region {
 
     /// Makes what lies before `end` allocated, and mapped from `position` on.
     fn allocate(&mut self, file: &File, position: u64, end: u64) -> io::Result<()> {
-        // As much again as there is, up to a step: few calls for a long log, little space for a short one.
-        let more = round_up(end.saturating_sub(self.allocated), self.allocated.min(self.step));
-        sys::allocate(file, self.allocated, more)?;
+        let most = sys::file_size_limit().saturating_sub(self.allocated);
+        let needed = round_up(end - self.allocated, sys::page_size()).min(most);
+        if self.allocated + needed < end {
+            return Err(io::Error::from_raw_os_error(libc::EFBIG));
+        }
+        let growth = if self.allocated < MIN_STEP { GROWTH } else { 1 };
+        let more = round_up(end - self.allocated, (growth * self.allocated).min(self.step));
+        let more = more.min(most);
+        // Where there is no space for a step, there may be for the record.
+        let more = match sys::allocate(file, self.allocated, more) {
+            Err(_) if more > needed => sys::allocate(file, self.allocated, needed).map(|()| needed),
+            outcome => outcome.map(|()| more),
+        }?;
         self.allocated += more;
         let start = position & !(sys::page_size() - 1);
         self.window = WriteMapping::new(file, start, self.allocated - start)?;
@@ -167,9 +178,15 @@ struct LogFile {
     position: u64,
     /// `None` when records go by `pwrite`.
     region: Option<Region>,
+    /// The first record is to make a region: of a log that is expected to become so long.
+    wanted_region: Option<u64>,
+    /// There may be zeros behind the last record although there is no region.
+    has_tail: bool,
     /// Bytes that come before the next record (a block's trailer), and room to put a small record together.
     staged: Vec<u8>,
     poison: Poison,
+    /// A sync has failed: nobody knows what is on disk.
+    is_lost: bool,
     process: Generation,
 }
 
@@ -190,19 +207,62 @@ impl LogFile {
         self.poison.note(&self.path, outcome)
     }
 
-    /// Runs `call` on the file and its region, unless the file is poisoned; its failure poisons. `None` without a region.
-    fn with_region<T>(
-        &mut self,
-        call: impl FnOnce(&File, &mut Region, u64) -> io::Result<T>,
-    ) -> Result<Option<T>> {
+    /// Is there a region with room for `total` bytes behind the position, and are the first `stored` of them storable? Where that
+    /// can't be had, there is no region any more. Nothing is written.
+    fn has_room(&mut self, total: u64, stored: u64) -> Result<bool> {
         self.poison.check()?;
-        let (Some(file), Some(region)) = (&self.file, &mut self.region) else { return Ok(None) };
+        let Some(file) = &self.file else { return Ok(false) };
+        let (position, end) = (self.position, self.position + total);
+        let grows = self.region.as_ref().is_some_and(|region| end >= region.allocated);
+        if self.wanted_region.is_some() || grows {
+            let limit = sys::file_size_limit();
+            if end > limit {
+                // (The call that says so would raise a signal, too.)
+                return self.with_file(|_, _| Err(io::Error::from_raw_os_error(libc::EFBIG)));
+            }
+        }
+        if let Some(expected_size) = self.wanted_region.take() {
+            self.region = Region::new(file, expected_size, end);
+            self.has_tail = self.region.is_none();
+        }
+        let Some(region) = &mut self.region else { return Ok(false) };
+        let made = region.make_room(file, position, end).and_then(|()| match stored {
+            0 => Ok(()),
+            _ => region.make_storable(position, position + stored),
+        });
+        if made.is_err() {
+            self.leave_region();
+        }
+        Ok(made.is_ok())
+    }
+
+    /// From now on records go by `pwrite`.
+    fn leave_region(&mut self) {
+        self.has_tail |= self.region.take().is_some();
+    }
+
+    /// Cuts off what was allocated for a region that is gone: a record that is written, not stored, is torn by a kill in a way that
+    /// only the end of the file shows.
+    fn cut_tail(&mut self) -> Result<()> {
+        if self.has_tail {
+            self.with_file(|file, position| sys::retry(|| file.set_len(position)))?;
+            self.has_tail = false;
+        }
+        Ok(())
+    }
+
+    /// Runs `call` on the file and its region, which there is; its failure poisons.
+    fn with_region(&mut self, call: impl FnOnce(&File, &mut Region, u64) -> io::Result<()>) -> Result<()> {
+        self.poison.check()?;
+        let (Some(file), Some(region)) = (&self.file, &mut self.region) else {
+            return self.with_file(|_, _| Err(io::Error::from_raw_os_error(libc::EBADF)));
+        };
         let outcome = call(file, region, self.position);
         if outcome.is_err() {
             // Sends every later append round by the slow path, which asks `poison`.
             region.populated = 0;
         }
-        self.poison.note(&self.path, outcome).map(Some)
+        self.poison.note(&self.path, outcome)
     }
 
     /// The record by stores into populated pages; the caller has made room.
@@ -236,35 +296,39 @@ impl LogFile {
         if last + 1 >= region.populated && is_within_a_page {
             return file.write_all_at(header, position);
         }
-        region.make_header_storable(position)?;
-        Self::store_header(region, position, header, first);
-        Ok(())
+        match region.make_header_storable(position) {
+            Ok(()) => {
+                Self::store_header(region, position, header, first);
+                Ok(())
+            }
+            // In two pieces perhaps, but that takes a kill between the two pages.
+            Err(_) => file.write_all_at(header, position),
+        }
     }
 
     /// A record that does not simply fit the populated pages.
     #[cold]
     fn append_record_slowly(&mut self, header: &[u8; 7], payload: &[u8]) -> Result<()> {
         let total = HEADER_SIZE + payload.len() as u64;
-        let stored = self.with_region(|file, region, position| {
-            region.make_room(file, position, position + total)?;
-            if payload.len() < LARGE_PAYLOAD {
-                region.make_storable(position, position + total)?;
-                Self::store_record(region, position, header, payload);
-            } else {
-                file.write_all_at(payload, position + HEADER_SIZE)?;
-                Self::write_header(file, region, position, header, payload.first().copied())?;
-            }
-            Ok(())
-        })?;
-        match stored {
-            Some(()) => self.position += total,
-            None => self.write_record(header, payload)?,
+        let is_stored = payload.len() < LARGE_PAYLOAD;
+        if !self.has_room(total, if is_stored { total } else { 0 })? {
+            return self.write_record(header, payload);
         }
+        self.with_region(|file, region, position| {
+            if is_stored {
+                Self::store_record(region, position, header, payload);
+                return Ok(());
+            }
+            file.write_all_at(payload, position + HEADER_SIZE)?;
+            Self::write_header(file, region, position, header, payload.first().copied())
+        })?;
+        self.position += total;
         Ok(())
     }
 
     /// What is staged and the record, by one write.
     fn write_record(&mut self, header: &[u8; 7], payload: &[u8]) -> Result<()> {
+        self.cut_tail()?;
         self.staged.extend_from_slice(header);
         if self.staged.len() + payload.len() <= SMALL_WRITE {
             self.staged.extend_from_slice(payload);
@@ -292,8 +356,9 @@ impl LogFile {
     /// Cuts allocated space off, if `cuts`, and closes.
     fn finish(&mut self, cuts: bool) -> Result<()> {
         let Some(file) = self.file.take() else { return self.poison.close_again() };
-        if self.region.take().is_some() && cuts {
-            let cut = file.set_len(self.position);
+        self.leave_region();
+        if self.has_tail && cuts {
+            let cut = sys::retry(|| file.set_len(self.position));
             let _ = self.poison.note(&self.path, cut);
         }
         let closed = sys::close(file);
@@ -304,17 +369,16 @@ impl LogFile {
 
 impl WritableFile for LogFile {
     fn append(&mut self, data: &[u8]) -> Result<()> {
-        let end = self.position + data.len() as u64;
-        let stored = self.with_region(|file, region, position| {
-            region.make_room(file, position, end)?;
-            region.make_storable(position, end)?;
-            region.window.store((position - region.window_start) as usize, data);
-            Ok(())
-        })?;
-        if stored.is_some() {
-            self.position = end;
+        let length = data.len() as u64;
+        if self.has_room(length, length)? {
+            self.with_region(|_, region, position| {
+                region.window.store((position - region.window_start) as usize, data);
+                Ok(())
+            })?;
+            self.position += length;
             return Ok(());
         }
+        self.cut_tail()?;
         self.staged.extend_from_slice(data);
         if self.staged.len() >= SMALL_WRITE { self.flush() } else { Ok(()) }
     }
@@ -336,12 +400,13 @@ impl WritableFile for LogFile {
     fn append_record_in_pieces(&mut self, header: &[u8; 7], pieces: &mut [IoSlice<'_>]) -> Result<()> {
         let first = pieces.iter().find_map(|piece| piece.first().copied());
         let total = HEADER_SIZE + pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
-        let stored = self.with_region(|file, region, position| {
-            region.make_room(file, position, position + total)?;
-            sys::write_all_vectored_at(file, pieces, position + HEADER_SIZE)?;
-            Self::write_header(file, region, position, header, first)
-        })?;
-        if stored.is_none() {
+        if self.has_room(total, 0)? {
+            self.with_region(|file, region, position| {
+                sys::write_all_vectored_at(file, pieces, position + HEADER_SIZE)?;
+                Self::write_header(file, region, position, header, first)
+            })?;
+        } else {
+            self.cut_tail()?;
             self.staged.extend_from_slice(header);
             self.flush()?;
             let behind = self.position;
@@ -371,7 +436,25 @@ impl WritableFile for LogFile {
             region.ahead = 0;
         }
         // Covers the pages stored to through the mapping, as msync would.
-        self.with_file(|file, _| file.sync_data())
+        let synced = self.with_file(|file, _| file.sync_data());
+        self.is_lost |= synced.is_err();
+        synced
+    }
+
+    fn take_back(&mut self, length: u64) -> Result<()> {
+        let nothing_to_do = || Error::io(format!("{}: can't be cut to {length} bytes", self.path.display()));
+        let Some(file) = self.file.as_ref().filter(|_| !self.is_lost && length <= self.position) else {
+            return self.poison.check().and_then(|()| Err(nothing_to_do()));
+        };
+        // Not while it is mapped: a store behind the end of a file is a signal.
+        self.region = None;
+        self.wanted_region = None;
+        sys::retry(|| file.set_len(length)).map_err(|error| Error::from_os(&self.path, &error))?;
+        self.staged.clear();
+        self.has_tail = false;
+        self.position = length;
+        self.poison.forget();
+        Ok(())
     }
 
     fn close(&mut self) -> Result<()> {
@@ -403,16 +486,26 @@ mod tests {
 
     /// A mapped log whose descriptor, but not its mapping, leads to another file; `None` where logs are not mapped.
     fn mapped_log_with(path: &Path, descriptor: File) -> Option<LogFile> {
-        let file = Place::of(path).open_file(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL).unwrap();
-        Some(LogFile {
-            region: Some(Region::new(&file, 0)?),
-            file: Some(descriptor),
+        let mut log = log(path);
+        log.region = Some(Region::new(log.file.as_ref().unwrap(), 0, 3000)?);
+        log.file = Some(descriptor);
+        Some(log)
+    }
+
+    /// A log without a region.
+    fn log(path: &Path) -> LogFile {
+        LogFile {
+            file: Some(Place::of(path).open_file(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL).unwrap()),
             path: path.to_path_buf(),
             position: 0,
+            region: None,
+            wanted_region: None,
+            has_tail: false,
             staged: Vec::new(),
             poison: Poison::default(),
+            is_lost: false,
             process: Generation::current(),
-        })
+        }
     }
 
     fn all_fail_alike(log: &mut LogFile, error: &Error) {
@@ -423,22 +516,72 @@ mod tests {
     }
 
     #[test]
-    fn no_space_for_the_next_step_is_an_error_before_anything_is_stored_and_stays_one() {
+    fn where_neither_a_step_nor_a_write_is_possible_the_error_comes_before_anything_is_stored_and_stays() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("1.log");
         File::create(dir.path().join("other")).unwrap();
-        // A descriptor that may not write is refused by fallocate, as a full disk is.
+        // A descriptor that may not write is refused by every call.
         let read_only = File::open(dir.path().join("other")).unwrap();
         let Some(mut log) = mapped_log_with(&path, read_only) else { return };
-        let step = log.region.as_ref().unwrap().step as usize;
         log.append_record(&[1; 7], &[2; 2000]).unwrap();
         let before = std::fs::read(&path).unwrap();
-        let error = log.append_record(&[1; 7], &vec![3; step]).unwrap_err();
+        let error = log.append_record(&[1; 7], &[3; 9000]).unwrap_err();
         assert!(error.to_string().contains("1.log"));
+        all_fail_alike(&mut log, &error);
+        assert!(log.take_back(2007).is_err());
         all_fail_alike(&mut log, &error);
         assert_eq!(log.position, 2007);
         assert_eq!(std::fs::read(&path).unwrap(), before);
         assert_eq!(log.close().unwrap_err().to_string(), error.to_string());
+    }
+
+    /// Whatever is missing for the next step, records go on from the exact place, by `pwrite`, and the zeros behind them are gone.
+    #[test]
+    fn where_no_region_can_be_had_any_more_records_are_written_behind_those_stored() {
+        for payload in [900, 9000] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("1.log");
+            let mut log = log(&path);
+            log.wanted_region = Some(1 << 20);
+            let mut expected = Vec::new();
+            for record in 0..6u8 {
+                log.append_record(&[record + 1; 7], &vec![record; payload]).unwrap();
+                expected.extend_from_slice(&[record + 1; 7]);
+                expected.resize(expected.len() + payload, record);
+                match record {
+                    2 => log.leave_region(),
+                    4 => log.append(b"trailer").unwrap(),
+                    _ => {}
+                }
+                if record == 4 {
+                    expected.extend_from_slice(b"trailer");
+                }
+            }
+            assert_eq!(std::fs::read(&path).unwrap(), expected, "{payload}");
+            log.close().unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), expected, "{payload}");
+        }
+    }
+
+    #[test]
+    fn what_is_taken_back_is_gone_and_the_log_goes_on() {
+        for mapped in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("1.log");
+            let mut log = log(&path);
+            log.wanted_region = mapped.then_some(1 << 20);
+            log.append_record(&[1; 7], b"kept").unwrap();
+            log.append_record(&[2; 7], b"taken back").unwrap();
+            log.append(b"and a trailer").unwrap();
+            assert!(log.take_back(1000).is_err(), "nothing lies there");
+            log.take_back(11).unwrap();
+            log.append_record(&[3; 7], b"next").unwrap();
+            log.sync().unwrap();
+            assert_eq!(
+                std::fs::read(&path).unwrap(),
+                b"\x01\x01\x01\x01\x01\x01\x01kept\x03\x03\x03\x03\x03\x03\x03next"
+            );
+        }
     }
 
     #[test]

@@ -114,6 +114,10 @@ impl Env for PosixEnv {
         place.named(place.remove_directory())
     }
 
+    fn file_size_limit(&self) -> u64 {
+        sys::file_size_limit()
+    }
+
     fn file_size(&self, path: &Path) -> Result<u64> {
         let place = self.place(path);
         Ok(place.named(place.status())?.len())

@@ -10,6 +10,7 @@ use crate::util::fork::Generation;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, IntoRawFd};
+use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 
 /// Calls `call` until it is not interrupted by a signal.
@@ -111,8 +112,88 @@ pub fn begin_write_back(file: &File) -> io::Result<()> {
     Ok(())
 }
 
+/// How long a file of this process may become (RLIMIT_FSIZE).
+pub fn file_size_limit() -> u64 {
+    // SAFETY: two integers, for which zero is a value.
+    let mut limit: libc::rlimit = unsafe { std::mem::zeroed() };
+    // SAFETY: getrlimit writes the struct that it is given.
+    match unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) } {
+        0 if limit.rlim_cur != libc::RLIM_INFINITY => limit.rlim_cur,
+        _ => u64::MAX,
+    }
+}
+
+/// May records be stored into allocated blocks of `file`, which is empty, through a mapping, without a store ever failing? On tmpfs
+/// and on ext4, but not where ext4 journals data. False where that is not known.
+pub fn takes_mapped_writes(file: &File) -> bool {
+    const EXT4: u64 = 0xef53;
+    const TMPFS: u64 = 0x0102_1994;
+    match file_system_type(file) {
+        Ok(TMPFS) => true,
+        Ok(EXT4) => !journals_data(file).unwrap_or(true),
+        _ => false,
+    }
+}
+
+/// Does ext4 write the data of this file through its journal, by an option of the mount, by a default of the file system or by a
+/// flag of the file? `None` where that can't be told.
+fn journals_data(file: &File) -> Option<bool> {
+    match takes_direct_reads(file) {
+        Some(takes) => Some(!takes),
+        None => mount_journals_data(file).map(|journals| journals || is_flagged_to_journal(file)),
+    }
+}
+
+/// Does the file system read and write this file past the page cache, if asked to? ext4 (from Linux 6.1 on it says so) does, but for
+/// what it journals and for files that lie in their inodes.
+fn takes_direct_reads(file: &File) -> Option<bool> {
+    const STATX_DIOALIGN: u32 = 0x2000;
+    /// The layout of the kernel's struct statx: the mask of what was filled in comes first...
+    const SIZE: usize = 256;
+    /// ...and the alignment that memory must have for direct I/O, 0 for none, lies here.
+    const DIO_MEM_ALIGN: usize = 0x98;
+    let mut answer = [0u32; SIZE / 4];
+    // SAFETY: an empty path with AT_EMPTY_PATH means the descriptor, which is open; the kernel fills in a struct of 256 bytes.
+    let returned = unsafe {
+        libc::syscall(
+            libc::SYS_statx,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            STATX_DIOALIGN,
+            answer.as_mut_ptr(),
+        )
+    };
+    (returned == 0 && answer[0] & STATX_DIOALIGN != 0).then_some(answer[DIO_MEM_ALIGN / 4] != 0)
+}
+
+/// Is ext4 mounted so that it journals all data, there where the file is? Its options in /proc are the ones in force; those of the
+/// list of mounts leave out what the file system itself has as default.
+fn mount_journals_data(file: &File) -> Option<bool> {
+    let device = file.metadata().ok()?.dev();
+    let (major, minor) = (libc::major(device), libc::minor(device));
+    let link = std::fs::read_link(format!("/sys/dev/block/{major}:{minor}")).ok()?;
+    let name = link.file_name()?.to_str()?;
+    let options = std::fs::read_to_string(format!("/proc/fs/ext4/{name}/options")).ok()?;
+    journals_data_by_options(&options)
+}
+
+/// The same of the text of the options, which name the way of journalling wherever there is a journal.
+fn journals_data_by_options(options: &str) -> Option<bool> {
+    options.lines().find_map(|line| line.trim().strip_prefix("data=")).map(|mode| mode == "journal")
+}
+
+/// Has the file the flag of `chattr +j`, which it inherits from its directory?
+fn is_flagged_to_journal(file: &File) -> bool {
+    const FS_JOURNAL_DATA_FL: libc::c_long = 0x4000;
+    let mut flags: libc::c_long = 0;
+    // SAFETY: FS_IOC_GETFLAGS writes an integer no longer than this one.
+    let asked = unsafe { libc::ioctl(file.as_raw_fd(), libc::FS_IOC_GETFLAGS, &mut flags) };
+    asked != 0 || flags & FS_JOURNAL_DATA_FL != 0
+}
+
 /// The magic number of the file system that holds `file` (statfs's `f_type`).
-pub fn file_system_type(file: &File) -> io::Result<u64> {
+fn file_system_type(file: &File) -> io::Result<u64> {
     let mut stat = std::mem::MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: `stat` is writable and as large as the kernel's struct statfs.
     retry(|| check(unsafe { libc::fstatfs(file.as_raw_fd(), stat.as_mut_ptr()) }))?;

@@ -44,6 +44,11 @@ impl Poison {
         outcome.map_err(|error| self.error.get_or_insert_with(|| Error::from_os(path, &error)).clone())
     }
 
+    /// What failed was undone.
+    pub fn forget(&mut self) {
+        self.error = None;
+    }
+
     /// The file was closed: unless it has failed before, operations fail for that reason from now on. Returns how it went.
     pub fn close(&mut self, path: &Path) -> Result<()> {
         self.check()?;
@@ -66,7 +71,7 @@ pub fn create(place: Place<'_>, mode: CreateMode) -> Result<Box<dyn WritableFile
         CreateMode::Truncate => libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC,
         CreateMode::Append => libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND,
     })?;
-    Ok(Box::new(BufferedFile::new(file, place.path())))
+    Ok(Box::new(BufferedFile::new(file, place.path(), mode == CreateMode::Append)))
 }
 
 struct BufferedFile {
@@ -77,17 +82,21 @@ struct BufferedFile {
     /// Bytes handed to the system since it was asked to write them back.
     written: u64,
     poison: Poison,
+    /// A sync has failed: nobody knows what is on disk. Or it is not appended to: `take_back` can't move where it is written.
+    is_lost: bool,
     process: Generation,
 }
 
 impl BufferedFile {
-    fn new(file: File, path: &Path) -> Self {
+    /// `appends`: whatever is written goes to the end of the file.
+    fn new(file: File, path: &Path, appends: bool) -> Self {
         BufferedFile {
             file: Some(file),
             path: path.to_path_buf(),
             buffer: Vec::new(),
             written: 0,
             poison: Poison::default(),
+            is_lost: !appends,
             process: Generation::current(),
         }
     }
@@ -147,10 +156,23 @@ impl WritableFile for BufferedFile {
         outcome
     }
 
+    fn take_back(&mut self, length: u64) -> Result<()> {
+        let Some(file) = self.file.as_ref().filter(|_| !self.is_lost) else {
+            let error = || Error::io(format!("{}: can't be cut to {length} bytes", self.path.display()));
+            return self.poison.check().and_then(|()| Err(error()));
+        };
+        sys::retry(|| file.set_len(length)).map_err(|error| Error::from_os(&self.path, &error))?;
+        self.buffer.clear();
+        self.poison.forget();
+        Ok(())
+    }
+
     fn sync(&mut self) -> Result<()> {
         self.flush()?;
         self.written = 0;
-        self.with_file(|file| file.sync_data())
+        let synced = self.with_file(|file| file.sync_data());
+        self.is_lost |= synced.is_err();
+        synced
     }
 
     fn close(&mut self) -> Result<()> {
@@ -178,7 +200,7 @@ mod tests {
     fn the_first_failure_of_a_file_is_the_failure_of_every_later_operation() {
         let on_device = |path: &str| {
             let device = File::options().write(true).open(path).unwrap();
-            BufferedFile::new(device, Path::new(path))
+            BufferedFile::new(device, Path::new(path), false)
         };
         let mut file = on_device("/dev/full");
         file.append(b"x").unwrap();
