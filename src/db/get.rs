@@ -2,7 +2,7 @@
 
 use super::Db;
 use super::state::DbInner;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::internal_key::LookupKey;
 use crate::options::ReadOptions;
 use crate::table::TableReadOptions;
@@ -21,7 +21,13 @@ impl From<&ReadOptions> for TableReadOptions {
 impl Db {
     /// The value of `key`; `None` where it has none.
     pub fn get(&self, options: &ReadOptions, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.get_with(options, key, <[u8]>::to_vec)
+        let copy = |value: &[u8]| {
+            let mut copy = Vec::new();
+            copy.try_reserve_exact(value.len()).map_err(|_| Error::io("no memory for the value"))?;
+            copy.extend_from_slice(value);
+            Ok(copy)
+        };
+        self.get_with(options, key, copy)?.transpose()
     }
 
     /// Hands the value of `key` to `found`, uncopied, and returns what that returned; `None` where it has none. `found` may call

@@ -41,7 +41,7 @@ pub struct Target {
 
 impl Db {
     /// Flushes, then compacts all that overlaps the user keys [`begin`, `end`] (`None` = unbounded) into the deepest level that holds
-    /// any of it; returns when that is done and durable. The files it has read are removed soon after, before `close` returns. A range that is empty, or ends before it begins, is fine. Other compactions go on
+    /// any of it; returns when that is done and durable, and the files it has read are removed (but for those that iterators still read). A range that is empty, or ends before it begins, is fine. Other compactions go on
     /// meanwhile. Fails with the error that stopped the flush or a compaction, or when the database is closed.
     pub fn compact_range(&self, begin: Option<&[u8]>, end: Option<&[u8]>) -> Result<()> {
         self.flush()?;
@@ -59,6 +59,7 @@ impl Db {
         for level in 0..deepest {
             self.inner.compact_towards(Target { deepest, rewritten_from }, level, begin, end)?;
         }
+        self.inner.remove_obsolete_files();
         Ok(())
     }
 }

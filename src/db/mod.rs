@@ -100,7 +100,8 @@ impl Db {
         Ok(())
     }
 
-    /// Writes all that is in memory to tables, durably, and waits for it. Nothing in memory: returns at once, mostly.
+    /// Writes all that is in memory to tables, durably, waits for it, and removes the logs that held it. Nothing in memory: returns at
+    /// once, mostly.
     pub fn flush(&self) -> Result<()> {
         let inner = &self.inner;
         inner.check_caller()?;
@@ -122,7 +123,11 @@ impl Db {
             inner.wait_for_workers(&mut state);
         }
         drop(state);
-        if inner.is_confirmed() { Ok(()) } else { inner.confirm() }
+        if !inner.is_confirmed() {
+            inner.confirm()?;
+        }
+        inner.remove_obsolete_files();
+        Ok(())
     }
 
     /// Closes: refuses new operations, stops background work, closes the log, releases the lock. What is in

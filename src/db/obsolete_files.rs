@@ -1,13 +1,15 @@
 //! Removes files that the last durable MANIFEST does not need.
 //!
 //! At open the directory is listed once; from then on numbers are removed as the last version that has them goes (tables), or
-//! as an edit that makes them unneeded is durable (logs, MANIFESTs). Removals, of all but MANIFESTs, are a worker's: file systems
-//! make them wait for their journal, or for the device to discard the blocks: milliseconds a table, in which an opening, a flush
-//! or a compaction would stand still. The same worker closes the tables that a compaction has replaced, and unmaps them.
+//! as an edit that makes them unneeded is durable (logs, MANIFESTs). Removals, of all but MANIFESTs, are mostly a worker's: file
+//! systems make them wait for their journal, or for the device to discard the blocks: milliseconds a table, in which background work
+//! would stand still. The same worker closes the tables that a compaction has replaced, and unmaps them.
 //!
-//! So the space of what a compaction has read is given back soon after it, also of one that somebody asked for and waited for; close
-//! waits until it is. Nothing is removed once close has let the lock go: the directory may be another process's by then.
+//! A call that makes files obsolete and waits for that (a flush, a compaction of a range, close) returns when they are gone; so does
+//! an opening, of what the last life left, but what large files took is given back by the worker. A log is closed before it is removed.
+//! Nothing is removed once close has let the lock go: the directory may be another process's by then.
 
+use super::background_error::Severity;
 use super::install::Replaced;
 use super::state::{DbInner, DbState};
 use crate::background::pool::Next;
@@ -34,7 +36,31 @@ pub struct Retired {
     _compaction: Compaction,
 }
 
+/// Of files of this size and larger an opening removes the names alone.
+const LARGE_FILE: u64 = 1 << 20;
+/// Of so many at most: each takes a descriptor until the worker has closed it.
+const MOST_LARGE_FILES: usize = 16;
+
 impl DbInner {
+    /// Returns when nothing is left any more that the MANIFEST which was read says to be obsolete. That must be durable for this; if it
+    /// can't be made so now, the files stay until it is.
+    pub(super) fn remove_leftovers(&self) {
+        let mut state = self.state.lock();
+        while state.has_unconfirmed_leftovers() && state.failures.worst().is_none() {
+            self.flush_waker.wake();
+            self.wait_for_workers(&mut state);
+        }
+        drop(state);
+        let (paths, mut held) = {
+            let mut leftovers = self.leftovers.lock();
+            (leftovers.paths.clone(), std::mem::take(&mut leftovers.replaced))
+        };
+        let large = paths.iter().filter(|path| self.env.file_size(path).is_ok_and(|size| size >= LARGE_FILE));
+        held.extend(large.take(MOST_LARGE_FILES).filter_map(|path| self.env.open_sequential(path).ok()));
+        self.remove_obsolete_files();
+        self.leftovers.lock().replaced.append(&mut held);
+    }
+
     /// Leaves what a compaction has replaced to the worker that removes files.
     pub(super) fn retire(&self, replaced: Replaced, compaction: Compaction) {
         self.retired.lock().push(Retired { _replaced: replaced, _compaction: compaction });
@@ -72,7 +98,13 @@ impl DbInner {
             self.remove_quietly(&path);
         }
         drop(replaced);
-        for number in self.obsolete_logs.take() {
+        let logs = self.obsolete_logs.take();
+        if let Some(newest) = logs.iter().max()
+            && let Err(error) = self.older_logs.release(newest + 1)
+        {
+            self.record_background_error(&mut self.state.lock(), Severity::UntilReopened, &error);
+        }
+        for number in logs {
             self.remove_quietly(&file_name::log(&self.path, number));
         }
         for number in self.obsolete.take() {

@@ -4,7 +4,7 @@
 //! first synced write (see `unconfirmed`); but what the logs hold is flushed at once where the user has a comparator. Where something
 //! has to be written, the order is: the directory's name; tables made
 //! from the logs; copies of logs of which not all could be used; a MANIFEST that no longer needs those logs, and CURRENT; only then
-//! the new log, and (by a worker, if there is little of it) the removal of what is no longer needed.
+//! the new log, and the removal of what is no longer needed.
 
 use super::Db;
 use super::background_error::Failures;
@@ -143,9 +143,7 @@ impl Db {
         inner.leftovers.lock().replaced.extend(replaced);
         inner.state.lock().lock = Some(lock);
         let db = Db { inner };
-        if db.inner.has_many_files_to_remove() {
-            db.inner.remove_obsolete_files();
-        }
+        db.inner.remove_leftovers();
         db.inner.wake_workers();
         Ok(db)
     }
@@ -330,7 +328,7 @@ fn start(opening: Opening, path: &Path, recovered: Box<Recovered>, base: Box<Bas
         info_log.log(format_args!("{set_aside}"));
         damage.push(set_aside);
     }
-    let log_number = base.wal.number();
+    let (log_number, older_logs) = (base.wal.number(), base.wal.older().clone());
     let mut flush_due = FlushDue::new(Instant::now());
     let mut memtables = FamilyMemtables::new(base.memtable.memtable().clone(), log_number);
     for log in kept_logs {
@@ -391,6 +389,7 @@ fn start(opening: Opening, path: &Path, recovered: Box<Recovered>, base: Box<Bas
         state_changed: Condvar::new(),
         obsolete: Arc::default(),
         obsolete_logs: Default::default(),
+        older_logs,
         leftovers: Mutex::default(),
         retired: Mutex::default(),
         removing: Mutex::new(()),
@@ -419,13 +418,6 @@ fn start(opening: Opening, path: &Path, recovered: Box<Recovered>, base: Box<Bas
 fn idle_memtable_bytes(options: &Options) -> usize {
     const MOST: usize = 12 << 20;
     options.write_buffer_size.saturating_mul(options.max_write_buffer_number - 1).min(MOST)
-}
-
-impl DbInner {
-    /// Are there so many that no worker may get to, where processes die soon after they have opened a database?
-    fn has_many_files_to_remove(&self) -> bool {
-        self.leftovers.lock().paths.len() + self.obsolete_logs.len() > MAX_KEPT_LOGS
-    }
 }
 
 /// A worker of the database that is being made, and will be known as `database`. It does not keep it alive: closing stops it.

@@ -58,7 +58,11 @@ impl DbInner {
         let created = WalWriter::create(&self.env, &self.path, number, options, writer.last_sequence);
         let mut state = self.state.lock();
         match created {
-            Ok(wal) => {
+            Ok(mut wal) => {
+                // The poisoned one is not appended to any more, and those before it hold what is to be flushed: none is synced again.
+                drop(writer.wal.take());
+                let _ = self.older_logs.release(number);
+                wal.share_older(self.older_logs.clone());
                 let (memtable, memtable_writer) = self.new_memtable();
                 writer.wal = Some(wal);
                 writer.memtable = memtable_writer;

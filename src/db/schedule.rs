@@ -395,12 +395,12 @@ impl DbInner {
         match result {
             Ok(replaced) => {
                 self.compaction_succeeded(&mut state, Some(level));
+                self.retire(replaced, compaction); // before who waits is told: it removes what this leaves
                 if is_manual {
                     self.end_manual_piece(&mut state, &Ok(()));
                 }
                 drop(state);
                 self.compaction_waker.wake();
-                self.retire(replaced, compaction);
                 Ok(())
             }
             Err(error) => {

@@ -37,6 +37,7 @@ use crate::util::sync::CachePadded;
 use crate::version::file_metadata::ObsoleteFiles;
 use crate::version::manifest::ManifestWriter;
 use crate::version::version_set::VersionSet;
+use crate::wal::older_logs::OlderLogs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -87,6 +88,8 @@ pub struct DbInner {
     pub obsolete: Arc<ObsoleteFiles>,
     /// Logs that no recovery would need any more.
     pub obsolete_logs: ObsoleteFiles,
+    /// Replaced logs that are open still.
+    pub older_logs: Arc<OlderLogs>,
     /// What the last life left.
     pub leftovers: Mutex<Leftovers>,
     /// What compactions have replaced, for the worker that removes files to let go of first.

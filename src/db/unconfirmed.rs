@@ -32,6 +32,13 @@ impl Unconfirmed {
     }
 }
 
+impl DbState {
+    /// Are there files to be removed once a MANIFEST of this life is durable?
+    pub(super) fn has_unconfirmed_leftovers(&self) -> bool {
+        self.unconfirmed.as_ref().is_some_and(|unconfirmed| !unconfirmed.leftovers.is_empty())
+    }
+}
+
 impl DbInner {
     /// May a promise be built upon what the opening has read?
     #[inline]

@@ -140,6 +140,8 @@ impl DbInner {
         let size = payload.size();
         if size > MAX_GROUP_BYTES {
             self.make_room_for_large(writer, payload.count(), size)?;
+        } else {
+            writer.memtable.prepare(payload.count() as usize, size)?;
         }
         let mut record = std::mem::take(&mut writer.record);
         record.clear();
@@ -195,9 +197,11 @@ impl DbInner {
     #[cold]
     fn write_in_crowd(&self, sync: bool, payload: Payload<'_>) -> Result<()> {
         let join = |members: &mut Members| {
+            write_batch::reserve_entry(&mut members.record, 0, payload.size())?;
             payload.encode(&mut members.record);
             members.count += payload.count();
             members.sync |= sync;
+            Ok(())
         };
         let grouped = if payload.size() <= MAX_MEMBER_BYTES {
             self.writer.write_in_group(join, |writer, members| self.write_group(writer, members))
@@ -223,6 +227,7 @@ impl DbInner {
         if members.sync && !self.is_confirmed() {
             self.confirm()?;
         }
+        writer.memtable.prepare(members.count as usize, members.record.len())?;
         let refusal = RefuseOnUnwind(self);
         let result = self.log_record(writer, (&mut members.record, &[]), members.count, members.sync);
         if let Ok(first) = result {

@@ -122,10 +122,11 @@ impl<W> WriteQueue<W> {
     }
 
     /// Writes with others: `join` adds the caller's entries to the group, and `commit` writes a group, at its turn. Only the first
-    /// member's `commit` runs, for all of them, and they all get its result. `None`, and nothing was called: the group is full.
+    /// member's `commit` runs, for all of them, and they all get its result. An error of `join`, which has added nothing, is the
+    /// caller's alone. `None`, and nothing was called: the group is full.
     pub fn write_in_group(
         &self,
-        join: impl FnOnce(&mut Members),
+        join: impl FnOnce(&mut Members) -> Result<()>,
         commit: impl FnOnce(&mut W, &mut Members) -> Result<()>,
     ) -> Option<Result<()>> {
         let (group, is_leader) = {
@@ -133,7 +134,9 @@ impl<W> WriteQueue<W> {
             if pending.members.record.len() > MAX_GROUP_BYTES || pending.members.count > u32::MAX / 2 {
                 return None;
             }
-            join(&mut pending.members);
+            if let Err(error) = join(&mut pending.members) {
+                return Some(Err(error));
+            }
             pending.writers += 1;
             self.has_pending.store(true, Ordering::Relaxed);
             (pending.group.clone(), pending.writers == 1)

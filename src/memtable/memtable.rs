@@ -139,9 +139,14 @@ impl MemtableWriter {
         self.list.settle();
     }
 
-    /// Makes room for `entries` insertions with keys and values of `bytes` in total, which then can't fail. To be asked
-    /// before a batch that is large (hundreds of kilobytes) goes to the log: without, a want of memory ends the process
-    /// in `insert`, as with any small allocation.
+    /// Sees to it that `entries` insertions with keys and values of `bytes` in total can't fail. To be asked before they go to the
+    /// log: without, a want of memory ends the process in `insert`.
+    #[inline]
+    pub fn prepare(&mut self, entries: usize, bytes: usize) -> Result<()> {
+        self.list.prepare(entries, bytes)
+    }
+
+    /// The same, of a batch that is large (a megabyte): it gets a block of its own.
     pub fn reserve(&mut self, entries: usize, bytes: usize) -> Result<()> {
         self.list.reserve(entries, bytes)
     }

@@ -453,17 +453,17 @@ impl SkipListWriter {
         &self.list
     }
 
-    /// Makes room for `entries` insertions with keys and values of `bytes` in total, which then can't fail for want of
-    /// memory.
-    pub fn reserve(&mut self, entries: usize, bytes: usize) -> Result<()> {
-        // Each may be as high as can be, and be aligned.
-        const MOST: usize = NODE_OVERHEAD + MAX_HEIGHT * LINK_SIZE;
-        let size = entries.checked_mul(MOST).and_then(|overhead| overhead.checked_add(bytes));
+    /// Sees to it that `entries` insertions with keys and values of `bytes` in total can't fail for want of memory.
+    #[inline]
+    pub fn prepare(&mut self, entries: usize, bytes: usize) -> Result<()> {
         // SAFETY: this is the list's only writer, borrowed exclusively.
-        match size {
-            Some(size) if unsafe { self.list.arena.try_reserve(size) } => Ok(()),
-            _ => Err(Error::from_errno(Path::new("memtable"), ENOMEM)),
-        }
+        if unsafe { self.list.arena.prepare(most_bytes(entries, bytes)) } { Ok(()) } else { no_memory() }
+    }
+
+    /// The same, where they are large: in one block.
+    pub fn reserve(&mut self, entries: usize, bytes: usize) -> Result<()> {
+        // SAFETY: this is the list's only writer, borrowed exclusively.
+        if unsafe { self.list.arena.try_reserve(most_bytes(entries, bytes)) } { Ok(()) } else { no_memory() }
     }
 
     /// Inserts an entry. No entry of the list has the same key, sequence and type. Key and value are shorter than 4
@@ -525,6 +525,18 @@ impl SkipListWriter {
         // SAFETY: this is the list's only writer, and what it pushed are nodes of the list.
         unsafe { list.index.settle(&mut self.index, filled) };
     }
+}
+
+/// The most that so many entries with keys and values of `bytes` in total may take: each may be as high as can be, and be aligned.
+#[inline]
+fn most_bytes(entries: usize, bytes: usize) -> usize {
+    const MOST: usize = NODE_OVERHEAD + MAX_HEIGHT * LINK_SIZE;
+    entries.saturating_mul(MOST).saturating_add(bytes)
+}
+
+#[cold]
+fn no_memory() -> Result<()> {
+    Err(Error::from_errno(Path::new("memtable"), ENOMEM))
 }
 
 /// Moves `trail` to where `target` belongs.

@@ -10,7 +10,10 @@ use crate::env::WritableFile;
 use crate::error::{Error, Result};
 use crate::util::crc32c;
 use std::io::IoSlice;
+use std::path::Path;
 
+/// The system's number for want of memory, the same everywhere.
+const ENOMEM: i32 = 12;
 /// Payloads from this size on, which take several blocks, are handed over by groups of fragments...
 const LONG_RECORD: usize = 2 * BLOCK_SIZE;
 /// ...and so many of its fragments at once.
@@ -98,7 +101,13 @@ impl RecordWriter {
             if head.len() < room && tail.len() >= LONG_RECORD {
                 return self.write_by_groups(&[], room, head, tail);
             }
-            self.write_fragments(&[head, tail].concat())
+            let mut whole = Vec::new();
+            if whole.try_reserve_exact(head.len() + tail.len()).is_err() {
+                return Err(Error::from_errno(Path::new("a record of a log"), ENOMEM));
+            }
+            whole.extend_from_slice(head);
+            whole.extend_from_slice(tail);
+            self.write_fragments(&whole)
         });
         if let Err(error) = &result {
             self.append_failed(start, error);

@@ -5,6 +5,10 @@
 //! large allocation gets a block of its own and leaves the current block alone; the next block is larger then. Memory never
 //! moves and is not freed before the arena is dropped.
 //!
+//! Where the system has no memory of the preferred kind for a block, one of the general allocator takes its place, a small one if need
+//! be. `prepare` has a spare block made beforehand for what is allocated next, where the current one may not do, so that nobody finds
+//! out in the middle of a write that there is no memory.
+//!
 //! Thread rule: one thread allocates at a time; any thread may read `memory_usage` meanwhile, and of course what was
 //! allocated and then published to it.
 #![allow(unsafe_code)]
@@ -20,6 +24,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The size of the first block.
 const FIRST_BLOCK_SIZE: usize = 4 << 10;
+/// A spare block has at least this size; pages of it that nobody touches are none.
+const LEAST_SPARE: usize = 16 << 10;
 /// Blocks are aligned to a cache line; no allocation may ask for more.
 const BLOCK_ALIGN: usize = 64;
 
@@ -43,6 +49,8 @@ struct State {
     pages: Vec<Pages>,
     /// The size the next regular block will have.
     next_block_size: usize,
+    /// One of `blocks` that nothing was taken of, and its size: for when there is no memory.
+    spare: Option<(NonNull<u8>, usize)>,
 }
 
 // SAFETY: the blocks belong to the arena alone, and raw memory may be freed by any thread.
@@ -65,7 +73,7 @@ impl Arena {
         // Idle blocks are there because memtables grow.
         let is_to_grow = store.as_ref().is_some_and(|store| store.idle_bytes() > 0);
         let next_block_size = if is_to_grow { BLOCK_SIZE } else { FIRST_BLOCK_SIZE };
-        let state = State { next, remaining: 0, blocks, pages, next_block_size };
+        let state = State { next, remaining: 0, blocks, pages, next_block_size, spare: None };
         Arena { state: UnsafeCell::new(state), memory_usage: AtomicUsize::new(0), store }
     }
 
@@ -76,7 +84,7 @@ impl Arena {
     }
 
     /// `layout.size()` uninitialised bytes, aligned as asked for (to 64 at most). They live as long as the arena. Where
-    /// the system has no memory the process ends, as with any allocation; see `try_reserve`.
+    /// the system has no memory the process ends, as with any allocation; see `prepare` and `try_reserve`.
     ///
     /// # Safety
     /// No other thread is inside `allocate` or `try_reserve`, and what earlier calls did happens before this call.
@@ -99,6 +107,18 @@ impl Arena {
         unsafe { NonNull::new_unchecked(start) }
     }
 
+    /// Sees to it that allocations of `size` bytes in total, gaps included, can't fail; where they come to lie is as it would be
+    /// otherwise, if there is memory. False where there is none.
+    ///
+    /// # Safety
+    /// As for `allocate`.
+    #[inline]
+    pub unsafe fn prepare(&self, size: usize) -> bool {
+        // SAFETY: the caller is the only thread in here, and no reference to the state outlives the call.
+        let state = unsafe { &mut *self.state.get() };
+        size <= state.remaining || state.prepare_spare(size)
+    }
+
     /// Makes room for allocations of `size` bytes in total, gaps included, so that they can't fail. False where the
     /// system has no memory for them.
     ///
@@ -111,7 +131,7 @@ impl Arena {
             return true;
         }
         let block = if size <= state.next_block_size {
-            self.regular_block(state)
+            self.regular_block(state, size)
         } else {
             let layout = Layout::from_size_align(size, BLOCK_ALIGN).ok();
             layout.and_then(|layout| Some((state.new_block(layout)?, size)))
@@ -128,33 +148,55 @@ impl Arena {
             // Of many that are large for the blocks of now, the next ones are to share a block.
             state.next_block_size = (state.next_block_size * 2).min(BLOCK_SIZE);
             let own = Layout::from_size_align(layout.size(), BLOCK_ALIGN).ok();
-            return match own.and_then(|own| state.new_block(own)) {
-                Some(block) => block,
-                None => alloc::handle_alloc_error(layout),
-            };
+            if let Some(block) = own.and_then(|own| state.new_block(own)) {
+                return block;
+            }
+        } else if let Some((block, size)) = self.regular_block(state, layout.size()) {
+            return self.take_from(state, block, size, layout);
         }
-        let Some((block, size)) = self.regular_block(state) else { alloc::handle_alloc_error(layout) };
+        match state.spare.take_if(|(_, size)| *size >= layout.size()) {
+            Some((block, size)) => self.take_from(state, block, size, layout),
+            None => alloc::handle_alloc_error(layout),
+        }
+    }
+
+    /// Makes `block` of `size` bytes the current one, and takes its beginning, for which it suffices.
+    fn take_from(&self, state: &mut State, block: NonNull<u8>, size: usize, layout: Layout) -> NonNull<u8> {
         self.replace_current(state, block, size);
-        // SAFETY: the block has at least four times the size that is taken here.
+        // SAFETY: the block has at least the size that is taken here.
         state.next = unsafe { state.next.add(layout.size()) };
         state.remaining -= layout.size();
         block
     }
 
-    /// A new block of at least the size that is due, and its size. `None` where there is no memory.
-    fn regular_block(&self, state: &mut State) -> Option<(NonNull<u8>, usize)> {
-        if state.next_block_size < BLOCK_SIZE {
-            let size = state.next_block_size;
-            let block = state.new_block(Layout::from_size_align(size, BLOCK_ALIGN).ok()?)?;
-            state.next_block_size = size * 2;
-            return Some((block, size));
+    /// A new block of the size that is due, or of `least` bytes and a few more, and its size. `None` where there is no memory.
+    fn regular_block(&self, state: &mut State, least: usize) -> Option<(NonNull<u8>, usize)> {
+        if state.next_block_size >= BLOCK_SIZE
+            && let Some(block) = self.pages(state)
+        {
+            return Some((block, BLOCK_SIZE));
         }
+        let due = state.next_block_size;
+        if let Some(block) = state.new_block(Layout::from_size_align(due, BLOCK_ALIGN).ok()?) {
+            state.next_block_size = (due * 2).min(BLOCK_SIZE);
+            return Some((block, due));
+        }
+        let size = least.next_multiple_of(FIRST_BLOCK_SIZE);
+        Some((state.new_block(Layout::from_size_align(size, BLOCK_ALIGN).ok()?)?, size))
+    }
+
+    /// A block of `BLOCK_SIZE` of the store, or of the system.
+    fn pages(&self, state: &mut State) -> Option<NonNull<u8>> {
         state.pages.try_reserve(1).ok()?;
         let idle = self.store.as_ref().and_then(|store| store.take());
+        #[cfg(test)]
+        if tests::NO_PAGES.get() {
+            return None;
+        }
         let pages = idle.or_else(|| Pages::new(BLOCK_SIZE))?;
         let block = pages.start();
         state.pages.push(pages);
-        Some((block, BLOCK_SIZE))
+        Some(block)
     }
 
     /// Gives up what is left of the current block for a new one.
@@ -172,10 +214,33 @@ impl Arena {
 }
 
 impl State {
+    /// Is there a spare block of at least `size` bytes, or can there be?
+    #[cold]
+    fn prepare_spare(&mut self, size: usize) -> bool {
+        if self.spare.is_some_and(|(_, spare)| spare >= size) {
+            return true;
+        }
+        // Twice as large each time, if that can be had: those that were too small stay until the arena goes.
+        let ample = size.checked_next_power_of_two().unwrap_or(size).max(LEAST_SPARE);
+        for size in [ample, size] {
+            if let Ok(layout) = Layout::from_size_align(size, BLOCK_ALIGN)
+                && let Some(block) = self.new_block(layout)
+            {
+                self.spare = Some((block, size));
+                return true;
+            }
+        }
+        false
+    }
+
     /// A block of the general allocator, which the arena will free. `None` where there is no memory.
     fn new_block(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         self.blocks.try_reserve(1).ok()?;
         debug_assert!(layout.size() > 0);
+        #[cfg(test)]
+        if tests::NO_MEMORY.get() <= layout.size() {
+            return None;
+        }
         // SAFETY: the layout's size is not 0: a large allocation is over a quarter of a block, a regular one a block.
         let block = NonNull::new(unsafe { alloc::alloc(layout) })?;
         self.blocks.push((block, layout));
@@ -210,6 +275,56 @@ mod tests {
     fn allocate(arena: &Arena, size: usize, align: usize) -> NonNull<u8> {
         // SAFETY: every test allocates from one thread.
         unsafe { arena.allocate(Layout::from_size_align(size, align).unwrap()) }
+    }
+
+    thread_local! {
+        /// There is no memory for blocks of the general allocator of this size or larger.
+        pub static NO_MEMORY: std::cell::Cell<usize> = const { std::cell::Cell::new(usize::MAX) };
+        /// The system maps no pages.
+        pub static NO_PAGES: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    }
+
+    /// vm.max_map_count is reached, or the address space is used up: the heap has some memory still, then less, then none.
+    #[test]
+    fn without_pages_blocks_are_of_the_heap_and_what_was_prepared_for_never_fails() {
+        for least_refused in [usize::MAX, BLOCK_SIZE, 8 << 10] {
+            let arena = Arena::new();
+            (0..400).for_each(|_| _ = allocate(&arena, 1000, 8));
+            NO_PAGES.set(true);
+            NO_MEMORY.set(least_refused);
+            (0..2000).for_each(|_| {
+                let start = allocate(&arena, 1000, 8);
+                // SAFETY: these bytes were just handed out.
+                unsafe { start.as_ptr().write_bytes(1, 1000) };
+            });
+            // SAFETY: one thread.
+            assert_eq!(unsafe { arena.prepare(BLOCK_SIZE) }, least_refused == usize::MAX);
+            NO_MEMORY.set(usize::MAX);
+            // SAFETY: one thread.
+            assert!(unsafe { arena.prepare(300_000) && arena.prepare(500_000) });
+            NO_MEMORY.set(0);
+            // SAFETY: one thread.
+            assert!(unsafe { arena.prepare(400_000) && !arena.prepare(5_000_000) });
+            for size in [1000, 200_000, 90_000, 100_000] {
+                let start = allocate(&arena, size, 8);
+                // SAFETY: these bytes were just handed out.
+                unsafe { start.as_ptr().write_bytes(2, size) };
+            }
+            NO_MEMORY.set(usize::MAX);
+            NO_PAGES.set(false);
+        }
+    }
+
+    #[test]
+    fn a_spare_block_is_not_used_while_there_is_memory() {
+        let (plain, prepared) = (Arena::new(), Arena::new());
+        for size in [100, 3000, 5000, 100, 90_000, 300_000, 100] {
+            // SAFETY: one thread.
+            assert!(unsafe { prepared.prepare(size) });
+            allocate(&plain, size, 8);
+            allocate(&prepared, size, 8);
+            assert_eq!(prepared.memory_usage(), plain.memory_usage());
+        }
     }
 
     const STEPS: usize = if cfg!(miri) { 200 } else { 5_000 };

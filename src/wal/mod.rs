@@ -3,5 +3,6 @@
 //! A log is a record file (`record/`) whose records are write batches (`batch/`).
 
 pub mod marker;
+pub mod older_logs;
 pub mod replay;
 pub mod writer;

@@ -13,6 +13,7 @@
 //! before it did anything is another matter: then `poisoned` says nothing, and all is as it was before the call.
 
 use super::marker;
+use super::older_logs::OlderLogs;
 use crate::env::{CreateMode, Env, LogFileOptions};
 use crate::error::{Error, Result};
 use crate::format::file_name;
@@ -22,11 +23,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// One log file.
-struct Log {
-    number: u64,
+pub(super) struct Log {
+    pub(super) number: u64,
     /// The last sequence number of the logs before it.
     logged_before: SequenceNumber,
-    writer: RecordWriter,
+    pub(super) writer: RecordWriter,
     /// It has records that were not synced.
     is_dirty: bool,
     /// A crash of the machine would leave its name in the directory.
@@ -39,8 +40,8 @@ pub struct WalWriter {
     db: PathBuf,
     options: LogFileOptions,
     current: Log,
-    /// Replaced logs with unsynced records, oldest first.
-    older: Vec<Log>,
+    /// Replaced logs with unsynced records.
+    older: Arc<OlderLogs>,
     failure: Option<Error>,
     /// A sync has failed, or the close that stands for one: see `spoil`.
     sync_failed: bool,
@@ -88,7 +89,7 @@ impl WalWriter {
 
     fn with(env: &Arc<dyn Env>, db: &Path, options: LogFileOptions, current: Log) -> Self {
         let (env, db) = (Arc::clone(env), db.to_path_buf());
-        WalWriter { env, db, options, current, older: Vec::new(), failure: None, sync_failed: false }
+        WalWriter { env, db, options, current, older: Arc::default(), failure: None, sync_failed: false }
     }
 
     fn create_log(
@@ -117,7 +118,17 @@ impl WalWriter {
 
     /// Has anything been appended that the last `sync` did not make durable?
     pub fn has_unsynced_records(&self) -> bool {
-        self.current.is_dirty || !self.older.is_empty()
+        self.current.is_dirty || !self.older.lock().is_empty()
+    }
+
+    /// Replaced logs with unsynced records, for who removes logs.
+    pub fn older(&self) -> &Arc<OlderLogs> {
+        &self.older
+    }
+
+    /// Keeps replaced logs in this list, where none are yet.
+    pub fn share_older(&mut self, older: Arc<OlderLogs>) {
+        self.older = older;
     }
 
     /// The error after which it refuses, if there was one.
@@ -185,7 +196,7 @@ impl WalWriter {
     }
 
     fn sync_older(&mut self) -> Result<()> {
-        for log in self.older.iter_mut().filter(|log| log.is_dirty) {
+        for log in self.older.lock().iter_mut().filter(|log| log.is_dirty) {
             log.writer.sync()?;
             log.is_dirty = false;
         }
@@ -193,7 +204,7 @@ impl WalWriter {
     }
 
     fn sync_names(&mut self) -> Result<()> {
-        if !self.current.is_name_durable || self.older.iter().any(|log| !log.is_name_durable) {
+        if !self.current.is_name_durable || self.older.lock().iter().any(|log| !log.is_name_durable) {
             self.env.sync_dir(&self.db)?;
             self.current.is_name_durable = true;
         }
@@ -203,7 +214,7 @@ impl WalWriter {
     fn sync_current(&mut self) -> Result<()> {
         self.current.writer.sync()?;
         self.current.is_dirty = false;
-        for mut log in self.older.drain(..) {
+        for mut log in self.older.lock().drain(..) {
             let _ = log.writer.close(); // all of it is durable: nothing is lost by this error
         }
         Ok(())
@@ -220,7 +231,7 @@ impl WalWriter {
         let new = Self::create_log(&self.env, &self.db, number, self.options, logged_before)?;
         let mut old = std::mem::replace(&mut self.current, new);
         if old.is_dirty {
-            self.older.push(old);
+            self.older.lock().push(old);
         } else {
             let _ = old.writer.close(); // all of it is durable, or it is empty
         }
@@ -231,17 +242,15 @@ impl WalWriter {
     /// A failure to close one shows in the next append: the system may have lost records that a reader of the
     /// logs would still go by.
     pub fn release_older(&mut self, min_log_number: u64) {
-        for mut log in self.older.extract_if(.., |log| log.number < min_log_number) {
-            if let Err(error) = log.writer.close_unneeded() {
-                self.failure.get_or_insert(error);
-            }
+        if let Err(error) = self.older.release(min_log_number) {
+            self.failure.get_or_insert(error);
         }
     }
 
     /// Closes all; the current log is cut to its length (after a failed sync, to one byte more). Returns the first error, if only that of an earlier
     /// operation.
     pub fn close(&mut self) -> Result<()> {
-        for mut log in self.older.drain(..) {
+        for mut log in self.older.lock().drain(..) {
             if let Err(error) = log.writer.close() {
                 self.failure.get_or_insert(error);
             }

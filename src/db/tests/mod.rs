@@ -17,6 +17,7 @@ mod long_entries;
 mod lost_and_damaged;
 mod model;
 mod numbers;
+mod obsolete_files;
 mod opening;
 mod queues;
 mod reads;
@@ -167,11 +168,24 @@ impl TestDb {
         if let Some(db) = self.db.take() {
             db.close().expect("close");
         }
+        self.check_removals();
+    }
+
+    /// In every test: what is removed was closed before.
+    fn check_removals(&self) {
+        if let Some((_, faults)) = &self.memory {
+            assert_eq!(
+                faults.removed_while_written(),
+                Vec::<PathBuf>::new(),
+                "open for writing when removed"
+            );
+        }
     }
 
     /// Closes without asking how that went: after injected faults.
     pub fn abandon(&mut self) {
         drop(self.db.take());
+        self.check_removals();
     }
 
     pub fn try_reopen(&mut self) -> Result<()> {

@@ -29,6 +29,7 @@ fn write(queue: &WriteQueue<Log>, entry: u8, fails: Option<u8>) -> Result<()> {
     let join = |members: &mut Members| {
         members.record.push(entry);
         members.count += 1;
+        Ok(())
     };
     let commit_group = |log: &mut Log, members: &mut Members| {
         assert_eq!(members.record.len(), HEADER_SIZE + members.count as usize);

@@ -78,12 +78,22 @@ pub struct FaultWritableFile {
     is_lost: bool,
     /// Its length.
     length: u64,
+    is_closed: bool,
 }
 
 impl FaultWritableFile {
     /// Writes `inner`, which has a length.
     pub fn new(env: FaultEnv, path: &Path, inner: Box<dyn WritableFile>, length: u64) -> Self {
-        FaultWritableFile { env, path: path.to_path_buf(), inner, failed: None, is_lost: false, length }
+        env.note_opened(path);
+        let path = path.to_path_buf();
+        FaultWritableFile { env, path, inner, failed: None, is_lost: false, length, is_closed: false }
+    }
+
+    /// The file is closed, whatever that said.
+    fn note_closed(&mut self) {
+        if !std::mem::replace(&mut self.is_closed, true) {
+            self.env.note_closed(&self.path);
+        }
     }
 
     /// Asks the rules, and does `call`, or what of it a failure leaves to be done by `failing`.
@@ -201,13 +211,26 @@ impl WritableFile for FaultWritableFile {
     fn close(&mut self) -> Result<()> {
         if let Some(error) = &self.failed {
             // What failed is closed all the same (and a log cut to its length), as a real file is.
+            let error = error.clone();
             let _ = self.inner.close();
-            return Err(error.clone());
+            self.note_closed();
+            return Err(error);
         }
-        self.run(FaultKind::Close, |file| file.close(), |file, _| file.close())
+        let outcome = self.run(FaultKind::Close, |file| file.close(), |file, _| file.close());
+        self.note_closed();
+        outcome
     }
 
     fn close_unneeded(&mut self) -> Result<()> {
-        self.run(FaultKind::Close, |file| file.close_unneeded(), |file, _| file.close_unneeded())
+        let outcome =
+            self.run(FaultKind::Close, |file| file.close_unneeded(), |file, _| file.close_unneeded());
+        self.note_closed();
+        outcome
+    }
+}
+
+impl Drop for FaultWritableFile {
+    fn drop(&mut self) {
+        self.note_closed();
     }
 }

@@ -53,8 +53,9 @@ use crate::error::Result;
 use crate::util::lock::Mutex;
 use file::{FaultRandomAccessFile, FaultSequentialFile, FaultWritableFile};
 use rule::{Failure, RuleState};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -70,6 +71,14 @@ struct Shared {
     rules: Mutex<Vec<Arc<RuleState>>>,
     counts: [AtomicU64; FaultKind::ALL.len()],
     file_size_limit: AtomicU64,
+    written: Mutex<Written>,
+}
+
+/// Who has which file open for writing.
+#[derive(Default)]
+struct Written {
+    open: BTreeMap<PathBuf, usize>,
+    removed: Vec<PathBuf>,
 }
 
 impl FaultEnv {
@@ -81,6 +90,7 @@ impl FaultEnv {
                 rules: Mutex::default(),
                 counts: [const { AtomicU64::new(0) }; FaultKind::ALL.len()],
                 file_size_limit: AtomicU64::new(u64::MAX),
+                written: Mutex::default(),
             }),
         }
     }
@@ -103,6 +113,32 @@ impl FaultEnv {
     /// with EFBIG. `u64::MAX`: as large as it likes.
     pub fn limit_file_size(&self, bytes: u64) {
         self.shared.file_size_limit.store(bytes, Ordering::SeqCst);
+    }
+
+    /// Files that were removed or renamed while they were open for writing: not every environment of a program bears that.
+    pub fn removed_while_written(&self) -> Vec<PathBuf> {
+        self.shared.written.lock().removed.clone()
+    }
+
+    fn note_opened(&self, path: &Path) {
+        *self.shared.written.lock().open.entry(path.to_path_buf()).or_default() += 1;
+    }
+
+    fn note_closed(&self, path: &Path) {
+        let mut written = self.shared.written.lock();
+        if let Some(count) = written.open.get_mut(path) {
+            *count -= 1;
+            if *count == 0 {
+                written.open.remove(path);
+            }
+        }
+    }
+
+    fn note_removal(&self, path: &Path) {
+        let mut written = self.shared.written.lock();
+        if written.open.contains_key(path) {
+            written.removed.push(path.to_path_buf());
+        }
     }
 
     /// Operations of one kind so far, failed ones included.
@@ -168,7 +204,7 @@ impl Env for FaultEnv {
     fn create_writable(&self, path: &Path, mode: CreateMode) -> Result<Box<dyn WritableFile>> {
         let file = self.run(FaultKind::Create, path, |env| env.create_writable(path, mode))?;
         let length = match mode {
-            CreateMode::Append => self.shared.inner.file_size(path)?,
+            CreateMode::Append => self.inner.file_size(path)?,
             CreateMode::New | CreateMode::Truncate => 0,
         };
         Ok(Box::new(FaultWritableFile::new(self.clone(), path, file, length)))
@@ -188,6 +224,7 @@ impl Env for FaultEnv {
     }
 
     fn remove_file(&self, path: &Path) -> Result<()> {
+        self.note_removal(path);
         self.run(FaultKind::Remove, path, |env| env.remove_file(path))
     }
 
@@ -213,6 +250,7 @@ impl Env for FaultEnv {
 
     /// A rule's path may be the old or the new name.
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.note_removal(from);
         let failure = self.meet_either(FaultKind::Rename, from, Some(to));
         self.finish(failure, from, |env| env.rename(from, to))
     }

@@ -266,3 +266,18 @@ fn delays_are_by_the_clock_underneath() {
     assert_eq!(mem.now_micros(), 1000);
     assert_eq!(count.hits(), 1);
 }
+
+#[test]
+fn a_file_that_is_removed_while_it_is_written_is_told() {
+    let (_, env) = faulty();
+    let (a, b) = (Path::new("/a"), Path::new("/b"));
+    let mut file = create(&env, "/a").unwrap();
+    file.close().unwrap();
+    env.remove_file(a).unwrap();
+    drop(create(&env, "/a").unwrap());
+    env.rename(a, b).unwrap();
+    assert!(env.removed_while_written().is_empty());
+    let _file = env.create_writable(b, CreateMode::Append).unwrap();
+    env.remove_file(b).unwrap();
+    assert_eq!(env.removed_while_written(), [b]);
+}

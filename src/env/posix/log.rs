@@ -33,7 +33,7 @@ use super::place::Place;
 use super::write::Poison;
 use super::{fork, sys};
 use crate::env::{LogFileOptions, WritableFile};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::util::fork::Generation;
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -481,7 +481,6 @@ impl Drop for LogFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
     use std::path::Path;
 
     /// A mapped log whose descriptor, but not its mapping, leads to another file; `None` where logs are not mapped.

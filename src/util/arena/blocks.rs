@@ -82,8 +82,14 @@ mod system {
     /// # Safety
     /// `map` returned `start` for this size, and nobody uses it any more.
     pub unsafe fn unmap(start: NonNull<u8>, size: usize) {
-        // SAFETY: as the caller promises. It fails only where a mapping would have to be split, which it is not.
-        unsafe { libc::munmap(start.as_ptr().cast(), size) };
+        // SAFETY: as the caller promises.
+        unsafe {
+            // The system may have made one mapping of this and its neighbours. To split that, it needs another, and may have no more
+            // of them: then the addresses are lost, but not the memory.
+            if libc::munmap(start.as_ptr().cast(), size) != 0 {
+                libc::madvise(start.as_ptr().cast(), size, libc::MADV_DONTNEED);
+            }
+        }
     }
 }
 
