@@ -544,7 +544,9 @@ void terrace_options_set_mmap_reads(leveldb_options_t *options,
                                     uint8_t mmap_reads);
 
 /*
- * Append to the log through a memory mapping, on file systems that are known to be safe for it. Default: yes.
+ * Append to the log through a memory mapping, on file systems that are known to be safe for it: tmpfs, and ext4 unless it journals
+ * data. A full disk, or a lack of mappings, is no danger: the log is written to by pwrite then. But a disk that fails, or a file
+ * system that is shut down, under a mapping raises SIGBUS instead of an error; who can't bear that turns it off. Default: yes.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */

@@ -13,7 +13,7 @@ use super::flush_due::FlushDue;
 use super::idle_compaction::Idle;
 use super::install::manifest_limit;
 use super::lost::{self, Lost};
-use super::recovery::{self, FoundManifest, MAX_KEPT_LOGS, Recovered};
+use super::recovery::{self, FoundManifest, Recovered};
 use super::seek_compaction::Seeks;
 use super::snapshot::SnapshotList;
 use super::state::{DbInner, DbState, LogFile};

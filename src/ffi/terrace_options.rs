@@ -244,7 +244,9 @@ pub unsafe extern "C" fn terrace_options_set_mmap_reads(options: *mut leveldb_op
     unsafe { set(options, |options| options.mmap_reads = mmap_reads != 0) };
 }
 
-/// Append to the log through a memory mapping, on file systems that are known to be safe for it. Default: yes.
+/// Append to the log through a memory mapping, on file systems that are known to be safe for it: tmpfs, and ext4 unless it journals
+/// data. A full disk, or a lack of mappings, is no danger: the log is written to by pwrite then. But a disk that fails, or a file
+/// system that is shut down, under a mapping raises SIGBUS instead of an error; who can't bear that turns it off. Default: yes.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.

@@ -129,3 +129,42 @@ fn a_c_program_is_told_of_a_full_disk_and_goes_on_when_it_has_space() {
     let said = c_programs::run_with("background_error_test.c", programs.path(), &[disk.0]);
     assert!(said.starts_with("PASS"), "{said}");
 }
+
+/// A file system in a file, mounted; unmounted in the end.
+fn mount_ext4(scratch: &Path, name: &str, default_options: &str, options: &str) -> std::path::PathBuf {
+    let (image, place) = (scratch.join(format!("{name}.image")), scratch.join(name));
+    std::fs::File::create(&image).and_then(|file| file.set_len(24 << 20)).expect("an image");
+    std::fs::create_dir(&place).expect("a directory");
+    let run = |program: &str, arguments: &[&str], path: &[&Path]| {
+        let status = Command::new(program).args(arguments).args(path).status();
+        let status = status.unwrap_or_else(|error| panic!("{program}: {error}: install e2fsprogs and mount"));
+        assert!(status.success(), "{program} {arguments:?} failed: this test needs root and loop devices");
+    };
+    run("mkfs.ext4", &["-q"], &[&image]);
+    run("tune2fs", &["-o", default_options], &[&image]);
+    run("mount", &["-o", options], &[&image, &place]);
+    place
+}
+
+/// Where ext4 journals data, a store into a mapped log that was synced raises SIGBUS once the file system is shut down.
+#[test]
+fn a_log_is_mapped_on_ext4_but_not_where_data_is_journalled() {
+    let cases = [
+        ("ordered", "user_xattr", "loop", true),
+        ("by option", "user_xattr", "loop,data=journal", false),
+        ("by default", "journal_data", "loop", false),
+    ];
+    for (name, default_options, mount_options, is_mapped) in cases {
+        let scratch = scratch();
+        let place = mount_ext4(scratch.path(), name, default_options, mount_options);
+        let _unmount = SmallDisk(&place);
+        let options = Options { create_if_missing: true, ..Options::default() };
+        let db = Db::open(&options, &place.join("db")).unwrap();
+        db.put(&WriteOptions::default(), b"key", b"value").unwrap();
+        let names = std::fs::read_dir(place.join("db")).unwrap().map(|entry| entry.unwrap().path());
+        let log = names.into_iter().find(|path| path.extension().is_some_and(|e| e == "log")).unwrap();
+        // A mapped log has space ahead of its records.
+        assert_eq!(std::fs::metadata(log).unwrap().len() % 4096 == 0, is_mapped, "{name}");
+        drop(db);
+    }
+}
