@@ -191,7 +191,8 @@ fn what_one_thread_has_put_another_finds_among_deletions() {
                     assert_eq!(found, key(next));
                     taken.store(next + 1, Ordering::Relaxed);
                 }
-                None => assert_eq!(next, there, "{next} taken of {there}"),
+                // (The last one may have been taken before the other thread could say that it is there.)
+                None => assert!(next >= there, "{next} taken of {there}"),
             }
             if is_done && next == there {
                 break;
