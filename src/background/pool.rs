@@ -266,7 +266,11 @@ impl Pool {
         let next = catch_unwind(AssertUnwindSafe(|| step())).unwrap_or(Next::Wait);
         drop((step, env));
         let mut shared = self.lock();
+        let first_timer = shared.timers.first().copied();
         shared.note_outcome(number, next);
+        if shared.timers.first().copied() != first_timer && shared.idle > 0 {
+            self.work.notify_all(); // who keeps the time waits for another timer
+        }
         self.offer(&mut shared, number);
         self.step_ended.notify_all();
         shared

@@ -138,6 +138,26 @@ fn a_timer_wakes_its_worker_also_while_every_thread_is_busy() {
 }
 
 #[test]
+fn a_timer_is_not_late_because_a_thread_waits_for_a_later_one() {
+    let (pool, env) = (pool(), PosixEnv::shared());
+    let patient = pool.add(&env, 1, || Next::WaitAtMost(10 * PATIENCE));
+    patient.wake();
+    until("the late timer", || !pool.lock().timers.is_empty());
+    let steps = Arc::new(AtomicUsize::new(0));
+    let counted = steps.clone();
+    let prompt = pool.add(&env, 1, move || {
+        until("another thread to wait for the late timer", || pool.lock().idle > 0);
+        match counted.fetch_add(1, Ordering::SeqCst) {
+            0 => Next::WaitAtMost(2 * LINGER),
+            _ => Next::Wait,
+        }
+    });
+    prompt.wake();
+    until("the step after the early timer", || steps.load(Ordering::SeqCst) == 2);
+    drop((patient, prompt));
+}
+
+#[test]
 fn work_that_no_thread_could_be_started_for_is_kept_and_can_be_done_by_who_waits() {
     let faults = FaultEnv::new(PosixEnv::shared());
     let (pool, env, (count, step)) = (pool(), faults.shared(), counter());
