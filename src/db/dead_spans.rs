@@ -136,7 +136,8 @@ impl Spans {
     }
 
     fn note(&mut self, start: &[u8], end: &[u8], seen_at: SequenceNumber, last: SequenceNumber) {
-        if start >= end || start.len().max(end.len()) > MAX_KEY_BYTES {
+        // Who reads at a number that is still to come (a snapshot of another database) has not seen what is put up to it.
+        if seen_at > last || start >= end || start.len().max(end.len()) > MAX_KEY_BYTES {
             return;
         }
         self.clock += 1;
@@ -232,6 +233,15 @@ mod tests {
         assert_eq!(found(&mut spans, "e", 50), None, "watched from 16 on");
         spans.note(b"c", b"h", 16, 18);
         assert_eq!(found(&mut spans, "f", 16), span("c", "h"));
+    }
+
+    #[test]
+    fn what_was_seen_at_a_number_that_is_still_to_come_says_nothing() {
+        let mut spans = Spans::default();
+        spans.put(b"d"); // 11, which neither reader saw
+        spans.note(b"b", b"f", 1000, 11);
+        spans.note(b"b", b"f", 1000, 11);
+        assert_eq!(found(&mut spans, "c", 1000), None);
     }
 
     #[test]

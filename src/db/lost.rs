@@ -73,8 +73,19 @@ impl Lost {
         }
         // Nothing has the name of a copy that is not whole.
         let unfinished = self.dir.join("unfinished");
+        if let Err(error) = self.copy_to(file, &unfinished) {
+            let _ = self.env.remove_file(&unfinished); // its space may be what is missing
+            return Err(error);
+        }
+        let name = self.free_name(name);
+        self.env.rename(&unfinished, &self.dir.join(&name))?;
+        self.names.insert(name);
+        self.sync()
+    }
+
+    fn copy_to(&self, file: &Path, copy: &Path) -> Result<()> {
         let mut source = self.env.open_sequential(file)?;
-        let mut target = self.env.create_writable(&unfinished, CreateMode::Truncate)?;
+        let mut target = self.env.create_writable(copy, CreateMode::Truncate)?;
         let mut buffer = vec![0; COPIED_AT_ONCE];
         loop {
             let length = source.read(&mut buffer)?;
@@ -84,11 +95,7 @@ impl Lost {
             }
         }
         target.sync()?;
-        target.close()?;
-        let name = self.free_name(name);
-        self.env.rename(&unfinished, &self.dir.join(&name))?;
-        self.names.insert(name);
-        self.sync()
+        target.close()
     }
 
     fn are_alike(&self, a: &Path, b: &Path) -> Result<bool> {

@@ -253,10 +253,13 @@ impl Base {
             FoundManifest::GoesOn(manifest) => manifest.number(),
             FoundManifest::IsReplaced => take_number(),
         };
-        if !recovered.unused_logs.is_empty() {
-            set_aside(env, path, &recovered.unused_logs)?;
-        }
         let new_files = std::mem::take(&mut recovered.new_files);
+        if !recovered.unused_logs.is_empty()
+            && let Err(error) = set_aside(env, path, &recovered.unused_logs)
+        {
+            recovery::remove_tables(opening, path, new_files); // no MANIFEST names them yet
+            return Err(error);
+        }
         let edit = VersionEdit {
             log_number: Some(logs[0].number),
             new_files: new_files.into_iter().map(|file| (0, file)).collect(),

@@ -194,7 +194,7 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
     let reused = match replayer.replay_all(&logs, options.reuse_logs && stray_logs.is_empty()) {
         Ok(reused) => reused,
         Err(error) => {
-            replayer.remove_new_files();
+            remove_tables(opening, path, replayer.new_files);
             return Err(error);
         }
     };
@@ -431,11 +431,12 @@ impl Replayer<'_> {
         self.memtable = self.opening.new_memtable();
         Ok(())
     }
+}
 
-    fn remove_new_files(&mut self) {
-        for file in self.new_files.drain(..) {
-            self.opening.table_cache.evict(file.number);
-            let _ = self.opening.options.env.remove_file(&file_name::table(self.path, file.number));
-        }
+/// Removes tables that an opening has made and no MANIFEST names. The next one may need their space.
+pub(super) fn remove_tables(opening: &Opening, path: &Path, files: Vec<Arc<FileMetaData>>) {
+    for file in files {
+        opening.table_cache.evict(file.number);
+        let _ = opening.options.env.remove_file(&file_name::table(path, file.number));
     }
 }

@@ -101,13 +101,7 @@ impl RecordWriter {
             if head.len() < room && tail.len() >= LONG_RECORD {
                 return self.write_by_groups(&[], room, head, tail);
             }
-            let mut whole = Vec::new();
-            if whole.try_reserve_exact(head.len() + tail.len()).is_err() {
-                return Err(Error::from_errno(Path::new("a record of a log"), ENOMEM));
-            }
-            whole.extend_from_slice(head);
-            whole.extend_from_slice(tail);
-            self.write_fragments(&whole)
+            self.write_fragments(&joined(head, tail)?)
         });
         if let Err(error) = &result {
             self.append_failed(start, error);
@@ -144,9 +138,12 @@ impl RecordWriter {
             }
         };
         let room = BLOCK_SIZE - prologue.len() - HEADER_SIZE;
-        let result = match head.len() < room {
-            true => self.write_by_groups(&prologue, room, head, tail),
-            false => self.write_by_groups(&prologue, room, &[], &[head, tail].concat()),
+        let result = if head.len() < room {
+            self.write_by_groups(&prologue, room, head, tail)
+        } else if tail.is_empty() {
+            self.write_by_groups(&prologue, room, &[], head)
+        } else {
+            joined(head, tail).and_then(|whole| self.write_by_groups(&prologue, room, &[], &whole))
         };
         if let Err(error) = &result {
             self.append_failed(0, error);
@@ -307,6 +304,17 @@ impl RecordWriter {
         self.file_size += (HEADER_SIZE + payload.len()) as u64;
         Ok(())
     }
+}
+
+/// The two in one piece, if there is memory for it.
+fn joined(head: &[u8], tail: &[u8]) -> Result<Vec<u8>> {
+    let mut whole = Vec::new();
+    if whole.try_reserve_exact(head.len() + tail.len()).is_err() {
+        return Err(Error::from_errno(Path::new("a record of a log"), ENOMEM));
+    }
+    whole.extend_from_slice(head);
+    whole.extend_from_slice(tail);
+    Ok(whole)
 }
 
 /// A fragment as it lies in the file.

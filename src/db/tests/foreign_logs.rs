@@ -350,6 +350,28 @@ fn an_error_while_logs_are_set_aside_loses_nothing() {
     }
 }
 
+/// Each attempt on a full disk would leave it fuller.
+#[test]
+fn an_opening_that_could_not_set_a_log_aside_leaves_neither_tables_nor_half_a_copy() {
+    let failures = [
+        FaultRule::new([FaultKind::CreateDir]),
+        FaultRule::new([FaultKind::Append, FaultKind::Sync]).path_contains("lost/"),
+    ];
+    for failure in failures {
+        let mut test = forged(8, 0, 3);
+        let mut damaged = theirs(&test, &[(9, &[("a", "v")]), (10, &[("damaged", "v")])]);
+        *damaged.last_mut().unwrap() ^= 1;
+        put_log(&test, 3, &damaged);
+        let failing = test.faults().add(failure);
+        assert!(test.try_reopen().is_err());
+        test.abandon();
+        assert_eq!((test.tables(), lost_logs(&test)), (vec![], vec![]));
+        drop(failing);
+        test.reopen();
+        assert_eq!((keys(&test).as_str(), lost_logs(&test).len()), ("a", 1));
+    }
+}
+
 #[test]
 fn a_log_whose_number_no_manifest_can_pass_is_replayed_once() {
     let mut test = forged(8, 0, 3);
