@@ -132,3 +132,80 @@ fn a_synced_write_that_found_no_descriptor_fails_alone() {
         assert_eq!(keys, ["after", "before", "meanwhile"]);
     });
 }
+
+type Contents = BTreeMap<String, String>;
+
+/// Writes, refusals of all kinds and crashes, in any order: what is found is a state that there was, not older than the last write
+/// that was acknowledged as synced. A refused write is not in it, or is the last thing in it.
+#[test]
+fn whatever_is_refused_a_crash_finds_a_state_that_there_was() {
+    for seed in 1..=6 {
+        let options = Options { write_buffer_size: 64 << 10, ..Options::default() };
+        under_all_options_with_crashes(&options, |mut test| {
+            let mut random = Random::new(seed);
+            for _ in 0..4 {
+                let states = refused_and_written(&test, &mut random);
+                let choice = match random.uniform(4) {
+                    0 => CrashChoice::OnlySynced,
+                    1 => CrashChoice::Everything,
+                    _ => CrashChoice::Random { seed: random.next_u64(), garbage: false },
+                };
+                test.crash(choice);
+                let found: Contents = test.contents().into_iter().collect();
+                let keys: Vec<_> = found.keys().map(String::as_str).collect();
+                assert!(states.contains(&found), "seed {seed}, {choice:?}: {} keys: {keys:?}", keys.len());
+            }
+        });
+    }
+}
+
+/// Writes, some of which are refused. Returns the states that a crash may find.
+fn refused_and_written(test: &TestDb, random: &mut Random) -> Vec<Contents> {
+    let mut now: Contents = test.contents().into_iter().collect();
+    let mut states = vec![now.clone()];
+    for number in 0..60 {
+        let errno = [libc::ENOMEM, libc::EMFILE][random.uniform(2) as usize];
+        let rule = match random.uniform(6) {
+            0 => Some(FaultRule::new([FaultKind::SyncDir]).errno(libc::EMFILE)),
+            1 => Some(FaultRule::new([FaultKind::Append]).path_suffix(".log").errno(errno).short_write(9)),
+            2 => {
+                test.faults().limit_file_size(30_000 + random.uniform(100_000));
+                None
+            }
+            3 => {
+                test.faults().limit_file_size(u64::MAX);
+                None
+            }
+            _ => None,
+        };
+        let failing = rule.map(|rule| test.faults().add(rule.once()));
+        let mut batch = WriteBatch::new();
+        let mut next = now.clone();
+        for _ in 0..=random.uniform(3) {
+            let (key, length) = (format!("{:02}", random.uniform(30)), [5, 900, 9_000, 50_000]);
+            let length = length[random.uniform(4) as usize];
+            let value = noise(random, length);
+            if random.uniform(4) == 0 {
+                batch.delete(key.as_bytes());
+                next.remove(&key);
+            } else {
+                batch.put(key.as_bytes(), value.as_bytes());
+                next.insert(key, value);
+            }
+        }
+        let sync = random.uniform(4) == 0;
+        let outcome = test.db().write(&WriteOptions { sync }, &batch);
+        drop(failing);
+        states.push(next.clone());
+        if outcome.is_ok() {
+            now = next;
+            if sync {
+                states = vec![now.clone()];
+            }
+        } else {
+            assert!(test.contents().into_iter().eq(now.clone()), "write {number}");
+        }
+    }
+    test.faults().limit_file_size(u64::MAX);
+    states
+}

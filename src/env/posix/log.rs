@@ -20,7 +20,8 @@
 //!
 //! Where space, a mapping or its pages can't be had, records are written by `pwrite` from there on, and the zeros are cut off
 //! first. So all of this fails only where a `pwrite` would. No space is taken ahead beyond the limit of the process on file
-//! sizes, and a record that would pass it is refused before any of it is written.
+//! sizes, and a record that would pass it is refused before any of it is written, by whichever way: the signal that the system
+//! raises there would end the process. (Where no step is taken ahead the limit is looked at every 64 KiB.)
 //!
 //! A failed append is sticky until `take_back` has cut off what it may have left; a failed sync is for ever.
 //!
@@ -70,6 +71,7 @@ pub fn create(place: Place<'_>, options: LogFileOptions) -> Result<Box<dyn Writa
         position: 0,
         region: None,
         wanted_region: options.mapped.then_some(options.expected_size),
+        within_limit: 0,
         has_tail: false,
         staged: Vec::new(),
         poison: Poison::default(),
@@ -180,6 +182,8 @@ struct LogFile {
     region: Option<Region>,
     /// The first record is to make a region: of a log that is expected to become so long.
     wanted_region: Option<u64>,
+    /// So long it may become, by the limit on file sizes when that was looked at last.
+    within_limit: u64,
     /// There may be zeros behind the last record although there is no region.
     has_tail: bool,
     /// Bytes that come before the next record (a block's trailer), and room to put a small record together.
@@ -212,14 +216,18 @@ impl LogFile {
     fn has_room(&mut self, total: u64, stored: u64) -> Result<bool> {
         self.poison.check()?;
         let Some(file) = &self.file else { return Ok(false) };
-        let (position, end) = (self.position, self.position + total);
-        let grows = self.region.as_ref().is_some_and(|region| end >= region.allocated);
-        if self.wanted_region.is_some() || grows {
+        let (position, end) = (self.position, self.position + self.staged.len() as u64 + total);
+        let grows = match &self.region {
+            Some(region) => end >= region.allocated,
+            None => end > self.within_limit,
+        };
+        if grows {
             let limit = sys::file_size_limit();
             if end > limit {
                 // (The call that says so would raise a signal, too.)
                 return self.with_file(|_, _| Err(io::Error::from_raw_os_error(libc::EFBIG)));
             }
+            self.within_limit = limit.min(end + MIN_STEP);
         }
         if let Some(expected_size) = self.wanted_region.take() {
             self.region = Region::new(file, expected_size, end);
@@ -499,6 +507,7 @@ mod tests {
             position: 0,
             region: None,
             wanted_region: None,
+            within_limit: 0,
             has_tail: false,
             staged: Vec::new(),
             poison: Poison::default(),

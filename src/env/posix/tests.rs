@@ -208,19 +208,35 @@ fn an_empty_log_takes_no_space_and_one_record_no_more_than_a_page() {
 }
 
 #[test]
-fn no_space_is_taken_ahead_beyond_the_limit_on_file_sizes() {
-    // In a child, which the limit is for.
-    let dir = dir();
-    let path = dir.path().join("1.log");
-    let mut log = env().create_log(&path, LogFileOptions { mapped: true, expected_size: 64 << 20 }).unwrap();
+fn no_record_is_written_nor_space_taken_ahead_beyond_the_limit_on_file_sizes() {
+    let (env, dir) = (env(), dir());
+    let path = |name: &str| dir.path().join(name);
+    // In the second, a record ends with the last byte that there may be.
+    for limit in [100_500, 100_000] {
+        let log = |mapped| {
+            let options = LogFileOptions { mapped, expected_size: 64 << 20 };
+            env.create_log(&path(&format!("{mapped}-{limit}")), options).unwrap()
+        };
+        let file = |mode| env.create_writable(&path(&format!("{mode:?}-{limit}")), mode).unwrap();
+        let files = [log(false), log(true), file(CreateMode::New), file(CreateMode::Append)];
+        for (index, file) in files.into_iter().enumerate() {
+            let status = status_of_child_that_logs(file, limit);
+            let is_exit = libc::WIFEXITED(status);
+            assert!(is_exit && libc::WEXITSTATUS(status) == 100, "{index} {limit} {status:#x}");
+        }
+    }
+}
+
+/// Ends with the number of records of 1000 bytes that it could log, or by a signal.
+fn status_of_child_that_logs(mut log: Box<dyn WritableFile>, limit: u64) -> libc::c_int {
     // SAFETY: the child sets a limit for itself, and ends by _exit; what it calls besides is of this library, and the parent's other
     // threads hold no lock that it takes.
-    let status = unsafe {
+    unsafe {
         let child = libc::fork();
         if child == 0 {
             // (Its default action would end the child at the first call beyond the limit.)
             libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
-            let limit = libc::rlimit { rlim_cur: 100_500, rlim_max: libc::RLIM_INFINITY };
+            let limit = libc::rlimit { rlim_cur: limit, rlim_max: libc::RLIM_INFINITY };
             libc::setrlimit(libc::RLIMIT_FSIZE, &limit);
             let mut taken = 0;
             let errno = loop {
@@ -229,16 +245,15 @@ fn no_space_is_taken_ahead_beyond_the_limit_on_file_sizes() {
                     Err(error) => break error.errno(),
                 }
             };
-            libc::_exit(if errno == Some(libc::EFBIG) { taken } else { 255 });
+            // What is refused is refused again, also where it could be taken back.
+            let _ = log.take_back(taken * 1000);
+            let again = log.append_record(&[9; 7], &[7; 993]).map_err(|error| error.errno());
+            let is_refused = errno == Some(libc::EFBIG) && again == Err(errno);
+            libc::_exit(if is_refused { taken as libc::c_int } else { 255 });
         }
         let mut status = 0;
         assert_eq!(libc::waitpid(child, &mut status, 0), child);
         status
-    };
-    if sys::takes_mapped_writes(&std::fs::File::create(dir.path().join("probe")).unwrap()) {
-        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 100, "{status:#x}");
-    } else {
-        assert_eq!(libc::WTERMSIG(status), libc::SIGXFSZ);
     }
 }
 

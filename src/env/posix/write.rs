@@ -79,6 +79,8 @@ struct BufferedFile {
     file: Option<File>,
     path: PathBuf,
     buffer: Vec<u8>,
+    /// Bytes of the file.
+    length: u64,
     /// Bytes handed to the system since it was asked to write them back.
     written: u64,
     poison: Poison,
@@ -90,10 +92,12 @@ struct BufferedFile {
 impl BufferedFile {
     /// `appends`: whatever is written goes to the end of the file.
     fn new(file: File, path: &Path, appends: bool) -> Self {
+        let length = if appends { file.metadata().map_or(0, |metadata| metadata.len()) } else { 0 };
         BufferedFile {
             file: Some(file),
             path: path.to_path_buf(),
             buffer: Vec::new(),
+            length,
             written: 0,
             poison: Poison::default(),
             is_lost: !appends,
@@ -101,10 +105,16 @@ impl BufferedFile {
         }
     }
 
-    /// Hands bytes to the system.
+    /// Hands bytes to the system, if it would take all of them.
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        // write_all repeats interrupted and short writes, and calls a write of nothing an error.
-        self.with_file(|file| file.write_all(bytes))?;
+        let end = self.length + bytes.len() as u64;
+        self.with_file(|file| match end > sys::file_size_limit() {
+            // (The call that says so would raise a signal, too.)
+            true => Err(io::Error::from_raw_os_error(libc::EFBIG)),
+            // write_all repeats interrupted and short writes, and calls a write of nothing an error.
+            false => file.write_all(bytes),
+        })?;
+        self.length = end;
         self.written += bytes.len() as u64;
         if self.written >= WRITE_BACK_SIZE {
             self.written = 0;
@@ -163,6 +173,7 @@ impl WritableFile for BufferedFile {
         };
         sys::retry(|| file.set_len(length)).map_err(|error| Error::from_os(&self.path, &error))?;
         self.buffer.clear();
+        self.length = length;
         self.poison.forget();
         Ok(())
     }
