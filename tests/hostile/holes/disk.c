@@ -7,7 +7,8 @@
  *   DISK_HOLD       a sync of a file whose name ends so waits for ever (the process is killed in the end)
  *   DISK_RENAME     "done, and failed": a rename to CURRENT is carried out, and answers EIO
  *
- * Contents are kept by name, which both libraries give only once; a rename takes its content along.
+ * Contents are kept by name, which both libraries give only once; a rename takes its content along, by whichever call it is made
+ * (LevelDB's `rename` by path, ours `renameat` below a held directory).
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -17,7 +18,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* A rename that none of the functions below sees. */
+static int rename_unseen(int from_directory, const char *from, int to_directory, const char *to, unsigned flags) {
+    return (int)syscall(SYS_renameat2, from_directory, from, to_directory, to, flags);
+}
 
 static void copy(int from, const char *to) {
     char temporary[8300], buffer[65536];
@@ -36,7 +43,7 @@ static void copy(int from, const char *to) {
         offset += count;
     }
     close(out);
-    if (renameat(AT_FDCWD, temporary, AT_FDCWD, to) != 0) {
+    if (rename_unseen(AT_FDCWD, temporary, AT_FDCWD, to, 0) != 0) {
         abort();
     }
 }
@@ -59,7 +66,7 @@ static void note_names(const char *directory, const char *shadow) {
     }
     closedir(listing);
     fclose(names);
-    if (renameat(AT_FDCWD, temporary, AT_FDCWD, path) != 0) {
+    if (rename_unseen(AT_FDCWD, temporary, AT_FDCWD, path, 0) != 0) {
         abort();
     }
 }
@@ -119,19 +126,29 @@ int fsync(int fd) {
     return real(fd);
 }
 
-int rename(const char *from, const char *to) {
+static const char *last_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+int renameat2(int from_directory, const char *from, int to_directory, const char *to, unsigned flags) {
     const char *shadow = getenv("DISK_SHADOW");
-    int result = renameat(AT_FDCWD, from, AT_FDCWD, to);
+    int result = rename_unseen(from_directory, from, to_directory, to, flags);
     if (result == 0 && shadow != NULL) {
         char before[8200], after[8200];
-        const char *old = strrchr(from, '/'), *new = strrchr(to, '/');
-        snprintf(before, sizeof before, "%s/content/%s", shadow, old != NULL ? old + 1 : from);
-        snprintf(after, sizeof after, "%s/content/%s", shadow, new != NULL ? new + 1 : to);
-        renameat(AT_FDCWD, before, AT_FDCWD, after);
+        snprintf(before, sizeof before, "%s/content/%s", shadow, last_name(from));
+        snprintf(after, sizeof after, "%s/content/%s", shadow, last_name(to));
+        rename_unseen(AT_FDCWD, before, AT_FDCWD, after, 0);
     }
-    if (result == 0 && getenv("DISK_RENAME") != NULL && ends_with(to, "/CURRENT")) {
+    if (result == 0 && getenv("DISK_RENAME") != NULL && strcmp(last_name(to), "CURRENT") == 0) {
         errno = EIO;
         return -1;
     }
     return result;
 }
+
+int renameat(int from_directory, const char *from, int to_directory, const char *to) {
+    return renameat2(from_directory, from, to_directory, to, 0);
+}
+
+int rename(const char *from, const char *to) { return renameat2(AT_FDCWD, from, AT_FDCWD, to, 0); }
