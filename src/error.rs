@@ -159,6 +159,13 @@ impl Error {
         }))
     }
 
+    /// There is no memory for `what` (ENOMEM): the same may succeed later.
+    #[cold]
+    pub fn no_memory(what: &str) -> Self {
+        const ENOMEM: i32 = 12;
+        Self::from_errno(Path::new(what), ENOMEM)
+    }
+
     /// The same failure with `context: ` before its message; kind, errno and path are kept.
     #[cold]
     pub fn context(&self, context: impl fmt::Display) -> Self {

@@ -85,8 +85,9 @@ impl Opening {
 
     /// An empty memtable.
     #[inline(never)]
-    pub(super) fn new_memtable(&self) -> Box<MemtableWriter> {
-        Box::new(Memtable::new(self.comparator.clone(), self.options.write_buffer_size).1)
+    pub(super) fn new_memtable(&self) -> Result<Box<MemtableWriter>> {
+        let (_, writer) = Memtable::new(self.comparator.clone(), self.options.write_buffer_size)?;
+        Ok(Box::new(writer))
     }
 
     /// What the user's comparator calls itself.
@@ -289,7 +290,7 @@ impl Base {
             }
             None => {
                 let wal = WalWriter::create(env, path, log_number, log_options, recovered.logged)?;
-                (wal, opening.new_memtable())
+                (wal, opening.new_memtable()?)
             }
         };
         Ok(Base { manifest, manifest_number, wal, memtable, next_file_number, logs, flushed_sequence })

@@ -182,7 +182,7 @@ pub(super) fn recover(opening: &Opening, path: &Path) -> Result<Recovered> {
         next_file_number: AtomicU64::new(next_file_number),
         last_sequence: counters.last_sequence,
         before: Before::Counted(counters.last_sequence),
-        memtable: opening.new_memtable(),
+        memtable: opening.new_memtable()?,
         // What is kept a worker flushes: a user's comparator would be called from its thread, as LevelDB would not.
         keeps: is_sound && stray_logs.is_empty() && !options.reuse_logs && opening.comparator.is_bytewise(),
         kept_logs: Vec::new(),
@@ -331,7 +331,7 @@ impl Replayer<'_> {
                 return Ok(Some((number, summary.file_size, begins_after)));
             }
             if self.keeps {
-                self.keep(number, begins_after);
+                self.keep(number, begins_after)?;
             }
         }
         if !self.keeps {
@@ -356,14 +356,15 @@ impl Replayer<'_> {
     }
 
     /// The log `number` was replayed, whole, and stays until the memtable is flushed.
-    fn keep(&mut self, number: u64, begins_after: SequenceNumber) {
+    fn keep(&mut self, number: u64, begins_after: SequenceNumber) -> Result<()> {
         if self.memtable.memtable().is_empty() {
             self.empty_logs.push(number);
-            return;
+            return Ok(());
         }
-        let memtable = self.memtable.memtable().clone();
-        self.memtable = self.opening.new_memtable();
+        let next = self.opening.new_memtable()?;
+        let memtable = std::mem::replace(&mut self.memtable, next).memtable().clone();
         self.kept_logs.push(KeptLog { number, begins_after, memtable });
+        Ok(())
     }
 
     /// Is more in memory than may be?
@@ -428,7 +429,7 @@ impl Replayer<'_> {
         self.opening.found_compression.look(&self.version, &self.opening.table_cache);
         let number = self.next_file_number.fetch_add(1, Ordering::Relaxed);
         self.new_files.extend(flush_job::run(&memtables, number, &context)?);
-        self.memtable = self.opening.new_memtable();
+        self.memtable = self.opening.new_memtable()?;
         Ok(())
     }
 }

@@ -134,7 +134,7 @@ impl Repairer {
             numbers.dedup();
         }
         let lost = Lost::open(&opening.options.env, path)?;
-        let memtable = opening.new_memtable();
+        let memtable = opening.new_memtable()?;
         Ok(Box::new(Repairer {
             opening,
             path: path.to_path_buf(),
@@ -412,7 +412,7 @@ impl Repairer {
         let never = AtomicBool::new(false);
         let files = flush_job::run(&[memtable], number, &self.context(&never))?;
         self.sources.extend(files.into_iter().map(|file| (level, file)));
-        self.memtable = self.opening.new_memtable();
+        self.memtable = self.opening.new_memtable()?;
         Ok(())
     }
 

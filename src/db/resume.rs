@@ -55,15 +55,17 @@ impl DbInner {
             mapped: self.options.mmap_wal,
             expected_size: self.options.write_buffer_size as u64,
         };
-        let created = WalWriter::create(&self.env, &self.path, number, options, writer.last_sequence);
+        let created = self.new_memtable().and_then(|memtable| {
+            let wal = WalWriter::create(&self.env, &self.path, number, options, writer.last_sequence)?;
+            Ok((wal, memtable))
+        });
         let mut state = self.state.lock();
         match created {
-            Ok(mut wal) => {
+            Ok((mut wal, (memtable, memtable_writer))) => {
                 // The poisoned one is not appended to any more, and those before it hold what is to be flushed: none is synced again.
                 drop(writer.wal.take());
                 let _ = self.older_logs.release(number);
                 wal.share_older(self.older_logs.clone());
-                let (memtable, memtable_writer) = self.new_memtable();
                 writer.wal = Some(wal);
                 writer.memtable = memtable_writer;
                 state.logs.push(LogFile { number, begins_after: writer.last_sequence });

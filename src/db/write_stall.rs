@@ -76,15 +76,16 @@ impl DbInner {
             || (files >= options.level0_file_num_compaction_trigger && version.level_bytes(0) >= most_bytes)
     }
 
-    /// An empty memtable, of memory that flushed ones left.
-    pub(super) fn new_memtable(&self) -> (Arc<Memtable>, MemtableWriter) {
+    /// An empty memtable, of memory that flushed ones left. ENOMEM: there is none, nor other memory.
+    pub(super) fn new_memtable(&self) -> Result<(Arc<Memtable>, MemtableWriter)> {
         let (comparator, size) = (self.family.comparator.clone(), self.options.write_buffer_size);
         Memtable::with_store(comparator, size, &self.memtable_store)
     }
 
-    /// A new log and a new memtable; the full one is handed to the flush worker. The log is created outside of the mutex; if
-    /// that fails, the old one stays in use and nothing has changed.
+    /// A new log and a new memtable; the full one is handed to the flush worker. They are made outside of the mutex; if
+    /// that fails, the old ones stay in use and nothing has changed.
     fn rotate(&self, writer: &mut WriterState) -> Result<()> {
+        let (memtable, memtable_writer) = self.new_memtable()?;
         let number = self.new_file_number();
         let Some(wal) = &mut writer.wal else { return Err(self.closed_error()) };
         wal.release_older(self.min_log_number.load(Ordering::Acquire));
@@ -99,7 +100,6 @@ impl DbInner {
             }
             return Err(error);
         }
-        let (memtable, memtable_writer) = self.new_memtable();
         let mut state = self.state.lock();
         let full = std::mem::replace(&mut writer.memtable, memtable_writer);
         state.logs.push(LogFile { number, begins_after: writer.last_sequence });

@@ -104,8 +104,7 @@ pub(super) fn contain<R>(otherwise: R, body: impl FnOnce() -> R) -> R {
     guard_quietly(otherwise, || Ok(body()))
 }
 
-/// Keeps a failure as the thread's last error, and its message in `*errptr`. The old message is freed only when there is
-/// memory for the new one: a failure never looks like success because memory ran out, unless there was no message.
+/// Keeps a failure as the thread's last error, and its message, which there always is, in `*errptr`; an old one is freed.
 ///
 /// # Safety
 /// As [`guard`].
@@ -113,13 +112,11 @@ pub(super) fn contain<R>(otherwise: R, body: impl FnOnce() -> R) -> R {
 #[inline(never)]
 pub(super) unsafe fn report(errptr: *mut *mut c_char, failure: Failure) {
     if !errptr.is_null() {
-        let message = bytes::malloc_string(failure.error.to_string().as_bytes());
-        if !message.is_null() {
-            // SAFETY: not NULL, so it points to a message pointer of the caller, which is NULL or malloc()ed.
-            unsafe {
-                libc::free((*errptr).cast());
-                *errptr = message;
-            }
+        let message = bytes::malloc_message(&failure.error);
+        // SAFETY: not NULL, so it points to a message pointer of the caller, which is NULL or malloc()ed.
+        unsafe {
+            libc::free((*errptr).cast());
+            *errptr = message;
         }
     }
     last_error::set(failure);

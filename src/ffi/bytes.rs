@@ -10,6 +10,7 @@ use std::ffi::{CStr, OsStr, c_char};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// The longest input: lengths are 32 bits wide in logs and tables, and no slice is longer than `isize::MAX`. (What an entry may have
 /// in all is less: see `format::limits`.)
@@ -111,15 +112,57 @@ pub(super) fn malloc_copy(bytes: &[u8]) -> *mut c_char {
 
 /// A malloc()ed, NUL-terminated copy; NULL only when memory ran out.
 pub(super) fn malloc_string(bytes: &[u8]) -> *mut c_char {
-    // SAFETY: malloc has no duties; what it returned is writable for one byte more than `bytes` has, and new.
+    malloc_joined([bytes, &[], &[]])
+}
+
+/// The same of pieces, one behind the other.
+fn malloc_joined(pieces: [&[u8]; 3]) -> *mut c_char {
+    let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+    // SAFETY: malloc has no duties; what it returned is writable for one byte more than the pieces have together, and new.
     unsafe {
-        let copy = libc::malloc(bytes.len() + 1).cast::<u8>();
+        let copy = libc::malloc(length + 1).cast::<u8>();
         if !copy.is_null() {
-            ptr::copy_nonoverlapping(bytes.as_ptr(), copy, bytes.len());
-            *copy.add(bytes.len()) = 0;
+            let mut end = copy;
+            for piece in pieces {
+                ptr::copy_nonoverlapping(piece.as_ptr(), end, piece.len());
+                end = end.add(piece.len());
+            }
+            *end = 0;
         }
         copy.cast()
     }
+}
+
+/// The malloc()ed text of an error. Where there is no memory for it, one that was made earlier says that. A failure never looks like
+/// success for want of memory: if there is none of those either, the process ends.
+pub(super) fn malloc_message(error: &Error) -> *mut c_char {
+    let text = malloc_joined([error.kind().prefix().as_bytes(), b": ", error.message().as_bytes()]);
+    if text.is_null() { spare_message() } else { text }
+}
+
+/// Messages for when there is no memory, malloc()ed ahead.
+static SPARE_MESSAGES: [AtomicPtr<c_char>; 64] = [const { AtomicPtr::new(ptr::null_mut()) }; 64];
+
+/// Makes them, if there is memory. To be called before anything that may fail for want of it.
+pub(super) fn make_spare_messages() {
+    for place in &SPARE_MESSAGES {
+        if !place.load(Ordering::Acquire).is_null() {
+            continue;
+        }
+        let text = malloc_string(b"IO error: Cannot allocate memory");
+        let put = place.compare_exchange(ptr::null_mut(), text, Ordering::AcqRel, Ordering::Acquire);
+        if put.is_err() {
+            // SAFETY: malloc()ed above, and nobody else has it.
+            unsafe { libc::free(text.cast()) };
+        }
+    }
+}
+
+/// One of them.
+#[cold]
+pub(super) fn spare_message() -> *mut c_char {
+    let mut messages = SPARE_MESSAGES.iter().map(|place| place.swap(ptr::null_mut(), Ordering::AcqRel));
+    messages.find(|text| !text.is_null()).unwrap_or_else(|| std::process::abort())
 }
 
 /// Copies to malloc()ed memory, or the error for memory that ran out.

@@ -10,7 +10,7 @@ use super::options::{core_options, leveldb_options_t};
 use super::read_options::leveldb_readoptions_t;
 use super::write_batch::leveldb_writebatch_t;
 use super::write_options::leveldb_writeoptions_t;
-use super::{bytes, handle};
+use super::{bytes, handle, last_error};
 use crate::db::Db;
 use crate::error::{Error, Result};
 use std::ffi::{c_char, c_int};
@@ -78,6 +78,8 @@ pub unsafe extern "C" fn leveldb_open(
     unsafe {
         guard(errptr, ptr::null_mut(), || {
             let path = bytes::path(name, "name")?;
+            bytes::make_spare_messages();
+            last_error::prepare();
             let db = Db::open(&core_options(options)?, path)?;
             Ok(handle::give(leveldb_t { db, defect: AtomicBool::new(false) }))
         })

@@ -75,6 +75,12 @@ pub(super) fn set(failure: Failure) {
     let _ = LAST.try_with(|last| last.replace(Some(Pending::new(failure))));
 }
 
+/// Has the system remember, now that there is memory for that, that this thread's last error is to be freed at the thread's end:
+/// glibc ends a process in which it can't.
+pub(super) fn prepare() {
+    let _ = LAST.try_with(|_| ());
+}
+
 /// Notes success.
 #[inline(always)]
 pub(super) fn clear() {

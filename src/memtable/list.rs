@@ -95,7 +95,7 @@ mod tests {
 
     /// A memtable of `entries` entries.
     fn immutable(log_number: u64, entries: u64) -> ImmutableMemtable {
-        let (memtable, mut writer) = Memtable::new(InternalKeyComparator::new(bytewise()), 1 << 20);
+        let (memtable, mut writer) = Memtable::new(InternalKeyComparator::new(bytewise()), 1 << 20).unwrap();
         (1..=entries).for_each(|sequence| writer.insert(sequence, ValueType::Value, b"key", b"value"));
         ImmutableMemtable { memtable, log_number }
     }

@@ -39,9 +39,12 @@ pub struct MemtableWriter {
 
 impl Memtable {
     /// An empty memtable and the right to write to it. It is expected to grow to `expected_size` bytes, which decides
-    /// how finely it sets memory aside, and nothing else.
-    pub fn new(comparator: InternalKeyComparator, expected_size: usize) -> (Arc<Memtable>, MemtableWriter) {
-        Self::of(SkipList::new(comparator, expected_size, None))
+    /// how finely it sets memory aside, and nothing else. ENOMEM: there is no memory for it.
+    pub fn new(
+        comparator: InternalKeyComparator,
+        expected_size: usize,
+    ) -> Result<(Arc<Memtable>, MemtableWriter)> {
+        SkipList::new(comparator, expected_size, None).map(Self::of)
     }
 
     /// The same, of memory that earlier memtables left in `store`; its own goes there too.
@@ -49,8 +52,8 @@ impl Memtable {
         comparator: InternalKeyComparator,
         expected_size: usize,
         store: &Arc<BlockStore>,
-    ) -> (Arc<Memtable>, MemtableWriter) {
-        Self::of(SkipList::new(comparator, expected_size, Some(store.clone())))
+    ) -> Result<(Arc<Memtable>, MemtableWriter)> {
+        SkipList::new(comparator, expected_size, Some(store.clone())).map(Self::of)
     }
 
     fn of((list, writer): (Arc<SkipList>, SkipListWriter)) -> (Arc<Memtable>, MemtableWriter) {

@@ -223,13 +223,17 @@ unsafe impl Sync for SkipList {}
 
 impl SkipList {
     /// An empty list, and the right to insert into it. It is expected to grow to `expected_size` bytes, and takes them from
-    /// `store` where that has any.
+    /// `store` where that has any. ENOMEM: there is no memory for its first block.
     pub fn new(
         order: InternalKeyComparator,
         expected_size: usize,
         store: Option<Arc<BlockStore>>,
-    ) -> (Arc<SkipList>, SkipListWriter) {
+    ) -> Result<(Arc<SkipList>, SkipListWriter)> {
         let arena = Arena::with_store(store);
+        // SAFETY: nobody else has the arena yet.
+        if !unsafe { arena.try_reserve(most_bytes(1, 0)) } {
+            no_memory()?;
+        }
         // SAFETY: nobody else has the arena yet.
         let head = unsafe { new_node(&arena, MAX_HEIGHT, 0, 0) };
         for level in 0..MAX_HEIGHT {
@@ -247,7 +251,7 @@ impl SkipList {
             index: index_writer,
             list: list.clone(),
         };
-        (list, writer)
+        Ok((list, writer))
     }
 
     /// The order of its keys.

@@ -37,7 +37,7 @@ impl Comparator for Backwards {
 }
 
 fn new_memtable(comparator: Arc<dyn Comparator>) -> (Arc<Memtable>, MemtableWriter) {
-    Memtable::new(InternalKeyComparator::new(comparator), EXPECTED_SIZE)
+    Memtable::new(InternalKeyComparator::new(comparator), EXPECTED_SIZE).unwrap()
 }
 
 /// What a user's key sorts by, then the sequence, newest first.
@@ -57,7 +57,7 @@ struct Modelled {
 impl Modelled {
     fn new(comparator: Arc<dyn Comparator>, image: fn(&[u8]) -> Vec<u8>) -> Self {
         let order = InternalKeyComparator::new(comparator);
-        let (memtable, writer) = Memtable::new(order.clone(), EXPECTED_SIZE);
+        let (memtable, writer) = Memtable::new(order.clone(), EXPECTED_SIZE).unwrap();
         Modelled { memtable, writer, order, model: BTreeMap::new(), image, sequence: 0 }
     }
 

@@ -131,6 +131,9 @@ impl RecordReader {
                 }
             }
             self.position = payload.end;
+            if record.try_reserve(payload.len()).is_err() {
+                return Err(Error::no_memory("a record"));
+            }
             match (kind, begin) {
                 (FULL, _) | (LAST, Some(_)) => {
                     record.extend_from_slice(&self.block[payload]);

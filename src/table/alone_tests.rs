@@ -164,7 +164,7 @@ fn a_damaged_block_of_one_entry_is_told_of_as_any_other() {
 fn a_key_that_is_none_is_not_passed_on() {
     let value_of = |key: &[u8]| {
         let mut block = BlockBuilder::new(16);
-        block.add(0, key, &[b'x'; 5000]);
+        block.add(0, key, &[b'x'; 5000]).unwrap();
         let mut found = Vec::new();
         value_alone(TYPE_RAW, block.finish().unwrap(), 4096, &mut found).inspect(|_| assert_eq!(found, key))
     };

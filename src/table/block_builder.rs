@@ -49,13 +49,20 @@ impl BlockBuilder {
     }
 
     /// Appends an entry whose key has its first `shared` bytes in common with the last one's. (Numbers that do not fit 32 bits make a
-    /// block that is too long: `finish` sees to that.)
+    /// block that is too long: `finish` sees to that.) ENOMEM: there is no memory for it, and nothing has changed.
     #[inline]
-    pub fn add(&mut self, shared: usize, key: &[u8], value: &[u8]) {
+    pub fn add(&mut self, shared: usize, key: &[u8], value: &[u8]) -> Result<()> {
+        let most = 15usize.saturating_add(key.len()).saturating_add(value.len());
+        if self.buffer.try_reserve(most).is_err() {
+            return Err(Error::no_memory("a block of a table"));
+        }
         let shared = if self.since_restart < self.restart_interval && !self.buffer.is_empty() {
             shared
         } else {
             if !self.buffer.is_empty() {
+                if self.restarts.try_reserve(1).is_err() {
+                    return Err(Error::no_memory("a block of a table"));
+                }
                 self.restarts.push(self.buffer.len() as u32);
             }
             self.since_restart = 0;
@@ -63,7 +70,6 @@ impl BlockBuilder {
         };
         self.since_restart += 1;
         let suffix = &key[shared..];
-        self.buffer.reserve(15 + suffix.len() + value.len());
         if (shared | suffix.len() | value.len()) < 0x80 {
             self.buffer.extend_from_slice(&[shared as u8, suffix.len() as u8, value.len() as u8]);
         } else {
@@ -73,6 +79,7 @@ impl BlockBuilder {
         }
         self.buffer.extend_from_slice(suffix);
         self.buffer.extend_from_slice(value);
+        Ok(())
     }
 
     /// Appends the restart points and returns the whole block; `reset` before the next `add`. InvalidArgument where it is too long
@@ -83,6 +90,9 @@ impl BlockBuilder {
             return Err(Error::invalid_argument(format!(
                 "a block of {size} bytes is too long for a table: it may have 4 GiB"
             )));
+        }
+        if self.buffer.try_reserve(4 * self.restarts.len() + 4).is_err() {
+            return Err(Error::no_memory("a block of a table"));
         }
         for &restart in &self.restarts {
             put_fixed32(&mut self.buffer, restart);
@@ -128,7 +138,7 @@ mod tests {
         let mut block = BlockBuilder::new(2);
         assert_eq!(block.size_estimate(), 8);
         for (shared, key, value) in [(0, "apple", "1"), (3, "apply", "22"), (2, "apt", ""), (0, "b", "x")] {
-            block.add(shared, key.as_bytes(), value.as_bytes());
+            block.add(shared, key.as_bytes(), value.as_bytes()).unwrap();
         }
         let estimate = block.size_estimate();
         let bytes = block.finish().unwrap().to_vec();
@@ -144,7 +154,7 @@ mod tests {
     #[test]
     fn long_entries_have_long_lengths() {
         let mut block = BlockBuilder::new(16);
-        block.add(0, &[b'k'; 200], &[b'v'; 300]);
+        block.add(0, &[b'k'; 200], &[b'v'; 300]).unwrap();
         assert_eq!(block.finish().unwrap()[..5], [0, 0xc8, 1, 0xac, 2]);
     }
 
@@ -158,7 +168,7 @@ mod tests {
         block.buffer = vec![0; MAX_BLOCK_SIZE - 7];
         assert!(message(&mut block).unwrap_err().contains("block of 4294967296 bytes"));
         block.buffer = vec![0; MAX_BLOCK_SIZE + 100];
-        block.add(0, b"key", b"value");
+        block.add(0, b"key", b"value").unwrap();
         assert!(message(&mut block).is_err());
     }
 
@@ -168,7 +178,7 @@ mod tests {
             for other in [8, 200] {
                 for (key, value) in [(length, other), (other, length)] {
                     let mut block = BlockBuilder::new(16);
-                    block.add(0, &vec![0; key], &vec![0; value]);
+                    block.add(0, &vec![0; key], &vec![0; value]).unwrap();
                     assert_eq!(block.finish().unwrap().len(), lone_block_size(key, value));
                 }
             }

@@ -129,7 +129,7 @@ impl TableBuilder {
 
     fn try_add(&mut self, internal_key: &[u8], value: &[u8]) -> Result<()> {
         let shared = self.begin_entry(internal_key, value.len())?;
-        self.data_block.add(shared, internal_key, value);
+        self.data_block.add(shared, internal_key, value)?;
         if self.data_block.size_estimate() >= self.options.block_size {
             self.flush_data_block()?;
         }
@@ -165,6 +165,9 @@ impl TableBuilder {
             filter.add_key(user_key(internal_key));
         }
         self.count(internal_key, value_length);
+        if self.last_key.try_reserve(internal_key.len()).is_err() {
+            return Err(Error::no_memory("a key of a table"));
+        }
         if self.data_block.is_empty() {
             self.last_key.clear();
             self.last_key.extend_from_slice(internal_key);
@@ -301,8 +304,7 @@ impl TableBuilder {
         if self.index_block.size_estimate() + entry > self.options.max_meta_block_size {
             return Err(Error::invalid_argument("the keys of a table are too long for its index"));
         }
-        self.index_block.add(0, &self.last_key, &self.handle_buffer);
-        Ok(())
+        self.index_block.add(0, &self.last_key, &self.handle_buffer)
     }
 }
 
@@ -313,7 +315,7 @@ fn metaindex(mut meta_blocks: Vec<(Vec<u8>, BlockHandle)>) -> Result<Vec<u8>> {
     for (name, handle) in meta_blocks {
         let mut value = Vec::new();
         handle.encode(&mut value);
-        block.add(0, &name, &value);
+        block.add(0, &name, &value)?;
     }
     Ok(block.finish()?.to_vec())
 }

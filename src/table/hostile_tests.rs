@@ -34,7 +34,7 @@ impl Forge {
 
     fn data_block(&mut self, entries: &[TestEntry]) -> BlockHandle {
         let mut builder = BlockBuilder::new(16);
-        entries.iter().for_each(|(key, value)| builder.add(0, key, value));
+        entries.iter().for_each(|(key, value)| builder.add(0, key, value).unwrap());
         self.block(builder.finish().unwrap(), 0)
     }
 
@@ -45,7 +45,7 @@ impl Forge {
         for (separator, handle) in index {
             let mut value = Vec::new();
             handle.encode(&mut value);
-            builder.add(0, separator, &value);
+            builder.add(0, separator, &value).unwrap();
         }
         let index = self.block(builder.finish().unwrap(), 0);
         self.footer(Footer { metaindex, index })
@@ -202,7 +202,7 @@ fn blocks_that_point_at_themselves_are_read_once() {
     let mut value = Vec::new();
     // One entry: 3 bytes of lengths, 9 of key, 2 of handle; restart and count.
     BlockHandle { offset, size: 22 }.encode(&mut value);
-    builder.add(0, &internal(b"k", 5), &value);
+    builder.add(0, &internal(b"k", 5), &value).unwrap();
     let index = forge.block(builder.finish().unwrap(), 0);
     assert_eq!(index, BlockHandle { offset, size: 22 });
     let table = open(&options(), &forge.footer(Footer { metaindex, index }), true).unwrap();
@@ -214,8 +214,8 @@ fn blocks_that_point_at_themselves_are_read_once() {
     let mut builder = BlockBuilder::new(1);
     let mut value = Vec::new();
     BlockHandle { offset: 0, size: 74 }.encode(&mut value);
-    builder.add(0, b"filter.leveldb.BuiltinBloomFilter2", &value);
-    builder.add(0, b"rocksdb.properties", &value);
+    builder.add(0, b"filter.leveldb.BuiltinBloomFilter2", &value).unwrap();
+    builder.add(0, b"rocksdb.properties", &value).unwrap();
     let metaindex = forge.block(builder.finish().unwrap(), 0);
     assert_eq!(metaindex.size, 74);
     let index = forge.block(&empty, 0);
@@ -448,11 +448,13 @@ fn mended_mutations_of_data_blocks_are_survived() {
         let mut builder = BlockBuilder::new(4);
         let mut last: &[u8] = b"";
         for (key, value) in &entries {
-            builder.add(
-                super::block_builder::common_prefix_length(last, key),
-                key,
-                &value[..value.len().min(20)],
-            );
+            builder
+                .add(
+                    super::block_builder::common_prefix_length(last, key),
+                    key,
+                    &value[..value.len().min(20)],
+                )
+                .unwrap();
             last = key;
         }
         let mut contents = builder.finish().unwrap().to_vec();

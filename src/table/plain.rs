@@ -117,9 +117,12 @@ impl PlainTableBuilder {
         }
         let shared = if self.data_block.is_empty() { 0 } else { common_prefix_length(&self.last_key, key) };
         self.last_key.clear();
+        if self.last_key.try_reserve(key.len()).is_err() {
+            return Err(Error::no_memory("a key of a table"));
+        }
         self.last_key.extend_from_slice(key);
         self.num_entries += 1;
-        self.data_block.add(shared, key, value);
+        self.data_block.add(shared, key, value)?;
         if self.data_block.size_estimate() >= self.block_size {
             self.flush_data_block()?;
         }
@@ -151,8 +154,7 @@ impl PlainTableBuilder {
         if self.index_block.size_estimate() + entry > MAX_BLOCK_SIZE {
             return Err(Error::invalid_argument("the keys of a table are too long for its index"));
         }
-        self.index_block.add(0, &self.last_key, &value);
-        Ok(())
+        self.index_block.add(0, &self.last_key, &value)
     }
 
     /// Writes the rest. The file is flushed, and neither synced nor closed.
@@ -167,7 +169,7 @@ impl PlainTableBuilder {
                 let handle = this.output.write_raw(&contents)?;
                 let mut value = Vec::new();
                 handle.encode(&mut value);
-                metaindex.add(0, &[b"filter.", policy.name().as_slice()].concat(), &value);
+                metaindex.add(0, &[b"filter.", policy.name().as_slice()].concat(), &value)?;
             }
             let metaindex = this.output.write_compressed(metaindex.finish()?)?;
             if let Some(handle) = this.unindexed.take() {

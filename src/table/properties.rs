@@ -78,7 +78,7 @@ impl TableProperties {
             ("terrace.largest.sequence", number(self.largest_sequence)),
             ("terrace.smallest.sequence", number(self.smallest_sequence)),
         ] {
-            block.add(0, key.as_bytes(), &value);
+            block.add(0, key.as_bytes(), &value)?;
         }
         Ok(block.finish()?.to_vec())
     }
@@ -150,7 +150,7 @@ mod tests {
             assert_eq!(TableProperties::decode(&contents[..length]), None);
         }
         let mut block = BlockBuilder::new(1);
-        block.add(0, b"rocksdb.num.entries", &[5]);
+        block.add(0, b"rocksdb.num.entries", &[5]).unwrap();
         assert_eq!(TableProperties::decode(block.finish().unwrap()), None);
     }
 }

@@ -51,7 +51,7 @@ pub fn encode_handles(entries: &[(Vec<u8>, BlockHandle)]) -> Vec<u8> {
     for (key, handle) in entries {
         let mut value = Vec::new();
         handle.encode(&mut value);
-        builder.add(common_prefix_length(last, key), key, &value);
+        builder.add(common_prefix_length(last, key), key, &value).unwrap();
         last = key;
     }
     builder.finish().expect("a short block").to_vec()

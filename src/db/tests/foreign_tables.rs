@@ -232,7 +232,7 @@ pub(super) fn recoded(table: &[u8], recode: Recode<'_>, recode_index: bool) -> V
         let handle = append(&mut file, &contents(table, handle), Some(&mut *recode));
         let mut value = Vec::new();
         handle.encode(&mut value);
-        index.add(0, &key, &value);
+        index.add(0, &key, &value).unwrap();
     }
     let index = append(&mut file, index.finish().unwrap(), if recode_index { Some(recode) } else { None });
     let metaindex = append(&mut file, BlockBuilder::new(1).finish().unwrap(), None);

@@ -141,8 +141,13 @@ impl WritableFile for BufferedFile {
         self.poison.check()?;
         let room = BUFFER_SIZE - self.buffer.len();
         // A file of a few lines, of which a process may have thousands open, has a buffer of a few.
-        if self.buffer.len() + data.len() > SMALL_BUFFER_SIZE && self.buffer.capacity() < BUFFER_SIZE {
-            self.buffer.reserve_exact(room);
+        if self.buffer.len() + data.len() > SMALL_BUFFER_SIZE
+            && self.buffer.capacity() < BUFFER_SIZE
+            && self.buffer.try_reserve_exact(room).is_err()
+        {
+            // There is no memory for a buffer.
+            self.flush()?;
+            return self.write(data);
         }
         if data.len() <= room {
             self.buffer.extend_from_slice(data);

@@ -32,6 +32,16 @@ fn success_leaves_the_message_and_failure_replaces_it() {
 }
 
 #[test]
+fn a_failure_has_a_message_without_memory_for_one() {
+    bytes::make_spare_messages();
+    let mut message = bytes::spare_message();
+    assert_eq!(take_message(&mut message).as_deref(), Some("IO error: Cannot allocate memory"));
+    bytes::make_spare_messages();
+    let mut messages: Vec<_> = (0..64).map(|_| bytes::spare_message()).collect();
+    messages.iter_mut().for_each(|message| assert!(take_message(message).is_some()));
+}
+
+#[test]
 fn a_null_errptr_is_fine() {
     guarded(ptr::null_mut(), (), || Err(Error::io("lost")));
     assert_eq!(terrace_last_error_code(), terrace_error_t::TERRACE_IO_ERROR as c_int);

@@ -69,7 +69,8 @@ mod tests {
     use std::sync::Arc;
 
     fn list_of(entries: impl IntoIterator<Item = (u64, usize)>) -> Arc<SkipList> {
-        let (list, mut writer) = SkipList::new(InternalKeyComparator::new(bytewise()), 1 << 20, None);
+        let (list, mut writer) =
+            SkipList::new(InternalKeyComparator::new(bytewise()), 1 << 20, None).unwrap();
         for (sequence, (number, value_length)) in entries.into_iter().enumerate() {
             let value = vec![b'v'; value_length];
             writer.insert(sequence as u64 + 1, ValueType::Value, &number.to_be_bytes(), &value);

@@ -299,6 +299,9 @@ impl Index {
                 let new = writer.pending[index];
                 if writer.room == 0 {
                     self.grow(writer, filled);
+                    if !self.is_whole() {
+                        return;
+                    }
                 }
                 self.put(writer, new);
             }

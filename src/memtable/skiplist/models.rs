@@ -17,7 +17,7 @@ fn insert_all(mut writer: SkipListWriter) {
 
 fn model(read: fn(&Arc<SkipList>)) {
     loom::model(move || {
-        let (list, writer) = SkipList::new(InternalKeyComparator::new(bytewise()), 1 << 20, None);
+        let (list, writer) = SkipList::new(InternalKeyComparator::new(bytewise()), 1 << 20, None).unwrap();
         let reader = {
             let list = list.clone();
             thread::spawn(move || read(&list))
@@ -90,7 +90,8 @@ fn a_reader_that_looks_keys_up() {
     /// Keys in the order they are written, the first at sequence number 1; one of them again.
     const WRITES: [&[u8]; 4] = [b"b", b"a", b"b", b"c"];
     loom::model(|| {
-        let (list, mut writer) = SkipList::new(InternalKeyComparator::new(bytewise()), 1 << 20, None);
+        let (list, mut writer) =
+            SkipList::new(InternalKeyComparator::new(bytewise()), 1 << 20, None).unwrap();
         let published = Arc::new(AtomicU64::new(0));
         let reader = {
             let (list, published) = (list.clone(), published.clone());

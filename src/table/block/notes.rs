@@ -219,7 +219,7 @@ mod tests {
         let mut last = Vec::new();
         for (at, (user, sequence)) in keys.iter().enumerate() {
             let key = internal(user, *sequence);
-            builder.add(common_prefix_length(&last, &key), &key, format!("value {at}").as_bytes());
+            builder.add(common_prefix_length(&last, &key), &key, format!("value {at}").as_bytes()).unwrap();
             last = key;
         }
         builder.finish().unwrap().to_vec()

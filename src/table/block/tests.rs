@@ -264,7 +264,7 @@ fn shuffled_keys_cause_bounded_work_only() {
         for _ in 0..40 {
             let length = random.below(3);
             let key = internal(&random.bytes(length), random.below(5));
-            builder.add(0, &key, b"");
+            builder.add(0, &key, b"").unwrap();
         }
         exercise(builder.finish().unwrap());
     }
@@ -276,7 +276,7 @@ fn every_flipped_byte_is_survived() {
     let mut last = Vec::new();
     for (at, user) in ["a", "aa", "ab", "b", "b", "ba", "bb", "bbb", "c"].into_iter().enumerate() {
         let key = internal(user.as_bytes(), 300 - at as u64);
-        builder.add(common_prefix_length(&last, &key), &key, user.as_bytes());
+        builder.add(common_prefix_length(&last, &key), &key, user.as_bytes()).unwrap();
         last = key;
     }
     let good = builder.finish().unwrap().to_vec();
@@ -321,7 +321,7 @@ fn backward_moves_see_what_forward_moves_see() {
             // Entries need not share all they could.
             let common = if at == 0 { 0 } else { common_prefix_length(&keys[at - 1], key) };
             let shared = random.below(common as u64 + 1) as usize;
-            builder.add(shared, key, &at.to_le_bytes());
+            builder.add(shared, key, &at.to_le_bytes()).unwrap();
         }
         let bytes = builder.finish().unwrap();
         let mut iterator = iterator(bytes);
@@ -361,7 +361,7 @@ fn random_block(random: &mut TestRandom, round: usize) -> (Vec<Vec<u8>>, Vec<Vec
         .collect();
     let mut previous: &[u8] = &[];
     for (key, value) in keys.iter().zip(&values) {
-        builder.add(common_prefix_length(previous, key), key, value);
+        builder.add(common_prefix_length(previous, key), key, value).unwrap();
         previous = key;
     }
     let bytes = builder.finish().unwrap().to_vec();
