@@ -45,6 +45,9 @@ at_least() { # at_least WANTED FOUND: versions
     [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]
 }
 
+# Debian's PATH of an ordinary user lacks root's programs.
+on_path_of_root() { PATH=$PATH:/usr/sbin:/sbin command -v "$1"; }
+
 has_header() { echo "#include <$1>" | cc -E -x c -; }
 
 need_rust() {
@@ -113,6 +116,7 @@ test)
     need pkg-config pkg-config --version
     need valgrind valgrind --version
     need mount mount --version
+    need e2fsprogs on_path_of_root mkfs.ext4
     need libleveldb-dev has_header leveldb/c.h
     need_python
     need_rust

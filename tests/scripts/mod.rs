@@ -107,6 +107,7 @@ fn a_rust_that_is_too_old_is_named_with_what_is_wanted() {
 fn machine_with_go(version: &str) -> Machine {
     let machine = Machine::new(&["cc", "c++", "make", "cmake", "nm", "pkg-config", "mount"]);
     machine.program("valgrind", "true");
+    machine.program("mkfs.ext4", "true");
     machine.program("python3", "[ \"$1\" = --version ] || echo 3.11");
     machine.program("cargo", "true");
     machine.program("rustc", "echo 'rustc 1.95.0 (59807616e 2026-04-14)'");
