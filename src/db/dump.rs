@@ -4,7 +4,7 @@
 
 use crate::batch::decode::BatchEntry;
 use crate::batch::write_batch::WriteBatch;
-use crate::env::{Env, ReadMode};
+use crate::env::{Env, ReadMode, parent_of};
 use crate::error::{Error, Result};
 use crate::format::file_name::{self, FileType};
 use crate::format::internal_key::{ParsedInternalKey, ValueType};
@@ -43,6 +43,9 @@ fn dump_records(
     line: &mut dyn FnMut(&str) -> Result<()>,
     describe: fn(&[u8], &mut String),
 ) -> Result<()> {
+    // Below a held directory no device is read, which would not end.
+    let held = env.hold_dir(parent_of(path))?;
+    let env = held.as_deref().unwrap_or(env);
     let mut reader = RecordReader::new(env.open_sequential(path)?, path.to_path_buf());
     let mut record = Vec::new();
     loop {

@@ -4,7 +4,9 @@
 //! current directory. Errors show the path as the caller gave it.
 //!
 //! Of whatever is opened here the descriptor is close-on-exec and none of the three standard ones: where those are closed, what
-//! the program prints must not end up in a database. Only regular files are opened: a FIFO would block, a device may never end.
+//! the program prints must not end up in a database. Only regular files are opened: a FIFO would block, a device may never end. But a
+//! program may name a device by a path of its own (`/dev/null` for a log): one that is not below a held directory, as all of a
+//! database's files are.
 //!
 //! Thread rule: any thread.
 
@@ -175,14 +177,29 @@ impl<'a> Place<'a> {
 
     /// Opens a regular file. Never waits for somebody at another end.
     pub fn open_file(&self, flags: libc::c_int) -> Result<File> {
+        self.open_checked(flags, Status::require_file)
+    }
+
+    /// The same, or a character device where the path is not below a held directory.
+    pub fn open_file_or_device(&self, flags: libc::c_int) -> Result<File> {
+        if self.directory.is_some() {
+            return self.open_file(flags);
+        }
+        self.open_checked(flags, |status, path| match status.kind() {
+            libc::S_IFCHR => Ok(()),
+            _ => status.require_file(path),
+        })
+    }
+
+    fn open_checked(&self, flags: libc::c_int, check: fn(&Status, &Path) -> Result<()>) -> Result<File> {
         // Asked before: some devices do things when they are opened.
         if flags & libc::O_EXCL == 0
             && let Ok(status) = self.status()
         {
-            status.require_file(self.path)?;
+            check(&status, self.path)?;
         }
         let file = self.named(self.open(flags | libc::O_NONBLOCK))?;
-        self.named(Status::of(&file))?.require_file(self.path)?;
+        check(&self.named(Status::of(&file))?, self.path)?;
         Ok(file)
     }
 

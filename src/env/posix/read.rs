@@ -34,7 +34,7 @@ fn read_fully_at(file: &File, mut offset: u64, buffer: &mut [u8]) -> io::Result<
 
 /// Opens for sequential reading.
 pub fn open_sequential(place: Place<'_>) -> Result<Box<dyn SequentialFile>> {
-    let file = place.open_file(libc::O_RDONLY)?;
+    let file = place.open_file_or_device(libc::O_RDONLY)?;
     sys::advise_sequential(&file);
     Ok(Box::new(PosixSequentialFile { file, path: place.path().to_path_buf(), offset: 0 }))
 }

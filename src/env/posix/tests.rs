@@ -634,8 +634,8 @@ fn for_each_odd_file(mut check: impl FnMut(&Path, &str)) {
 
 #[test]
 fn what_is_no_regular_file_is_refused_at_once_by_its_name() {
-    let env = env();
     for_each_odd_file(|path, what| {
+        let env = env().hold_dir(path.parent().unwrap()).unwrap().unwrap();
         let expected = format!("IO error: {}: {what}", path.display());
         for error in [
             env.open_sequential(path).err(),
@@ -651,6 +651,25 @@ fn what_is_no_regular_file_is_refused_at_once_by_its_name() {
         for error in [env.create_writable(path, CreateMode::New).err(), env.create_log(path, MAPPED).err()] {
             assert_eq!(error.unwrap().errno(), Some(libc::EEXIST));
         }
+    });
+}
+
+/// LevelDB's Env gives them to programs, for a log that nobody wants, say. A FIFO would block them.
+#[test]
+fn a_device_is_opened_by_a_path_of_the_programs_own() {
+    let env = env();
+    let mut zeros = env.open_sequential(Path::new("/dev/zero")).unwrap();
+    let mut bytes = [1; 4];
+    assert_eq!((zeros.read(&mut bytes).unwrap(), bytes), (4, [0; 4]));
+    for mode in [CreateMode::Append, CreateMode::Truncate] {
+        let mut nowhere = env.create_writable(Path::new("/dev/null"), mode).unwrap();
+        nowhere.append(b"nothing").unwrap();
+        nowhere.close().unwrap();
+    }
+    for_each_odd_file(|path, what| {
+        let is_device = what.contains("device");
+        assert_eq!(env.open_sequential(path).is_ok(), is_device, "{what}");
+        assert_eq!(env.create_writable(path, CreateMode::Append).is_ok(), is_device, "{what}");
     });
 }
 

@@ -66,7 +66,7 @@ impl Poison {
 /// Opens a buffered file for appending.
 pub fn create(place: Place<'_>, mode: CreateMode) -> Result<Box<dyn WritableFile>> {
     place.named(fork::watch())?;
-    let file = place.open_file(match mode {
+    let file = place.open_file_or_device(match mode {
         CreateMode::New => libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL,
         CreateMode::Truncate => libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC,
         CreateMode::Append => libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND,
