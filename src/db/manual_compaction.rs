@@ -7,7 +7,7 @@
 use super::Db;
 use super::state::DbInner;
 use crate::background::command::{Reply, reply_and_ticket};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::NUM_LEVELS;
 use crate::format::internal_key::{InternalKey, MAX_SEQUENCE, ValueType};
 use std::sync::atomic::Ordering;
@@ -57,9 +57,16 @@ impl Db {
             ((1..NUM_LEVELS).rev().find(is_met).unwrap_or(1), rewritten_from)
         };
         for level in 0..deepest {
-            self.inner.compact_towards(Target { deepest, rewritten_from }, level, begin, end)?;
+            let target = Target { deepest, rewritten_from };
+            let mut result = self.inner.compact_towards(target, level, begin, end);
+            if result.as_ref().is_err_and(Error::is_no_space) {
+                // What the level before has replaced may not have been removed yet.
+                self.inner.removal_step();
+                result = self.inner.compact_towards(target, level, begin, end);
+            }
+            result?;
         }
-        self.inner.remove_obsolete_files();
+        self.inner.removal_step();
         Ok(())
     }
 }

@@ -126,7 +126,7 @@ impl Db {
         if !inner.is_confirmed() {
             inner.confirm()?;
         }
-        inner.remove_obsolete_files();
+        inner.removal_step();
         Ok(())
     }
 
@@ -181,7 +181,7 @@ impl DbInner {
         self.flush_at_close();
         let wal = self.writer.lock().wal.take();
         let result = wal.map_or(Ok(()), |mut wal| wal.close());
-        self.remove_obsolete_files();
+        self.removal_step();
         let (lock, lines) = {
             let mut state = self.state.lock();
             state.manifest = None;

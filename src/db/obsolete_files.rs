@@ -57,7 +57,7 @@ impl DbInner {
         };
         let large = paths.iter().filter(|path| self.env.file_size(path).is_ok_and(|size| size >= LARGE_FILE));
         held.extend(large.take(MOST_LARGE_FILES).filter_map(|path| self.env.open_sequential(path).ok()));
-        self.remove_obsolete_files();
+        self.removal_step();
         self.leftovers.lock().replaced.append(&mut held);
     }
 
@@ -77,7 +77,7 @@ impl DbInner {
         has_leftovers || has_obsolete || !self.retired.lock().is_empty()
     }
 
-    /// A step of the worker that removes files.
+    /// A step of the worker that removes files, or of a caller who waits for it: a panic in it ends writes, not the caller.
     pub(super) fn removal_step(&self) -> Next {
         self.guarded(|| {
             self.remove_obsolete_files();
