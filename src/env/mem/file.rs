@@ -275,6 +275,7 @@ impl WritableFile for MemWritableFile {
         self.check_open()?;
         self.buffer.clear();
         self.file.set_size(length);
+        self.file.sync();
         self.position = length;
         self.allocated = length;
         Ok(())

@@ -457,7 +457,9 @@ impl WritableFile for LogFile {
         // Not while it is mapped: a store behind the end of a file is a signal.
         self.region = None;
         self.wanted_region = None;
-        sys::retry(|| file.set_len(length)).map_err(|error| Error::from_os(&self.path, &error))?;
+        // Durably: after a crash, bytes of what was cut off where those of a later record were lost would look like damage.
+        let cut = sys::retry(|| file.set_len(length)).and_then(|()| file.sync_all());
+        cut.map_err(|error| Error::from_os(&self.path, &error))?;
         self.staged.clear();
         self.has_tail = false;
         self.position = length;

@@ -176,7 +176,8 @@ impl WritableFile for BufferedFile {
             let error = || Error::io(format!("{}: can't be cut to {length} bytes", self.path.display()));
             return self.poison.check().and_then(|()| Err(error()));
         };
-        sys::retry(|| file.set_len(length)).map_err(|error| Error::from_os(&self.path, &error))?;
+        let cut = sys::retry(|| file.set_len(length)).and_then(|()| file.sync_all()); // see the log's
+        cut.map_err(|error| Error::from_os(&self.path, &error))?;
         self.buffer.clear();
         self.length = length;
         self.poison.forget();
