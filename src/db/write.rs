@@ -124,13 +124,23 @@ impl DbInner {
         if let Err(error) = &result
             && is_of_full_log(writer, error)
         {
-            result = self.make_room(writer, true).and_then(|()| self.commit_alone(writer, sync, payload));
+            result = self.commit_in_new_log(writer, sync, payload);
         }
         std::mem::forget(refusal);
         result
     }
 
-    #[inline]
+    /// The same after the log could take no more.
+    #[cold]
+    #[inline(never)]
+    fn commit_in_new_log(&self, writer: &mut WriterState, sync: bool, payload: Payload<'_>) -> Result<()> {
+        self.make_room(writer, true)?;
+        self.commit_alone(writer, sync, payload)
+    }
+
+    // Once in the way of every write, and once where it may take its time.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     fn commit_alone(&self, writer: &mut WriterState, sync: bool, payload: Payload<'_>) -> Result<()> {
         self.make_room_if_needed(writer)?;
         if sync && !self.is_confirmed() {
@@ -138,16 +148,13 @@ impl DbInner {
         }
         // What can't be had is found out before anything is in the log.
         let size = payload.size();
-        if size > MAX_GROUP_BYTES {
-            self.make_room_for_large(writer, payload.count(), size)?;
-        } else {
-            writer.memtable.prepare(payload.count() as usize, size)?;
+        if !writer.memtable.has_room(payload.count() as usize, size) {
+            self.find_memory(writer, payload.count(), size)?;
         }
         let mut record = std::mem::take(&mut writer.record);
-        record.clear();
+        keep_header(&mut record)?;
         let tail = payload.tail();
-        write_batch::reserve_entry(&mut record, HEADER_SIZE, size - tail.len())?;
-        record.resize(HEADER_SIZE, 0);
+        write_batch::reserve_entry(&mut record, 0, size - tail.len())?;
         payload.encode_head(&mut record);
         let result = self.log_record(writer, (&mut record, tail), payload.count(), sync);
         if let Ok(first) = result {
@@ -172,9 +179,13 @@ impl DbInner {
         result.map(|_| ())
     }
 
-    /// Another memtable is begun where this one would hold too much; what it takes is reserved.
+    /// Memory for a payload. Before a large one another memtable is begun where this one would hold too much.
     #[cold]
-    fn make_room_for_large(&self, writer: &mut WriterState, count: u32, size: usize) -> Result<()> {
+    #[inline(never)]
+    fn find_memory(&self, writer: &mut WriterState, count: u32, size: usize) -> Result<()> {
+        if size <= MAX_GROUP_BYTES {
+            return writer.memtable.prepare(count as usize, size);
+        }
         let memtable = writer.memtable.memtable();
         let sum = memtable.approximate_memory_usage().saturating_add(size);
         if sum > MAX_MEMTABLE_BYTES && !memtable.is_empty() {
@@ -297,6 +308,23 @@ fn no_sequence_numbers(last: u64) -> Error {
 fn is_of_full_log(writer: &WriterState, error: &Error) -> bool {
     let is_usable = |wal: &WalWriter| wal.poisoned().is_none() && wal.file_size() > 0;
     error.is_file_too_large() && writer.wal.as_ref().is_some_and(is_usable)
+}
+
+/// Leaves the room of a header in the record before, and nothing else.
+#[inline]
+fn keep_header(record: &mut Vec<u8>) -> Result<()> {
+    if record.len() < HEADER_SIZE {
+        make_header(record)?;
+    }
+    record.truncate(HEADER_SIZE);
+    Ok(())
+}
+
+#[cold]
+fn make_header(record: &mut Vec<u8>) -> Result<()> {
+    write_batch::reserve_entry(record, HEADER_SIZE, 0)?;
+    record.resize(HEADER_SIZE, 0);
+    Ok(())
 }
 
 /// Inserts what `WriteBatch` made, or a group of such: the encoding is right by construction.

@@ -142,6 +142,12 @@ impl MemtableWriter {
         self.list.settle();
     }
 
+    /// Will so many insertions, with keys and values of `bytes` in total, take no more memory than there is at hand?
+    #[inline]
+    pub fn has_room(&self, entries: usize, bytes: usize) -> bool {
+        self.list.has_room(entries, bytes)
+    }
+
     /// Sees to it that `entries` insertions with keys and values of `bytes` in total can't fail. To be asked before they go to the
     /// log: without, a want of memory ends the process in `insert`.
     #[inline]

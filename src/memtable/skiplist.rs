@@ -457,6 +457,13 @@ impl SkipListWriter {
         &self.list
     }
 
+    /// Will so many insertions, with keys and values of `bytes` in total, take no more memory than there is at hand?
+    #[inline]
+    pub fn has_room(&self, entries: usize, bytes: usize) -> bool {
+        // SAFETY: this is the list's only writer.
+        unsafe { self.list.arena.has_room(most_bytes(entries, bytes)) }
+    }
+
     /// Sees to it that `entries` insertions with keys and values of `bytes` in total can't fail for want of memory.
     #[inline]
     pub fn prepare(&mut self, entries: usize, bytes: usize) -> Result<()> {

@@ -107,6 +107,16 @@ impl Arena {
         unsafe { NonNull::new_unchecked(start) }
     }
 
+    /// Do allocations of `size` bytes in total, gaps included, fit the current block?
+    ///
+    /// # Safety
+    /// As for `allocate`.
+    #[inline]
+    pub unsafe fn has_room(&self, size: usize) -> bool {
+        // SAFETY: the caller is the only thread in here, and the reference does not outlive the expression.
+        size <= unsafe { &*self.state.get() }.remaining
+    }
+
     /// Sees to it that allocations of `size` bytes in total, gaps included, can't fail; where they come to lie is as it would be
     /// otherwise, if there is memory. False where there is none.
     ///
