@@ -12,12 +12,12 @@ use crate::options::{Options, ReadOptions};
 use crate::record::reader::{ReadOutcome, RecordReader};
 use crate::table::plain::PlainTable;
 use crate::version::version_edit::VersionEdit;
-use crate::wal::marker;
 use std::fmt::Write;
 use std::path::Path;
 
 /// Hands the text of the file at `path` (a log, a MANIFEST or a table, by its name) to `line`, item by item, each with its line
-/// feed. The marker with which a log begins is passed over. InvalidArgument for a file of another kind.
+/// feed, in the form of LevelDB's dump. The marker with which a log of ours begins shows as the empty batch that it is.
+/// InvalidArgument for a file of another kind.
 pub fn dump_file(env: &dyn Env, path: &Path, line: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
     match path.file_name().and_then(file_name::parse) {
         Some(FileType::Log(_)) => dump_records(env, path, line, batch_text),
@@ -52,8 +52,6 @@ fn dump_records(
     loop {
         let mut text = String::new();
         match reader.read_record(&mut record)? {
-            // Two fragments of so few bytes begin no MANIFEST.
-            ReadOutcome::Record if marker::decode(&record, reader.end_of_last_record()).is_some() => continue,
             ReadOutcome::Record => {
                 _ = write!(text, "--- offset {}; ", reader.record_offset());
                 describe(&record, &mut text);
