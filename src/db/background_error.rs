@@ -25,10 +25,10 @@ pub enum Severity {
     /// A flush or a compaction failed and is tried again, ever less often. Writes go on until they would have to wait for it;
     /// then they fail with this error. (A table in which a compaction finds damage is left where it is; the others go on.)
     Retrying,
-    /// The MANIFEST could not be written: writes are refused until a new one is, which is tried ever less often.
+    /// The MANIFEST could not be written: writes are refused until a new one is; retried with growing delays.
     Manifest,
     /// The log could not be extended (the disk is full, say), and may hold a part of a record: writes are refused until what it
-    /// holds is in a table and the MANIFEST names a new log, which is tried ever less often.
+    /// holds is in a table and the MANIFEST names a new log; retried with growing delays.
     ReplaceLog,
     /// The log could not be synced, or the engine itself failed: writes are refused until the database is opened again.
     UntilReopened,

@@ -3,7 +3,7 @@
 //! A queue that puts at its tail, seeks to its first key and deletes that leaves more and more tombstones (and the values below them)
 //! before its first key: in memtables, and in tables until a compaction drops them. Each seek would step over all of them. So an
 //! iterator that has stepped over many hidden entries says from where to where (`note`), and the next one that has come into such
-//! a span goes on at its end (`find`). Nothing is written for it, and no snapshot is in its way.
+//! a span seeks to its end (`find`). Nothing is written for that, and snapshots that are held make no difference.
 //!
 //! A span says: at the sequence number `since`, and at any later one, no key in [start, end) has a value. It stays true while nothing
 //! is put there: a put shortens the span (`put`), after its insertion and before its sequence number is published. So a reader at

@@ -346,7 +346,7 @@ impl DbIterator {
         self.saved_key.clear();
     }
 
-    /// Goes on where the span of dead keys ends that the input has come into, if it is in a known one. `stepped_over`: hidden entries
+    /// Seeks to the end of the span of dead keys that the input has come into, if that is known. `stepped_over`: hidden entries
     /// of this move so far, the one it stands on included.
     #[cold]
     #[inline(never)]

@@ -37,7 +37,7 @@ impl DbInner {
                 return Next::Wait;
             }
             if self.has_files_to_remove() {
-                self.removal_waker.wake(); // whoever let go of the last of a file has woken this worker
+                self.removal_waker.wake(); // the last reference to a file was dropped: its dropper woke this worker
             }
             self.flush_or_recover(state)
         })

@@ -168,7 +168,7 @@ fn approximate_sizes_are_within_five_percent() {
     });
 }
 
-/// LevelDB has a table by then: it flushes before the write that finds the memtable full goes on, and in each opening.
+/// LevelDB has a table by then: it flushes before the write that found the memtable full returns, and in each opening.
 #[test]
 fn approximate_sizes_count_what_waits_to_become_a_table() {
     const EACH: u64 = 10_000; // more than a block

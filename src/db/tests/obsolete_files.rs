@@ -63,7 +63,7 @@ fn what_a_life_that_was_killed_left_is_gone_when_the_next_opening_returns() {
 fn where_no_manifest_can_be_written_an_opening_removes_nothing() {
     under_all_options_with_faults(&Options::default(), |mut test| {
         if test.options.reuse_logs {
-            return; // it goes on with the MANIFEST, and syncs it before it returns
+            return; // it appends to the MANIFEST, and syncs it before it returns
         }
         test.put("foo", "v");
         test.compact_all();
