@@ -1,12 +1,13 @@
-//! Generates the C headers from `src/ffi` into OUT_DIR, and gives the shared library its name.
+//! Generates the C headers from `src/ffi` into OUT_DIR, and sets the name of the shared library.
 //!
-//! The committed headers in `include/` are copies: a test compares them, `make headers` updates them, and a build never
-//! writes into the source tree. Functions are sorted into headers by their prefix.
+//! The committed headers in `include/` are copies: a test compares them with the generated ones,
+//! `make headers` updates them, and a build never writes into the source tree. The prefix of a function
+//! decides in which header it is declared.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The files of `src/ffi` that declare something, in the order in which the headers do.
+/// The files of `src/ffi` with declarations, in the order of the headers.
 const SOURCES: &[&str] = &[
     "db",
     "get_into",
@@ -43,14 +44,15 @@ fn main() {
     }
     let include = out.join("include");
     fs::create_dir_all(include.join("leveldb")).expect("a directory for the headers");
-    let conventions = comment(&module_doc(&root.join("src/ffi/mod.rs")));
+    let conventions = comment(&module_doc(&root.join("src/ffi.rs")));
     generate(&root, "cbindgen-leveldb.toml", Some(conventions), "leveldb_", &include.join("leveldb/c.h"));
     generate(&root, "cbindgen-terrace.toml", None, "terrace_", &include.join("terrace.h"));
     link_arguments();
 }
 
-/// The shared library: a name that carries the version of the interface; loaded for good, since crates keep thread-locals
-/// on the host's threads; its own functions are its own, whatever else the process has loaded.
+/// Link arguments of the shared library. Its soname has the version of the interface. It is never unloaded
+/// (`nodelete`), since crates keep thread-locals on the host's threads. Its calls to its own functions bind
+/// to itself, whatever else the process has loaded (`-Bsymbolic-functions`).
 fn link_arguments() {
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {
         return;
@@ -66,7 +68,7 @@ fn link_arguments() {
     }
 }
 
-/// Writes the header of all items of `src/ffi` whose names start with `prefix`.
+/// Writes the header with all items of `src/ffi` whose names start with `prefix`.
 fn generate(root: &Path, config: &str, header: Option<String>, prefix: &str, output: &Path) {
     let sources: Vec<PathBuf> =
         SOURCES.iter().map(|name| root.join("src/ffi").join(name).with_extension("rs")).collect();
@@ -91,15 +93,15 @@ fn generate(root: &Path, config: &str, header: Option<String>, prefix: &str, out
     fs::write(output, as_c(text)).expect("a header in OUT_DIR");
 }
 
-/// What Rust calls the safety of a function is what C calls its requirements; and older compilers know neither line
-/// comments nor a comma at the end of an enum.
+/// Adapts a generated header to C: a `# Safety` section becomes `Requires:`. Older compilers accept neither
+/// line comments nor a comma at the end of an enum, so both are replaced.
 fn as_c(header: String) -> String {
     let header = header.replace(" * # Safety\n * ", " * Requires: ").replace("/**\n", "/*\n");
     let header = header.replace(",\n} ", "\n} ");
     header.replace("// __cplusplus", "/* __cplusplus */").replace("// extern \"C\"", "/* extern \"C\" */")
 }
 
-/// The functions and types of a source file that belong into another header.
+/// The functions and types of a source file that belong to the other header.
 fn names_without(prefix: &str, source: &Path) -> Vec<String> {
     let text = read(source);
     let declared = text.lines().filter_map(|line| {

@@ -1,6 +1,6 @@
 /*
- * Terrace beyond LevelDB: what leveldb/c.h does not have, on the same handles. The conventions at the top of leveldb/c.h
- * hold here too. A program that uses only leveldb_ functions runs with either library.
+ * Terrace beyond LevelDB: functions that leveldb/c.h does not have, on the same handles. The conventions at
+ * the top of leveldb/c.h hold here too. A program that uses only leveldb_ functions runs with either library.
  */
 
 #ifndef TERRACE_H_
@@ -11,15 +11,16 @@
 #include "leveldb/c.h"
 
 /*
- * What `terrace_last_error_code()` returns. The numbers never change; those up to 5 are the codes of LevelDB's status.
+ * The results of `terrace_last_error_code()`. The numbers never change; those up to 5 are the codes of
+ * LevelDB's `Status`.
  */
 typedef enum {
     /*
-     * The last call with an errptr succeeded, and nothing failed since.
+     * The last call with an errptr succeeded, and no call has failed since.
      */
     TERRACE_OK = 0,
     /*
-     * A file or directory that should be there is not. (A key that is not there is no error.)
+     * A file or directory is missing. (An absent key is not an error.)
      */
     TERRACE_NOT_FOUND = 1,
     /*
@@ -27,46 +28,50 @@ typedef enum {
      */
     TERRACE_CORRUPTION = 2,
     /*
-     * The operation is not offered.
+     * The operation, or a feature of the data, is not supported.
      */
     TERRACE_NOT_SUPPORTED = 3,
     /*
-     * An argument that can never work.
+     * An argument that is never valid.
      */
     TERRACE_INVALID_ARGUMENT = 4,
     /*
-     * The system refused an operation, or the database can no longer do it.
+     * The operating system refused an operation, or the database can no longer perform it.
      */
     TERRACE_IO_ERROR = 5,
     /*
-     * A defect of the library, or of a comparator, caught. The database it happened in takes no writes until it is opened again.
+     * A defect of the library or a failure of a comparator was caught. Its database takes no writes until it
+     * is opened again.
      */
     TERRACE_INTERNAL_ERROR = 6
 } terrace_error_t;
 
 /*
- * What terrace_background_error_severity() returns. The numbers never change.
+ * What has stopped and what cures it, as terrace_background_error_severity() returns it. The numbers never
+ * change.
  */
 typedef enum {
     /*
-     * A flush or a compaction failed and is tried again by itself, ever less often. Writes go on until they would have to
-     * wait for it; then they fail with this error. A table in which a compaction finds damage (TERRACE_CORRUPTION) is left
-     * where it is, and tried again after a minute, at most once an hour later on; the others go on being compacted.
+     * A flush or a compaction failed and is retried with exponential backoff (10 ms to 5 s). Writes continue
+     * until they would have to wait for it; then they fail with this error. A table in which a compaction
+     * finds damage (TERRACE_CORRUPTION) stays in the database and is retried after a minute, later at
+     * intervals of up to an hour; the other tables continue to be compacted.
      */
     TERRACE_SEVERITY_RETRYING = 1,
     /*
-     * Writes are refused until the MANIFEST, or a new log, can be written, which is tried by itself, ever less often: after
-     * a full disk has space again, say.
+     * Writes are refused until a new MANIFEST, or a new WAL, could be written (on a full disk: until it has
+     * space again). The database retries with exponential backoff.
      */
     TERRACE_SEVERITY_WRITES_REFUSED = 2,
     /*
-     * Writes are refused until the database is closed and opened again: a sync of the log failed, say.
+     * Writes are refused until the database is closed and opened again, for example because a sync of the
+     * WAL failed.
      */
     TERRACE_SEVERITY_UNTIL_REOPENED = 3
 } terrace_severity_t;
 
 /*
- * What terrace_iter_read() does; to be added up.
+ * Flags of terrace_iter_read(), to be added up. The numbers never change.
  */
 typedef enum {
     /*
@@ -78,17 +83,17 @@ typedef enum {
      */
     TERRACE_READ_VALUES = 2,
     /*
-     * Go backward.
+     * Move backward.
      */
     TERRACE_READ_BACKWARD = 4,
     /*
-     * The entry whose key is `stop` belongs to those asked for.
+     * Include the entry whose key is `stop`.
      */
     TERRACE_READ_STOP_INCLUSIVE = 8
 } terrace_iter_read_t;
 
 /*
- * Where terrace_iter_move() moves to. The numbers never change.
+ * The movements of terrace_iter_move(). The numbers never change.
  */
 typedef enum {
     /*
@@ -108,42 +113,43 @@ typedef enum {
      */
     TERRACE_MOVE_NEXT = 3,
     /*
-     * To the key before.
+     * To the previous key.
      */
     TERRACE_MOVE_PREV = 4
 } terrace_iter_move_t;
 
 /*
- * How blocks are compressed; see terrace_options_set_compression(). The numbers are RocksDB's, where it has one.
+ * How blocks are compressed; see terrace_options_set_compression(). The numbers are those of RocksDB, where
+ * it has one.
  */
 typedef enum {
     /*
-     * The default: snappy; but where tables of zlib or raw deflate are found in the directory, which is then a world of Minecraft, new ones
-     * are of that too, since the game reads no snappy.
+     * The default: snappy, unless the directory has tables that use zlib or raw deflate. Then it is a
+     * Minecraft world, and new tables use the same compression, because the game cannot read snappy.
      */
     TERRACE_AUTO_COMPRESSION = -1,
     /*
-     * None.
+     * No compression.
      */
     TERRACE_NO_COMPRESSION = 0,
     /*
-     * snappy, whatever is found.
+     * snappy, whatever compression the existing tables use.
      */
     TERRACE_SNAPPY_COMPRESSION = 1,
     /*
-     * zlib: for Minecraft's fork of LevelDB. LevelDB itself cannot read it.
+     * zlib, as in Minecraft's fork of LevelDB. LevelDB itself cannot read it.
      */
     TERRACE_ZLIB_COMPRESSION = 2,
     /*
-     * zstd. LevelDB reads it from its main branch on; 1.23 cannot.
+     * zstd. LevelDB's main branch can read it, LevelDB 1.23 cannot.
      */
     TERRACE_ZSTD_COMPRESSION = 7,
     /*
-     * zlib's deflate without a header: for Minecraft's fork of LevelDB. LevelDB itself cannot read it.
+     * Deflate without the zlib header, as in Minecraft's fork of LevelDB. LevelDB itself cannot read it.
      */
     TERRACE_RAW_DEFLATE_COMPRESSION = 128,
     /*
-     * As a level: the one that is usual, 6 of zlib and raw deflate, 1 of zstd.
+     * A level, not a compression: the default level, which is 6 for zlib and raw deflate and 1 for zstd.
      */
     TERRACE_USUAL_COMPRESSION_LEVEL = 32767
 } terrace_compression_t;
@@ -169,16 +175,19 @@ typedef struct terrace_table_t terrace_table_t;
 typedef struct terrace_tablebuilder_t terrace_tablebuilder_t;
 
 /*
- * What an environment of C does; see terrace_env_create(). `state` is that of the environment.
+ * The callbacks of an environment; see terrace_env_create(). `state` is the one passed there.
  *
- * A callback that returns an `int` returns TERRACE_OK, or another value of `terrace_error_t` and, in `*message`, a malloc()ed and
- * NUL-terminated message, which the library frees; `*message` is NULL before. What is not there is TERRACE_NOT_FOUND. Paths are
- * NUL-terminated. A file is used by one thread at a time, but for the random access files; everything else by any thread, at
- * once.
+ * A callback that returns an `int` returns TERRACE_OK on success. On failure it returns another value of
+ * `terrace_error_t` and puts a malloc()ed, NUL-terminated message, which the library frees, into `*message`;
+ * `*message` is NULL before the call. A missing file or directory is TERRACE_NOT_FOUND. Paths are
+ * NUL-terminated.
+ *
+ * A sequential or writable file is used by one thread at a time. All other callbacks run on any thread,
+ * several at the same time.
  */
 typedef struct {
     /*
-     * Called once, when nothing uses the environment any more. May be NULL; no other callback may.
+     * Called once, when nothing uses the environment any more. May be NULL, unlike all other callbacks.
      */
     void (*destructor)(void *state);
     /*
@@ -186,7 +195,7 @@ typedef struct {
      */
     int (*new_sequential_file)(void *state, const char *path, void **file, char **message);
     /*
-     * Reads up to `length` bytes, and puts how many into `*read`; 0 at the end of the file.
+     * Reads up to `length` bytes and puts the number of bytes read into `*read`; 0 at the end of the file.
      */
     int (*sequential_file_read)(void *file,
                                 char *buffer,
@@ -194,19 +203,20 @@ typedef struct {
                                 size_t *read,
                                 char **message);
     /*
-     * Passes over bytes; past the end is fine.
+     * Skips `length` bytes. Skipping past the end of the file is not an error.
      */
     int (*sequential_file_skip)(void *file, uint64_t length, char **message);
     /*
-     * Closes the file.
+     * Closes and frees the file.
      */
     void (*sequential_file_destroy)(void *file);
     /*
-     * Opens a file to be read anywhere.
+     * Opens a file to be read at any offset.
      */
     int (*new_random_access_file)(void *state, const char *path, void **file, char **message);
     /*
-     * Reads up to `length` bytes from `offset`, and puts how many into `*read`; 0 at the end of the file.
+     * Reads up to `length` bytes at `offset` and puts the number of bytes read into `*read`; 0 at the end of
+     * the file.
      */
     int (*random_access_file_read)(void *file,
                                    uint64_t offset,
@@ -215,11 +225,12 @@ typedef struct {
                                    size_t *read,
                                    char **message);
     /*
-     * Closes the file.
+     * Closes and frees the file.
      */
     void (*random_access_file_destroy)(void *file);
     /*
-     * Opens a file to be written: behind what it has if `append` is set, else emptied; created if it is missing.
+     * Opens a file to be written, and creates it if it is missing. If `append` is not 0, writing continues
+     * at the end of the file; else the file is truncated.
      */
     int (*new_writable_file)(void *state,
                              const char *path,
@@ -227,15 +238,15 @@ typedef struct {
                              void **file,
                              char **message);
     /*
-     * Appends bytes.
+     * Appends `length` bytes. They may stay in a buffer of the environment.
      */
     int (*writable_file_append)(void *file, const char *data, size_t length, char **message);
     /*
-     * Hands what was appended to the system: it survives the end of the process.
+     * Passes all appended bytes to the operating system, so that they survive the death of the process.
      */
     int (*writable_file_flush)(void *file, char **message);
     /*
-     * Makes what was appended, and the name of a new file, durable.
+     * Makes all appended bytes durable, and the name of a new file: both survive a power loss.
      */
     int (*writable_file_sync)(void *file, char **message);
     /*
@@ -243,15 +254,15 @@ typedef struct {
      */
     int (*writable_file_close)(void *file, char **message);
     /*
-     * Frees the file, after it was closed.
+     * Frees the file, after `writable_file_close`.
      */
     void (*writable_file_destroy)(void *file);
     /*
-     * Is there a file or directory of that name?
+     * Returns 1 if there is a file or directory of that name, else 0.
      */
     uint8_t (*file_exists)(void *state, const char *path);
     /*
-     * Calls `child` with `sink` and each name in a directory, which is no path.
+     * Calls `child` with `sink` and the name of each entry of a directory. The name has no directory part.
      */
     int (*get_children)(void *state,
                         const char *path,
@@ -263,7 +274,7 @@ typedef struct {
      */
     int (*remove_file)(void *state, const char *path, char **message);
     /*
-     * Creates a directory. What it returns counts for nothing if the directory exists.
+     * Creates a directory. Its result is ignored if the directory exists afterwards.
      */
     int (*create_dir)(void *state, const char *path, char **message);
     /*
@@ -271,49 +282,51 @@ typedef struct {
      */
     int (*remove_dir)(void *state, const char *path, char **message);
     /*
-     * Puts how long a file is, in bytes, into `*size`.
+     * Puts the size of a file, in bytes, into `*size`.
      */
     int (*get_file_size)(void *state, const char *path, uint64_t *size, char **message);
     /*
-     * Renames a file, replacing what has the new name, and makes that durable.
+     * Renames a file atomically, replacing a file that has the new name, and makes the rename durable.
      */
     int (*rename_file)(void *state, const char *from, const char *to, char **message);
     /*
-     * Locks a file against other processes and other databases; never waits.
+     * Locks a file against other processes and other databases. Never waits: a lock that is held is a
+     * failure.
      */
     int (*lock_file)(void *state, const char *path, void **lock, char **message);
     /*
-     * Unlocks it.
+     * Unlocks a file and frees the lock.
      */
     void (*unlock_file)(void *state, void *lock);
     /*
-     * Microseconds since some fixed time.
+     * Returns microseconds since some fixed time.
      */
     uint64_t (*now_micros)(void *state);
     /*
-     * Sleeps.
+     * Blocks the calling thread for `micros` microseconds.
      */
     void (*sleep_micros)(void *state, uint64_t micros);
 } terrace_env_callbacks_t;
 
 /*
- * The entry that terrace_iter_move() has moved to. The bytes are the iterator's, and hold until it is moved or destroyed.
+ * The entry that terrace_iter_move() moved to. The key and the value belong to the iterator, and are valid
+ * until it is moved or destroyed.
  */
 typedef struct {
     /*
-     * Never NULL.
+     * The key. Never NULL.
      */
     const char *key;
     /*
-     * Bytes of the key.
+     * Length of the key, in bytes.
      */
     size_t key_len;
     /*
-     * Never NULL.
+     * The value. Never NULL.
      */
     const char *value;
     /*
-     * Bytes of the value.
+     * Length of the value, in bytes.
      */
     size_t value_len;
 } terrace_entry_t;
@@ -323,7 +336,8 @@ extern "C" {
 #endif /* __cplusplus */
 
 /*
- * As leveldb_close(), and reports what fails. The database is closed and its handle gone in any case. NULL is fine.
+ * As leveldb_close(), but reports a failure through `errptr`. The database is closed and its handle is
+ * destroyed in any case. NULL is allowed.
  *
  * Requires: `db` is NULL or an open database that no other call uses now or later; `errptr` as in (3).
  */
@@ -331,7 +345,7 @@ void terrace_close(leveldb_t *db,
                    char **errptr);
 
 /*
- * As leveldb_compact_range(), and reports what fails.
+ * As leveldb_compact_range(), but reports a failure through `errptr`.
  *
  * Requires: `db` is NULL or open; the keys have their lengths; `errptr` as in (3).
  */
@@ -343,21 +357,23 @@ void terrace_compact_range(leveldb_t *db,
                            char **errptr);
 
 /*
- * Flushes what is in memory to table files, and returns when that is done.
+ * Flushes all memtables to table files, and returns when this is done.
  *
  * Requires: `db` is NULL or open; `errptr` as in (3).
  */
 void terrace_flush(leveldb_t *db, char **errptr);
 
 /*
- * Copies the value of a key into `buffer`, and returns its length. A value longer than `buffer_size` is not copied at all;
- * its length is returned all the same, and the call to be repeated with as large a buffer.
+ * Copies the value of a key into `buffer` and returns its length in bytes. A value longer than `buffer_size`
+ * is not copied, not even in part; its length is returned, and the caller repeats the call with a buffer of
+ * that size.
  *
- * A key that is not there is no error: `(size_t)-1` is returned, and `*errptr` is left as it was. `(size_t)-2` is returned on
- * failure. No value is as long as these. `buffer` may be NULL if `buffer_size` is 0: that asks for the length.
+ * An absent key is not an error: the call returns `(size_t)-1` and does not change `*errptr`. It returns
+ * `(size_t)-2` on failure. No value has one of these lengths. `buffer` may be NULL if `buffer_size` is 0, to
+ * ask for the length.
  *
- * Requires: `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `buffer` is writable for `buffer_size` bytes,
- * none of which are the key's; `errptr` as in (3).
+ * Requires: `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `buffer` is writable for
+ * `buffer_size` bytes and does not overlap the key; `errptr` as in (3).
  */
 size_t terrace_get_into(leveldb_t *db,
                         const leveldb_readoptions_t *options,
@@ -368,27 +384,32 @@ size_t terrace_get_into(leveldb_t *db,
                         char **errptr);
 
 /*
- * Copies many entries in one call: those from where the iterator stands, forward or backward, until the buffer is full,
- * `max_entries` are copied, or no entry is left. Moves the iterator behind the last one copied, and returns how many.
+ * Copies many entries in one call. Starts at the current entry and moves forward or backward, until the
+ * buffer is full, `max_entries` entries are copied, or no entry is left. Leaves the iterator on the entry
+ * after the last copied one, and returns the number of entries copied.
  *
- * `flags` is a sum of values of `terrace_iter_read_t`. `buffer` receives the parts asked for (key, value, or key before value)
- * of one entry behind the other, without anything in between. `ends` receives one number a part: where in `buffer` it ends, which
- * is where the next one starts. It has room for `max_entries` numbers, twice as many with keys and values. With neither,
- * entries are counted and passed over, and `buffer` and `ends` may be NULL.
+ * `flags` is a sum of values of `terrace_iter_read_t`. `buffer` receives the requested parts (keys, values,
+ * or both, the key first) of one entry after the other, without anything in between. `ends` receives one
+ * number per part: the offset in `buffer` at which the part ends, which is where the next part starts.
+ * `ends` has room for `max_entries` numbers, or twice as many with both keys and values. If neither is
+ * requested, entries are only counted, and `buffer` and `ends` may be NULL.
  *
- * `stop` bounds the scan in the order of the database: forward, entries whose key is at or behind `stop` are not copied;
- * backward, those whose key is at or before it. With TERRACE_READ_STOP_INCLUSIVE the key `stop` itself is. NULL (whatever the length)
- * is no bound. The first entry that is left out is the one the iterator then stands on.
+ * `stop` bounds the scan, in the order of the database: forward, entries whose key is at or after `stop` are
+ * not copied; backward, entries whose key is at or before it. With TERRACE_READ_STOP_INCLUSIVE, the entry
+ * with the key `stop` is copied. NULL (with any length) is no bound. The iterator stands on the first entry
+ * that is left out.
  *
- * `*next_size` says how the scan goes on: how many bytes of `buffer` the next entry takes, or `(size_t)-1` if none comes next,
- * because the bound, the end or an error was reached: leveldb_iter_get_error() tells which, and is to be asked. When nothing was
- * copied, and `*next_size` is another number, it is the size of the buffer to come again with. `next_size` may be NULL.
+ * `*next_size` receives the number of bytes of `buffer` that the next entry takes, or `(size_t)-1` if there
+ * is no next entry, because the bound, the end or an error was reached: call leveldb_iter_get_error() to
+ * find out. If nothing was copied and `*next_size` is another number, repeat the call with a buffer of that
+ * size. `next_size` may be NULL.
  *
- * A NULL `iter` is refused, as in (6). Unknown flags, a NULL `buffer` whose size is not 0, NULL `ends` and a `stop` that is too
- * long are errors of the iterator, which stays invalid until it is positioned again.
+ * A NULL `iter` is refused, as in (6). Unknown flags, a NULL `buffer` whose size is not 0, NULL `ends` and a
+ * `stop` that is too long are errors of the iterator, which stays invalid until it is positioned again.
  *
- * Requires: `iter` is NULL or an iterator that no other call uses now; `stop` has its length; `buffer` is writable for `buffer_size`
- * bytes and `ends` for the numbers said above, neither overlaps the other, `stop` or `*next_size`; `next_size` is NULL or writable.
+ * Requires: `iter` is NULL or an iterator that no other call uses now; `stop` has its length; `buffer` is writable for
+ * `buffer_size` bytes and `ends` for the numbers described above; neither overlaps the other, `stop` or
+ * `*next_size`; `next_size` is NULL or writable.
  */
 size_t terrace_iter_read(leveldb_iterator_t *iter,
                          int flags,
@@ -401,12 +422,14 @@ size_t terrace_iter_read(leveldb_iterator_t *iter,
                          size_t *next_size);
 
 /*
- * Creates a batch from its representation: what LevelDB writes to its log, and what a program that calls rarely can build by
- * itself. Eight bytes (0), the number of entries (32 bits, little-endian), then for each entry a byte (1: put, 0: delete), the
- * key, and for a put the value, both after their length as a varint of 7 bits a byte, lowest first. The bytes are copied.
+ * Creates a batch from its representation. This is the form in which LevelDB writes a batch to its WAL; a
+ * program that wants few calls can build it by itself: eight bytes (0), the number of entries (32 bits,
+ * little-endian), then for each entry a byte (1: put, 0: delete), the key, and for a put the value, each
+ * preceded by its length as a varint (7 bits per byte, lowest first). The bytes are copied.
  *
- * Returns NULL with a Corruption error if they are not a representation, with Invalid argument if an entry or the whole is longer
- * than leveldb_writebatch_put() takes. Destroy the batch with leveldb_writebatch_destroy().
+ * Returns NULL with a `Corruption` error if the bytes are not a representation, and with `Invalid argument`
+ * if an entry or the whole is longer than leveldb_writebatch_put() takes. Destroy the batch with
+ * leveldb_writebatch_destroy().
  *
  * Requires: `rep` has its length; `errptr` as in (3).
  */
@@ -415,13 +438,16 @@ leveldb_writebatch_t *terrace_writebatch_create_from(const char *rep,
                                                      char **errptr);
 
 /*
- * How blocks of new tables are compressed (a value of `terrace_compression_t`), and at which level: from 0 to 9 of zlib and raw deflate, from
- * about -130000 to 22 of zstd, where more is smaller and slower. Levels are brought into range; TERRACE_USUAL_COMPRESSION_LEVEL
- * stands for the usual one; the others have none. A block that would not shrink by an eighth stays as it is. Blocks are read as
- * they were written, whatever is set here. Default: TERRACE_AUTO_COMPRESSION.
+ * How blocks of new tables are compressed (a value of `terrace_compression_t`), and at which level. The
+ * setting does not affect reading: each block names its compression. Default: TERRACE_AUTO_COMPRESSION.
  *
- * An opening answers `Not implemented` where this build of the library is without what is set, and for other values: LevelDB's
- * format has no number for LZ4 (4) and its like.
+ * Levels go from 0 to 9 for zlib and raw deflate, and from about -130000 to 22 for zstd; a higher level
+ * gives smaller blocks and is slower. A level out of range is clipped; TERRACE_USUAL_COMPRESSION_LEVEL is
+ * the default level; the other compressions ignore the level. A block that compression does not shrink by an
+ * eighth is stored uncompressed.
+ *
+ * Opening a database fails with `Not implemented` if the compression is not compiled into this library, and
+ * for any other value: LevelDB's format has no number for LZ4 (4) and similar ones.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
@@ -430,7 +456,8 @@ void terrace_options_set_compression(leveldb_options_t *options,
                                      int level);
 
 /*
- * Append to the last log and MANIFEST of a cleanly closed database instead of starting new ones. Default: no.
+ * Append to the last WAL and MANIFEST of a cleanly closed database instead of creating new ones at open.
+ * Default: no.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
@@ -438,10 +465,11 @@ void terrace_options_set_reuse_logs(leveldb_options_t *options,
                                     uint8_t reuse_logs);
 
 /*
- * Compact tables that many reads had to look into in vain, as LevelDB does: a database that is only read ends with one level. (A table
- * that a filter spares a look-up counts as a sixteenth.)
- * Below all other work, and not while memtables fill quickly. From one opening to the next it rewrites as many bytes as the database
- * has, and beyond that no more than everything else has written. Default: yes.
+ * Compact tables that many point look-ups probed without finding their key, as LevelDB does: a database that
+ * is only read ends with a single level. (A look-up that a filter answers counts as a sixteenth of a probe.)
+ * Seek compactions have the lowest priority, and do not run while memtables fill quickly. Between two opens
+ * they rewrite as many bytes as the database has, and beyond that no more bytes than all other work has
+ * written. Default: yes.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
@@ -449,9 +477,10 @@ void terrace_options_set_seek_compaction(leveldb_options_t *options,
                                          uint8_t seek_compaction);
 
 /*
- * Merge what is left in level 0 once nothing has been written for 100 ms, so that reads of a quiet database do not pay for it;
- * never for so little that more than four times as much of level 1 is rewritten. Not with a comparator of leveldb_comparator_create(),
- * which is not called while nobody uses the database. Default: yes.
+ * Compact the remaining files of level 0 when nothing has been written for 100 ms, so that reads of an idle
+ * database need not probe them. Such a compaction does not run if it would rewrite more than four times as
+ * many bytes of level 1 as it has in level 0. It never runs with a comparator of
+ * leveldb_comparator_create(), which must not be called while nobody uses the database. Default: yes.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
@@ -459,8 +488,8 @@ void terrace_options_set_idle_compaction(leveldb_options_t *options,
                                          uint8_t idle_compaction);
 
 /*
- * Give each table a filter of all its keys, 10 bits each, which spares almost every read of a table that lacks the key.
- * Only with LevelDB's own comparator; LevelDB ignores it. Default: yes.
+ * Give each table one filter of all its keys, with 10 bits per key, which saves almost every read of a table
+ * that lacks the key. Only with LevelDB's bytewise comparator. LevelDB ignores this filter. Default: yes.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
@@ -468,9 +497,10 @@ void terrace_options_set_whole_table_filter(leveldb_options_t *options,
                                             uint8_t whole_table_filter);
 
 /*
- * Memtables, the one that is written to included, before a writer waits for a flush; from 2 to 65536. All but two go into one
- * table, if they fill quickly (within 250 ms each). 0: 2, as in LevelDB, and as many more as fit 12 MiB, up to 5.
- * Default: 0.
+ * Number of memtables, including the active one, that can be full before a writer waits for a flush; from 2
+ * to 65536. If memtables fill quickly (within 250 ms each), up to all but two of them are flushed together
+ * into one table. 0 means 2, as in LevelDB, and as many more as fit into 12 MiB, up to 5 in total. Default:
+ * 0.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
@@ -478,10 +508,11 @@ void terrace_options_set_max_write_buffer_number(leveldb_options_t *options,
                                                  int max_write_buffer_number);
 
 /*
- * Bytes of memory for what is known of open tables: their indexes, and where tables are not read through mappings their filters.
- * Beyond it the tables used least recently are closed, and a read of a closed one costs as much as tens of others. 100 million keys of
- * 16 bytes with values of 100 take about 110 MiB, and about 220 MiB without mappings. All databases of a process together take
- * no more than the largest budget among those that are open. At least 1 MiB; SIZE_MAX: no limit. Default: 512 MiB.
+ * Limit, in bytes, of the memory for indexes of open tables, and for their filters if tables are not read
+ * through mappings. Above the limit, the least recently used tables are closed; a read of a closed table
+ * costs as much as tens of other reads. 100 million keys of 16 bytes with values of 100 bytes take about 110
+ * MiB, and about 220 MiB without mappings. All databases of a process together take no more than the largest
+ * budget among the open ones. At least 1 MiB; SIZE_MAX: no limit. Default: 512 MiB.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
@@ -489,22 +520,23 @@ void terrace_options_set_table_metadata_budget(leveldb_options_t *options,
                                                size_t bytes);
 
 /*
- * Level-0 files at which a compaction starts; at least 1. Default: 4.
+ * Number of level-0 files at which a compaction starts; at least 1. Default: 4.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
 void terrace_options_set_level0_file_num_compaction_trigger(leveldb_options_t *options, int files);
 
 /*
- * Level-0 files at which each write is delayed by a millisecond; at least 1. Default: 8.
+ * Number of level-0 files at which each write is delayed by a millisecond; at least 1. Default: 8.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
 void terrace_options_set_level0_slowdown_writes_trigger(leveldb_options_t *options, int files);
 
 /*
- * Level-0 files at which writes wait for a compaction; also where fewer hold the bytes of as many memtables. Not below the
- * number at which a compaction starts. Default: 12.
+ * Number of level-0 files at which writes wait for a compaction. Writes also wait if level 0 has the size of
+ * as many memtables in fewer files (but at least as many as start a compaction). At least the number at
+ * which a compaction starts. Default: 12.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
@@ -512,7 +544,8 @@ void terrace_options_set_level0_stop_writes_trigger(leveldb_options_t *options,
                                                     int files);
 
 /*
- * Bytes of level 1 above which it is compacted; each deeper level holds ten times more. Default: 10 MiB.
+ * Size of level 1, in bytes, above which it is compacted; each deeper level may be ten times as large.
+ * Default: 10 MiB.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
@@ -520,14 +553,15 @@ void terrace_options_set_max_bytes_for_level_base(leveldb_options_t *options,
                                                   uint64_t bytes);
 
 /*
- * Threads that compact; from 1 to 64. Default: 1.
+ * Number of compaction threads; from 1 to 64. Default: 1.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
 void terrace_options_set_max_background_compactions(leveldb_options_t *options, int threads);
 
 /*
- * Parts into which a large compaction is divided, which are merged at once, each by a thread; from 1 to 64. Default: 2.
+ * Number of subcompactions into which a large compaction is divided. They run in parallel, each in a thread
+ * of its own; from 1 to 64. Default: 2.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
@@ -535,8 +569,8 @@ void terrace_options_set_max_subcompactions(leveldb_options_t *options,
                                             int threads);
 
 /*
- * Read tables through memory mappings, as LevelDB does. It is faster, but a disk that fails under a mapping raises
- * SIGBUS instead of an error. Default: yes.
+ * Read tables through memory mappings, as LevelDB does. Mappings are faster, but a disk that fails under a
+ * mapping raises SIGBUS instead of an error. Default: yes.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
@@ -544,9 +578,10 @@ void terrace_options_set_mmap_reads(leveldb_options_t *options,
                                     uint8_t mmap_reads);
 
 /*
- * Append to the log through a memory mapping, on file systems that are known to be safe for it: tmpfs, and ext4 unless it journals
- * data. A full disk, or a lack of mappings, is no danger: the log is written to by pwrite then. But a disk that fails, or a file
- * system that is shut down, under a mapping raises SIGBUS instead of an error; who can't bear that turns it off. Default: yes.
+ * Append to the WAL through a memory mapping, on file systems that are known to be safe for it: tmpfs, and
+ * ext4 unless it journals data. If the disk is full or the process has no mappings left, the WAL is written
+ * by pwrite instead. But a disk that fails, or a file system that is shut down, under a mapping raises
+ * SIGBUS instead of an error; turn the option off if this is not acceptable. Default: yes.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
@@ -554,13 +589,16 @@ void terrace_options_set_mmap_wal(leveldb_options_t *options,
                                   uint8_t mmap_wal);
 
 /*
- * As leveldb_comparator_create(), with two callbacks more that shorten keys, as the index of a table needs them.
+ * As leveldb_comparator_create(), with two more callbacks, which shorten keys for the index of a table. They
+ * are those of LevelDB's C++ `Comparator`.
  *
- * `find_shortest_separator` may return a key at or after `start` and before `limit`, and `find_short_successor` one at or after
- * `key`: malloc()ed, with its length in `*length`; the library frees it with free(). NULL leaves the key as it is, which is always
- * right; so does a NULL callback, and a key that is not where it should be.
+ * `find_shortest_separator` may return a key at or after `start` and before `limit`; `find_short_successor`
+ * may return a key at or after `key`. The key is malloc()ed, with its length in `*length`; the library frees
+ * it with free(). A result of NULL leaves the key unchanged, which is always correct. So does a NULL
+ * callback, and a result outside of the range above.
  *
- * Requires: As leveldb_comparator_create(); what the two return is NULL or malloc()ed and as long as they say.
+ * Requires: As leveldb_comparator_create(); the results of the two callbacks are NULL, or malloc()ed and as long as
+ * they say.
  */
 leveldb_comparator_t *terrace_comparator_create(void *state,
                                                 void (*destructor)(void *state),
@@ -582,22 +620,24 @@ leveldb_comparator_t *terrace_comparator_create(void *state,
                                                                               size_t *length));
 
 /*
- * To be called from inside of `compare`, when it cannot compare (it is written in a language with exceptions, and one was
- * raised): whatever `compare` then returns does not count. No order is guessed, so none gets into the files.
+ * Reports that a comparison failed, for example because an exception was raised in a language that has them.
+ * Call it from inside `compare`, whose result is then ignored. No order is guessed, so no wrong order gets
+ * into the files.
  *
- * The call that needed the comparison fails with an `IO error` of `message` (an iterator becomes invalid), and the database takes
- * no writes until it is opened again; a compaction is given up, and does the same. `message` is copied; NULL is an empty one.
+ * The call that needed the comparison fails with an `IO error` of `message` (an iterator becomes invalid),
+ * and the database takes no writes until it is opened again. A comparison that fails in a compaction aborts
+ * the compaction, and the database takes no writes either. `message` is copied; NULL is an empty message.
  *
  * Requires: `message` is NULL or NUL-terminated.
  */
 void terrace_comparator_fail(const char *message);
 
 /*
- * Returns the filter of `num_keys` keys, malloc()ed, and puts its length in `*filter_length`; NULL on failure, and if the policy
- * was destroyed.
+ * Returns the filter of `num_keys` keys, malloc()ed, and puts its length in bytes into `*filter_length`.
+ * Returns NULL on failure, and if the policy has been revoked.
  *
- * Requires: `policy` is NULL or not destroyed; both arrays have `num_keys` elements, and the keys their lengths; `filter_length` is NULL or
- * writable.
+ * Requires: `policy` is NULL or not destroyed; both arrays have `num_keys` elements; the keys have their lengths;
+ * `filter_length` is NULL or writable.
  */
 char *terrace_filterpolicy_create_filter(const leveldb_filterpolicy_t *policy,
                                          const char *const *keys,
@@ -606,7 +646,8 @@ char *terrace_filterpolicy_create_filter(const leveldb_filterpolicy_t *policy,
                                          size_t *filter_length);
 
 /*
- * May `key` be one of those the filter was made of? 1 if so, 0 if certainly not. 1 for what cannot be asked.
+ * Returns 1 if the filter may have been made from `key`, 0 if it certainly was not. Returns 1 on failure,
+ * and if the policy has been revoked.
  *
  * Requires: `policy` is NULL or not destroyed; `key` and `filter` have their lengths.
  */
@@ -617,28 +658,30 @@ uint8_t terrace_filterpolicy_key_may_match(const leveldb_filterpolicy_t *policy,
                                            size_t filter_length);
 
 /*
- * About how many bytes the blocks in a cache take; 0 for NULL.
+ * The approximate size of the blocks in a cache, in bytes; 0 for NULL.
  *
  * Requires: `cache` is NULL or a cache that is not destroyed.
  */
 size_t terrace_cache_usage(const leveldb_cache_t *cache);
 
 /*
- * Forgets the blocks in a cache. Those in use are freed when they are not any more.
+ * Removes all blocks from a cache. Blocks in use are freed when their last user releases them.
  *
  * Requires: `cache` is NULL or a cache that is not destroyed.
  */
 void terrace_cache_prune(leveldb_cache_t *cache);
 
 /*
- * Creates an environment whose files are in memory and gone when it is. Directories need not be created, and one that was not is
- * empty; a read that begins past the end of a file fails with an `IO error`. Destroy it with leveldb_env_destroy(); a database
- * that uses it keeps what it needs.
+ * Creates an environment whose files are in memory, and are freed with it. Directories need not be created;
+ * a directory that was not created is empty. A read that begins past the end of a file fails with an
+ * `IO error`. These are the rules of LevelDB's in-memory environment. Destroy the environment with
+ * leveldb_env_destroy(); databases that use it keep it until they are closed.
  */
 leveldb_env_t *terrace_env_create_mem(void);
 
 /*
- * Opens a file to be read from its beginning. NULL on failure. Destroy it with terrace_seqfile_destroy().
+ * Opens a file to be read from its beginning. Returns NULL on failure. Destroy the file with
+ * terrace_seqfile_destroy().
  *
  * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
  */
@@ -647,11 +690,12 @@ leveldb_seqfile_t *terrace_env_new_sequential_file(const leveldb_env_t *env,
                                                    char **errptr);
 
 /*
- * Reads up to `length` bytes, and returns how many; fewer only at the end of the file, or on failure. Nothing else in `buffer`
- * is touched: it may be shorter than `length` where the file is too.
+ * Reads up to `length` bytes and returns the number of bytes read: fewer than `length` only at the end of
+ * the file, or on failure. The rest of `buffer` is not written to, so it may be shorter than `length` if the
+ * file is shorter too.
  *
- * Requires: `file` is NULL or a file that no other call uses now; `buffer` is writable for `length` bytes, or for those that the file
- * still has; `errptr` as in (3).
+ * Requires: `file` is NULL or a file that no other call uses now; `buffer` is writable for `length` bytes, or for as
+ * many as the file still has; `errptr` as in (3).
  */
 size_t terrace_seqfile_read(leveldb_seqfile_t *file,
                             char *buffer,
@@ -659,21 +703,22 @@ size_t terrace_seqfile_read(leveldb_seqfile_t *file,
                             char **errptr);
 
 /*
- * Passes over bytes; past the end is fine.
+ * Skips `length` bytes. Skipping past the end of the file is not an error.
  *
  * Requires: `file` is NULL or a file that no other call uses now; `errptr` as in (3).
  */
 void terrace_seqfile_skip(leveldb_seqfile_t *file, uint64_t length, char **errptr);
 
 /*
- * Closes a file. NULL is fine.
+ * Closes a file and destroys its handle. NULL is allowed.
  *
  * Requires: `file` is NULL or not used afterwards.
  */
 void terrace_seqfile_destroy(leveldb_seqfile_t *file);
 
 /*
- * Opens a file to be read anywhere, from any thread. NULL on failure. Destroy it with terrace_randomfile_destroy().
+ * Opens a file to be read at any offset, by any number of threads at the same time. Returns NULL on failure.
+ * Destroy the file with terrace_randomfile_destroy().
  *
  * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
  */
@@ -682,11 +727,12 @@ leveldb_randomfile_t *terrace_env_new_random_access_file(const leveldb_env_t *en
                                                          char **errptr);
 
 /*
- * Reads up to `length` bytes from `offset`, and returns how many; fewer only at the end of the file, or on failure. Nothing
- * else in `buffer` is touched: it may be shorter than `length` where the file is too.
+ * Reads up to `length` bytes at `offset` and returns the number of bytes read: fewer than `length` only at
+ * the end of the file, or on failure. The rest of `buffer` is not written to, so it may be shorter than
+ * `length` if the file is shorter too.
  *
- * Requires: `file` is NULL or not destroyed; `buffer` is writable for `length` bytes, or for those that the file has from `offset` on;
- * `errptr` as in (3).
+ * Requires: `file` is NULL or not destroyed; `buffer` is writable for `length` bytes, or for as many as the file has
+ * from `offset` on; `errptr` as in (3).
  */
 size_t terrace_randomfile_read(const leveldb_randomfile_t *file,
                                uint64_t offset,
@@ -695,15 +741,16 @@ size_t terrace_randomfile_read(const leveldb_randomfile_t *file,
                                char **errptr);
 
 /*
- * Closes a file. NULL is fine.
+ * Closes a file and destroys its handle. NULL is allowed.
  *
  * Requires: `file` is NULL or not used afterwards.
  */
 void terrace_randomfile_destroy(leveldb_randomfile_t *file);
 
 /*
- * Opens a file to be written: behind what it has if `append` is set, else emptied first; created if it is missing. NULL on
- * failure. Destroy it with terrace_writablefile_destroy().
+ * Opens a file to be written, and creates it if it is missing. If `append` is not 0, writing continues at
+ * the end of the file; else the file is truncated. Returns NULL on failure. Destroy the file with
+ * terrace_writablefile_destroy().
  *
  * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
  */
@@ -713,7 +760,7 @@ leveldb_writablefile_t *terrace_env_new_writable_file(const leveldb_env_t *env,
                                                       char **errptr);
 
 /*
- * Appends bytes, which may stay in a buffer of the library.
+ * Appends bytes. They may stay in a buffer of the library.
  *
  * Requires: `file` is NULL or a file that no other call uses now; `data` has its length; `errptr` as in (3).
  */
@@ -723,45 +770,47 @@ void terrace_writablefile_append(leveldb_writablefile_t *file,
                                  char **errptr);
 
 /*
- * Hands what was appended to the system: it survives the end of the process.
+ * Passes all appended bytes to the operating system, so that they survive the death of the process.
  *
  * Requires: `file` is NULL or a file that no other call uses now; `errptr` as in (3).
  */
 void terrace_writablefile_flush(leveldb_writablefile_t *file, char **errptr);
 
 /*
- * Makes what was appended durable, and the name of the file: both survive a loss of power.
+ * Makes all appended bytes and the name of the file durable: both survive a power loss.
  *
  * Requires: `file` is NULL or a file that no other call uses now; `errptr` as in (3).
  */
 void terrace_writablefile_sync(leveldb_writablefile_t *file, char **errptr);
 
 /*
- * Hands what was appended to the system, and closes the file, which then only can be destroyed.
+ * Passes all appended bytes to the operating system and closes the file, which can then only be destroyed.
  *
  * Requires: `file` is NULL or a file that no other call uses now; `errptr` as in (3).
  */
-void terrace_writablefile_close(leveldb_writablefile_t *file, char **errptr);
+void terrace_writablefile_close(leveldb_writablefile_t *file,
+                                char **errptr);
 
 /*
- * Destroys a file, closing it if it is not closed. NULL is fine.
+ * Destroys a file, and closes it if it is still open. NULL is allowed.
  *
  * Requires: `file` is NULL or not used afterwards.
  */
 void terrace_writablefile_destroy(leveldb_writablefile_t *file);
 
 /*
- * Is there a file or directory of that name?
+ * Returns 1 if there is a file or directory of that name, else 0.
  *
  * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated.
  */
 uint8_t terrace_env_file_exists(const leveldb_env_t *env, const char *path);
 
 /*
- * Calls `child` with `state` and each name in a directory, which is no path and not NUL-terminated.
+ * Calls `child` with `state` and the name of each entry of a directory. The name has no directory part and
+ * is not NUL-terminated.
  *
- * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `child` is NULL or returns normally;
- * `errptr` as in (3).
+ * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `child` is NULL or
+ * returns normally; `errptr` as in (3).
  */
 void terrace_env_get_children(const leveldb_env_t *env,
                               const char *path,
@@ -779,7 +828,7 @@ void terrace_env_remove_file(const leveldb_env_t *env,
                              char **errptr);
 
 /*
- * Creates a directory; that it exists is an error.
+ * Creates a directory. Fails if it exists.
  *
  * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
  */
@@ -797,7 +846,7 @@ void terrace_env_remove_dir(const leveldb_env_t *env,
                             char **errptr);
 
 /*
- * Returns how long a file is, in bytes; 0 on failure.
+ * Returns the size of a file, in bytes; 0 on failure.
  *
  * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
  */
@@ -806,9 +855,10 @@ uint64_t terrace_env_get_file_size(const leveldb_env_t *env,
                                    char **errptr);
 
 /*
- * Renames a file, replacing what has the new name, and makes the change durable.
+ * Renames a file, replacing a file that has the new name, and makes the rename durable.
  *
- * Requires: `env` is NULL (the default one) or not destroyed; `from` and `to` are NULL or NUL-terminated; `errptr` as in (3).
+ * Requires: `env` is NULL (the default one) or not destroyed; `from` and `to` are NULL or NUL-terminated; `errptr` as
+ * in (3).
  */
 void terrace_env_rename_file(const leveldb_env_t *env,
                              const char *from,
@@ -816,8 +866,8 @@ void terrace_env_rename_file(const leveldb_env_t *env,
                              char **errptr);
 
 /*
- * Locks a file, which is created if it is missing, against other processes and other calls; never waits. NULL on failure, and
- * while somebody else holds it. Unlock it with terrace_filelock_destroy().
+ * Locks a file against other processes and other calls; creates the file if it is missing. Never waits.
+ * Returns NULL on failure, and if the lock is held. Unlock the file with terrace_filelock_destroy().
  *
  * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
  */
@@ -826,140 +876,145 @@ leveldb_filelock_t *terrace_env_lock_file(const leveldb_env_t *env,
                                           char **errptr);
 
 /*
- * Unlocks a file. NULL is fine.
+ * Unlocks a file and destroys the handle. NULL is allowed.
  *
  * Requires: `lock` is NULL or not used afterwards.
  */
 void terrace_filelock_destroy(leveldb_filelock_t *lock);
 
 /*
- * Microseconds since the Unix epoch, as the environment has them.
+ * Returns microseconds since the Unix epoch, by the clock of the environment.
  *
  * Requires: `env` is NULL (the default one) or not destroyed.
  */
 uint64_t terrace_env_now_micros(const leveldb_env_t *env);
 
 /*
- * Creates an environment from callbacks, each of which gets `state` or what another has returned. The table is copied. NULL on
- * failure. Destroy it with leveldb_env_destroy(); databases that use it go on using it.
+ * Creates an environment from callbacks, each of which gets `state`, or a file that another callback has
+ * returned. The table of callbacks is copied. Returns NULL on failure. Destroy the environment with
+ * leveldb_env_destroy(); databases that use it keep it until they are closed.
  *
- * Requires: `callbacks` is NULL or a table whose functions do as it says, as in (8); `errptr` as in (3).
+ * Requires: `callbacks` is NULL or a table of functions that behave as described there and as in (8); `errptr` as
+ * in (3).
  */
 leveldb_env_t *terrace_env_create(void *state,
                                   const terrace_env_callbacks_t *callbacks,
                                   char **errptr);
 
 /*
- * Creates a logger for leveldb_options_set_info_log(). `log` is called with `state` and each line, which has no line feed
- * and is not NUL-terminated, on any thread, also at once. `destructor` is called once, by terrace_logger_destroy(); it
- * may be NULL. A NULL `log` drops every line.
+ * Creates a logger for leveldb_options_set_info_log(). `log` is called with `state` and each line, on any
+ * thread, by several threads at the same time. The line has no line feed and is not NUL-terminated.
+ * `destructor` is called once, by terrace_logger_destroy(); it may be NULL. A NULL `log` drops every line.
  *
- * Requires: The callbacks are NULL or callable as above, until terrace_logger_destroy() returns; they return normally.
+ * Requires: The callbacks are NULL, or callable as described above until terrace_logger_destroy() returns; they return
+ * normally.
  */
 leveldb_logger_t *terrace_logger_create(void *state,
                                         void (*destructor)(void *state),
                                         void (*log)(void *state, const char *line, size_t length));
 
 /*
- * Destroys a logger. Its callback does not run afterwards, and the destructor has run. Databases that still use it log
- * nothing from then on. Not to be called from its callback.
+ * Destroys a logger. When the call returns, its callback does not run any more, and the destructor has run.
+ * Databases that still use the logger log nothing from then on. Must not be called from its callback.
  *
  * Requires: `logger` is NULL or a logger whose handle is not used afterwards.
  */
 void terrace_logger_destroy(leveldb_logger_t *logger);
 
 /*
- * What the last call of this thread came to: a value of `terrace_error_t`.
+ * Returns the outcome of the last call of this thread, a value of `terrace_error_t`.
  *
- * Every call that fails sets it, also one without errptr. A call with an errptr that succeeds sets it back to
- * TERRACE_OK; a call without one that succeeds leaves it alone. It never fails.
+ * Every call that fails sets it, with or without an errptr. A successful call with an errptr resets it to
+ * TERRACE_OK; a successful call without an errptr does not change it. This function never fails.
  */
 int terrace_last_error_code(void);
 
 /*
- * The system's error number (`errno`) behind the last error of this thread; 0 if there is none.
+ * The system's error number (`errno`) that caused the last error of this thread; 0 if there is none.
  */
 int terrace_last_error_errno(void);
 
 /*
- * May the same call succeed later without anything being changed in the program? True after a full disk, too many open
- * files, no memory, and a busy system.
+ * Returns 1 if the same call may succeed later without a change in the program: after a full disk, too many
+ * open files, a lack of memory, or a busy system.
  */
 uint8_t terrace_last_error_retryable(void);
 
 /*
- * The message of the last error of this thread, malloc()ed and NUL-terminated, as `*errptr` has it; NULL if there is no
- * error.
+ * The message of the last error of this thread, malloc()ed and NUL-terminated, in the form of an `*errptr`;
+ * NULL if there is no error.
  */
 char *terrace_last_error_message(void);
 
 /*
- * The file or directory the last error of this thread is about, malloc()ed and NUL-terminated; NULL if there is no error,
- * or it is not about a file.
+ * The file or directory that the last error of this thread concerns, malloc()ed and NUL-terminated; NULL if
+ * there is no error, or it concerns no file.
  */
 char *terrace_last_error_path(void);
 
 /*
- * Why background work or writes have stopped; NULL if they have not (or `db` is NULL). Reads go on in any case. The result is a
- * copy, to be destroyed with terrace_background_error_destroy(); the database may be closed before.
+ * Returns why background work or writes have stopped; NULL if they have not, and if `db` is NULL. Reads
+ * continue in any case. The result is a copy, which outlives the database; destroy it with
+ * terrace_background_error_destroy().
  *
  * Requires: `db` is NULL or open.
  */
 terrace_background_error_t *terrace_background_error(leveldb_t *db);
 
 /*
- * Destroys what terrace_background_error() returned. NULL is fine.
+ * Destroys what terrace_background_error() returned. NULL is allowed.
  *
  * Requires: `error` is NULL or not used afterwards.
  */
 void terrace_background_error_destroy(terrace_background_error_t *error);
 
 /*
- * What kind of failure it is: a value of `terrace_error_t`; TERRACE_OK for NULL.
+ * The kind of the failure, a value of `terrace_error_t`; TERRACE_OK for NULL.
  *
  * Requires: `error` is NULL or not destroyed.
  */
 int terrace_background_error_code(const terrace_background_error_t *error);
 
 /*
- * The system's error number (`errno`) behind it; 0 if there is none, or for NULL.
+ * The system's error number (`errno`) that caused the failure; 0 if there is none, or for NULL.
  *
  * Requires: `error` is NULL or not destroyed.
  */
 int terrace_background_error_errno(const terrace_background_error_t *error);
 
 /*
- * What has stopped, and what ends it: a value of `terrace_severity_t`; 0 for NULL.
+ * What has stopped and what cures it, a value of `terrace_severity_t`; 0 for NULL.
  *
  * Requires: `error` is NULL or not destroyed.
  */
 int terrace_background_error_severity(const terrace_background_error_t *error);
 
 /*
- * Since when, in microseconds since the Unix epoch; 0 for NULL.
+ * When the failure happened, in microseconds since the Unix epoch; 0 for NULL.
  *
  * Requires: `error` is NULL or not destroyed.
  */
 uint64_t terrace_background_error_since_micros(const terrace_background_error_t *error);
 
 /*
- * The message, malloc()ed and NUL-terminated, as an `*errptr` would have it; NULL for NULL.
+ * The message, malloc()ed and NUL-terminated, in the form of an `*errptr`; NULL for NULL.
  *
  * Requires: `error` is NULL or not destroyed.
  */
 char *terrace_background_error_message(const terrace_background_error_t *error);
 
 /*
- * The file or directory it is about, malloc()ed and NUL-terminated; NULL if it is not about one, or for NULL.
+ * The file or directory that the failure concerns, malloc()ed and NUL-terminated; NULL if there is none, or
+ * for NULL.
  *
  * Requires: `error` is NULL or not destroyed.
  */
 char *terrace_background_error_path(const terrace_background_error_t *error);
 
 /*
- * Tries at once, instead of at the next retry, what background work has failed at, and waits for the outcome. Succeeds where
- * nothing is wrong (any more); otherwise `*errptr` is what remains: the disk is still full, or only closing the database and
- * opening it again will help.
+ * Retries failed background work at once, without waiting for the next scheduled retry, and returns when the
+ * outcome is known. Succeeds if no failure is left. Otherwise `*errptr` is the failure that remains: for
+ * example, the disk is still full, or only closing the database and opening it again helps.
  *
  * Requires: `db` is NULL or open; `errptr` as in (3).
  */
@@ -967,11 +1022,12 @@ void terrace_resume(leveldb_t *db,
                     char **errptr);
 
 /*
- * Hands the value of a key to `found`, once, with `state`; the value is the database's and holds during the callback, which
- * must not call this library. Returns 1 if the key is there, 0 if it is not or on failure. That it is not there is no error.
+ * Calls `found` once with `state` and the value of a key. The value belongs to the database and is valid
+ * during the callback, which must not call this library. Returns 1 if the key is present, 0 if it is absent
+ * or on failure. An absent key is not an error.
  *
- * Requires: `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `found` is NULL or returns normally; `errptr`
- * as in (3).
+ * Requires: `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `found` is NULL or returns
+ * normally; `errptr` as in (3).
  */
 uint8_t terrace_get_with(leveldb_t *db,
                          const leveldb_readoptions_t *options,
@@ -982,10 +1038,13 @@ uint8_t terrace_get_with(leveldb_t *db,
                          char **errptr);
 
 /*
- * Writes a batch given by its representation: all of it or nothing. The representation is that of LevelDB's log: eight bytes
- * that are ignored, the number of entries (32 bits, little-endian), then for each entry a byte (1: put, 0: delete), the key, and
- * for a put the value, each after its length as a varint. What is none is refused as a Corruption,
- * what is longer than leveldb_writebatch_put() takes as an Invalid argument, and nothing is written.
+ * Writes a batch, given by its representation, atomically: all of it or nothing. The representation is that
+ * of a batch in LevelDB's WAL: eight bytes that are ignored, the number of entries (32 bits, little-endian),
+ * then for each entry a byte (1: put, 0: delete), the key, and for a put the value, each preceded by its
+ * length as a varint.
+ *
+ * Fails with `Corruption` if the bytes are not a representation, and with `Invalid argument` if they are
+ * longer than leveldb_writebatch_put() takes. Then nothing is written.
  *
  * Requires: `db` is NULL or open; `options` is NULL or not destroyed; `rep` has its length; `errptr` as in (3).
  */
@@ -996,11 +1055,13 @@ void terrace_write_rep(leveldb_t *db,
                        char **errptr);
 
 /*
- * Moves an iterator (`movement` is a value of `terrace_iter_move_t`) and tells where it then stands: what takes four calls
- * otherwise. `key` counts for TERRACE_MOVE_SEEK only. Returns 1 and fills `*entry` if it stands on an entry; returns 0, and leaves
- * `*entry` alone, if it has come to an end or failed: see leveldb_iter_get_error().
+ * Moves an iterator and returns the entry on which it then stands, in one call instead of four. `movement`
+ * is a value of `terrace_iter_move_t`; `key` is used by TERRACE_MOVE_SEEK only. Returns 1 and fills `*entry`
+ * if the iterator stands on an entry. Returns 0 and does not change `*entry` if the iterator has reached the
+ * end or failed: see leveldb_iter_get_error().
  *
- * Requires: `iter` is NULL or an iterator that no other call uses now; `key` has its length; `entry` is NULL or writable.
+ * Requires: `iter` is NULL or an iterator that no other call uses now; `key` has its length; `entry` is NULL or
+ * writable.
  */
 uint8_t terrace_iter_move(leveldb_iterator_t *iter,
                           int movement,
@@ -1009,16 +1070,17 @@ uint8_t terrace_iter_move(leveldb_iterator_t *iter,
                           terrace_entry_t *entry);
 
 /*
- * Starts a table, written by `append` and `flush`, which get `state`. They return TERRACE_OK, or another value of `terrace_error_t`
- * and, in `*message`, a malloc()ed and NUL-terminated message, which the library frees. The file begins empty, and is the
- * caller's to sync and to close.
+ * Starts a table. The library writes it through `append` and `flush`, which get `state`. They return
+ * TERRACE_OK on success. On failure they return another value of `terrace_error_t` and put a malloc()ed,
+ * NUL-terminated message, which the library frees, into `*message`. The file must be empty at the start. The
+ * caller syncs and closes it.
  *
- * Of the options those of tables count: comparator, filter policy, block size, restart interval and compression. The table is
- * as LevelDB writes it. Destroy the builder with terrace_tablebuilder_destroy(), before what is set in the options. NULL on
- * failure.
+ * Only these options are used: comparator, filter policy, block size, restart interval and compression. The
+ * table is in LevelDB's format. Destroy the builder with terrace_tablebuilder_destroy(), before the objects
+ * that are set in the options. Returns NULL on failure.
  *
- * Requires: `options` is NULL or not destroyed, and what was set in it is not destroyed; the callbacks are NULL (which fails) or as above, as
- * long as the builder lives; `errptr` as in (3).
+ * Requires: `options` is NULL or not destroyed, and what was set in it is not destroyed; the callbacks are NULL (which
+ * fails) or as above, until the builder is destroyed; `errptr` as in (3).
  */
 terrace_tablebuilder_t *terrace_tablebuilder_create(const leveldb_options_t *options,
                                                     void *state,
@@ -1030,9 +1092,11 @@ terrace_tablebuilder_t *terrace_tablebuilder_create(const leveldb_options_t *opt
                                                     char **errptr);
 
 /*
- * Adds an entry, whose key must be behind all before. A failure stays: all later calls fail with it.
+ * Adds an entry. Its key must be greater than all keys added before. After a failure, all later calls fail
+ * with the same error.
  *
- * Requires: `builder` is NULL or a builder that no other call uses now; key and value have their lengths; `errptr` as in (3).
+ * Requires: `builder` is NULL or a builder that no other call uses now; key and value have their lengths; `errptr` as
+ * in (3).
  */
 void terrace_tablebuilder_add(terrace_tablebuilder_t *builder,
                               const char *key,
@@ -1042,65 +1106,70 @@ void terrace_tablebuilder_add(terrace_tablebuilder_t *builder,
                               char **errptr);
 
 /*
- * Ends the block: the next entry begins another one.
+ * Ends the current block: the next entry starts a new block.
  *
  * Requires: `builder` is NULL or a builder that no other call uses now; `errptr` as in (3).
  */
 void terrace_tablebuilder_flush(terrace_tablebuilder_t *builder, char **errptr);
 
 /*
- * Takes block size, restart interval and compression from other options. Another comparator is refused.
+ * Changes block size, restart interval and compression to those of `options`. Options with another
+ * comparator are refused.
  *
- * Requires: `builder` is NULL or a builder that no other call uses now; `options` is NULL or not destroyed; `errptr` as in (3).
+ * Requires: `builder` is NULL or a builder that no other call uses now; `options` is NULL or not destroyed; `errptr`
+ * as in (3).
  */
 void terrace_tablebuilder_change_options(terrace_tablebuilder_t *builder,
                                          const leveldb_options_t *options,
                                          char **errptr);
 
 /*
- * Writes the rest of the table.
+ * Writes the last block, the filter block, the index and the footer.
  *
  * Requires: `builder` is NULL or a builder that no other call uses now; `errptr` as in (3).
  */
 void terrace_tablebuilder_finish(terrace_tablebuilder_t *builder, char **errptr);
 
 /*
- * Reports what has gone wrong, if something has.
+ * Reports the first failure of the builder, if there is one.
  *
  * Requires: `builder` is NULL or a builder that nobody changes now; `errptr` as in (3).
  */
 void terrace_tablebuilder_get_error(const terrace_tablebuilder_t *builder, char **errptr);
 
 /*
- * How many entries were added; 0 for NULL.
+ * Returns the number of entries added; 0 for NULL.
  *
  * Requires: `builder` is NULL or a builder that nobody changes now.
  */
 uint64_t terrace_tablebuilder_num_entries(const terrace_tablebuilder_t *builder);
 
 /*
- * How many bytes were written; after a success of terrace_tablebuilder_finish(), the size of the table. 0 for NULL.
+ * Returns the number of bytes written: after a successful terrace_tablebuilder_finish(), the size of the
+ * table. 0 for NULL.
  *
  * Requires: `builder` is NULL or a builder that nobody changes now.
  */
 uint64_t terrace_tablebuilder_file_size(const terrace_tablebuilder_t *builder);
 
 /*
- * Destroys a builder; a table that was not finished is none. NULL is fine.
+ * Destroys a builder. A table that was not finished is unusable. NULL is allowed.
  *
  * Requires: `builder` is NULL or not used afterwards.
  */
 void terrace_tablebuilder_destroy(terrace_tablebuilder_t *builder);
 
 /*
- * Opens the table in the first `file_size` bytes of a file, which is read by `read` with `state`: up to `length` bytes from
- * `offset`, `*read` says how many, 0 at the end of the file. It returns as the callbacks of terrace_tablebuilder_create() do, and is
- * called on any thread, also at once.
+ * Opens the table in the first `file_size` bytes of a file. The library reads it through `read`, which gets
+ * `state`, reads up to `length` bytes at `offset` into `buffer`, and puts the number of bytes read into
+ * `*read` (0 at the end of the file). It returns errors as the callbacks of terrace_tablebuilder_create()
+ * do, and is called on any thread, by several threads at the same time.
  *
- * Of the options comparator, block cache and paranoid checks count. Destroy the table with terrace_table_destroy(). NULL on failure.
+ * Only these options are used: comparator, block cache and paranoid checks. Destroy the table with
+ * terrace_table_destroy(). Returns NULL on failure.
  *
- * Requires: `options` is NULL or not destroyed, and what was set in it is not destroyed; `read` is NULL (which fails) or as above, as long as
- * the table and its iterators live; `errptr` as in (3).
+ * Requires: `options` is NULL or not destroyed, and what was set in it is not destroyed; `read` is NULL (which fails)
+ * or as above, until the table and its iterators are destroyed; `errptr` as in (3).
  */
 terrace_table_t *terrace_table_open(const leveldb_options_t *options,
                                     void *state,
@@ -1114,14 +1183,15 @@ terrace_table_t *terrace_table_open(const leveldb_options_t *options,
                                     char **errptr);
 
 /*
- * Closes a table; its iterators may outlive it. NULL is fine.
+ * Closes a table. Its iterators may outlive it. NULL is allowed.
  *
  * Requires: `table` is NULL or not used afterwards.
  */
 void terrace_table_destroy(terrace_table_t *table);
 
 /*
- * About where in the file the entry at or after `key` lies; 0 for a NULL `table`.
+ * Returns the approximate offset in the file of the first entry at or after `key`, in bytes; 0 for a NULL
+ * `table`.
  *
  * Requires: `table` is NULL or not destroyed; `key` has its length.
  */
@@ -1130,8 +1200,8 @@ uint64_t terrace_table_approximate_offset_of(const terrace_table_t *table,
                                              size_t key_len);
 
 /*
- * Creates an iterator over a table, which stands on no entry yet. Of the options, the snapshot does not count. Destroy it with
- * terrace_table_iterator_destroy(). NULL on failure.
+ * Creates an iterator over a table. It is invalid until it is positioned. The snapshot of the options is
+ * ignored. Destroy the iterator with terrace_table_iterator_destroy(). Returns NULL on failure.
  *
  * Requires: `table` is NULL or not destroyed; `options` is NULL or not destroyed; `errptr` as in (3).
  */
@@ -1140,9 +1210,10 @@ terrace_table_iterator_t *terrace_table_create_iterator(const terrace_table_t *t
                                                         char **errptr);
 
 /*
- * Moves an iterator over a table, as terrace_iter_move() does one over a database.
+ * Moves an iterator over a table, as terrace_iter_move() moves an iterator over a database.
  *
- * Requires: `iter` is NULL or an iterator that no other call uses now; `key` has its length; `entry` is NULL or writable.
+ * Requires: `iter` is NULL or an iterator that no other call uses now; `key` has its length; `entry` is NULL or
+ * writable.
  */
 uint8_t terrace_table_iterator_move(terrace_table_iterator_t *iter,
                                     int movement,
@@ -1158,19 +1229,23 @@ uint8_t terrace_table_iterator_move(terrace_table_iterator_t *iter,
 void terrace_table_iterator_get_error(const terrace_table_iterator_t *iter, char **errptr);
 
 /*
- * Destroys an iterator over a table. NULL is fine.
+ * Destroys an iterator over a table. NULL is allowed.
  *
  * Requires: `iter` is NULL or not used afterwards.
  */
 void terrace_table_iterator_destroy(terrace_table_iterator_t *iter);
 
 /*
- * Hands a file of a database (a log, a MANIFEST or a table, by its name) to `line` as text, item by item, each with its line feed and
- * not NUL-terminated, in the form of LevelDB's DumpFile. `line` gets `state`; it returns TERRACE_OK to go on, or another value of
- * `terrace_error_t` and, in `*message`, a malloc()ed and NUL-terminated message, which the library frees: the call then fails with it.
+ * Prints a file of a database (a WAL, a MANIFEST or a table, recognised by its name) as text, in the form of
+ * LevelDB's DumpFile. Each item is passed to `line` with `state`, ends with a line feed, and is not
+ * NUL-terminated.
  *
- * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `line` is NULL (which fails) or as above;
- * `errptr` as in (3).
+ * `line` returns TERRACE_OK to continue. To stop, it returns another value of `terrace_error_t` and puts a
+ * malloc()ed, NUL-terminated message, which the library frees, into `*message`; the call then fails with
+ * that message.
+ *
+ * Requires: `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `line` is NULL (which
+ * fails) or as above; `errptr` as in (3).
  */
 void terrace_dump_file(const leveldb_env_t *env,
                        const char *path,
@@ -1179,16 +1254,17 @@ void terrace_dump_file(const leveldb_env_t *env,
                        char **errptr);
 
 /*
- * Returns the function of LevelDB's interface that is called `name` ("leveldb_open", say), as this library has it: also in a
- * process that has loaded another library with functions of these names, where a call by name goes to whichever was loaded
- * first. To be cast to the type of its declaration in leveldb/c.h. NULL for a name that is none of those, or NULL.
+ * Returns this library's function of the given name, for example "leveldb_open". This matters in a process
+ * that has loaded another library with the same function names: there, the dynamic linker binds a call to
+ * the library that was loaded first. Cast the result to the type of the function's declaration in
+ * leveldb/c.h. Returns NULL if `name` is NULL or not the name of a function in leveldb/c.h.
  *
  * Requires: `name` is NULL or NUL-terminated.
  */
 const void *terrace_leveldb_function(const char *name);
 
 /*
- * The version of this library, `"0.1.0"`; not to be freed.
+ * The version of this library, `"0.1.0"`. The string is static and must not be freed.
  */
 const char *terrace_version(void);
 

@@ -1,50 +1,55 @@
-//! The order of user keys, which a user may plug in.
+//! The order of user keys. A user may provide one.
+//!
+//! Thread rule: a comparator is called from any number of threads at the same time.
 
 use std::cell::Cell;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// A total order of user keys. Called from the threads of the caller and from background threads, at once, also while locks are
-/// held: it may read the database, but what changes it, waits for it or asks for its state is refused (see
+/// A total order of user keys (LevelDB's `Comparator`). It is called from threads of the caller and from
+/// background threads at the same time, also while locks are held. It may read the database. A call that
+/// changes the database, waits for it or asks for its state is refused inside of a comparator (see
 /// [`is_inside_comparator`]).
 ///
-/// Keys may be equal without being the same bytes. The order must never change for a database once written: its name is
-/// stored, and opening with another name is refused.
+/// Two keys may compare equal without being the same bytes. The order must never change for an existing
+/// database: its name is stored, and opening the database with a comparator of another name is refused.
 pub trait Comparator: Send + Sync {
-    /// The order of two user keys.
+    /// Compares two user keys.
     fn compare(&self, a: &[u8], b: &[u8]) -> Ordering;
 
-    /// The name that is stored with the database, bytes as they are.
+    /// The name that is stored with the database, any bytes.
     fn name(&self) -> Vec<u8>;
 
-    /// May replace `start` by a shorter key in `[start, limit)`. Leaving it alone is always right.
+    /// May replace `start` by a shorter key in `[start, limit)`. Not changing it is always correct.
     fn find_shortest_separator(&self, start: &mut Vec<u8>, limit: &[u8]) {
         let _ = (start, limit);
     }
 
-    /// May replace `key` by a shorter key `>= key`. Leaving it alone is always right.
+    /// May replace `key` by a shorter key that is not less than it. Not changing it is always correct.
     fn find_short_successor(&self, key: &mut Vec<u8>) {
         let _ = key;
     }
 
-    /// Is this the bytewise order, in which equal keys are equal bytes? Then hot paths compare without a virtual call.
+    /// True if this is the bytewise order, in which keys compare equal only if they are the same bytes. Hot
+    /// paths then compare without a virtual call.
     fn is_bytewise(&self) -> bool {
         false
     }
 }
 
 thread_local! {
-    /// Comparators of users that run on this thread, one within another. Without a destructor, so that nothing runs when a
-    /// thread of the host ends.
+    /// The number of user comparators that run on this thread, one inside of another. No destructor, so that
+    /// no code of this library runs when a thread of the host program ends.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Does a user's comparator run on this thread? Locks may be held then, which nobody else will let go of.
+/// True if a user's comparator runs on this thread. The thread may then hold locks, so that a call that waits
+/// for one of them would deadlock.
 pub fn is_inside_comparator() -> bool {
     DEPTH.get() > 0
 }
 
-/// Calls a user's comparator, noting that it runs.
+/// Calls a user's comparator, and counts it as running on this thread meanwhile.
 pub fn call_comparator(comparator: &dyn Comparator, a: &[u8], b: &[u8]) -> Ordering {
     struct Leave;
     impl Drop for Leave {
@@ -57,11 +62,12 @@ pub fn call_comparator(comparator: &dyn Comparator, a: &[u8], b: &[u8]) -> Order
     comparator.compare(a, b)
 }
 
-/// What a comparator that cannot compare panics with, by `resume_unwind`: the message. The call or the background work that
-/// needed the comparison then ends without having changed what is on disk.
+/// A comparator that cannot compare panics with this payload, by `resume_unwind`. The field is the message.
+/// The call or the background work that needed the comparison then ends without a change to what is on disk.
 pub struct ComparatorFailed(pub String);
 
-/// The default: unsigned bytes, shorter first. Its name is `leveldb.BytewiseComparator`.
+/// The default order: unsigned bytes; a prefix of a key comes before the key. Its name is
+/// `leveldb.BytewiseComparator`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BytewiseComparator;
 
@@ -77,7 +83,7 @@ impl Comparator for BytewiseComparator {
     fn find_shortest_separator(&self, start: &mut Vec<u8>, limit: &[u8]) {
         let common = start.iter().zip(limit).take_while(|(a, b)| a == b).count();
         if common >= start.len() || common >= limit.len() {
-            return; // one is a prefix of the other
+            return; // one key is a prefix of the other
         }
         let byte = start[common];
         if byte < 0xff && byte + 1 < limit[common] {
@@ -98,7 +104,7 @@ impl Comparator for BytewiseComparator {
     }
 }
 
-/// The default comparator, shared.
+/// The default comparator.
 pub fn bytewise() -> Arc<dyn Comparator> {
     Arc::new(BytewiseComparator)
 }

@@ -1,25 +1,29 @@
-//! Filters that spare a table read for a key that is not there; a user may plug one in.
+//! Filters that avoid reading a table for a key that it does not contain. A user may provide one.
 //!
-//! LevelDB's bloom filter, `leveldb.BuiltinBloomFilter2`, as it is stored:
+//! LevelDB's bloom filter, `leveldb.BuiltinBloomFilter2`, is stored as:
 //!
 //! ```text
 //! | bits, low bit of a byte first, whole bytes, at least 64 bits | probes u8 |
 //! ```
-//! A key sets `probes` bits: `h mod bits`, then `h += delta` for the next, where `h` is LevelDB's hash of the key and
-//! `delta` is `h` rotated right by 17.
+//! A key sets `probes` bits. The first one is bit `h mod bits`, where `h` is LevelDB's hash of the key; for
+//! each next one, `delta` is added to `h`, where `delta` is the original `h` rotated right by 17 bits.
+//!
+//! Thread rule: a policy is called from any number of threads at the same time.
 
-use crate::util::hash::hash32 as hash;
+use crate::util::hash::{BLOOM_SEED, hash32 as hash};
 
-/// Makes, and asks, small summaries of sets of user keys. Called from many threads at once.
+/// Makes and queries small summaries of sets of user keys (LevelDB's `FilterPolicy`). Called from many
+/// threads at the same time.
 pub trait FilterPolicy: Send + Sync {
-    /// The name stored in each table; a filter is only asked through the policy of the same name.
+    /// The name, which is stored in each table. A filter is queried only through a policy of the same name.
     fn name(&self) -> Vec<u8>;
-    /// Appends to `dst` a filter of `keys` (in comparator order, possibly with repetitions).
+    /// Appends to `dst` a filter of `keys`, which are in comparator order and may repeat.
     fn create_filter(&self, keys: &[&[u8]], dst: &mut Vec<u8>);
-    /// May `key` be among the keys of `filter`? Must be true if it is; a damaged filter answers true. (An empty filter is not
-    /// asked about a block of a table: no block is without keys.)
+    /// False only if `key` is certainly not among the keys of `filter`. A damaged filter answers true. (An
+    /// empty filter is never queried for a block of a table, since no block is without keys.)
     fn key_may_match(&self, key: &[u8], filter: &[u8]) -> bool;
-    /// Is it worth asking after a bloom filter of that many bits a key said yes?
+    /// True if querying this filter is worth its cost after a bloom filter of that many bits per key has
+    /// answered true.
     fn is_finer_than(&self, bits_per_key: usize) -> bool {
         let _ = bits_per_key;
         true
@@ -34,24 +38,23 @@ pub struct BloomFilterPolicy {
 }
 
 impl BloomFilterPolicy {
-    /// More probes than this mean an encoding of the future; such a filter matches every key.
+    /// A larger number of probes stands for a future encoding; such a filter matches every key.
     const MAX_PROBES: u8 = 30;
     const MIN_BITS: usize = 64;
-    /// With more, the probes stay as many, and memory is all that grows.
+    /// Beyond this the number of probes stays the same, and only the filter grows.
     const MAX_BITS_PER_KEY: usize = 100;
-    const SEED: u32 = 0xbc9f_1d34;
 
-    /// About `bits_per_key` bits a key, at most 100; 10 gives 1% of false positives.
+    /// A filter of about `bits_per_key` bits per key, at most 100. 10 bits give 1% false positives.
     pub fn new(bits_per_key: usize) -> Self {
         let bits_per_key = bits_per_key.min(Self::MAX_BITS_PER_KEY);
-        // ln 2 = 0.69 probes for each bit give the fewest false positives.
+        // ln 2 = 0.69 probes per bit give the fewest false positives.
         let probes = (bits_per_key as f64 * 0.69) as usize;
         BloomFilterPolicy { bits_per_key, probes: probes.clamp(1, usize::from(Self::MAX_PROBES)) as u8 }
     }
 
     #[inline]
     fn hash_and_delta(key: &[u8]) -> (u32, u32) {
-        let h = hash(key, Self::SEED);
+        let h = hash(key, BLOOM_SEED);
         (h, h.rotate_right(17))
     }
 }
@@ -63,7 +66,7 @@ impl FilterPolicy for BloomFilterPolicy {
 
     fn create_filter(&self, keys: &[&[u8]], dst: &mut Vec<u8>) {
         let bytes = keys.len().saturating_mul(self.bits_per_key).max(Self::MIN_BITS).div_ceil(8);
-        // Bit positions are 32-bit numbers; a longer filter could not be filled.
+        // Bit positions are 32-bit numbers: the end of a longer filter could not be used.
         let bytes = bytes.min(u32::MAX as usize / 8);
         let bits = (bytes * 8) as u32;
         let start = dst.len();
@@ -82,7 +85,7 @@ impl FilterPolicy for BloomFilterPolicy {
 
     #[inline]
     fn key_may_match(&self, key: &[u8], filter: &[u8]) -> bool {
-        // A filter of no keys; whatever else makes no sense may have any.
+        // An empty filter has no keys. Any other malformed filter may have any key.
         let Some((&probes, filter)) = filter.split_last() else { return false };
         if filter.is_empty() || probes > Self::MAX_PROBES || filter.len() > u32::MAX as usize / 8 {
             return true;
@@ -178,7 +181,7 @@ mod tests {
         let policy = BloomFilterPolicy::new(10);
         let mut filter = Vec::new();
         policy.create_filter(&[b"hello", b"world"], &mut filter);
-        // As Google's library writes it.
+        // The bytes that Google's LevelDB writes.
         assert_eq!(filter, BITS_OF_HELLO_WORLD);
     }
 

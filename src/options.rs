@@ -1,4 +1,6 @@
-//! Options: the reason, unit and default of each.
+//! Options of databases, reads and writes: the meaning, unit, range and default of each.
+//!
+//! Thread rule: plain values; what they refer to may be shared by threads.
 
 use crate::comparator::{Comparator, bytewise};
 use crate::compression::Compression;
@@ -9,84 +11,98 @@ use crate::filter_policy::FilterPolicy;
 use crate::util::cache::BlockCache;
 use std::sync::Arc;
 
-/// The default of `Options::table_metadata_budget`.
+/// The default of `Options::table_metadata_budget`, in bytes.
 pub const DEFAULT_TABLE_METADATA_BUDGET: usize = 512 << 20;
 
-/// How a database is opened. Copied at open: changing it later changes nothing.
+/// How a database is opened. `open` copies the options: changing them afterwards has no effect on the open
+/// database.
 #[derive(Clone)]
 pub struct Options {
-    /// The order of user keys; its name is stored, and opening with another is refused. Default: bytewise.
+    /// The order of user keys. Its name is stored, and opening the database with another name is refused.
+    /// Default: bytewise.
     pub comparator: Arc<dyn Comparator>,
-    /// Create the database if it is missing. Default: no.
+    /// Create the database if it does not exist. Default: no.
     pub create_if_missing: bool,
-    /// Refuse to open a database that exists. Default: no.
+    /// Refuse to open an existing database. Default: no.
     pub error_if_exists: bool,
-    /// Stop at the first damaged record or block instead of reading round it. Default: no.
+    /// Stop at the first damaged record or block instead of skipping it. Default: no.
     pub paranoid_checks: bool,
-    /// The system underneath. Default: the real one.
+    /// The environment that provides files, clocks and threads. Default: the real system.
     pub env: Arc<dyn Env>,
-    /// Where progress and errors are logged. Default: the file `LOG` in the database directory.
+    /// Receives reports on progress and errors. Default: the file `LOG` in the database directory.
     pub info_log: Option<Arc<dyn Logger>>,
-    /// Bytes a memtable may take before it is flushed to a table; clipped to 64 KiB..1 GiB. Default: 4 MiB.
+    /// Bytes that a memtable may take before it is flushed to a table; limited to 64 KiB..1 GiB. Default: 4
+    /// MiB.
     pub write_buffer_size: usize,
-    /// Descriptors the database may keep open; clipped to 74..50000. A table that is read through a mapping (`mmap_reads`) holds none;
-    /// another's is closed when there is no room, and opened again when it is read. All databases of a process together hold at
-    /// most half of its RLIMIT_NOFILE for tables, and fewer while descriptors lack. Default: 1000.
+    /// Descriptors that the database may keep open; limited to 74..50000. A table that is read through a
+    /// mapping (`mmap_reads`) holds none. The descriptor of another table is closed when there is no room,
+    /// and opened again when the table is read. All databases of a process together hold at most half of its
+    /// RLIMIT_NOFILE for tables, and fewer during a shortage of descriptors. Default: 1000.
     pub max_open_files: usize,
-    /// Bytes of memory for what is known of open tables: their indexes, and where tables are not mapped their filters. Beyond it
-    /// the tables used least recently are closed, and opening one again costs as much as tens of reads. 100 million keys of 16
-    /// bytes with values of 100 take about 110 MiB, and about 220 MiB where tables are not mapped. All databases of a process together take
-    /// no more than the largest budget among them. At least 1 MiB. Default: 512 MiB.
+    /// Bytes of memory for the metadata of open tables: their indexes, and their filters if they are not
+    /// mapped. Beyond the budget the least recently used tables are closed; opening one again costs as much
+    /// as tens of reads. 100 million keys of 16 bytes with values of 100 bytes take about 110 MiB, and about
+    /// 220 MiB if tables are not mapped. All databases of a process together take no more than the largest
+    /// budget among them. At least 1 MiB. Default: 512 MiB.
     pub table_metadata_budget: usize,
-    /// The cache of uncompressed blocks, which databases may share. Default: one of 8 MiB for this database.
+    /// The cache of uncompressed blocks. Databases may share one. Default: a cache of 8 MiB for this
+    /// database.
     pub block_cache: Option<Arc<BlockCache>>,
-    /// Bytes of user data in a block, before compression; clipped to 1 KiB..4 MiB. Default: 4 KiB.
+    /// Bytes of user data in a block before compression; limited to 1 KiB..4 MiB. Default: 4 KiB.
     pub block_size: usize,
-    /// Entries between two restart points of a block; at least 1. Default: 16.
+    /// The number of entries between two restart points of a block; at least 1. Default: 16.
     pub block_restart_interval: usize,
-    /// Bytes after which a compaction starts another table; clipped to 1 MiB..1 GiB. Default: 2 MiB.
+    /// Bytes of a table after which a compaction starts another one; limited to 1 MiB..1 GiB. Default: 2 MiB.
     pub max_file_size: usize,
-    /// How blocks are compressed. One that this build cannot write is refused by openings. Default: `Auto`, which is snappy, but zlib or raw
-    /// deflate where tables of that are found.
+    /// The compression of blocks. Opening a database fails if this build cannot write it. Default: `Auto`,
+    /// which is snappy, except that zlib or raw deflate continues to be used where tables compressed with it
+    /// are found.
     pub compression: Compression,
-    /// How hard: of zlib and raw deflate 0 to 9, of zstd as far as it has levels. Brought into range. Default: 6 of zlib and raw deflate, 1 of
-    /// zstd.
+    /// The compression level: 0 to 9 for zlib and raw deflate, the levels of zstd for zstd. Other values are
+    /// brought into the range. Default: 6 for zlib and raw deflate, 1 for zstd.
     pub compression_level: Option<i32>,
-    /// Filters that spare table reads. Default: none.
+    /// Filters that avoid table reads for missing keys. Default: none.
     pub filter_policy: Option<Arc<dyn FilterPolicy>>,
-    /// Give each table a filter of all its keys (10 bits each), which spares almost every read of a table that lacks the
-    /// key; with the bytewise comparator only. LevelDB ignores it. Default: yes.
+    /// Store a filter of all keys in each table (10 bits per key), which avoids almost every read of a table
+    /// that does not have the key. Only with the bytewise comparator. LevelDB ignores this filter. Default:
+    /// yes.
     pub whole_table_filter: bool,
-    /// Append to the last MANIFEST and log of a cleanly closed database instead of starting new ones. Default: no.
+    /// Append to the last MANIFEST and WAL of a cleanly closed database instead of starting new ones.
+    /// Default: no.
     pub reuse_logs: bool,
-    /// Compact tables that many reads had to look into in vain, as LevelDB does: a database that is only read ends with one level. A
-    /// table that a filter spares a look-up counts as a sixteenth. Bounded, and never while writers are busy. Default: yes.
+    /// Compact files that many point lookups probe without a hit, as LevelDB does: a database that is only
+    /// read ends with one level. A probe that a filter answers counts as one sixteenth. The work is bounded,
+    /// and never done while writers are busy. Default: yes.
     pub seek_compaction: bool,
-    /// Memtables, the active one included, before a writer waits for a flush; clipped to 2..65536. All but two go into one
-    /// table, if they fill quickly (within 250 ms each): fewer and larger tables of level 0 cost less to compact.
-    /// 0: 2, as in LevelDB, and as many more as fit 12 MiB, up to 5. Default: 0.
+    /// The number of memtables, the active one included, at which writers wait for a flush; limited to
+    /// 2..65536. If memtables fill quickly (within 250 ms each), all except two are flushed into one table:
+    /// fewer and larger level-0 files cost less to compact. 0: 2 as in LevelDB, plus as many as fit 12 MiB,
+    /// at most 5 in total. Default: 0.
     pub max_write_buffer_number: usize,
-    /// Level-0 files at which a compaction starts; at least 1. Default: 4.
+    /// The number of level-0 files at which a compaction starts; at least 1. Default: 4.
     pub level0_file_num_compaction_trigger: usize,
-    /// Level-0 files at which each write is delayed by 1 ms; at least 1. Default: 8.
+    /// The number of level-0 files at which each write is delayed by 1 ms; at least 1. Default: 8.
     pub level0_slowdown_writes_trigger: usize,
-    /// Level-0 files at which writes wait; also where fewer hold the bytes of as many memtables. Not below the number at which a
-    /// compaction starts. Default: 12.
+    /// The number of level-0 files at which writes wait. Writes also wait if fewer files hold the bytes of as
+    /// many memtables. Not less than the number at which a compaction starts. Default: 12.
     pub level0_stop_writes_trigger: usize,
-    /// Bytes of level 1 above which it is compacted; each deeper level holds ten times more. Default: 10 MiB.
+    /// Bytes of level 1 above which it is compacted. Each deeper level holds ten times more. Default: 10 MiB.
     pub max_bytes_for_level_base: u64,
-    /// Merge what is left in level 0 (fewer files than the trigger) once nothing has been written for 100 ms, so that reads of a
-    /// quiet database do not pay for it; never for so little that more than four times as much of level 1 is rewritten, and, of
-    /// a write load that pauses again and again, no more than 3% of what it writes anyway. Not with a comparator of the user,
-    /// which is not called while nobody uses the database. Default: yes.
+    /// Compact a level 0 of fewer files than the trigger once nothing has been written for 100 ms, so that
+    /// reads of an idle database are as fast as after a compaction. Two bounds apply: at most four bytes of
+    /// level 1 are rewritten for each byte of level 0, and for a write load that pauses repeatedly the
+    /// rewriting adds at most 3% to what it writes anyway. Not with a user's comparator, which is not called
+    /// while nobody uses the database. Default: yes.
     pub idle_compaction: bool,
-    /// Threads that compact; clipped to 1..64. Default: 1.
+    /// The number of compaction threads; limited to 1..64. Default: 1.
     pub max_background_compactions: usize,
-    /// Parts into which a large compaction is divided, which are merged at once, each by a thread; clipped to 1..64. Default: 2.
+    /// The number of subcompactions into which a large compaction is divided. They run in parallel, one
+    /// thread each; limited to 1..64. Default: 2.
     pub max_subcompactions: usize,
-    /// Read tables through mappings (a failing disk is then a SIGBUS, as in LevelDB). Default: yes.
+    /// Read tables through memory mappings. A read error of the disk then raises SIGBUS, as in LevelDB.
+    /// Default: yes.
     pub mmap_reads: bool,
-    /// Append to the log through a mapping, where the file system is known to be safe for it. Default: yes.
+    /// Append to the WAL through a memory mapping, on file systems known to be safe for it. Default: yes.
     pub mmap_wal: bool,
 }
 
@@ -127,7 +143,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// These options with every value brought into its range.
+    /// A copy of these options with every value brought into its range.
     pub fn sanitized(&self) -> Self {
         let mut options = self.clone();
         options.max_open_files = options.max_open_files.clamp(74, 50_000);
@@ -152,26 +168,93 @@ impl Options {
     }
 }
 
-/// How one read reads.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadOptions {
-    /// Verify the checksum of every block read, even of one already verified. Default: no.
-    pub verify_checksums: bool,
-    /// Keep the blocks read in the block cache. Bulk scans turn it off. Default: yes.
-    pub fill_cache: bool,
-    /// Read the state at this sequence number, which a live snapshot of the database holds. Default: the latest.
-    pub snapshot: Option<u64>,
+/// The sanitized [`Options`] of a whole database, without those that only affect its opening.
+#[derive(Clone)]
+#[doc(hidden)]
+pub struct DbOptions {
+    /// As `Options::paranoid_checks`.
+    pub paranoid_checks: bool,
+    /// As `Options::max_subcompactions`.
+    pub max_subcompactions: usize,
+    /// As `Options::mmap_wal`.
+    pub mmap_wal: bool,
+    /// The block cache of all column families that have none of their own.
+    pub block_cache: Option<Arc<BlockCache>>,
 }
 
-impl Default for ReadOptions {
-    fn default() -> Self {
-        ReadOptions { verify_checksums: false, fill_cache: true, snapshot: None }
+/// The sanitized [`Options`] of a column family.
+#[derive(Clone)]
+#[doc(hidden)]
+pub struct ColumnFamilyOptions {
+    /// As `Options::write_buffer_size`.
+    pub write_buffer_size: usize,
+    /// As `Options::max_write_buffer_number`.
+    pub max_write_buffer_number: usize,
+    /// As `Options::max_file_size`.
+    pub max_file_size: usize,
+    /// As `Options::level0_file_num_compaction_trigger`.
+    pub level0_file_num_compaction_trigger: usize,
+    /// As `Options::level0_slowdown_writes_trigger`.
+    pub level0_slowdown_writes_trigger: usize,
+    /// As `Options::level0_stop_writes_trigger`.
+    pub level0_stop_writes_trigger: usize,
+    /// As `Options::max_bytes_for_level_base`.
+    pub max_bytes_for_level_base: u64,
+    /// As `Options::seek_compaction`.
+    pub seek_compaction: bool,
+    /// As `Options::idle_compaction`.
+    pub idle_compaction: bool,
+}
+
+impl Options {
+    /// The options of the whole database; `self` must be sanitized.
+    pub(crate) fn of_database(&self) -> DbOptions {
+        DbOptions {
+            paranoid_checks: self.paranoid_checks,
+            max_subcompactions: self.max_subcompactions,
+            mmap_wal: self.mmap_wal,
+            block_cache: self.block_cache.clone(),
+        }
+    }
+
+    /// The options of the default column family; `self` must be sanitized. The options of its tables are in
+    /// `TableOptions`.
+    pub(crate) fn of_family(&self) -> ColumnFamilyOptions {
+        ColumnFamilyOptions {
+            write_buffer_size: self.write_buffer_size,
+            max_write_buffer_number: self.max_write_buffer_number,
+            max_file_size: self.max_file_size,
+            level0_file_num_compaction_trigger: self.level0_file_num_compaction_trigger,
+            level0_slowdown_writes_trigger: self.level0_slowdown_writes_trigger,
+            level0_stop_writes_trigger: self.level0_stop_writes_trigger,
+            max_bytes_for_level_base: self.max_bytes_for_level_base,
+            seek_compaction: self.seek_compaction,
+            idle_compaction: self.idle_compaction,
+        }
     }
 }
 
-/// How one write writes.
+/// How one read reads, and which state.
+#[derive(Clone, Copy, Debug)]
+#[doc(hidden)]
+pub struct ReadAt {
+    /// Verify the checksum of every block read, even of one that was verified before.
+    pub verify_checksums: bool,
+    /// Keep the blocks read in the block cache.
+    pub fill_cache: bool,
+    /// The sequence number of a live snapshot; `None`: the newest state.
+    pub sequence: Option<u64>,
+}
+
+impl Default for ReadAt {
+    fn default() -> Self {
+        ReadAt { verify_checksums: false, fill_cache: true, sequence: None }
+    }
+}
+
+/// How one write is done.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WriteOptions {
-    /// Return only when this write, and every write before it, would survive a power loss. Default: no.
+    /// Return only when this write, and every write before it, would survive a power failure. Default: no.
     pub sync: bool,
 }

@@ -1,7 +1,8 @@
-//! The integration suite: Terrace as a C program sees it, beside Google's LevelDB. One module a theme.
+//! The integration suite: Terrace as a C program sees it, beside Google's LevelDB. One module per theme.
 //!
-//! The library under test is the shared one, loaded at run time (`TERRACE_LIB` names another), as is Google's
-//! (`LEVELDB_LIB`). A test whose tools are missing fails and says what to install.
+//! The library under test is the shared one, loaded at run time (`TERRACE_LIB` names another one). Google's
+//! library is loaded at run time too (`LEVELDB_LIB`). A test whose tools are missing fails and says what to
+//! install.
 
 mod support;
 
@@ -10,6 +11,7 @@ mod cpp;
 mod crash;
 mod differential;
 mod disk_full;
+mod documents;
 mod drop_in;
 mod exchange;
 mod fault;

@@ -1,42 +1,47 @@
 /*
- * The C interface of an embedded, ordered key-value store, as LevelDB 1.23 defines it: same functions, same types,
- * same ownership. What LevelDB does not have is in `terrace.h`, on the same handles, under names that start with
- * `terrace_`.
+ * The C interface of an embedded, ordered key-value store, as LevelDB 1.23 defines it: the same functions,
+ * the same types, the same ownership rules. Functions that LevelDB does not have are declared in
+ * `terrace.h`. They take the same handles, and their names start with `terrace_`.
  *
  * Conventions that hold for every function:
  *
- * (1) Handles are pointers to types whose contents are private. The caller destroys what it created, each with the
- *     function made for it, once. Destroying NULL does nothing. Handles given to a `set_` function stay the caller's.
+ * (1) Handles are pointers to types whose contents are private. The caller destroys each handle that it
+ *     created, once, with the destroy function of its type. Destroying NULL does nothing. A handle passed to
+ *     a `set_` function still belongs to the caller.
  *
- * (2) Keys, values and ranges are a pointer and a length in bytes; any byte may occur in them, and none follows them.
- *     They are copied before a call returns. A NULL pointer with length 0 is an empty string. A key and a
- *     value have at most 4 GiB less 64 KiB together; what is longer is refused without being read.
+ * (2) Keys, values and ranges are passed as a pointer and a length in bytes. They may contain any byte and
+ *     are not NUL-terminated. The call copies them before it returns. A NULL pointer with length 0 is an
+ *     empty string. A key and its value have at most 4 GiB less 64 KiB together; a longer one is refused
+ *     without being read.
  *
- * (3) A function that can fail has `errptr` as its last parameter. `*errptr` is NULL or a malloc()ed message when it is
- *     called. Success leaves `*errptr` as it was, so a message stays until somebody frees it. Failure frees the old
- *     message and puts a new malloc()ed one in its place. `errptr` may be NULL: the failure is then only told by
- *     `terrace_last_error_code()`. A message starts with its kind: `NotFound: `, `Corruption: `,
- *     `Not implemented: `, `Invalid argument: ` or `IO error: `.
+ * (3) A function that can fail has `errptr` as its last parameter. The caller sets `*errptr` to NULL or to a
+ *     malloc()ed message. Success does not change `*errptr`, so an older message stays until the caller
+ *     frees it. Failure frees the old message and replaces it by a new malloc()ed one. `errptr` may be NULL:
+ *     only `terrace_last_error_code()` then reports the failure. A message starts with its kind:
+ *     `NotFound: `, `Corruption: `, `Not implemented: `, `Invalid argument: ` or `IO error: `.
  *
- * (4) What is returned as malloc()ed is the caller's, who frees it with `leveldb_free()` or `free()`.
+ * (4) Memory that a function returns as malloc()ed belongs to the caller, who frees it with `leveldb_free()`
+ *     or `free()`.
  *
- * (5) Booleans are `uint8_t`: 0 is false, anything else is true.
+ * (5) Booleans are `uint8_t`: 0 is false, any other value is true.
  *
- * (6) A NULL handle is refused, never read: functions with `errptr` fail with `Invalid argument`, others do nothing
- *     and return 0 or NULL. NULL options are the default options.
+ * (6) A NULL handle is refused and never dereferenced: functions with `errptr` fail with `Invalid argument`,
+ *     other functions do nothing and return 0 or NULL. NULL options are the default options.
  *
- * (7) A database, a snapshot, a cache, an environment, a comparator and a filter policy may be used from any thread at
- *     once. An iterator, a write batch and an options handle may be handed from thread to thread, but only calls that
- *     take them as `const` may run at the same time.
+ * (7) Any number of threads may use a database, a snapshot, a cache, an environment, a comparator and a
+ *     filter policy at the same time. An iterator, a write batch and an options handle may be passed from
+ *     thread to thread, but only calls that take them as `const` may run at the same time.
  *
- * (8) Callbacks (comparators, filter policies, loggers) are called on the caller's threads and on background threads,
- *     also at once. They return normally: no exception, no longjmp(). A comparator may read the database that it orders;
- *     any other call on that database fails. A filter policy or a logger makes no call on the database that uses it.
+ * (8) Callbacks (comparators, filter policies, loggers) run on the caller's threads and on background
+ *     threads, several at the same time. They return normally: no exception, no longjmp(). A comparator may
+ *     read the database that it orders; any other call on that database fails. A filter policy or a logger
+ *     makes no call on the database that uses it.
  *
- * (9) A database belongs to the process that opened it. In a child made by fork(), calls on the databases, iterators and
- *     snapshots of the parent fail with an `IO error` that says so, closing and destroying them does nothing to the
- *     parent's. The child may open other databases, unless other threads of the parent were inside of calls when it forked:
- *     then it should do no more than exec().
+ * (9) A database belongs to the process that opened it. In a child made by fork(), calls on the parent's
+ *     databases, iterators and snapshots fail with an `IO error` that says so; closing and destroying them
+ *     in the child does not affect the parent. The child may open other databases, unless other threads of
+ *     the parent were inside a call of this library when it forked: then the child should do no more than
+ *     exec().
  */
 
 #ifndef STORAGE_LEVELDB_INCLUDE_C_H_
@@ -60,7 +65,8 @@ typedef struct leveldb_cache_t leveldb_cache_t;
 typedef struct leveldb_comparator_t leveldb_comparator_t;
 
 /*
- * The system underneath; see leveldb_create_default_env().
+ * The operating system as the database sees it: files, locks, clock, threads. See
+ * leveldb_create_default_env().
  */
 typedef struct leveldb_env_t leveldb_env_t;
 
@@ -70,17 +76,17 @@ typedef struct leveldb_env_t leveldb_env_t;
 typedef struct leveldb_filelock_t leveldb_filelock_t;
 
 /*
- * Filters that spare table reads; see leveldb_filterpolicy_create_bloom() and leveldb_filterpolicy_create().
+ * Filters that save table reads; see leveldb_filterpolicy_create_bloom() and leveldb_filterpolicy_create().
  */
 typedef struct leveldb_filterpolicy_t leveldb_filterpolicy_t;
 
 /*
- * A position in the database; see leveldb_create_iterator().
+ * A position in the entries of a database; see leveldb_create_iterator().
  */
 typedef struct leveldb_iterator_t leveldb_iterator_t;
 
 /*
- * Where a database tells what it does; see terrace_logger_create().
+ * The receiver of the info log; see terrace_logger_create().
  */
 typedef struct leveldb_logger_t leveldb_logger_t;
 
@@ -90,12 +96,12 @@ typedef struct leveldb_logger_t leveldb_logger_t;
 typedef struct leveldb_options_t leveldb_options_t;
 
 /*
- * A file that is read anywhere; see terrace_env_new_random_access_file().
+ * A file that is read at any offset; see terrace_env_new_random_access_file().
  */
 typedef struct leveldb_randomfile_t leveldb_randomfile_t;
 
 /*
- * How one read reads; see leveldb_readoptions_create().
+ * The options of one read; see leveldb_readoptions_create().
  */
 typedef struct leveldb_readoptions_t leveldb_readoptions_t;
 
@@ -120,12 +126,12 @@ typedef struct leveldb_t leveldb_t;
 typedef struct leveldb_writablefile_t leveldb_writablefile_t;
 
 /*
- * Puts and deletes that are written all or none; see leveldb_writebatch_create().
+ * Puts and deletes that are written atomically; see leveldb_writebatch_create().
  */
 typedef struct leveldb_writebatch_t leveldb_writebatch_t;
 
 /*
- * How one write writes; see leveldb_writeoptions_create().
+ * The options of one write; see leveldb_writeoptions_create().
  */
 typedef struct leveldb_writeoptions_t leveldb_writeoptions_t;
 
@@ -134,24 +140,27 @@ extern "C" {
 #endif /* __cplusplus */
 
 /*
- * Opens the database in the directory `name`, which LevelDB may have written and may open afterwards. The options are
- * copied, so they may be destroyed right away.
+ * Opens the database in the directory `name`. LevelDB may have written it, and may open it afterwards. The
+ * options are copied, so they may be destroyed as soon as the call returns.
  *
- * Returns NULL on failure. One process opens a database at a time, once: another open, also of the same process, fails
- * with an IO error that names the lock file. Only the last directory of `name` is created. Close with leveldb_close().
+ * Returns NULL on failure. A database is open at most once at a time: a second open, by another process or
+ * by the same one, fails with an IO error that names the lock file. Of a missing path `name`, only the last
+ * directory is created. Close the database with leveldb_close().
  *
- * Requires: `options` is NULL or not destroyed, and what was set in it is not destroyed; `name` is NULL or NUL-terminated;
- * `errptr` as in (3).
+ * Requires: `options` is NULL or not destroyed, and what was set in it is not destroyed; `name` is NULL or
+ * NUL-terminated; `errptr` as in (3).
  */
 leveldb_t *leveldb_open(const leveldb_options_t *options,
                         const char *name,
                         char **errptr);
 
 /*
- * Closes a database: waits for background work, ends its threads, releases the lock.
+ * Closes a database: waits for background work and releases the lock. When the last database of the process
+ * is closed, the background threads have ended and are joined, so that the library may be unloaded.
  *
- * Iterators and snapshots may outlive it: they are destroyed as usual, and an iterator that is moved afterwards becomes
- * invalid, with an error. A failure is told by `terrace_last_error_code()`; terrace_close() has an errptr.
+ * Iterators and snapshots may outlive the database and are destroyed as usual. An iterator that is moved
+ * after the close becomes invalid, with an error. `terrace_last_error_code()` reports a failure;
+ * terrace_close() has an errptr.
  *
  * Requires: `db` is NULL or an open database that no other call uses now or later.
  */
@@ -160,7 +169,8 @@ void leveldb_close(leveldb_t *db);
 /*
  * Sets a key to a value.
  *
- * Requires: `db` is NULL or open; `options` is NULL or not destroyed; `key` and `val` have their lengths; `errptr` as in (3).
+ * Requires: `db` is NULL or open; `options` is NULL or not destroyed; `key` and `val` have their lengths; `errptr` as
+ * in (3).
  */
 void leveldb_put(leveldb_t *db,
                  const leveldb_writeoptions_t *options,
@@ -171,7 +181,7 @@ void leveldb_put(leveldb_t *db,
                  char **errptr);
 
 /*
- * Deletes a key. That it is not there is no error.
+ * Deletes a key. Deleting an absent key succeeds.
  *
  * Requires: `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `errptr` as in (3).
  */
@@ -182,13 +192,14 @@ void leveldb_delete(leveldb_t *db,
                     char **errptr);
 
 /*
- * Writes a batch: all of it or nothing. The batch stays as it is and may be written again. What leveldb_writebatch_put()
- * could not take is reported here, and nothing is written.
+ * Writes a batch atomically: all of it or nothing. The batch is not changed and may be written again. If an
+ * entry was refused when it was added, for example by leveldb_writebatch_put(), this call reports the error
+ * and writes nothing.
  *
- * A NULL batch starts a new memtable and a new log, and flushes the old memtable in the background.
+ * A NULL batch starts a new memtable and a new WAL, and flushes the old memtable in the background.
  *
- * Requires: `db` is NULL or open; `options` is NULL or not destroyed; `batch` is NULL or not destroyed, and nobody changes it now;
- * `errptr` as in (3).
+ * Requires: `db` is NULL or open; `options` is NULL or not destroyed; `batch` is NULL or not destroyed, and nobody
+ * changes it now; `errptr` as in (3).
  */
 void leveldb_write(leveldb_t *db,
                    const leveldb_writeoptions_t *options,
@@ -196,11 +207,12 @@ void leveldb_write(leveldb_t *db,
                    char **errptr);
 
 /*
- * Returns the value of a key, malloc()ed and not NUL-terminated, and puts its length in `*vallen`. An empty value is not
- * NULL. A key that is not there is no error: NULL is returned, `*vallen` is 0, and `*errptr` is left as it was.
+ * Returns the value of a key, malloc()ed and not NUL-terminated, and puts its length in bytes into
+ * `*vallen`. An empty value is not NULL. An absent key is not an error: NULL is returned, `*vallen` is 0,
+ * and `*errptr` is unchanged.
  *
- * Requires: `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `vallen` is NULL or writable; `errptr`
- * as in (3).
+ * Requires: `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `vallen` is NULL or
+ * writable; `errptr` as in (3).
  */
 char *leveldb_get(leveldb_t *db,
                   const leveldb_readoptions_t *options,
@@ -210,23 +222,34 @@ char *leveldb_get(leveldb_t *db,
                   char **errptr);
 
 /*
- * Returns a property of the database, malloc()ed and NUL-terminated, or NULL if there is none of that name:
+ * Returns a property of the database, malloc()ed and NUL-terminated, or NULL for an unknown name:
  *
  * `leveldb.num-files-at-level<N>`: the number of table files at level N, from 0 to 6
  *
- * `leveldb.stats`: a table of the levels and their compactions
+ * `leveldb.stats`: a table of the levels and their compactions, as text for people
  *
- * `leveldb.sstables`: the table files of each level, with their ranges
+ * `leveldb.sstables`: the table files of each level, with their key ranges
  *
  * `leveldb.approximate-memory-usage`: bytes of memory in use
  *
- * `terrace.open-tables`: how many tables have their index and filters in memory
+ * `terrace.open-tables`: the number of tables whose index and filters are in memory
  *
- * `terrace.table-metadata-bytes`: what those take, see `terrace_options_set_table_metadata_budget`
+ * `terrace.table-metadata-bytes`: the bytes of memory that these take, see
+ * `terrace_options_set_table_metadata_budget`
  *
- * `terrace.table-descriptors`: by how many descriptors tables are read; mapped ones need none
+ * `terrace.table-descriptors`: the number of file descriptors through which tables are read; a mapped table
+ * needs none
  *
- * `terrace.table-openings`: how often, since the database was opened, a table was opened and its index parsed
+ * `terrace.table-openings`: how often a table was opened and its index parsed since the database was opened
+ *
+ * `terrace.background-error`: the message of the worst current failure of background work or writes; empty
+ * if there is none (terrace_background_error() has the details)
+ *
+ * `terrace.recovery-damage`: one line for each part of a WAL that the last open could not replay; empty if
+ * there is none
+ *
+ * `terrace.entries-stepped-over`: the number of deleted and overwritten entries that iterators have skipped
+ * when moving forward, without the first few of each move
  *
  * Requires: `db` is NULL or open; `propname` is NULL or NUL-terminated.
  */
@@ -234,9 +257,10 @@ char *leveldb_property_value(leveldb_t *db,
                              const char *propname);
 
 /*
- * Puts into `sizes[i]` about how many bytes the keys from `range_start_key[i]` up to, but without, `range_limit_key[i]` take:
- * in table files, and, uncompressed, in memtables that are full, or come from the log that was read at opening, and are still
- * to become files. The memtable that is written to does not count, as in LevelDB. All sizes are 0 on failure.
+ * Puts into `sizes[i]` about how many bytes the keys from `range_start_key[i]` (included) to
+ * `range_limit_key[i]` (excluded) take. Counted are table files, and memtables that wait for a flush (full
+ * ones, and those recovered from the WAL at open), uncompressed. The active memtable does not count, as in
+ * LevelDB. All sizes are 0 on failure.
  *
  * Requires: `db` is NULL or open; each array is NULL or has `num_ranges` elements; the keys have their lengths.
  */
@@ -249,10 +273,10 @@ void leveldb_approximate_sizes(leveldb_t *db,
                                uint64_t *sizes);
 
 /*
- * Compacts the keys from `start_key` to `limit_key`, both included: throws away what was deleted or overwritten, and
- * moves the rest to the deepest level it can. Returns when that is done. A NULL key is no bound (a key of length 0 that
- * is not NULL is the empty key); start after limit is an empty range. A failure is told by
- * `terrace_last_error_code()`; terrace_compact_range() has an errptr.
+ * Compacts the keys from `start_key` to `limit_key`, both included: removes deleted and overwritten entries,
+ * and moves the remaining ones to the deepest level possible. Returns when the compaction is done. A NULL
+ * key is no bound (a key of length 0 that is not NULL is the empty key); a start after the limit is an empty
+ * range. `terrace_last_error_code()` reports a failure; terrace_compact_range() has an errptr.
  *
  * Requires: `db` is NULL or open; the keys have their lengths.
  */
@@ -263,8 +287,9 @@ void leveldb_compact_range(leveldb_t *db,
                            size_t limit_key_len);
 
 /*
- * Removes the database in the directory `name`: the files that are named as a database's, then the directory, if nothing
- * else is in it. A missing directory is fine. An open database is refused. Of the options, only the environment counts.
+ * Removes the database in the directory `name`: the files with names of database files, then the directory
+ * if it is empty. A missing directory is not an error. An open database is refused. Only the environment of
+ * the options is used.
  *
  * Requires: `options` is NULL or not destroyed; `name` is NULL or NUL-terminated; `errptr` as in (3).
  */
@@ -273,24 +298,27 @@ void leveldb_destroy_db(const leveldb_options_t *options,
                         char **errptr);
 
 /*
- * Makes a database that does not open any more openable, saving what can be read; some of the data may be lost, and
- * deleted keys may be back. A missing directory is fine. What is not used any more is moved into the directory `lost`, where nothing is
- * written over. `Not implemented`, and nothing changed, where a table is not understood: a block of a right checksum and an
- * unknown compression, or of one that this build is without, or a table in RocksDB's format.
+ * Repairs a database that cannot be opened any more, keeping all entries that can be read. Some data may be
+ * lost, and a deleted key may reappear if its tombstone or the MANIFEST is lost. A missing directory becomes
+ * an empty database, as in LevelDB. Files that the repaired database does not use are moved to the directory
+ * `lost`, where no file is overwritten.
  *
- * Requires: `options` is NULL or not destroyed, and what was set in it is not destroyed; `name` is NULL or NUL-terminated;
- * `errptr` as in (3).
+ * Fails with `Not implemented`, and changes nothing, if a table cannot be understood: it is in RocksDB's
+ * format, or has a block of correct checksum whose compression is unknown or not compiled into this library.
+ *
+ * Requires: `options` is NULL or not destroyed, and what was set in it is not destroyed; `name` is NULL or
+ * NUL-terminated; `errptr` as in (3).
  */
 void leveldb_repair_db(const leveldb_options_t *options,
                        const char *name,
                        char **errptr);
 
 /*
- * Creates an iterator over the database as it is now, or at the snapshot of the options. What is written later does not
- * change what it sees. It is invalid until it is positioned. The options are copied.
+ * Creates an iterator over the current state of the database, or over the snapshot of the options. Later
+ * writes are not visible to it. The iterator is invalid until it is positioned. The options are copied.
  *
- * Destroy it with leveldb_iter_destroy(), best before the database is closed. Returns NULL only if `db` is NULL or an
- * internal error occurs.
+ * Destroy it with leveldb_iter_destroy(), preferably before the database is closed. Returns NULL only if
+ * `db` is NULL or an internal error occurs.
  *
  * Requires: `db` is NULL or open; `options` is NULL or not destroyed, its snapshot not released.
  */
@@ -298,14 +326,15 @@ leveldb_iterator_t *leveldb_create_iterator(leveldb_t *db,
                                             const leveldb_readoptions_t *options);
 
 /*
- * Destroys an iterator, also one of a database that was closed.
+ * Destroys an iterator. Its database may have been closed before.
  *
  * Requires: `iter` is NULL or an iterator that is not used afterwards.
  */
 void leveldb_iter_destroy(leveldb_iterator_t *iter);
 
 /*
- * Does the iterator stand on an entry? If not, it has passed the end, or failed: see leveldb_iter_get_error().
+ * Returns 1 if the iterator stands on an entry, else 0: it is not positioned, has passed the end, or has
+ * failed, see leveldb_iter_get_error().
  *
  * Requires: `iter` is NULL or an iterator that no other call moves now.
  */
@@ -333,22 +362,24 @@ void leveldb_iter_seek_to_last(leveldb_iterator_t *iter);
 void leveldb_iter_seek(leveldb_iterator_t *iter, const char *k, size_t klen);
 
 /*
- * Moves to the next key; past the last one the iterator is invalid. An invalid iterator stays where it is.
+ * Moves to the next key. After the last key, the iterator is invalid. An invalid iterator does not move.
  *
  * Requires: `iter` is NULL or an iterator that no other call uses now.
  */
 void leveldb_iter_next(leveldb_iterator_t *iter);
 
 /*
- * Moves to the key before; before the first one the iterator is invalid. An invalid iterator stays where it is.
+ * Moves to the previous key. Before the first key, the iterator is invalid. An invalid iterator does not
+ * move.
  *
  * Requires: `iter` is NULL or an iterator that no other call uses now.
  */
 void leveldb_iter_prev(leveldb_iterator_t *iter);
 
 /*
- * Returns the key the iterator stands on, and puts its length in `*klen`. It is the iterator's, holds until the iterator
- * is moved or destroyed, and is never NULL while the iterator is valid; NULL and 0 otherwise.
+ * Returns the key of the current entry and puts its length in bytes into `*klen`. The key belongs to the
+ * iterator and is valid until the iterator is moved or destroyed. It is never NULL while the iterator is
+ * valid. The result is NULL, and the length 0, if the iterator is invalid.
  *
  * Requires: `iter` is NULL or an iterator that no other call moves now; `klen` is NULL or writable.
  */
@@ -356,8 +387,9 @@ const char *leveldb_iter_key(const leveldb_iterator_t *iter,
                              size_t *klen);
 
 /*
- * Returns the value the iterator stands on, and puts its length in `*vlen`. It is the iterator's, holds until the
- * iterator is moved or destroyed, and is never NULL while the iterator is valid; NULL and 0 otherwise.
+ * Returns the value of the current entry and puts its length in bytes into `*vlen`. The value belongs to the
+ * iterator and is valid until the iterator is moved or destroyed. It is never NULL while the iterator is
+ * valid. The result is NULL, and the length 0, if the iterator is invalid.
  *
  * Requires: `iter` is NULL or an iterator that no other call moves now; `vlen` is NULL or writable.
  */
@@ -365,12 +397,13 @@ const char *leveldb_iter_value(const leveldb_iterator_t *iter,
                                size_t *vlen);
 
 /*
- * Reports the first error since the last seek, if there is one. Ask when an iterator has become invalid: that is how a
- * scan that is complete differs from one that is not.
+ * Reports the first error since the last seek, if there is one. Call it when an iterator has become invalid:
+ * only this distinguishes a complete scan from an incomplete one.
  *
- * With paranoid checks, and at an I/O error, an iterator becomes invalid where it fails. Without, it passes over damaged blocks
- * and goes on, as LevelDB's does: it may be valid while this reports an error, and then show an older value of a key whose
- * newest one was in the damage.
+ * At an I/O error, and with paranoid checks at damage too, an iterator becomes invalid where it fails.
+ * Without paranoid checks it skips damaged blocks and continues, as LevelDB's iterator does. It may then be
+ * valid although this function reports an error, and may show an older value of a key whose newest value was
+ * in the damaged block.
  *
  * Requires: `iter` is NULL or an iterator that no other call moves now; `errptr` as in (3).
  */
@@ -378,18 +411,19 @@ void leveldb_iter_get_error(const leveldb_iterator_t *iter,
                             char **errptr);
 
 /*
- * Keeps the state of the database as it is now readable, through leveldb_readoptions_set_snapshot(), until
- * leveldb_release_snapshot(). An iterator made at a snapshot outlives it. Returns NULL only if `db` is NULL, an
- * internal error occurs, or the database was opened by the parent of this process.
+ * Creates a snapshot: keeps the current state of the database readable through
+ * leveldb_readoptions_set_snapshot(), until leveldb_release_snapshot(). An iterator created at a snapshot
+ * may outlive it. Returns NULL only if `db` is NULL, if an internal error occurs, or if the parent of this
+ * process opened the database.
  *
  * Requires: `db` is NULL or an open database.
  */
 const leveldb_snapshot_t *leveldb_create_snapshot(leveldb_t *db);
 
 /*
- * Releases a snapshot. `db` is not looked at: releasing a snapshot of a database that was closed is fine. Read options that
- * name it read the latest state from now on, and naming or releasing it once more does no harm, until its handle stands for
- * another snapshot: that happens after 256 later releases at the earliest.
+ * Releases a snapshot. `db` is ignored, so the database may have been closed before. Read options that use
+ * the snapshot read the latest state from now on. Using or releasing the handle once more is harmless until
+ * it is reused for another snapshot, which happens after 256 later releases at the earliest.
  *
  * Requires: `snapshot` is NULL or came from leveldb_create_snapshot().
  */
@@ -409,15 +443,16 @@ leveldb_writebatch_t *leveldb_writebatch_create(void);
 void leveldb_writebatch_destroy(leveldb_writebatch_t *batch);
 
 /*
- * Empties a batch, which can then be filled again.
+ * Removes all entries, and the error of a refused entry. The batch can then be filled again.
  *
  * Requires: `batch` is NULL or a batch that no other call uses now.
  */
 void leveldb_writebatch_clear(leveldb_writebatch_t *batch);
 
 /*
- * Adds the setting of a key to a value. What cannot be taken (a key and a value of more than 4 GiB less 64 KiB together, or more
- * than that in the whole batch, NULL with a length) is remembered, and leveldb_write() reports it.
+ * Adds a put of a value at a key. An entry is refused if its key and value have more than 4 GiB less 64 KiB
+ * together, if the whole batch would have more than that, or if one of them is NULL with a length other
+ * than 0. The batch keeps the error of a refused entry, and leveldb_write() reports it.
  *
  * Requires: `batch` is NULL or a batch that no other call uses now; `key` and `val` have their lengths.
  */
@@ -428,15 +463,19 @@ void leveldb_writebatch_put(leveldb_writebatch_t *batch,
                             size_t vlen);
 
 /*
- * Adds the deletion of a key. What cannot be taken is remembered, and leveldb_write() reports it.
+ * Adds the deletion of a key. An entry is refused as by leveldb_writebatch_put(), and leveldb_write()
+ * reports the error.
  *
  * Requires: `batch` is NULL or a batch that no other call uses now; `key` has its length.
  */
-void leveldb_writebatch_delete(leveldb_writebatch_t *batch, const char *key, size_t klen);
+void leveldb_writebatch_delete(leveldb_writebatch_t *batch,
+                               const char *key,
+                               size_t klen);
 
 /*
- * Calls `put` or `deleted` with `state` for each entry of a batch, in order. The keys and values are the batch's and hold
- * during the callback, which must not change the batch. A NULL callback is left out.
+ * Calls `put` or `deleted` with `state` for each entry of a batch, in order. The keys and values belong to
+ * the batch and are valid during the callback, which must not change the batch. A NULL callback is not
+ * called.
  *
  * Requires: `batch` is NULL or a batch that nobody changes now; the callbacks are NULL or as in (8).
  */
@@ -450,16 +489,17 @@ void leveldb_writebatch_iterate(const leveldb_writebatch_t *batch,
                                 void (*deleted)(void *state, const char *k, size_t klen));
 
 /*
- * Adds the entries of `source` behind those of `destination`. They may be the same batch.
+ * Appends the entries of `source` to those of `destination`. Both may be the same batch.
  *
- * Requires: `destination` is NULL or a batch that no other call uses now; `source` is NULL or a batch that nobody changes now.
+ * Requires: `destination` is NULL or a batch that no other call uses now; `source` is NULL or a batch that nobody
+ * changes now.
  */
 void leveldb_writebatch_append(leveldb_writebatch_t *destination,
                                const leveldb_writebatch_t *source);
 
 /*
- * Creates options with LevelDB's defaults. Destroy them with leveldb_options_destroy(). Opening a database copies them.
- * Values out of range are brought into range when a database is opened.
+ * Creates options with LevelDB's defaults. Destroy them with leveldb_options_destroy(). Opening a database
+ * copies them. Values that are out of range are clipped when a database is opened.
  */
 leveldb_options_t *leveldb_options_create(void);
 
@@ -471,8 +511,8 @@ leveldb_options_t *leveldb_options_create(void);
 void leveldb_options_destroy(leveldb_options_t *options);
 
 /*
- * The order of keys. NULL, the default, is the order of their bytes. The comparator must not be destroyed before the
- * options are used.
+ * The order of keys. NULL, the default, is the order of their bytes. The comparator must not be destroyed
+ * before the options are used.
  *
  * Requires: `options` is NULL or options that no other call uses now; `comparator` is NULL or not destroyed.
  */
@@ -480,7 +520,7 @@ void leveldb_options_set_comparator(leveldb_options_t *options,
                                     leveldb_comparator_t *comparator);
 
 /*
- * Filters that spare table reads. NULL, the default, is none.
+ * The filter policy, which saves table reads. NULL, the default, is none.
  *
  * Requires: `options` is NULL or options that no other call uses now; `policy` is NULL or not destroyed.
  */
@@ -501,22 +541,24 @@ void leveldb_options_set_create_if_missing(leveldb_options_t *options, uint8_t c
 void leveldb_options_set_error_if_exists(leveldb_options_t *options, uint8_t error_if_exists);
 
 /*
- * Stop at the first damaged record or block instead of reading around it. Default: no.
+ * Stop at the first damaged record or block instead of skipping it. Default: no.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
 void leveldb_options_set_paranoid_checks(leveldb_options_t *options, uint8_t paranoid_checks);
 
 /*
- * The system underneath. NULL is the default environment.
+ * The environment: files, locks, clock. NULL, the default, is the environment of
+ * leveldb_create_default_env().
  *
  * Requires: `options` is NULL or options that no other call uses now; `env` is NULL or not destroyed.
  */
 void leveldb_options_set_env(leveldb_options_t *options, leveldb_env_t *env);
 
 /*
- * Where the database tells what it does. NULL, the default, is the file LOG in the directory of the database. The
- * interface of LevelDB has no way to make a logger; terrace_logger_create() does.
+ * The receiver of the info log: what the database does, as lines for people. NULL, the default, is the file
+ * LOG in the directory of the database. LevelDB's C interface has no function that creates a logger;
+ * terrace_logger_create() does.
  *
  * Requires: `options` is NULL or options that no other call uses now; `logger` is NULL or not destroyed.
  */
@@ -524,17 +566,19 @@ void leveldb_options_set_info_log(leveldb_options_t *options,
                                   leveldb_logger_t *logger);
 
 /*
- * Bytes kept in memory before they are flushed to a table; from 64 KiB to 1 GiB. Default: 4 MiB.
+ * Size of a memtable, in bytes, at which it is flushed to a table; from 64 KiB to 1 GiB. Default: 4 MiB.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
-void leveldb_options_set_write_buffer_size(leveldb_options_t *options, size_t write_buffer_size);
+void leveldb_options_set_write_buffer_size(leveldb_options_t *options,
+                                           size_t write_buffer_size);
 
 /*
- * Descriptors the database may keep open; from 74 to 50000. A table that is read through a mapping holds none; the descriptor of
- * another is closed when there is no room, and opened again when the table is read. All databases of a process together
- * hold at most half of its RLIMIT_NOFILE for tables, and fewer while descriptors lack. What is in memory of tables is bounded by
- * `terrace_options_set_table_metadata_budget`. Default: 1000.
+ * Number of file descriptors that the database may keep open; from 74 to 50000. A table that is read through
+ * a mapping holds none. The descriptor of another table is closed when the limit is reached, and opened
+ * again when the table is read. All databases of a process together hold at most half of its RLIMIT_NOFILE
+ * for tables, and fewer while the process is short of descriptors. The memory for indexes and filters of
+ * open tables has a limit of its own, see `terrace_options_set_table_metadata_budget`. Default: 1000.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
@@ -542,7 +586,8 @@ void leveldb_options_set_max_open_files(leveldb_options_t *options,
                                         int max_open_files);
 
 /*
- * The cache of uncompressed blocks, which databases may share. NULL, the default, is one of 8 MiB for the database alone.
+ * The cache of uncompressed blocks, which databases may share. NULL, the default, gives the database a cache
+ * of 8 MiB of its own.
  *
  * Requires: `options` is NULL or options that no other call uses now; `cache` is NULL or not destroyed.
  */
@@ -550,14 +595,16 @@ void leveldb_options_set_cache(leveldb_options_t *options,
                                leveldb_cache_t *cache);
 
 /*
- * Bytes of keys and values in a block, before compression; from 1 KiB to 4 MiB. Default: 4 KiB.
+ * Size of a block of keys and values, in bytes before compression; from 1 KiB to 4 MiB. Default: 4 KiB.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
-void leveldb_options_set_block_size(leveldb_options_t *options, size_t block_size);
+void leveldb_options_set_block_size(leveldb_options_t *options,
+                                    size_t block_size);
 
 /*
- * Keys from one key that a block stores whole to the next; at least 1. Default: 16.
+ * Number of entries from one restart point of a block (a key that is stored whole) to the next; at least 1.
+ * Default: 16.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
@@ -565,17 +612,22 @@ void leveldb_options_set_block_restart_interval(leveldb_options_t *options,
                                                 int block_restart_interval);
 
 /*
- * Bytes after which a compaction starts another table; from 1 MiB to 1 GiB. Default: 2 MiB.
+ * Size of an output table, in bytes, at which a compaction starts the next one; from 1 MiB to 1 GiB.
+ * Default: 2 MiB.
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
-void leveldb_options_set_max_file_size(leveldb_options_t *options, size_t max_file_size);
+void leveldb_options_set_max_file_size(leveldb_options_t *options,
+                                       size_t max_file_size);
 
 /*
- * How blocks are compressed: leveldb_snappy_compression, which is the default; 2, which is zstd at its level 1, and which LevelDB 1.23
- * cannot read (its main branch does); none for any other value. Blocks are read as they were written, whatever is set here.
- * With leveldb_snappy_compression new tables are of zlib or raw deflate where tables of that are found in the directory: it is a world
- * of Minecraft, and the game reads no snappy. For others, and for levels, see terrace_options_set_compression().
+ * How blocks of new tables are compressed. leveldb_snappy_compression, the default; 2 for zstd at level 1,
+ * which LevelDB's main branch can read but LevelDB 1.23 cannot; any other value for none. The setting does
+ * not affect reading: each block names its compression.
+ *
+ * With leveldb_snappy_compression, new tables use zlib or raw deflate if the directory has tables that use
+ * it: then it is a Minecraft world, and the game cannot read snappy. For other compressions, and for levels,
+ * see terrace_options_set_compression().
  *
  * Requires: `options` is NULL or options that no other call uses now.
  */
@@ -585,19 +637,20 @@ void leveldb_options_set_compression(leveldb_options_t *options,
 /*
  * Creates an order of keys from callbacks, each of which gets `state`.
  *
- * `compare` returns a negative number, 0, or a positive one; only the sign counts. The order must be total and never
- * change for a database. Opening, reading and writing compare on the caller's thread, compactions on background threads,
- * also at the same time. Keys are compared whole, and never shortened (terrace_comparator_create() can do that).
+ * `compare` returns a negative number, 0, or a positive number; only the sign counts. The order must be
+ * total, and must never change for a database. Opening, reading and writing compare on the caller's thread,
+ * compactions compare on background threads, at the same time. Keys are compared whole and never shortened
+ * (terrace_comparator_create() takes callbacks that shorten keys).
  *
- * `name` is stored with a database, and opening it with a comparator of another name is refused. It is called when a
- * database is opened, and what it returns is copied at once.
+ * `name` is stored with a database; opening the database with a comparator of another name is refused.
+ * `name` is called when a database is opened, and its result is copied at once.
  *
  * `destructor` is called once, when the comparator is destroyed and nothing uses it any more: inside
- * leveldb_comparator_destroy() if no database uses it, else when the last database that does is closed (and the last of
- * its iterators destroyed). It may be NULL.
+ * leveldb_comparator_destroy() if no database uses it, else when the last database that uses it is closed
+ * and the last iterator of that database is destroyed. It may be NULL.
  *
- * Requires: The callbacks are NULL (without `compare` or `name` no database opens) or as in (8), as long as databases use the
- * comparator; what `name` returns is NULL or NUL-terminated.
+ * Requires: The callbacks are NULL (without `compare` or `name` no database opens) or as in (8), as long as databases
+ * use the comparator; what `name` returns is NULL or NUL-terminated.
  */
 leveldb_comparator_t *leveldb_comparator_create(void *state,
                                                 void (*destructor)(void *state),
@@ -609,28 +662,31 @@ leveldb_comparator_t *leveldb_comparator_create(void *state,
                                                 const char *(*name)(void *state));
 
 /*
- * Destroys a comparator, best after the databases that use it are closed: they go on using it until then.
+ * Destroys the handle of a comparator. Databases that use the comparator continue to call it until they are
+ * closed, so it is best to close them first.
  *
  * Requires: `comparator` is NULL or a comparator whose handle is not used afterwards.
  */
 void leveldb_comparator_destroy(leveldb_comparator_t *comparator);
 
 /*
- * Creates a filter policy from callbacks, each of which gets `state`. They are called on any thread, also at once.
+ * Creates a filter policy from callbacks, each of which gets `state`. They are called on any thread, several
+ * at the same time.
  *
- * `create_filter` gets the keys of a block, in order and possibly with repetitions, and returns a malloc()ed summary of
- * them, whose length it puts in `*filter_length`; the library frees it with free().
+ * `create_filter` gets the keys of a block, in order and possibly with repetitions. It returns a malloc()ed
+ * filter and puts its length in bytes into `*filter_length`; the library frees the filter with free().
  *
- * `key_may_match` gets a key and such a summary, and must return 1 if the key was among its keys; if it returns 0 the
- * block is not read.
+ * `key_may_match` gets a key and such a filter. It must return 1 if the filter was made from that key; if it
+ * returns 0, the block is not read.
  *
- * `name` is stored in every table; a summary is only shown to the policy of the same name. What it returns is copied at
- * once.
+ * `name` is stored in every table; a filter is only passed to the policy of the same name. The result of
+ * `name` is copied at once.
  *
  * `destructor` is called once, by leveldb_filterpolicy_destroy(). It may be NULL.
  *
- * Requires: The callbacks are NULL (which makes no filters) or as in (8), until leveldb_filterpolicy_destroy() returns; what
- * `create_filter` returns is NULL or malloc()ed and as long as it says; what `name` returns is NULL or NUL-terminated.
+ * Requires: The callbacks are NULL (which makes no filters) or as in (8), until leveldb_filterpolicy_destroy()
+ * returns; the result of `create_filter` is NULL, or malloc()ed and as long as it says; the result of `name`
+ * is NULL or NUL-terminated.
  */
 leveldb_filterpolicy_t *leveldb_filterpolicy_create(void *state,
                                                     void (*destructor)(void *state),
@@ -647,22 +703,25 @@ leveldb_filterpolicy_t *leveldb_filterpolicy_create(void *state,
                                                     const char *(*name)(void *state));
 
 /*
- * Destroys a filter policy. None of its callbacks runs afterwards, and the destructor has run. Databases that still use
- * it go on without filters (those that use the bloom filter, with it). Not to be called from one of its callbacks.
+ * Destroys a filter policy. When the call returns, none of its callbacks runs any more, and the destructor
+ * has run. Databases that still use the policy continue without filters; databases that use the bloom filter
+ * continue to use it. Must not be called from a callback of the policy.
  *
  * Requires: `policy` is NULL or a policy whose handle is not used afterwards.
  */
 void leveldb_filterpolicy_destroy(leveldb_filterpolicy_t *policy);
 
 /*
- * Creates LevelDB's bloom filter policy with about `bits_per_key` bits a key; 10 makes 1% of the reads of absent keys
- * read a block that lacks them. More than 100 count as 100, negative ones as 0; a filter has 64 bits at least. Not for a comparator under which different keys can be equal.
+ * Creates LevelDB's bloom filter policy with about `bits_per_key` bits per key. With 10, about 1% of the
+ * look-ups of absent keys read a block. A value above 100 counts as 100, a negative one as 0; a filter has
+ * at least 64 bits. Not to be used with a comparator under which different keys can be equal.
  */
 leveldb_filterpolicy_t *leveldb_filterpolicy_create_bloom(int bits_per_key);
 
 /*
- * Creates read options: no verification, blocks are cached, the latest state is read. Destroy them with
- * leveldb_readoptions_destroy(). They are copied by the calls they are passed to, so they may be destroyed at any time.
+ * Creates read options with LevelDB's defaults: no verification, blocks are cached, the latest state is
+ * read. Destroy them with leveldb_readoptions_destroy(). Every call copies the read options that it gets, so
+ * they may be destroyed at any time.
  */
 leveldb_readoptions_t *leveldb_readoptions_create(void);
 
@@ -674,7 +733,7 @@ leveldb_readoptions_t *leveldb_readoptions_create(void);
 void leveldb_readoptions_destroy(leveldb_readoptions_t *options);
 
 /*
- * Verify the checksum of every block read, also of one verified before. Default: no.
+ * Verify the checksum of every block that is read, even if it was verified before. Default: no.
  *
  * Requires: `options` is NULL or read options that no other call uses now.
  */
@@ -682,23 +741,26 @@ void leveldb_readoptions_set_verify_checksums(leveldb_readoptions_t *options,
                                               uint8_t verify_checksums);
 
 /*
- * Keep the blocks read in the block cache. Scans over much data turn it off. Default: yes.
+ * Keep the blocks that are read in the block cache. Turn it off for scans over much data. Default: yes.
  *
  * Requires: `options` is NULL or read options that no other call uses now.
  */
-void leveldb_readoptions_set_fill_cache(leveldb_readoptions_t *options, uint8_t fill_cache);
+void leveldb_readoptions_set_fill_cache(leveldb_readoptions_t *options,
+                                        uint8_t fill_cache);
 
 /*
- * Read the state of `snapshot`, which must belong to the database that is read. NULL reads the latest state, which is the
- * default; so does a snapshot that is released, before this call or after it.
+ * Read the state of `snapshot`, which must belong to the database that is read. NULL, the default, reads the
+ * latest state. So does a snapshot that was released, before or after this call.
  *
- * Requires: `options` is NULL or read options that no other call uses now; `snapshot` is NULL or came from leveldb_create_snapshot().
+ * Requires: `options` is NULL or read options that no other call uses now; `snapshot` is NULL or came from
+ * leveldb_create_snapshot().
  */
 void leveldb_readoptions_set_snapshot(leveldb_readoptions_t *options,
                                       const leveldb_snapshot_t *snapshot);
 
 /*
- * Creates write options: not synced. Destroy them with leveldb_writeoptions_destroy().
+ * Creates write options with LevelDB's default: not synced. Destroy them with
+ * leveldb_writeoptions_destroy().
  */
 leveldb_writeoptions_t *leveldb_writeoptions_create(void);
 
@@ -710,8 +772,8 @@ leveldb_writeoptions_t *leveldb_writeoptions_create(void);
 void leveldb_writeoptions_destroy(leveldb_writeoptions_t *options);
 
 /*
- * Return from a write only when it, and every write before it, would survive a power loss. Without it a write that
- * returned survives the death of the process, but not of the machine. Default: no.
+ * Return from a write only when it and every write before it survive a power loss. Without this, a write
+ * that returned survives the death of the process, but not a crash of the machine. Default: no.
  *
  * Requires: `options` is NULL or write options that no other call uses now.
  */
@@ -719,14 +781,15 @@ void leveldb_writeoptions_set_sync(leveldb_writeoptions_t *options,
                                    uint8_t sync);
 
 /*
- * Creates a cache of about `capacity` bytes of blocks, to be shared by any number of databases; 0 caches nothing. It
- * keeps what is used, not strictly what was used last. Destroy it with leveldb_cache_destroy(); databases and options
- * that use it keep what they need.
+ * Creates a cache for about `capacity` bytes of blocks; 0 caches nothing. Any number of databases may share
+ * it. Blocks are evicted by S3-FIFO, not in strict LRU order. Destroy it with leveldb_cache_destroy();
+ * databases and options that use it hold references of their own.
  */
 leveldb_cache_t *leveldb_cache_create_lru(size_t capacity);
 
 /*
- * Destroys a cache. Its memory is freed when the last database and options that use it are gone.
+ * Destroys the handle of a cache. Its memory is freed when the last database and the last options that use
+ * it are gone.
  *
  * Requires: `cache` is NULL or a cache whose handle is not used afterwards.
  */
@@ -739,36 +802,36 @@ void leveldb_cache_destroy(leveldb_cache_t *cache);
 leveldb_env_t *leveldb_create_default_env(void);
 
 /*
- * Destroys a handle to an environment. The environment itself, and what uses it, goes on.
+ * Destroys a handle to an environment. The environment itself stays until its last user is gone.
  *
  * Requires: `env` is NULL or an environment whose handle is not used afterwards.
  */
 void leveldb_env_destroy(leveldb_env_t *env);
 
 /*
- * Returns a directory for tests, malloc()ed and NUL-terminated: `$TEST_TMPDIR` where that is set, else
- * `/tmp/leveldbtest-<effective user id>`. It is created if it can be. A NULL `env` is the default environment. NULL
- * only if memory ran out.
+ * Returns the path of a directory for tests, malloc()ed and NUL-terminated: `$TEST_TMPDIR` if that is set,
+ * else `/tmp/leveldbtest-<effective user id>`. The directory is created if possible. A NULL `env` is the
+ * default environment. Returns NULL only if memory ran out.
  *
  * Requires: `env` is NULL or an environment that is not destroyed.
  */
 char *leveldb_env_get_test_directory(leveldb_env_t *env);
 
 /*
- * Frees what a function of this library returned as malloc()ed, and messages in `*errptr`. It is free() of the C library
- * that this library is linked to. NULL is fine.
+ * Frees memory that a function of this library returned as malloc()ed, and messages in `*errptr`. It calls
+ * free() of the C library that this library is linked to. NULL is allowed.
  *
  * Requires: `ptr` is NULL or malloc()ed, and not used afterwards.
  */
 void leveldb_free(void *ptr);
 
 /*
- * The major version of the LevelDB whose interface this is: 1.
+ * The major version of LevelDB whose C interface this library implements: 1.
  */
 int leveldb_major_version(void);
 
 /*
- * The minor version of the LevelDB whose interface this is: 23.
+ * The minor version of LevelDB whose C interface this library implements: 23.
  */
 int leveldb_minor_version(void);
 

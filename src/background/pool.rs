@@ -1,19 +1,22 @@
-//! Threads that the databases of a process share. One is started when there is work and none is idle, and ends when it has had
-//! none for a moment: a thousand databases that rest have no thread at all.
+//! Threads shared by all databases of a process. A thread is started when there is work and no idle thread,
+//! and ends after a short time without work: a thousand idle databases have no thread at all.
 //!
-//! A database registers *workers*; each has a step that says what comes next ([`Next`]). A worker that is woken stands in a queue
-//! until a thread takes it. Wake-ups are level-triggered and carry nothing: one that comes while the step runs is kept, and
-//! the step runs once more. A worker that waits for a time has a timer; while there are timers, one thread stays and waits for them.
+//! A database registers *workers*. Each worker has a step, whose result says what comes next ([`Next`]). A
+//! worker that is woken waits in a queue until a thread takes it. Wake-ups are level-triggered and carry no
+//! data: a wake-up during the step is kept, and the step runs once more. A worker that waits for a time has a
+//! timer. While there are timers, one thread stays and waits for them.
 //!
-//! A thread that cannot be started is no error of the database: the worker stays in the queue, the next wake-up tries again, and
-//! who waits for the work does it on its own thread ([`Worker::run_if_starved`]).
+//! If a thread cannot be started, that is no error of the database: the worker stays in the queue, the next
+//! wake-up tries again, and a caller that waits for the work runs the step on its own thread
+//! ([`Worker::run_if_starved`]).
 //!
-//! [`Worker::stop`] returns when no step of the worker runs, and none will. With the last worker of a pool its threads end too,
-//! and are joined: a host may unload the library then.
+//! [`Worker::stop`] returns when no step of the worker runs, and none will run. The end of the last worker of
+//! a pool also ends and joins the pool's threads, so that a host program may unload the library.
 //!
-//! Thread rule: any thread. One mutex guards a pool; no step runs, and nothing is waited for but a thread's start, while it is held.
-//! It is the standard library's, whose waiting threads stand in no table of the process (see `util/lock`): idle threads wait
-//! for long, and a child of fork must not find them there.
+//! Thread rule: any thread. One mutex guards a pool. While it is held, no step runs, and nothing except the
+//! start of a thread is waited for. The mutex is the standard library's, whose waiting threads are in no
+//! table of the process (see `util/lock`): idle threads wait for long, and a child of fork must not inherit
+//! them in such a table.
 
 use crate::env::Env;
 use crate::env::posix::fork::PerProcess;
@@ -34,19 +37,20 @@ use std::{
     thread::JoinHandle,
 };
 
-/// For how long an idle thread waits for more work.
+/// How long an idle thread waits for more work before it ends.
 const LINGER: Duration = Duration::from_millis(300);
 
-/// Threads of a pool, at most, unless one worker may have more.
+/// The most threads of a pool, unless a worker may run on more.
 const MOST_THREADS: usize = 8;
 
-/// The pools of a process, by what their threads do: none of it waits for a thread that does something else.
+/// The pools of a process, by kind of work, so that no kind waits for a thread that is busy with another
+/// kind.
 pub struct Pools {
-    /// Flushes.
+    /// Threads for flushes.
     pub flush: Pool,
-    /// Compactions.
+    /// Threads for compactions.
     pub compaction: Pool,
-    /// Removals of files.
+    /// Threads for the removal of files.
     pub removal: Pool,
 }
 
@@ -61,68 +65,68 @@ impl Default for Pools {
 }
 
 impl Pools {
-    /// Those of this process; a child of fork, which has none of its parent's threads, has its own.
+    /// The pools of this process. A child of fork, which has none of its parent's threads, has its own pools.
     pub fn of_process() -> &'static Pools {
         static POOLS: PerProcess<Pools> = PerProcess::new();
         POOLS.get()
     }
 }
 
-/// What a worker does when it is woken, until there is nothing to do.
+/// The work of a worker. It is called when the worker is woken, and again as [`Next`] says.
 type Step = Arc<dyn Fn() -> Next + Send + Sync>;
 
-/// What a worker does after a step.
+/// The outcome of a step: what the worker does next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Next {
-    /// The step runs again.
+    /// Runs the step again.
     Again,
-    /// It sleeps until it is woken.
+    /// Sleeps until it is woken.
     Wait,
-    /// It sleeps until it is woken or until this time has passed.
+    /// Sleeps until it is woken or until this time has passed.
     WaitAtMost(Duration),
 }
 
-/// Threads of one kind.
+/// The threads and workers for one kind of work.
 pub struct Pool {
-    /// Of the threads.
+    /// The name of the threads.
     name: &'static str,
     shared: Mutex<Shared>,
-    /// There is work, a timer, or the end.
+    /// Notified when there is work, when a timer changes, and at the end of the pool's threads.
     work: Condvar,
-    /// A step has ended.
+    /// Notified when a step has ended.
     step_ended: Condvar,
 }
 
 #[derive(Default)]
 struct Shared {
     tasks: BTreeMap<u64, Task>,
-    /// The number of the next worker, or thread.
+    /// The number of the last worker or thread.
     next_number: u64,
     /// Workers that wait for a thread, in the order of their wake-ups.
     queue: VecDeque<u64>,
-    /// Workers that are to be woken at these times.
+    /// When to wake which workers.
     timers: BTreeSet<(Instant, u64)>,
-    /// Of this epoch.
+    /// The threads of this epoch.
     threads: BTreeMap<u64, JoinHandle<()>>,
-    /// Threads that wait for work.
+    /// The number of threads that wait for work.
     idle: usize,
-    /// The last thread that has ended for want of work; it is joined by the next.
+    /// The last thread that ended for lack of work. The next one to end joins it.
     ended: Option<JoinHandle<()>>,
-    /// Grows with the end of the last worker: threads of epochs before end.
+    /// Incremented at the end of the last worker: threads of earlier epochs end.
     epoch: u64,
-    /// The system had no thread when one was asked for last.
+    /// True if the system refused the last thread that was asked for.
     is_refused: bool,
 }
 
-/// A worker, as the pool knows it.
+/// A worker, as the pool sees it.
 struct Task {
     step: Step,
     env: Arc<dyn Env>,
-    /// Threads that may run its step at once.
+    /// The number of threads that may run the step at the same time.
     limit: usize,
-    /// Threads that run it now.
+    /// The number of threads that run it now.
     running: usize,
-    /// It was woken, and no step has begun since.
+    /// True if the worker was woken and no step has begun since.
     is_pending: bool,
     is_queued: bool,
     due: Option<Instant>,
@@ -135,12 +139,13 @@ pub struct Worker {
 }
 
 impl Pool {
-    /// No workers, and no threads, which will have this name.
+    /// A pool without workers and threads. `name` is the name of its threads.
     pub fn new(name: &'static str) -> Self {
         Pool { name, shared: Mutex::default(), work: Condvar::new(), step_ended: Condvar::new() }
     }
 
-    /// A worker whose step runs on up to `limit` threads at once. It sleeps until it is woken.
+    /// Adds a worker whose step runs on up to `limit` threads at the same time. The worker sleeps until it is
+    /// woken.
     pub fn add(
         &'static self,
         env: &Arc<dyn Env>,
@@ -165,15 +170,15 @@ impl Pool {
     }
 
     fn lock(&'static self) -> MutexGuard<'static, Shared> {
-        // Nothing panics while it is held.
+        // No code panics while the mutex is held.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts the worker into the queue if it is to run, and sees to it that there is a thread.
+    /// Puts the worker into the queue if its step is to run, and ensures that there is a thread for it.
     fn offer(&'static self, shared: &mut Shared, number: u64) {
         let Some(task) = shared.tasks.get_mut(&number) else { return };
         if !task.is_pending || task.running >= task.limit {
-            return; // asked again when a step of it ends
+            return; // offered again when one of its steps ends
         }
         if !task.is_queued {
             task.is_queued = true;
@@ -187,14 +192,14 @@ impl Pool {
         }
     }
 
-    /// Starts one more thread, if there may be one.
+    /// Starts one more thread, if the limit allows it.
     fn start_thread(&'static self, shared: &mut Shared, env: &dyn Env) {
         let widest = shared.tasks.values().map(|task| task.limit).max().unwrap_or(1);
         if shared.threads.len() >= widest.max(MOST_THREADS) {
-            return; // one of them takes the work when it has done its own
+            return; // one of them takes the work after its own
         }
         let (number, epoch) = (shared.new_number(), shared.epoch);
-        // (It begins by waiting for the mutex, and so finds itself in the list.)
+        // The thread begins by waiting for the mutex, and so finds itself in the list.
         let started = spawn(env, self.name, Box::new(move || self.run(number, epoch)));
         shared.is_refused = started.is_err();
         if let Ok(thread) = started {
@@ -202,7 +207,7 @@ impl Pool {
         }
     }
 
-    /// A thread's work.
+    /// The body of a thread.
     fn run(&'static self, number: u64, epoch: u64) {
         let mut shared = self.lock();
         let mut idle_since = None;
@@ -218,7 +223,7 @@ impl Pool {
             let timer = shared.timers.first().map(|(due, _)| *due);
             let keeps_time = timer.is_some() && shared.idle == 0;
             if ends <= now && !keeps_time {
-                // Who has ended is joined by the next to end, so that there is never more than one to be joined.
+                // The next thread to end joins this one, so that there is at most one unjoined thread.
                 let own = shared.threads.remove(&number);
                 let before = std::mem::replace(&mut shared.ended, own);
                 drop(shared);
@@ -235,7 +240,7 @@ impl Pool {
         }
     }
 
-    /// Wakes the workers whose time has come.
+    /// Wakes the workers whose timers have expired.
     fn wake_due(&'static self, shared: &mut Shared, now: Instant) {
         while let Some(&(due, number)) = shared.timers.first()
             && due <= now
@@ -249,7 +254,7 @@ impl Pool {
         }
     }
 
-    /// Runs a step of a worker that was taken from the queue; lets the mutex go meanwhile.
+    /// Runs a step of a worker that was taken from the queue. Releases the mutex meanwhile.
     fn run_step(
         &'static self,
         mut shared: MutexGuard<'static, Shared>,
@@ -259,31 +264,31 @@ impl Pool {
         (task.is_queued, task.is_pending) = (false, false);
         task.running += 1;
         let (step, env, due) = (task.step.clone(), task.env.clone(), task.due.take());
-        self.remove_timer(&mut shared, due, number); // the step says anew for what it waits
+        self.remove_timer(&mut shared, due, number); // the outcome of the step sets the timer again
         self.keep_time(&mut shared, &*env);
         drop(shared);
-        // A step catches its own panics, and tells who waits.
+        // Steps catch their own panics and report them to waiting callers.
         let next = catch_unwind(AssertUnwindSafe(|| step())).unwrap_or(Next::Wait);
         drop((step, env));
         let mut shared = self.lock();
         let first_timer = shared.timers.first().copied();
         shared.note_outcome(number, next);
         if shared.timers.first().copied() != first_timer && shared.idle > 0 {
-            self.work.notify_all(); // who keeps the time waits for another timer
+            self.work.notify_all(); // a thread that waits for the timers must look at the new one
         }
         self.offer(&mut shared, number);
         self.step_ended.notify_all();
         shared
     }
 
-    /// Forgets a timer, if there is one; who waits for it looks for what else there is.
+    /// Removes a timer, if there is one. Threads that wait for it look for other timers.
     fn remove_timer(&self, shared: &mut Shared, due: Option<Instant>, number: u64) {
         if due.is_some_and(|due| shared.timers.remove(&(due, number))) && shared.idle > 0 {
             self.work.notify_all();
         }
     }
 
-    /// Sees to it that somebody waits for the timers while the caller is busy.
+    /// Ensures that a thread waits for the timers while the calling thread is busy.
     fn keep_time(&'static self, shared: &mut Shared, env: &dyn Env) {
         if shared.timers.is_empty() {
         } else if shared.idle > 0 {
@@ -300,7 +305,7 @@ impl Shared {
         self.next_number
     }
 
-    /// A step of the worker has ended so.
+    /// Records the outcome of a step of the worker.
     fn note_outcome(&mut self, number: u64, next: Next) {
         let Some(task) = self.tasks.get_mut(&number) else { return };
         task.running -= 1;
@@ -321,7 +326,7 @@ impl Shared {
 }
 
 impl Worker {
-    /// Has the step run, once more if it runs already. Never blocks.
+    /// Makes the step run; if it is running, makes it run once more. Never blocks.
     pub fn wake(&self) {
         let mut shared = self.pool.lock();
         if let Some(task) = shared.tasks.get_mut(&self.number) {
@@ -330,21 +335,22 @@ impl Worker {
         self.pool.offer(&mut shared, self.number);
     }
 
-    /// Is the step due, perhaps, while the system has no thread for it?
+    /// True if the step is to run and the system has no thread for it. May be true too often.
     pub fn is_starved(&self) -> bool {
         let shared = self.pool.lock();
         let is_due = |task: &Task| task.is_queued || task.due.is_some_and(|due| due <= Instant::now());
         shared.is_refused && shared.tasks.get(&self.number).is_some_and(is_due)
     }
 
-    /// Runs the step on the calling thread if it is due and the system has no thread for it. Did it?
+    /// Runs the step on the calling thread if it is to run and the system has no thread for it. Returns
+    /// whether it did.
     pub fn run_if_starved(&self) -> bool {
         let mut shared = self.pool.lock();
         if !shared.is_refused {
             return false;
         }
         self.pool.wake_due(&mut shared, Instant::now());
-        self.pool.offer(&mut shared, self.number); // perhaps there is one by now
+        self.pool.offer(&mut shared, self.number); // there may be a thread by now
         let is_queued = shared.tasks.get(&self.number).is_some_and(|task| task.is_queued);
         if !is_queued || !shared.is_refused {
             return false;
@@ -354,7 +360,7 @@ impl Worker {
         true
     }
 
-    /// Ends the worker: returns when its step runs nowhere. Not to be called in a step of it.
+    /// Ends the worker. Returns when no thread runs its step. Must not be called from a step of this worker.
     pub fn stop(&self) {
         let mut shared = self.pool.lock();
         let Some(task) = shared.tasks.get_mut(&self.number) else { return };
@@ -399,13 +405,13 @@ fn spawn(env: &dyn Env, name: &str, body: Box<dyn FnOnce() + Send>) -> Result<Jo
     env.spawn(name, body)
 }
 
-/// The model checker's threads are not the system's.
+/// The model checker's threads are not started by the environment.
 #[cfg(loom)]
 fn spawn(_: &dyn Env, _: &str, body: Box<dyn FnOnce() + Send>) -> Result<JoinHandle<()>> {
     Ok(loom::thread::spawn(body))
 }
 
-/// Waits for the end of a thread; it is near.
+/// Waits for the end of a thread, which is near.
 fn join(thread: Option<JoinHandle<()>>) {
     if let Some(thread) = thread {
         let _ = thread.join();
@@ -413,9 +419,7 @@ fn join(thread: Option<JoinHandle<()>>) {
 }
 
 #[cfg(all(test, loom))]
-#[path = "pool_models.rs"]
 mod models;
 
 #[cfg(all(test, not(loom)))]
-#[path = "pool_tests.rs"]
 mod tests;

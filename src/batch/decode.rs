@@ -1,4 +1,6 @@
-//! Reads what a batch says, trusting nothing.
+//! Decodes batches without trusting any byte.
+//!
+//! Thread rule: pure functions.
 
 use super::HEADER_SIZE;
 use crate::error::{Error, Result};
@@ -8,14 +10,14 @@ use crate::util::coding::{fixed32_at, fixed64_at, get_bytes};
 /// One entry of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BatchEntry<'a> {
-    /// The key gets the value.
+    /// Sets the value of the key.
     Put(&'a [u8], &'a [u8]),
-    /// The key is deleted.
+    /// Deletes the key.
     Delete(&'a [u8]),
 }
 
 impl<'a> BatchEntry<'a> {
-    /// The key, and the value, which is empty where there is none.
+    /// The key, and the value, which is empty for a delete.
     pub fn key_and_value(&self) -> (&'a [u8], &'a [u8]) {
         match *self {
             BatchEntry::Put(key, value) => (key, value),
@@ -24,14 +26,14 @@ impl<'a> BatchEntry<'a> {
     }
 }
 
-/// The entries of a batch, in order; ends after the first error.
+/// The entries of a batch, in order. Ends after the first error.
 #[derive(Clone, Debug)]
 pub struct BatchIter<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> BatchIter<'a> {
-    /// The entries behind the header.
+    /// Decodes `entries`, the bytes after the header.
     #[inline]
     pub fn new(entries: &'a [u8]) -> Self {
         BatchIter { rest: entries }
@@ -47,8 +49,8 @@ impl<'a> BatchIter<'a> {
 impl<'a> Iterator for BatchIter<'a> {
     type Item = Result<BatchEntry<'a>>;
 
-    // Inlined, and nothing of it by reference: an entry is put together in registers, not in memory where each would wait for
-    // the halves of a slice to be stored before it can be loaded as one.
+    // Inlined and without references: an entry is put together in registers. In memory, loading a slice as a
+    // whole would wait for the separate stores of its two halves.
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         const VALUE: u8 = ValueType::Value as u8;
@@ -71,7 +73,7 @@ impl<'a> Iterator for BatchIter<'a> {
     }
 }
 
-/// A varint32 length and that many bytes, and what is behind them; lengths below 128 without a call.
+/// Splits off a varint32 length and that many bytes. Lengths below 128 need no call.
 #[inline(always)]
 fn take_bytes(src: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&length, rest) = src.split_first()?;
@@ -84,8 +86,8 @@ fn take_long_bytes(mut src: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((bytes, src))
 }
 
-/// The sequence number of the first entry and the number of entries, as the header has them; Corruption where
-/// there is no whole header.
+/// The sequence number of the first entry and the number of entries, as the header says. Corruption if the
+/// header is not whole.
 #[inline]
 pub fn header(rep: &[u8]) -> Result<(SequenceNumber, u32)> {
     match (fixed64_at(rep, 0), fixed32_at(rep, 8)) {
@@ -94,8 +96,8 @@ pub fn header(rep: &[u8]) -> Result<(SequenceNumber, u32)> {
     }
 }
 
-/// Checks a whole representation: header there, entries whole, their number equal to count, sequence + count
-/// within 2^56 - 1. Returns (sequence, count).
+/// Checks a whole representation: the header is there, the entries are whole, their number equals the count,
+/// and sequence + count is within 2^56 - 1. Returns (sequence, count).
 pub fn validate(rep: &[u8]) -> Result<(SequenceNumber, u32)> {
     let (sequence, count) = header(rep)?;
     if sequence.checked_add(u64::from(count)).is_none_or(|end| end > MAX_SEQUENCE) {

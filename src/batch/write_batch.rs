@@ -1,7 +1,9 @@
-//! What a caller collects to be written all or none, in the form in which the WAL has it.
+//! A batch of puts and deletes that are written all or none, in the format of the WAL.
 //!
-//! The functions on bare byte vectors are for the write path, which frames a single put, or a group of
-//! batches, in a buffer of its own.
+//! The functions on byte vectors are for the write path, which encodes a single put, or a group of batches,
+//! into a buffer of its own.
+//!
+//! Thread rule: one thread at a time changes a batch.
 
 use super::decode::{BatchIter, validate};
 use crate::error::{Error, Result};
@@ -11,8 +13,8 @@ use std::fmt;
 
 pub use super::HEADER_SIZE;
 
-/// Makes room for an entry with a key and a value of these lengths (which `check_entry` let pass), so that
-/// encoding it does not allocate. Fails, rather than aborts, where there is no memory.
+/// Reserves memory for an entry with a key and a value of these lengths, which `check_entry` has accepted, so
+/// that encoding it does not allocate. Returns an error instead of aborting if there is no memory.
 #[inline]
 pub fn reserve_entry(dst: &mut Vec<u8>, key_length: usize, value_length: usize) -> Result<()> {
     reserve(dst, MAX_BATCH_ENTRY_OVERHEAD + key_length + value_length)
@@ -36,14 +38,14 @@ fn batch_is_full() -> Error {
     Error::invalid_argument("write batch is full: it holds at most 4 GiB and 2^32 - 1 entries")
 }
 
-/// Appends the entry of a put. The lengths were checked.
+/// Appends the entry of a put. The lengths have been checked.
 #[inline]
 pub fn encode_put(dst: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     encode_put_without_value(dst, key, value.len());
     dst.extend_from_slice(value);
 }
 
-/// Appends what stands before the value in the entry of a put.
+/// Appends the part of a put's entry before the value.
 #[inline]
 pub fn encode_put_without_value(dst: &mut Vec<u8>, key: &[u8], value_length: usize) {
     encode_head(dst, ValueType::Value, key.len());
@@ -55,7 +57,7 @@ pub fn encode_put_without_value(dst: &mut Vec<u8>, key: &[u8], value_length: usi
     }
 }
 
-/// Appends the entry of a delete. The length was checked.
+/// Appends the entry of a delete. The length has been checked.
 #[inline]
 pub fn encode_delete(dst: &mut Vec<u8>, key: &[u8]) {
     encode_head(dst, ValueType::Deletion, key.len());
@@ -72,7 +74,7 @@ fn encode_head(dst: &mut Vec<u8>, value_type: ValueType, key_length: usize) {
     }
 }
 
-/// A varint32 of two bytes or more, appended at once.
+/// Appends a varint32 of two bytes or more at once.
 #[inline]
 fn put_long_length(dst: &mut Vec<u8>, length: usize) {
     debug_assert!((0x80..=MAX_ENTRY_SIZE).contains(&length));
@@ -83,19 +85,19 @@ fn put_long_length(dst: &mut Vec<u8>, length: usize) {
     }
 }
 
-/// Writes the header of a representation that has room for one: at least `HEADER_SIZE` bytes.
+/// Writes the header into a representation of at least `HEADER_SIZE` bytes.
 #[inline]
 pub fn set_header(rep: &mut [u8], sequence: SequenceNumber, count: u32) {
     rep[..8].copy_from_slice(&sequence.to_le_bytes());
     rep[8..HEADER_SIZE].copy_from_slice(&count.to_le_bytes());
 }
 
-/// Puts and deletes that are written all or none.
+/// A batch of puts and deletes that are written all or none (LevelDB's `WriteBatch`).
 #[derive(Clone)]
 pub struct WriteBatch {
     /// At least the header.
     rep: Vec<u8>,
-    /// The first failure; such a batch is never written.
+    /// The first failure of a put, delete or append. A batch with a failure is never written.
     failure: Option<Error>,
 }
 
@@ -122,15 +124,16 @@ impl WriteBatch {
         WriteBatch { rep: vec![0; HEADER_SIZE], failure: None }
     }
 
-    /// Forgets all entries and failures, keeping the memory.
+    /// Removes all entries and the failure, and keeps the memory.
     pub fn clear(&mut self) {
         self.rep.truncate(HEADER_SIZE);
         self.rep.fill(0);
         self.failure = None;
     }
 
-    /// Adds a put. An entry longer than `limits::MAX_ENTRY_SIZE`, or one with which the batch would pass 4 GiB or 2^32 - 1
-    /// entries, is remembered, and `status` (and a write of the batch) returns InvalidArgument.
+    /// Adds a put. An entry longer than `limits::MAX_ENTRY_SIZE`, or one that would take the batch beyond 4
+    /// GiB or 2^32 - 1 entries, is not added; `status`, and a write of the batch, then return
+    /// InvalidArgument.
     #[inline]
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
         if self.make_room(key.len(), value.len()) {
@@ -138,7 +141,7 @@ impl WriteBatch {
         }
     }
 
-    /// Adds a delete.
+    /// Adds a delete. Limits and failures are those of `put`.
     #[inline]
     pub fn delete(&mut self, key: &[u8]) {
         if self.make_room(key.len(), 0) {
@@ -146,13 +149,13 @@ impl WriteBatch {
         }
     }
 
-    /// Counts one more entry and reserves what it takes; false, with the reason remembered, where that is not
-    /// possible.
+    /// Counts one more entry and reserves its memory. False if that is impossible; the failure is then
+    /// recorded.
     #[inline]
     fn make_room(&mut self, key_length: usize, value_length: usize) -> bool {
         let size = self.rep.len().saturating_add(key_length).saturating_add(value_length);
         let count = self.count();
-        // With the header, which is always there, an entry that is too long is too long for a batch too.
+        // The batch always has a header, so this also refuses an entry that is too long by itself.
         if size > MAX_ENTRY_SIZE + HEADER_SIZE || count == u32::MAX {
             self.refuse(key_length, value_length);
             return false;
@@ -170,7 +173,8 @@ impl WriteBatch {
         self.poison(check_entry(key_length, value_length).err().unwrap_or_else(batch_is_full));
     }
 
-    /// Adds the entries of `other` behind its own; a failure of `other` becomes its own.
+    /// Adds the entries of `other` after the existing ones. A failure of `other` becomes a failure of this
+    /// batch.
     pub fn append(&mut self, other: &WriteBatch) {
         if let Some(error) = &other.failure {
             self.poison(error.clone());
@@ -180,7 +184,7 @@ impl WriteBatch {
         }
     }
 
-    /// Adds its own entries once more: what `append(b, b)` means.
+    /// Adds its own entries once more: the meaning of `append(b, b)` in C.
     pub fn append_self(&mut self) {
         let end = self.rep.len();
         if self.make_room_for_entries(end - HEADER_SIZE, self.count()) {
@@ -202,12 +206,12 @@ impl WriteBatch {
         true
     }
 
-    /// Entries.
+    /// The number of entries.
     #[inline]
     pub fn count(&self) -> u32 {
         match self.rep.first_chunk::<HEADER_SIZE>() {
             Some(&[.., a, b, c, d]) => u32::from_le_bytes([a, b, c, d]),
-            None => 0, // never: the header is always there
+            None => 0, // impossible: there always is a header
         }
     }
 
@@ -216,18 +220,18 @@ impl WriteBatch {
         self.rep[8..HEADER_SIZE].copy_from_slice(&count.to_le_bytes());
     }
 
-    /// The sequence number of the first entry: 0 until it is written.
+    /// The sequence number of the first entry; 0 until the batch is written.
     pub fn sequence(&self) -> SequenceNumber {
         crate::util::coding::fixed64_at(&self.rep, 0).unwrap_or(0)
     }
 
-    /// Bytes of the representation, header included.
+    /// The size of the representation in bytes, including the header.
     #[inline]
     pub fn approximate_size(&self) -> usize {
         self.rep.len()
     }
 
-    /// What a put or delete could not take.
+    /// The first failure of a put, delete or append, if there was one.
     #[inline]
     pub fn status(&self) -> Result<()> {
         match &self.failure {
@@ -236,31 +240,32 @@ impl WriteBatch {
         }
     }
 
-    /// Remembers the first error that a put could not report.
+    /// Records an error that a put could not report, unless one is recorded already.
     #[cold]
     pub fn poison(&mut self, error: Error) {
         self.failure.get_or_insert(error);
     }
 
-    /// The whole representation.
+    /// The whole representation, including the header.
     #[inline]
     pub fn rep(&self) -> &[u8] {
         &self.rep
     }
 
-    /// What follows the header.
+    /// The encoded entries, without the header.
     #[inline]
     pub fn entries(&self) -> &[u8] {
         &self.rep[HEADER_SIZE..]
     }
 
-    /// A batch from a representation, fully validated (Corruption otherwise). InvalidArgument: an entry, or the whole, is too long.
+    /// A batch from a representation, which is validated completely. Corruption if it is malformed;
+    /// InvalidArgument if an entry, or the whole, is too long.
     pub fn from_rep(rep: Vec<u8>) -> Result<Self> {
         check_rep(&rep)?;
         Ok(WriteBatch { rep, failure: None })
     }
 
-    /// As `from_rep`, of a copy, which is made of what is right only.
+    /// As `from_rep`, from a copy, which is made only of a valid representation.
     pub fn copy_of_rep(rep: &[u8]) -> Result<Self> {
         check_rep(rep)?;
         let mut copy = Vec::new();
@@ -275,7 +280,7 @@ impl WriteBatch {
         self.rep[..8].copy_from_slice(&sequence.to_le_bytes());
     }
 
-    /// The entries in order.
+    /// The entries, in order.
     #[inline]
     pub fn iter(&self) -> BatchIter<'_> {
         BatchIter::new(self.entries())
@@ -296,7 +301,7 @@ fn check_rep(rep: &[u8]) -> Result<()> {
     if rep.len() > MAX_BATCH_SIZE {
         return Err(batch_is_full());
     }
-    // An entry that is too long makes a batch that is long too.
+    // If an entry is too long, the batch is longer than an entry may be.
     if rep.len() > MAX_ENTRY_SIZE {
         for entry in BatchIter::new(&rep[HEADER_SIZE..]) {
             let (key, value) = entry?.key_and_value();
@@ -307,5 +312,4 @@ fn check_rep(rep: &[u8]) -> Result<()> {
 }
 
 #[cfg(test)]
-#[path = "write_batch_tests.rs"]
 mod tests;

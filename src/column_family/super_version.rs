@@ -1,47 +1,48 @@
-//! All that a read needs of one family, in one reference: the memtable, the immutable ones, the version.
+//! A super version: one reference to all that a read of one column family needs, which is the active
+//! memtable, the immutable memtables, and the version.
 //!
-//! A super version never changes; another one is published when a memtable is rotated or a version installed. Who holds one
-//! holds its memtables and its files. The order in which a reader must look, the newest first, is the order of the fields.
+//! A super version never changes. A memtable switch, or the installation of a version, publishes another one.
+//! Whoever holds a super version keeps its memtables and files alive. The fields are in the order in which a
+//! reader must search, newest data first.
 //!
-//! A reader takes the super version first and the sequence number after it: all that the sequence number covers is then in
-//! the super version or newer than it, so the view is a state the database was in.
+//! A reader takes the super version first and the sequence number after it. Every entry up to that sequence
+//! number is then in the super version, or was written after the memtable switch that replaced it. In both
+//! cases the view is a state that the database was in.
 
-pub use super::resting::IteratorKind;
-use super::resting::RestingIterators;
+pub use crate::column_family::iterator_pool::IteratorKind;
+use crate::column_family::iterator_pool::IteratorPool;
+use crate::column_family::read_iterator::ReadIterator;
 use crate::error::Result;
-use crate::format::internal_key::{
-    InternalKey, InternalKeyComparator, KeyPrefix, LookupKey, MAX_SEQUENCE, ValueType,
-};
-use crate::iterator::InternalIterator;
+use crate::format::internal_key::{InternalKey, InternalKeyComparator, LookupKey, MAX_SEQUENCE, ValueType};
 use crate::iterator::merging::MergingIterator;
-use crate::memtable::memtable::{Memtable, MemtableGet, MemtableIterator};
+use crate::memtable::{Memtable, MemtableGet};
 use crate::table::TableReadOptions;
-use crate::table::iterator::TableIterator;
+use crate::version::Version;
 use crate::version::file_metadata::{FileMetaData, TableRef};
 use crate::version::get::SeekCharge;
 use crate::version::level_iterator::LevelIterator;
-use crate::version::version::Version;
 use std::sync::Arc;
 
-/// The state of one family that reads see.
+/// The state of one column family that reads see.
 pub struct SuperVersion {
-    /// The memtable that is written to.
+    /// The memtable that writes go to.
     pub memtable: Arc<Memtable>,
-    /// Memtables that wait for their flush, newest first.
+    /// The memtables that wait to be flushed, newest first.
     pub immutables: Vec<Arc<Memtable>>,
-    /// The files.
+    /// The table files.
     pub version: Arc<Version>,
-    /// Iterators that were used, for those that come.
-    resting: RestingIterators,
+    /// Used iterators, kept for reuse.
+    pool: IteratorPool,
 }
 
 impl SuperVersion {
-    /// The super version of these.
+    /// A super version of these memtables and this version, with an empty pool.
     pub fn new(memtable: Arc<Memtable>, immutables: Vec<Arc<Memtable>>, version: Arc<Version>) -> Self {
-        SuperVersion { memtable, immutables, version, resting: RestingIterators::default() }
+        SuperVersion { memtable, immutables, version, pool: IteratorPool::default() }
     }
 
-    /// The value of the key as of the look-up's sequence number, handed to `found` uncopied; `None` where it has none.
+    /// Hands the value of the key as of the look-up's sequence number to `found`, without a copy; `None` if
+    /// it has no value. Also returns the file to charge a seek to, if `charge_seeks` is set.
     #[inline]
     pub fn get<R>(
         &self,
@@ -51,7 +52,7 @@ impl SuperVersion {
         found: impl FnOnce(&[u8]) -> R,
     ) -> Result<(Option<R>, SeekCharge)> {
         for memtable in std::iter::once(&self.memtable).chain(&self.immutables) {
-            // What is written to an empty one from now on is newer than the look-up.
+            // An entry that is written to an empty memtable from now on is newer than the look-up.
             if memtable.is_empty() {
                 continue;
             }
@@ -64,28 +65,30 @@ impl SuperVersion {
         self.version.get(read, key, charge_seeks, found)
     }
 
-    /// Everything of the family, merged. An empty memtable is left out: what is written to it later is newer than the
-    /// iterator's sequence number, which the caller took after this super version.
+    /// An iterator over all entries of the family, merged. An empty active memtable is left out: entries
+    /// written to it later are newer than the iterator's sequence number, which the caller takes after this
+    /// super version.
     ///
-    /// Without `paranoid_checks` damage is passed over, as in LevelDB: the first stays in `status` until the next seek. An entry
-    /// that is lost so may uncover an older one of its key. I/O errors end the iteration.
+    /// Without `paranoid_checks`, damage is skipped, as in LevelDB: the first damage stays in `status` until
+    /// the next seek. An entry that is lost this way may expose an older version of its key. I/O errors end
+    /// the iteration.
     pub fn iter(
         &self,
         comparator: &InternalKeyComparator,
         read: TableReadOptions,
     ) -> (MergingIterator<ReadIterator>, IteratorKind) {
         let kind = IteratorKind { read, has_memtable: !self.memtable.is_empty() };
-        let union = match self.resting.take(kind) {
-            Some(resting) => MergingIterator::of_resting(comparator.clone(), resting),
+        let union = match self.pool.take(kind) {
+            Some(pooled) => MergingIterator::from_pooled(comparator.clone(), pooled),
             None => MergingIterator::new(comparator.clone(), self.children(comparator, kind)),
         };
         (union.tolerating_damage(self.tolerates_damage()), kind)
     }
 
-    /// Takes back what [`SuperVersion::iter`] gave, if no move panicked, for the next who wants the same. The union is one of no
-    /// children then.
+    /// Returns an iterator from [`SuperVersion::iter`] to the pool, for the next caller that wants the same
+    /// kind. Do not call it if a move has panicked. `union` has no children afterwards.
     pub fn take_back(&self, union: &mut MergingIterator<ReadIterator>, kind: IteratorKind) {
-        self.resting.put(kind, union.take_resting());
+        self.pool.put(kind, union.take_pooled());
     }
 
     fn children(&self, comparator: &InternalKeyComparator, kind: IteratorKind) -> Vec<ReadIterator> {
@@ -113,23 +116,23 @@ impl SuperVersion {
         children
     }
 
-    /// About how many bytes come before a user key: of the files, and of the memtables that wait for their flush. The memtable
-    /// that is written to does not count.
+    /// The approximate number of bytes before a user key, in the files and in the immutable memtables. The
+    /// active memtable does not count.
     pub fn approximate_bytes_before(&self, user_key: &[u8]) -> u64 {
         let key = InternalKey::new(user_key, MAX_SEQUENCE, ValueType::Value);
         let waiting = self.immutables.iter().map(|memtable| memtable.approximate_bytes_before(key.encoded()));
         waiting.fold(self.version.approximate_offset_of(key.encoded()), u64::saturating_add)
     }
 
-    /// Do reads pass over damage, as LevelDB's do?
+    /// Do reads skip damage, as LevelDB's do?
     fn tolerates_damage(&self) -> bool {
         !self.version.table_cache.options().paranoid_checks
     }
 }
 
 impl SuperVersion {
-    /// A file of level 0. One that can't be opened becomes an iterator that shows the error when it is positioned; one whose table
-    /// can't stay open, an iterator that opens it when it is.
+    /// The iterator over a file of level 0. If the file cannot be opened, the iterator reports the error when
+    /// it is positioned. If its table cannot be pinned, the iterator opens the table when it is positioned.
     fn level0_iterator(
         &self,
         comparator: &InternalKeyComparator,
@@ -145,83 +148,5 @@ impl SuperVersion {
                 ReadIterator::Level(run.tolerating_damage(self.tolerates_damage()))
             }
         }
-    }
-}
-
-/// One source of a read.
-pub enum ReadIterator {
-    /// Memory.
-    Memtable(MemtableIterator),
-    /// One file of level 0.
-    Table(TableIterator),
-    /// The files of a deeper level (or one file of level 0 that is opened when it is read).
-    Level(LevelIterator),
-}
-
-macro_rules! each {
-    ($self:ident, $iterator:ident => $body:expr) => {
-        match $self {
-            ReadIterator::Memtable($iterator) => $body,
-            ReadIterator::Table($iterator) => $body,
-            ReadIterator::Level($iterator) => $body,
-        }
-    };
-}
-
-impl InternalIterator for ReadIterator {
-    #[inline]
-    fn valid(&self) -> bool {
-        each!(self, iterator => iterator.valid())
-    }
-    fn seek_to_first(&mut self) {
-        each!(self, iterator => iterator.seek_to_first())
-    }
-    fn seek_to_last(&mut self) {
-        each!(self, iterator => iterator.seek_to_last())
-    }
-    fn seek(&mut self, target: &[u8]) {
-        each!(self, iterator => iterator.seek(target))
-    }
-    #[inline]
-    fn lacks(&self, target: &[u8]) -> bool {
-        each!(self, iterator => iterator.lacks(target))
-    }
-    #[inline]
-    fn next(&mut self) {
-        each!(self, iterator => iterator.next())
-    }
-    #[inline]
-    fn next_if_plain(&mut self) -> Option<u64> {
-        each!(self, iterator => iterator.next_if_plain())
-    }
-    #[inline(always)]
-    fn next_if_plain_alone(&mut self) -> Option<u64> {
-        each!(self, iterator => iterator.next_if_plain_alone())
-    }
-    #[inline]
-    fn prev(&mut self) {
-        each!(self, iterator => iterator.prev())
-    }
-    #[inline]
-    fn key(&self) -> &[u8] {
-        each!(self, iterator => iterator.key())
-    }
-    #[inline]
-    fn key_prefix(&self) -> KeyPrefix {
-        each!(self, iterator => iterator.key_prefix())
-    }
-    #[inline]
-    fn value(&self) -> &[u8] {
-        each!(self, iterator => iterator.value())
-    }
-    #[inline(always)]
-    fn entry(&self) -> (&[u8], &[u8]) {
-        each!(self, iterator => iterator.entry())
-    }
-    fn rest(&mut self) {
-        each!(self, iterator => iterator.rest())
-    }
-    fn status(&self) -> Result<()> {
-        each!(self, iterator => iterator.status())
     }
 }

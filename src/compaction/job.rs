@@ -1,22 +1,23 @@
-//! Running a compaction: merge the inputs, keep what someone can still see, write new tables.
+//! Runs a compaction: merges the inputs, keeps the entries that a reader can still see, writes new tables.
 //!
-//! No state is changed: the outcome is an edit. Every output is synced and closed, and after the last one the directory is synced, so
-//! that the edit may name them. Runs without the state mutex. A large compaction is divided into key ranges (`parts`), which
-//! several threads merge at once: `merge_part` shares nothing that changes but the next file number, the sign that another part
-//! has failed, and the queue of another thread, which makes outputs durable while the next ones are merged.
+//! No shared state changes: the result is a version edit. Every output is synced and closed, and after the
+//! last one the directory is synced, so that the edit may name them. Runs without the state mutex. A large
+//! compaction is divided into subcompactions, which several threads merge in parallel. The threads of
+//! `merge_part` share only the next file number, the flag that another subcompaction has failed, and the
+//! queue of one more thread, which makes outputs durable while the next ones are merged.
 
-use super::compaction::Compaction;
-use super::cursor::{BaseLevelCursor, GrandparentCursor};
-use super::parts::{self, KeyRange};
+use crate::compaction::Compaction;
+use crate::compaction::boundary_cursors::{BaseLevelCursor, GrandparentCursor};
+use crate::compaction::subcompaction::{self, KeyRange};
 use crate::compression::Compression;
 use crate::env;
 use crate::error::{Error, Result};
-use crate::flush::job::JobContext;
-use crate::flush::output::{PendingTables, TableOutput, UnsyncedTable, max_table_size};
 use crate::format::internal_key::{self, InternalKeyComparator};
 use crate::iterator::InternalIterator;
-use crate::iterator::compaction_iterator::CompactionIterator;
 use crate::iterator::merging::MergingIterator;
+use crate::job::compaction_iterator::CompactionIterator;
+use crate::job::context::JobContext;
+use crate::job::table_output::{PendingTables, TableOutput, UnsyncedTable, max_table_size};
 use crate::table::TableReadOptions;
 use crate::table::iterator::TableIterator;
 use crate::version::file_metadata::FileMetaData;
@@ -28,20 +29,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What a compaction did.
+/// The result of a compaction.
 pub struct CompactionOutcome {
-    /// Deletes the inputs, adds the outputs, sets the compact pointer. The installer names the column family.
+    /// Deletes the inputs, adds the outputs, sets the compact pointer. The installer fills in the column
+    /// family.
     pub edit: VersionEdit,
-    /// Bytes read.
+    /// The bytes of the input files.
     pub bytes_read: u64,
-    /// Bytes written.
+    /// The bytes of the output files.
     pub bytes_written: u64,
-    /// Microseconds.
+    /// How long the compaction took, in microseconds.
     pub micros: u64,
 }
 
-/// Merges the inputs into new files. The outputs are synced and the directory is synced; nothing is installed. On an error every
-/// output is removed.
+/// Merges the inputs into new files. The outputs and the directory are synced; nothing is installed. On an
+/// error every output is removed.
 pub fn run(compaction: &Compaction, context: &JobContext<'_>) -> Result<CompactionOutcome> {
     let start = context.env.now_micros();
     context.info_log.log(format_args!("Compacting {}", InputSummary(compaction)));
@@ -62,12 +64,12 @@ pub fn run(compaction: &Compaction, context: &JobContext<'_>) -> Result<Compacti
 
 fn merge_and_sync(compaction: &Compaction, context: &JobContext<'_>) -> Result<Vec<Arc<FileMetaData>>> {
     let compression = compression_of_outputs(compaction, context);
-    let cuts = parts::cuts(compaction, context);
+    let boundaries = subcompaction::boundaries(compaction, context);
     let failed = AtomicBool::new(false);
     let (unsynced, queue) = crossbeam_channel::unbounded();
     let has_several_outputs = compaction.input_bytes() > compaction.max_output_file_size;
     let mut tasks: Vec<Task<'_>> = Vec::new();
-    for part in parts::between(&cuts) {
+    for part in subcompaction::ranges_between(&boundaries) {
         let (failed, unsynced) = (&failed, has_several_outputs.then(|| unsynced.clone()));
         tasks.push(Box::new(move || {
             let mut pending = PendingTables::compressed(context, compression);
@@ -79,7 +81,7 @@ fn merge_and_sync(compaction: &Compaction, context: &JobContext<'_>) -> Result<V
     }
     drop(unsynced);
     if has_several_outputs {
-        // The last one, so that it waits for none that has not begun.
+        // The last task, so that it never waits for a task that has not begun.
         tasks.push(Box::new(|| {
             let synced = sync_outputs(&queue, context, &failed);
             TaskOutcome {
@@ -88,9 +90,10 @@ fn merge_and_sync(compaction: &Compaction, context: &JobContext<'_>) -> Result<V
             }
         }));
     }
-    // All guards stand until the directory is synced, and no file is open any more: where one part fails, the tables of all go.
+    // All guards exist until the directory is synced and no file is open any more. If one subcompaction
+    // fails, the tables of all are removed.
     let (mut files, mut guards) = (Ok(Vec::new()), Vec::new());
-    for outcome in env::run_together("terrace-merge", tasks) {
+    for outcome in env::run_in_parallel(&**context.env, "terrace-merge", tasks) {
         files = files.and_then(|files| Ok([files, outcome.files?].concat()));
         guards.push(outcome.pending);
     }
@@ -102,8 +105,8 @@ fn merge_and_sync(compaction: &Compaction, context: &JobContext<'_>) -> Result<V
     Ok(files)
 }
 
-/// How the outputs are compressed: as the options say, which may leave it to the inputs, the newest first. An input that cannot be
-/// looked at now shows that soon.
+/// The codec of the outputs: that of the options. If these leave it open, the codec of the newest input that
+/// has one decides. An input that cannot be opened is skipped here; the merge will report it.
 fn compression_of_outputs(compaction: &Compaction, context: &JobContext<'_>) -> Compression {
     let options = context.table_cache.options();
     if options.compression != Compression::Auto {
@@ -120,16 +123,16 @@ fn compression_of_outputs(compaction: &Compaction, context: &JobContext<'_>) -> 
     options.compression.beside(found.or(context.found_compression.get()))
 }
 
-/// The merge of a part, or the syncing beside it.
+/// The merge of one subcompaction, or the syncing in parallel to the merges.
 type Task<'a> = Box<dyn FnOnce() -> TaskOutcome<'a> + Send + 'a>;
 
-/// Tables, in order, and the guard that removes them unless it is told to keep them.
+/// Tables in order, and the guard that removes them unless `keep` is called.
 struct TaskOutcome<'a> {
     files: Result<Vec<Arc<FileMetaData>>>,
     pending: PendingTables<'a>,
 }
 
-/// Makes durable what comes through the queue, until no part can put anything into it any more.
+/// Makes the tables that come through the queue durable, until every sender is dropped.
 fn sync_outputs(
     queue: &Receiver<UnsyncedTable>,
     context: &JobContext<'_>,
@@ -161,8 +164,8 @@ fn edit(compaction: &Compaction, outputs: Vec<Arc<FileMetaData>>) -> VersionEdit
     }
 }
 
-/// Merges the entries of one key range into tables of its own. Where another part has `failed`, what this one does is for nothing:
-/// it stops wherever it is.
+/// Runs one subcompaction: merges the entries of its key range into tables of its own. Stops early if
+/// `failed` is set, because then all outputs are discarded.
 fn merge_part(
     mut outputs: Outputs<'_, '_>,
     part: KeyRange<'_>,
@@ -191,16 +194,16 @@ fn merge_part(
             break;
         }
         let (key, value) = (entries.key(), entries.value());
-        outputs.add(key, is_first_of_user_key, |output| match entries.stored_value_length() {
+        outputs.add(key, is_first_of_user_key, |output| match entries.raw_block_value_length() {
             None => output.add(key, value),
-            Some(value_length) => output.add_stored(key, value, value_length),
+            Some(value_length) => output.add_raw_block(key, value, value_length),
         })?;
     }
     entries.status()?;
     outputs.finish()
 }
 
-/// The inputs. Blocks read once are not worth a place in the block cache.
+/// Iterators over the inputs. They do not fill the block cache, since each block is read once.
 fn open_inputs(compaction: &Compaction, context: &JobContext<'_>, passes_stored: bool) -> Result<Vec<Input>> {
     let read = TableReadOptions {
         verify_checksums: context.paranoid_checks,
@@ -229,8 +232,9 @@ fn open_inputs(compaction: &Compaction, context: &JobContext<'_>, passes_stored:
     Ok(inputs)
 }
 
-/// The files as runs, each ascending and disjoint: as few as there are files over one key, so that the merge compares few
-/// and, of many files (a repair without a MANIFEST has all of them here), few are open at once.
+/// Groups the files into runs, each ascending and disjoint. The number of runs is the largest number of files
+/// over one key. So the merge compares few keys, and few files are open at a time even if there are many (a
+/// repair without a MANIFEST puts all of them into level 0).
 fn disjoint_runs(
     comparator: &InternalKeyComparator,
     files: &[Arc<FileMetaData>],
@@ -252,7 +256,7 @@ fn disjoint_runs(
     runs
 }
 
-/// The tables that a part of a compaction writes.
+/// The tables that a subcompaction writes.
 struct Outputs<'p, 'a> {
     compaction: &'a Compaction,
     context: &'a JobContext<'a>,
@@ -260,9 +264,9 @@ struct Outputs<'p, 'a> {
     current: Option<Box<TableOutput>>,
     files: Vec<Arc<FileMetaData>>,
     pending: &'p mut PendingTables<'a>,
-    /// Where all but the last are made durable beside the merge.
+    /// The queue of outputs that are made durable in parallel to the merge: all but the last one.
     unsynced: Option<Sender<UnsyncedTable>>,
-    /// Bytes at which one ends.
+    /// The size at which an output ends, in bytes.
     max_file_size: u64,
 }
 
@@ -285,7 +289,8 @@ impl<'p, 'a> Outputs<'p, 'a> {
         }
     }
 
-    /// Adds an entry, which is what `add` does; where another user key begins, another table may.
+    /// Adds an entry by calling `add`. Another table may begin first if the entry is the first of its user
+    /// key.
     #[inline]
     fn add(
         &mut self,
@@ -305,7 +310,7 @@ impl<'p, 'a> Outputs<'p, 'a> {
         } else if self.compaction.output_level > 0
             && self.current.as_ref().is_some_and(|output| !output.has_room_for(key))
         {
-            // Versions of a huge key, kept by snapshots: in a run they may stand in neighbouring tables.
+            // The versions of a huge key, which snapshots keep. In a run they may be in neighbouring tables.
             self.end_current()?;
         }
         let output = match &mut self.current {
@@ -319,13 +324,13 @@ impl<'p, 'a> Outputs<'p, 'a> {
         add(output)
     }
 
-    /// Ends an output behind which there is another one.
+    /// Ends the current output, which is not the last one.
     fn end_current(&mut self) -> Result<()> {
         let Some(output) = self.current.take() else { return Ok(()) };
         let table = output.finish_unsynced()?;
         self.files.push(table.metadata().clone());
         match &self.unsynced {
-            // Who takes it does so until the senders are gone, but for a panic.
+            // The receiver takes tables until all senders are dropped, unless it has panicked.
             Some(queue) => queue.send(table).map_err(|_| Error::io("outputs are not synced any more")),
             None => table.make_durable(self.context).map(drop),
         }
@@ -339,13 +344,13 @@ impl<'p, 'a> Outputs<'p, 'a> {
     }
 }
 
-/// An input of the merge: one table of level 0, or one side's files of a deeper level.
+/// An input of the merge: one table of level 0, or a run of files of one level.
 enum Input {
     Table(TableIterator),
     Level(LevelIterator),
 }
 
-/// Calls the same method of whichever iterator it is.
+/// Calls the same method of either kind of iterator.
 macro_rules! either {
     ($input:expr, $iterator:ident => $call:expr) => {
         match $input {
@@ -385,15 +390,15 @@ impl InternalIterator for Input {
         either!(self, iterator => iterator.value())
     }
     #[inline]
-    fn stored_value_length(&self) -> Option<u32> {
-        either!(self, iterator => iterator.stored_value_length())
+    fn raw_block_value_length(&self) -> Option<u32> {
+        either!(self, iterator => iterator.raw_block_value_length())
     }
     fn status(&self) -> Result<()> {
         either!(self, iterator => iterator.status())
     }
 }
 
-/// `4@0 + 1@1 files`, as LevelDB logs it.
+/// Prints `4@0 + 1@1 files`, as LevelDB logs it.
 struct InputSummary<'a>(&'a Compaction);
 
 impl fmt::Display for InputSummary<'_> {
@@ -408,7 +413,7 @@ impl fmt::Display for InputSummary<'_> {
     }
 }
 
-/// `#12 #15 #9`, to find the file that an error is about.
+/// Prints `#12 #15 #9`, to find the file that an error is about.
 struct InputNumbers<'a>(&'a Compaction);
 
 impl fmt::Display for InputNumbers<'_> {

@@ -1,46 +1,31 @@
-//! Which compaction to run next. Pure: reads a version and the marks on its files, changes nothing.
+//! Chooses the next compaction. Pure: reads a version and the marks on its files, changes nothing.
 //!
-//! Order of urgency (the caller's): manual, then size (the highest score first), then seek. Called under the state mutex, since
-//! the marks change under it; what is picked is handed to `RunningCompactions::add` before the mutex is let go.
+//! Order of urgency, which the caller keeps: manual, then size (highest score first), then seek. Called under
+//! the state mutex, since the marks change under it. The caller hands the choice to
+//! `CompactionsInProgress::add` before it releases the mutex.
 
-use super::compaction::{Compaction, CompactionReason};
-use super::inputs;
-use super::running::RunningCompactions;
+use crate::compaction::context::PickerOptions;
+use crate::compaction::{Compaction, CompactionReason};
 use crate::format::NUM_LEVELS;
 use crate::format::internal_key::{InternalKey, SequenceNumber};
+use crate::version::Version;
 use crate::version::file_metadata::FileMetaData;
-use crate::version::version::Version;
+use crate::version::key_range::total_bytes;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What the choice depends on.
-#[derive(Clone, Copy, Debug)]
-pub struct PickerOptions<'a> {
-    /// Level-0 files at which level 0 is due.
-    pub level0_file_num_compaction_trigger: usize,
-    /// Bytes of level 1 at which it is due; each deeper level holds ten times more.
-    pub max_bytes_for_level_base: u64,
-    /// Bytes of an output.
-    pub max_file_size: u64,
-    /// The sequence of the oldest live snapshot, or the last sequence: deletions up to it can be dropped. A job begun
-    /// later must not see an older one.
-    pub oldest_snapshot: SequenceNumber,
-    /// Where compactions of the family write already.
-    pub running: &'a RunningCompactions,
-    /// Files numbered so, or higher, were written by jobs begun since the manual compaction in question was asked for; `u64::MAX`:
-    /// none is known to be.
-    pub rewritten_from: u64,
-}
+pub(super) mod expand;
 
-/// How many times more bytes each level holds than the one above it.
+/// Each level may hold this many times more bytes than the level above it.
 const LEVEL_MULTIPLIER: f64 = 10.0;
 
-/// How much a level needs compaction: >= 1 is due. Files being compacted don't count.
+/// How much a level needs a compaction; >= 1: now. Files that are being compacted do not count.
 ///
-/// Level 0: its files over the trigger, for every read looks into all of them; 0 while it is being compacted. Levels 1 to 5:
-/// their bytes over their share. The last level has no limit. A file full of droppable deletions makes its level due, any level,
-/// if compacting it gives back at least half of what is read for it: the space it and what it hides take is given back by no
-/// other trigger, and where deletions are few among what they meet they had better wait for more.
+/// Level 0: the number of its files divided by the trigger, because every read probes all of them; 0 while it
+/// is being compacted. Levels 1 to 5: their bytes divided by their limit. The last level has no limit. At any
+/// level, a file with many droppable tombstones raises the score to 1, if compacting it frees at least half
+/// of the bytes that are read for it. No other trigger frees the space of such a file and of the entries it
+/// hides. If the tombstones are few among the entries that they meet, it is better to wait for more.
 pub fn score(version: &Version, level: usize, options: &PickerOptions<'_>) -> f64 {
     let size_score = size_score(version, level, options);
     if size_score < 1.0 && free_files_full_of_deletions(version, level, options).next().is_some() {
@@ -49,12 +34,13 @@ pub fn score(version: &Version, level: usize, options: &PickerOptions<'_>) -> f6
     size_score
 }
 
-/// Is a size compaction due? (Cheap: called after every install.) While others run, `pick_size` may find none nonetheless.
+/// Does any level need a size compaction? Cheap: called after every install. While other compactions run,
+/// `pick_size` may still find none.
 pub fn needs_compaction(version: &Version, options: &PickerOptions<'_>) -> bool {
     (0..NUM_LEVELS).any(|level| score(version, level, options) >= 1.0)
 }
 
-/// `score` without files full of deletions.
+/// `score` without regard to tombstones.
 fn size_score(version: &Version, level: usize, options: &PickerOptions<'_>) -> f64 {
     let files = &version.levels[level];
     if level == 0 {
@@ -69,17 +55,18 @@ fn size_score(version: &Version, level: usize, options: &PickerOptions<'_>) -> f
     free_bytes(version, level) as f64 / max_bytes(level, options)
 }
 
-/// What a level >= 1 may hold.
+/// The limit of a level >= 1, in bytes.
 fn max_bytes(level: usize, options: &PickerOptions<'_>) -> f64 {
     options.max_bytes_for_level_base.max(1) as f64 * LEVEL_MULTIPLIER.powi(level as i32 - 1)
 }
 
-/// Bytes of the files of a level that no compaction reads.
+/// The bytes of the level's files that no compaction reads.
 fn free_bytes(version: &Version, level: usize) -> u64 {
-    inputs::total_bytes(version.levels[level].iter().filter(|file| !file.is_being_compacted()))
+    total_bytes(version.levels[level].iter().filter(|file| !file.is_being_compacted()))
 }
 
-/// Files whose deletions are worth a compaction, and can be taken now as far as they themselves are concerned.
+/// The files whose tombstones are worth a compaction and that no compaction reads. (Files that must go along
+/// may still be busy.)
 fn free_files_full_of_deletions<'v>(
     version: &'v Version,
     level: usize,
@@ -91,12 +78,13 @@ fn free_files_full_of_deletions<'v>(
     let files = if is_waiting { &[] } else { files };
     files
         .iter()
-        .filter(move |file| inputs::is_full_of_deletions(file, oldest_snapshot) && !file.is_being_compacted())
-        .filter(move |file| inputs::gives_back_half(version, level, file))
+        .filter(move |file| expand::is_full_of_deletions(file, oldest_snapshot) && !file.is_being_compacted())
+        .filter(move |file| expand::gives_back_half(version, level, file))
 }
 
-/// The size compaction to run now: of the highest score whose files are free. In a level, a file full of deletions first,
-/// then round robin by `compact_pointers`, so that the whole key range gets its turn.
+/// The size compaction to run now: of the level with the highest score that has free files. In a level, a
+/// file with many tombstones comes first, then round robin by `compact_pointers`, so that the whole key range
+/// is compacted in turn.
 pub fn pick_size(
     version: &Arc<Version>,
     options: &PickerOptions<'_>,
@@ -106,7 +94,7 @@ pub fn pick_size(
         .map(|level| (score(version, level, options), level))
         .filter(|(score, _)| *score >= 1.0)
         .collect();
-    due.sort_by(|(a, _), (b, _)| b.total_cmp(a)); // stable: of equal scores the upper level
+    due.sort_by(|(a, _), (b, _)| b.total_cmp(a)); // stable: of equal scores the upper level comes first
     due.into_iter().find_map(|(_, level)| {
         pick_for_deletions(version, options, level)
             .or_else(|| pick_round_robin(version, options, level, compact_pointers[level].as_ref()))
@@ -120,14 +108,16 @@ fn pick_for_deletions(
 ) -> Option<Compaction> {
     free_files_full_of_deletions(version, level, options).find_map(|file| {
         let seeds = std::slice::from_ref(file);
-        let compaction = inputs::complete(version, options, CompactionReason::Size, level, seeds)?;
-        // It was not this file's turn: the next round goes on where the last one ended.
+        let compaction = expand::complete(version, options, CompactionReason::Size, level, seeds)?;
+        // The file was chosen out of turn: the next round-robin compaction continues where the last one
+        // ended.
         Some(Compaction { compact_pointer: None, ..compaction })
     })
 }
 
-/// The first file behind `pointer` that can be compacted, else one before it, and of those that follow it as many as the level
-/// has too much of; only where the level's size asks for it.
+/// The first file after `pointer` that can be compacted, else the first one before it, together with as many
+/// of the files that follow it as the level is over its limit. `None` if the level's size does not require a
+/// compaction.
 fn pick_round_robin(
     version: &Arc<Version>,
     options: &PickerOptions<'_>,
@@ -148,7 +138,7 @@ fn pick_round_robin(
     let (before, behind) = files.split_at(files.partition_point(is_before));
     [behind, before].into_iter().find_map(|files| {
         (0..files.len()).filter(|&first| !files[first].is_being_compacted()).find_map(|first| {
-            let complete = |seeds| inputs::complete(version, options, CompactionReason::Size, level, seeds);
+            let complete = |seeds| expand::complete(version, options, CompactionReason::Size, level, seeds);
             let one = complete(std::slice::from_ref(files[first]))?;
             if level == 0 || one.is_trivial_move() {
                 return Some(one);
@@ -159,8 +149,10 @@ fn pick_round_robin(
     })
 }
 
-/// The first of these consecutive files of `level` >= 1: as many as the level has too much of, are free, and stay within the
-/// limit. Each compaction of random keys also rewrites what it meets only a part of at both ends: the fewer, the better.
+/// The first of `files`, which are consecutive in `level` >= 1: as many as the level is over its limit, if
+/// they are free and stay within the size limit of a compaction. Under random keys each compaction also
+/// rewrites files of the next level that it overlaps only in part, at both ends. Fewer, larger compactions
+/// rewrite less.
 fn surplus(
     version: &Version,
     options: &PickerOptions<'_>,
@@ -170,7 +162,7 @@ fn surplus(
     let excess = (free_bytes(version, level) as f64 - max_bytes(level, options)) as u64; // saturates
     let mut seeds = Vec::new();
     for &file in files.iter().take_while(|file| !file.is_being_compacted()) {
-        if inputs::total_bytes(&seeds) >= excess {
+        if total_bytes(&seeds) >= excess {
             break;
         }
         seeds.push(file.clone());
@@ -181,8 +173,9 @@ fn surplus(
     seeds
 }
 
-/// The compaction of a file that was read in vain too often, and of neighbours that are on the way there; None if it is no longer
-/// part of the version, is busy, or has no level below it.
+/// The compaction of a file that look-ups have probed without a hit too often, and of its neighbours that
+/// have used half of their seeks. `None` if the file is no longer in the version, is busy, or has no level
+/// below it.
 pub fn pick_seek(
     version: &Arc<Version>,
     options: &PickerOptions<'_>,
@@ -193,18 +186,19 @@ pub fn pick_seek(
         return None;
     }
     let index = version.levels[level].iter().position(|other| other.number == file.number)?;
-    let complete = |seeds: &[_]| inputs::complete(version, options, CompactionReason::Seek, level, seeds);
+    let complete = |seeds: &[_]| expand::complete(version, options, CompactionReason::Seek, level, seeds);
     let one = complete(std::slice::from_ref(file))?;
     if level == 0 || one.is_trivial_move() {
         return Some(one);
     }
-    let worn = worn_neighbours(version, options, level, index);
+    let worn = seek_exhausted_neighbours(version, options, level, index);
     if worn.len() < 2 { Some(one) } else { complete(&version.levels[level][worn]).or(Some(one)) }
 }
 
-/// The files of `level` >= 1 around the one at `index` that have wasted half of their seeks as well, are free, and stay within the
-/// limit together. One after the other they would each rewrite what they meet a part of at both ends.
-fn worn_neighbours(
+/// The files of `level` >= 1 around the one at `index` that have used half of their seeks as well, are free,
+/// and stay within the size limit of a compaction together. If they were compacted one by one, each
+/// compaction would rewrite files of the next level that it overlaps only in part, at both ends.
+fn seek_exhausted_neighbours(
     version: &Version,
     options: &PickerOptions<'_>,
     level: usize,
@@ -226,47 +220,50 @@ fn worn_neighbours(
     worn
 }
 
-/// Input bytes of level 1 for each byte of level 0 that an idle compaction may rewrite.
+/// How many bytes of level 1 an idle compaction may rewrite for each byte of level 0.
 const MAX_IDLE_REWRITE: u64 = 4;
 
-/// The compaction of level 0 while nothing else is to be done: its files, however few, cost every scan a source. `None` if there are
-/// none, or so little is in them that too much of level 1 would be rewritten for it.
+/// A compaction of level 0 for an idle database: each file of level 0, however small, adds a source to every
+/// scan. `None` if level 0 has no files, or so few bytes that too much of level 1 would be rewritten.
 pub fn pick_idle(version: &Arc<Version>, options: &PickerOptions<'_>) -> Option<Compaction> {
     version.levels[0].iter().rev().find_map(|oldest| {
         let seeds = std::slice::from_ref(oldest);
-        let compaction = inputs::complete(version, options, CompactionReason::Idle, 0, seeds)?;
+        let compaction = expand::complete(version, options, CompactionReason::Idle, 0, seeds)?;
         let [upper, lower, _] = &compaction.inputs;
-        let limit = inputs::total_bytes(upper).saturating_mul(MAX_IDLE_REWRITE);
-        (inputs::total_bytes(lower) <= limit).then_some(compaction)
+        let limit = total_bytes(upper).saturating_mul(MAX_IDLE_REWRITE);
+        (total_bytes(lower) <= limit).then_some(compaction)
     })
 }
 
-/// The sequence that the oldest snapshot must reach for another file full of deletions to be due; `None`: there is none.
+/// The sequence number that the oldest snapshot must reach before another file with many tombstones needs a
+/// compaction. `None`: there is no such file.
 pub fn next_droppable_deletions(version: &Version, options: &PickerOptions<'_>) -> Option<SequenceNumber> {
     let files = version.levels.iter().flatten();
-    let newest = files.filter_map(|file| inputs::newest_of_many_deletions(file));
+    let newest = files.filter_map(|file| expand::newest_of_many_deletions(file));
     newest.filter(|&newest| newest > options.oldest_snapshot).min()
 }
 
-/// What a manual compaction of a range at one level does next.
+/// The next step of a manual compaction of a range at one level.
 pub enum ManualPick {
-    /// Nothing of the level overlaps the range: done.
+    /// No file of the level overlaps the range: the level is done.
     Done,
-    /// Files are busy: ask again when the running compaction is installed.
+    /// Files are busy: ask again after the running compaction is installed.
     Busy,
-    /// Run this; if `next_begin` is set, go on from that key afterwards.
+    /// Run this compaction. If `next_begin` is set, continue from that key afterwards.
     Run {
-        /// What to run.
+        /// The compaction to run.
         compaction: Box<Compaction>,
-        /// The last key of the files taken; the rest of the range begins behind it.
+        /// The last key of the files taken. The rest of the range begins after it.
         next_begin: Option<InternalKey>,
     },
 }
 
-/// A piece of the manual compaction of user keys [begin, end] at `level` (None = unbounded): files whose last key is behind `begin`,
-/// which is `InternalKey::new(user key, MAX_SEQUENCE, Value)` at first and then `next_begin`. Level 0 is one piece; deeper, a
-/// piece is limited in bytes, so that others get their turn. The last level is rewritten in place. Files that this request has
-/// rewritten already, one level above, are moved where they meet nothing.
+/// The next piece of a manual compaction of the user keys [begin, end] at `level` (`None`: unbounded): files
+/// whose largest key is after `begin`. That is `InternalKey::new(user key, MAX_SEQUENCE, Value)` at first and
+/// then the `next_begin` of the previous piece. Level 0 is one piece. At deeper levels a piece is limited in
+/// bytes, so that other compactions can run in between. The last level is rewritten in place. Files that this
+/// manual compaction has written already, one level above, are moved if they overlap no file of the next
+/// level.
 pub fn pick_manual(
     version: &Arc<Version>,
     options: &PickerOptions<'_>,
@@ -288,24 +285,24 @@ pub fn pick_manual(
         files[start.min(stop)..stop].to_vec()
     };
     let Some(last_in_range) = seeds.last() else { return ManualPick::Done };
-    let movable = inputs::movable_length(version, options, level, &seeds);
+    let movable = expand::movable_length(version, options, level, &seeds);
     let (reason, length) = match (level, movable) {
         (0, _) => (CompactionReason::Manual, seeds.len()),
         (_, 0) => {
             let length = piece_length(version, options, level, &seeds);
             let is_movable =
-                |&at: &usize| inputs::movable_length(version, options, level, &seeds[at..=at]) == 1;
+                |&at: &usize| expand::movable_length(version, options, level, &seeds[at..=at]) == 1;
             (CompactionReason::Manual, (1..length).find(is_movable).unwrap_or(length))
         }
         _ => (CompactionReason::ManualMove, movable),
     };
-    let Some(mut compaction) = inputs::complete(version, options, reason, level, &seeds[..length]) else {
+    let Some(mut compaction) = expand::complete(version, options, reason, level, &seeds[..length]) else {
         return ManualPick::Busy;
     };
     if compaction.num_input_files() > movable {
-        compaction.reason = CompactionReason::Manual; // it has grown by a file that shares a user key
+        compaction.reason = CompactionReason::Manual; // a file that shares a user key was added
     }
-    // Inputs may have grown beyond the piece.
+    // The inputs may have grown beyond the piece.
     let last_taken = compaction.inputs[0].last().filter(|taken| {
         level > 0 && comparator.compare(taken.largest.encoded(), last_in_range.largest.encoded()).is_lt()
     });
@@ -313,13 +310,14 @@ pub fn pick_manual(
     ManualPick::Run { compaction: Box::new(compaction), next_begin }
 }
 
-/// The piece of a manual compaction that goes on to level 2 or deeper: of level 0 it is one of all three levels, where that may be.
-pub fn through_level_1(options: &PickerOptions<'_>, compaction: Compaction) -> Compaction {
-    inputs::through_level_1(options, compaction)
+/// The piece of a manual compaction that continues to level 2 or deeper. A piece of level 0 becomes one
+/// compaction of levels 0 to 2, if possible.
+pub fn extend_to_level_2(options: &PickerOptions<'_>, compaction: Compaction) -> Compaction {
+    expand::extend_to_level_2(options, compaction)
 }
 
-/// How many of `files` (consecutive ones of `level` >= 1) make a piece: at least one, and as many as stay within the limit
-/// together with what they overlap at the next level.
+/// How many of `files` (consecutive in `level` >= 1) make a piece: at least one, and as many as stay within
+/// the size limit together with the files of the next level that they overlap.
 fn piece_length(
     version: &Version,
     options: &PickerOptions<'_>,
@@ -330,7 +328,7 @@ fn piece_length(
     let below = version.levels.get(level + 1).map_or(&[][..], |files| &files[..]);
     let first = files[0].smallest.user_key();
     let mut below = below
-        [inputs::overlapping(comparator, below, first, files[files.len() - 1].largest.user_key())]
+        [expand::overlapping(comparator, below, first, files[files.len() - 1].largest.user_key())]
     .iter()
     .peekable();
     let mut bytes: u64 = 0;
@@ -342,16 +340,12 @@ fn piece_length(
         {
             bytes = next.file_size.saturating_add(bytes);
         }
-        if count > 0 && bytes > inputs::max_expanded_bytes(options) {
+        if count > 0 && bytes > expand::max_expanded_bytes(options) {
             return count;
         }
     }
     files.len()
 }
 
-#[cfg(test)]
-mod interleaving_tests;
-#[cfg(test)]
-mod manual_tests;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,9 @@
-//! Versions made by hand, for tests of choosing.
+//! For tests of the picker: versions made by hand.
 
-use super::compaction::{Compaction, CompactionReason};
-use super::inputs;
-use super::picker::PickerOptions;
-use super::running::RunningCompactions;
+use crate::compaction::context::PickerOptions;
+use crate::compaction::in_progress::CompactionsInProgress;
+use crate::compaction::picker::expand;
+use crate::compaction::{Compaction, CompactionReason};
 use crate::comparator::bytewise;
 use crate::env::ReadMode;
 use crate::format::internal_key::{InternalKey, InternalKeyComparator, ValueType};
@@ -11,43 +11,43 @@ use crate::options::Options;
 use crate::table::TableOptions;
 use crate::table::cache::TableCache;
 use crate::table::properties::TableProperties;
+use crate::version::Version;
 use crate::version::file_metadata::FileMetaData;
-use crate::version::version::Version;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub(super) const MB: u64 = 1 << 20;
+pub(crate) const MB: u64 = 1 << 20;
 
 /// No compaction runs.
-pub(super) static NONE_RUNNING: RunningCompactions = RunningCompactions::new();
+pub(crate) static NONE_RUNNING: CompactionsInProgress = CompactionsInProgress::new();
 
 /// Four files at level 0, 10 MB at level 1, outputs of 2 MB; no snapshot is older than 1000.
-pub(super) const OPTIONS: PickerOptions<'static> = PickerOptions {
+pub(crate) const OPTIONS: PickerOptions<'static> = PickerOptions {
     level0_file_num_compaction_trigger: 4,
     max_bytes_for_level_base: 10 * MB,
     max_file_size: 2 * MB,
     oldest_snapshot: 1000,
-    running: &NONE_RUNNING,
+    in_progress: &NONE_RUNNING,
     rewritten_from: u64::MAX,
 };
 
 /// The internal key of `user@sequence`, or of `user`, at sequence 100.
-pub(super) fn key(text: &str) -> InternalKey {
+pub(crate) fn key(text: &str) -> InternalKey {
     let (user, sequence) = text.split_once('@').unwrap_or((text, "100"));
     InternalKey::new(user.as_bytes(), sequence.parse().unwrap(), ValueType::Value)
 }
 
-pub(super) fn sized_file(number: u64, smallest: &str, largest: &str, bytes: u64) -> Arc<FileMetaData> {
+pub(crate) fn sized_file(number: u64, smallest: &str, largest: &str, bytes: u64) -> Arc<FileMetaData> {
     Arc::new(FileMetaData::new(number, bytes, key(smallest), key(largest)))
 }
 
 /// A file of 1 MB.
-pub(super) fn file(number: u64, smallest: &str, largest: &str) -> Arc<FileMetaData> {
+pub(crate) fn file(number: u64, smallest: &str, largest: &str) -> Arc<FileMetaData> {
     sized_file(number, smallest, largest, MB)
 }
 
 /// A file of 1 MB and 10,000 entries, so many of which are deletions, none newer than `largest_sequence`.
-pub(super) fn file_with_deletions(
+pub(crate) fn file_with_deletions(
     number: u64,
     smallest: &str,
     largest: &str,
@@ -65,7 +65,7 @@ pub(super) fn file_with_deletions(
 }
 
 /// A version of these files; those of level 0 in the order given, newest first.
-pub(super) fn version(levels: &[(usize, Vec<Arc<FileMetaData>>)]) -> Arc<Version> {
+pub(crate) fn version(levels: &[(usize, Vec<Arc<FileMetaData>>)]) -> Arc<Version> {
     let mut files: [Vec<Arc<FileMetaData>>; 7] = Default::default();
     for (level, of_level) in levels {
         files[*level] = of_level.clone();
@@ -82,13 +82,13 @@ pub(super) fn version(levels: &[(usize, Vec<Arc<FileMetaData>>)]) -> Arc<Version
 }
 
 /// The compaction that has these files of `level` as its seeds.
-pub(super) fn compaction_of(version: &Arc<Version>, level: usize, numbers: &[u64]) -> Compaction {
+pub(crate) fn compaction_of(version: &Arc<Version>, level: usize, numbers: &[u64]) -> Compaction {
     let seeds: Vec<_> =
         version.levels[level].iter().filter(|file| numbers.contains(&file.number)).cloned().collect();
-    inputs::complete(version, &OPTIONS, CompactionReason::Size, level, &seeds).unwrap()
+    expand::complete(version, &OPTIONS, CompactionReason::Size, level, &seeds).unwrap()
 }
 
 /// The numbers of files.
-pub(super) fn numbers(files: &[Arc<FileMetaData>]) -> Vec<u64> {
+pub(crate) fn numbers(files: &[Arc<FileMetaData>]) -> Vec<u64> {
     files.iter().map(|file| file.number).collect()
 }

@@ -1,29 +1,30 @@
-//! zlib's format (RFC 1950) and raw deflate (RFC 1951), by the crate `flate2`: what Minecraft's fork of LevelDB writes.
+//! zlib's format (RFC 1950) and raw deflate (RFC 1951) (Minecraft's fork of LevelDB), by the crate `flate2`.
 //!
-//! A stream does not say how long its contents are. They are decompressed into memory that grows with what comes out, so that a
-//! short stream of much costs no more than it really holds. Where a stream ends, the stored block must end.
+//! A stream does not claim a length. It is decompressed into memory that grows with the output, so that a
+//! short stream costs no more than its contents. The stream must end where the stored block ends.
 //!
-//! A thread keeps one decompressor; a compressor belongs to one builder.
+//! Thread rule: each thread keeps one decompressor. A compressor belongs to one builder.
 
 use super::{DecompressError, grow};
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 use std::cell::Cell;
 
-/// Most blocks are no longer than this many times what is stored.
+/// Most blocks are at most this many times longer than their stored bytes.
 const USUAL_RATIO: usize = 4;
 
 thread_local! {
     static DECOMPRESSOR: Cell<Option<Box<Decompress>>> = const { Cell::new(None) };
 }
 
-/// Decompresses a whole stream, of at most `limit` bytes, into `block`, whose contents are replaced. `has_header`: zlib's format, else raw deflate.
+/// Decompresses a whole stream, of at most `limit` bytes, into `block`, replacing its contents. `has_header`:
+/// zlib's format; else raw deflate.
 pub fn decompress(
     has_header: bool,
     stored: &[u8],
     limit: usize,
     block: &mut Vec<u8>,
 ) -> Result<(), DecompressError> {
-    // None is there at first, and at the end of the thread.
+    // There is none at first, and when the thread ends.
     let kept = DECOMPRESSOR.try_with(Cell::take).unwrap_or_default();
     let mut decompressor = kept.unwrap_or_else(|| Box::new(Decompress::new(has_header)));
     decompressor.reset(has_header);
@@ -54,14 +55,14 @@ fn decompress_with(
         }
         match status {
             Status::StreamEnd if decompressor.total_in() == stored.len() as u64 => return Ok(()),
-            // There is something behind it.
+            // Bytes follow the stream.
             Status::StreamEnd => return Err(DecompressError::BadStream),
-            // There was room for more, and nothing more came: the stream has lost its end.
+            // There was room for more output, and none came: the end of the stream is missing.
             Status::Ok | Status::BufError if block.len() < block.capacity() => {
                 return Err(DecompressError::BadStream);
             }
             Status::Ok | Status::BufError => {
-                // One byte beyond the limit shows that it is passed.
+                // One byte beyond the limit shows that the limit is exceeded.
                 let length = block.len();
                 grow(block, (length + length / 2 + 64).min(limit + 1))?;
             }
@@ -69,7 +70,7 @@ fn decompress_with(
     }
 }
 
-/// Compresses block after block.
+/// Compresses blocks one after another.
 pub struct Encoder(Compress);
 
 impl Encoder {
@@ -78,7 +79,7 @@ impl Encoder {
         Encoder(Compress::new(flate2::Compression::new(level), has_header))
     }
 
-    /// The length of the compressed form of `block`, which is now in `room`; `None` where it does not fit.
+    /// Compresses `block` into `room` and returns the compressed length; `None` if it does not fit.
     pub fn compress(&mut self, block: &[u8], room: &mut [u8]) -> Option<usize> {
         self.0.reset();
         match self.0.compress(block, room, FlushCompress::Finish) {

@@ -1,17 +1,18 @@
-//! Snappy's raw format, and a decoder of it that stops where it is told, and goes on from there.
+//! Snappy's raw format, and a decoder that can stop after any number of bytes and continue later.
 //!
 //! ```text
 //! stream   | length of the block varint32 | element ... |
 //! element  | tag u8 | up to 4 bytes more | the bytes of a literal |
-//! tag      low bits 00  literal of 1 + 6 bits; 60 to 63: the length less 1 is in the 1 to 4 bytes that follow
+//! tag      low bits 00  literal of 1 + 6 bits; 60 to 63: the length less 1 is in the next 1 to 4 bytes
 //!          low bits 01  copy of 4 + 3 bits from an offset of 3 bits and a byte
 //!          low bits 10  copy of 1 + 6 bits from an offset of 2 bytes
 //!          low bits 11  the same with an offset of 4 bytes
 //! ```
-//! Elements are copied in pieces of 16 bytes, and more than they have. So the end of a block takes a slower way, unless there is
-//! slack behind it. Nothing in the stream is trusted.
+//! Elements are copied in pieces of 16 bytes, which write beyond the end of the element. So the end of a
+//! block is decompressed by slower code, unless the buffer has slack after the block. Nothing in the stream
+//! is trusted.
 //!
-//! Belongs to one reader.
+//! Thread rule: a decoder belongs to one reader.
 
 #![allow(unsafe_code)]
 
@@ -21,17 +22,18 @@ pub use encoder::Encoder;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// Bytes behind a block that may be written, so that its end is decompressed as quickly as the rest: a short element has 64 bytes
-/// at most, and its last piece may begin with the last of them.
+/// With this many writable bytes after the block, its end is decompressed as fast as the rest: a short
+/// element has at most 64 bytes, and its last piece may begin with the last of them.
 pub const DECODER_SLACK: usize = 64 + PIECE;
 
-/// Bytes of the stream that are looked at to decompress an element quickly: a tag, and what a copy has of its own.
+/// The bytes of the stream that decompressing an element quickly reads at once: its tag and the operands of a
+/// copy.
 const QUICK_LOOK: usize = 8;
 
-/// What is copied at a time.
+/// The bytes that one step copies.
 const PIECE: usize = 16;
 
-/// Of each tag of a copy: its length, and in bits 8 to 10 what the tag has of the offset.
+/// For each tag of a copy: the length, and in bits 8 to 10 the tag's part of the offset.
 const COPIES: [u16; 256] = {
     let mut copies = [0; 256];
     let mut tag = 0;
@@ -47,19 +49,21 @@ const COPIES: [u16; 256] = {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadStream;
 
-/// Decompresses a snappy stream from its beginning as far as is asked for, and goes on from there when more is.
+/// Decompresses a snappy stream from its beginning as far as asked for, and continues from there when more is
+/// asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct PartialDecoder {
-    /// Where the next element of the stream begins.
+    /// The offset in the stream of the next element.
     at: usize,
-    /// Bytes decompressed.
+    /// The number of bytes decompressed so far.
     done: usize,
-    /// Of the whole block, as the stream says.
+    /// The length of the whole block in bytes, as the stream claims.
     length: usize,
 }
 
 impl PartialDecoder {
-    /// A decoder of the stream that `stored` begins with; `None` where its length makes no sense.
+    /// A decoder of the stream at the beginning of `stored`. `None` if the length in front of it is
+    /// malformed.
     #[inline]
     pub fn new(stored: &[u8]) -> Option<Self> {
         let (mut length, mut at) = (0, 0);
@@ -77,21 +81,21 @@ impl PartialDecoder {
         (length as u64 <= u64::from(u32::MAX)).then_some(PartialDecoder { at, done: 0, length })
     }
 
-    /// The length of the whole block.
+    /// The length of the whole block in bytes, as the stream claims.
     #[inline]
     pub fn length(&self) -> usize {
         self.length
     }
 
-    /// Bytes decompressed so far.
+    /// The number of bytes decompressed so far.
     #[inline]
     pub fn done(&self) -> usize {
         self.done
     }
 
-    /// Decompresses until `wanted` bytes are there, or all. `source` is the stream, of `stored` bytes, and what lies behind it, if
-    /// that is at hand; `block` has room for the block, better for [`DECODER_SLACK`] more bytes, and holds what was decompressed
-    /// so far.
+    /// Decompresses until at least `wanted` bytes are there, or the whole block. `source` is the stream, of
+    /// `stored` bytes, followed by any further readable bytes (some speed the decoder up). `block` has room
+    /// for the block, and better for [`DECODER_SLACK`] more bytes, and holds the bytes decompressed so far.
     pub fn decode(
         &mut self,
         source: &[u8],
@@ -102,7 +106,8 @@ impl PartialDecoder {
         self.decode_into(source, stored, as_uninit(block), wanted)
     }
 
-    /// Decompresses the whole stream `stored` into memory that holds nothing yet, of the block's length. Returns the block.
+    /// Decompresses the whole stream `stored` into uninitialized memory of the block's length, and returns
+    /// the block.
     pub fn decode_whole<'b>(
         stored: &[u8],
         block: &'b mut [MaybeUninit<u8>],
@@ -117,8 +122,8 @@ impl PartialDecoder {
         Ok(unsafe { &mut *(ptr::from_mut(block) as *mut [u8]) })
     }
 
-    /// As `decode`. What was decompressed so far is in `block`; of the rest, nothing need be written. Bytes of which there are some only
-    /// become some.
+    /// As `decode`. `block` holds the bytes decompressed so far; the rest of it may be uninitialized.
+    /// Initialized bytes stay initialized.
     fn decode_into(
         &mut self,
         source: &[u8],
@@ -139,20 +144,20 @@ impl PartialDecoder {
         if self.done == self.length && self.at != stored { Err(BadStream) } else { Ok(()) }
     }
 
-    /// Decompresses elements until `wanted` bytes are there, or up to one that is long, near an end of the source or the block,
-    /// or bad.
+    /// Decompresses elements until `wanted` bytes are there, or until an element that is long, bad, or near
+    /// the end of the source or the block.
     #[inline]
     fn decode_quickly(&mut self, source: &[u8], stored: usize, block: &mut [MaybeUninit<u8>], wanted: usize) {
         assert!(stored <= source.len() && wanted <= self.length && self.length <= block.len());
         let (mut at, mut done) = (self.at, self.done);
         let Some(last_look) = source.len().checked_sub(QUICK_LOOK) else { return };
-        // Behind it there is no room for every piece of an element.
+        // Beyond this position there is no room for every piece of an element.
         let wanted = wanted.min((block.len() + 1).saturating_sub(DECODER_SLACK));
-        // In the source, a literal's pieces need room for reading.
+        // The pieces of a literal need room for reading in the source.
         let literal_end = stored.min(source.len().saturating_sub(DECODER_SLACK));
         let (source, block) = (source.as_ptr(), block.as_mut_ptr().cast::<u8>());
         while done < wanted && at <= last_look {
-            // SAFETY: QUICK_LOOK bytes of the source follow `at`.
+            // SAFETY: `at <= last_look`, so QUICK_LOOK bytes of the source follow `at`.
             let word = u64::from_le(unsafe { source.add(at).cast::<u64>().read_unaligned() });
             let kind = (word & 3) as usize;
             let room = self.length - done;
@@ -161,8 +166,8 @@ impl PartialDecoder {
                 if length > 60 || length > room || at + 1 > literal_end || at + 1 + length > stored {
                     break;
                 }
-                // SAFETY: `done` is below `wanted`, so that DECODER_SLACK bytes follow it in the block; as many follow `at + 1`
-                // in the source, which is other memory.
+                // SAFETY: `done` is below `wanted`, so DECODER_SLACK bytes follow it in the block; as many
+                // follow `at + 1` in the source, which is other memory.
                 unsafe { copy_pieces(source.add(at + 1), block.add(done), length) };
                 at += 1 + length;
                 done += length;
@@ -188,7 +193,8 @@ impl PartialDecoder {
         (self.at, self.done) = (at, done);
     }
 
-    /// Fills `beginning` with the first bytes of the block of which `stored` is the stream; it has as many.
+    /// Fills `beginning` with the first bytes of the block whose stream is `stored`. A block shorter than
+    /// `beginning` is an error.
     pub fn decode_beginning(stored: &[u8], beginning: &mut [u8]) -> Result<(), BadStream> {
         let mut decoder = PartialDecoder::new(stored).ok_or(BadStream)?;
         if beginning.len() > decoder.length {
@@ -201,8 +207,8 @@ impl PartialDecoder {
         Ok(())
     }
 
-    /// Decompresses one element of any kind. `None`: it is bad. `CUT`: of an element that is longer than the rest of the block, only
-    /// its beginning; it is the last then.
+    /// Decompresses one element of any kind. `None`: the element is bad. With `CUT`, an element longer than
+    /// the rest of the block is cut to it, and is the last one.
     #[cold]
     #[inline(never)]
     fn decode_one<const CUT: bool>(&mut self, stored: &[u8], block: &mut [MaybeUninit<u8>]) -> Option<()> {
@@ -249,22 +255,25 @@ impl PartialDecoder {
     }
 }
 
-/// The bytes as memory in which there need not be any. Only for those in here, who never take a byte away.
+/// The bytes as possibly uninitialized memory. Only for functions of this file, which never make a byte
+/// uninitialized.
 fn as_uninit(bytes: &mut [u8]) -> &mut [MaybeUninit<u8>] {
-    // SAFETY: the layout is the same, and nothing here writes what is no byte over one.
+    // SAFETY: the layout is the same, and no function of this file writes an uninitialized byte over an
+    // initialized one.
     unsafe { &mut *(ptr::from_mut(bytes) as *mut [MaybeUninit<u8>]) }
 }
 
-/// Copies `length` bytes, 64 at most, in pieces: two, or four. All are read before any is written: reading what was just written
-/// in other pieces would wait for the writes.
+/// Copies `length` bytes, at most 64, in two or four pieces. All pieces are read before any is written:
+/// reading bytes that were just written in pieces of another size would wait for those writes.
 ///
 /// # Safety
-/// 64 bytes may be read at `from` and written at `to`, which does not lie in the `length` bytes at `from`.
+/// 64 bytes are readable at `from` and writable at `to`, and `to` is not inside of the `length` bytes at
+/// `from`.
 #[inline(always)]
 unsafe fn copy_pieces(from: *const u8, to: *mut u8, length: usize) {
-    // Behind `length` there may be bytes that nobody has written.
+    // The bytes after `length` may be uninitialized.
     type Pieces<const N: usize> = [MaybeUninit<u8>; N];
-    // SAFETY: within the 64 bytes that the caller speaks of.
+    // SAFETY: within the 64 bytes that the caller guarantees.
     unsafe {
         if length <= 2 * PIECE {
             let bytes = ptr::read_unaligned(from.cast::<Pieces<{ 2 * PIECE }>>());
@@ -276,19 +285,21 @@ unsafe fn copy_pieces(from: *const u8, to: *mut u8, length: usize) {
     }
 }
 
-/// Writes the `offset` bytes before `to` again and again, until there are `length` more, 64 at most.
+/// Repeats the `offset` bytes before `to`, until `length` bytes, at most 64, are written at `to`.
 ///
 /// # Safety
-/// `offset` is not 0, so many bytes precede `to`, and [`DECODER_SLACK`] may be written at it.
+/// `offset` is not 0, that many bytes precede `to`, and [`DECODER_SLACK`] bytes are writable at `to`.
 #[inline(always)]
 unsafe fn repeat(to: *mut u8, mut offset: usize, length: usize) {
     type Piece = [MaybeUninit<u8>; PIECE];
-    // SAFETY: what is read begins `offset` bytes before `to` or behind that, and a piece is read before it is written. Pieces are
-    // written at less than `length`, or while `offset` is less than a piece: at 9 at most.
+    // SAFETY: reads begin `offset` bytes before `to` or later, and a piece is read before it is written.
+    // Pieces are written at positions below `length`, or while `offset` is less than a piece: then at 9 at
+    // most.
     unsafe {
         let from = to.sub(offset);
         let mut written = 0;
-        // A piece has the pattern once, and something else behind; the next is put there, and has it twice.
+        // A piece contains the pattern once, followed by other bytes. The next piece overwrites these, so
+        // that the pattern is there twice.
         while offset < PIECE {
             let bytes = ptr::read_unaligned(from.cast::<Piece>());
             ptr::write_unaligned(to.add(written).cast::<Piece>(), bytes);
@@ -310,7 +321,7 @@ mod tests {
     use super::*;
     use crate::compression::{Compression, Compressor, TYPE_SNAPPY, decompressed_length};
 
-    /// By the crate's decoder.
+    /// Decompresses with the crate `snap`.
     fn decompressed(stored: &[u8]) -> Result<Vec<u8>, BadStream> {
         let length = decompressed_length(TYPE_SNAPPY, stored).map_err(|_| BadStream)?;
         let mut block = vec![0; length];
@@ -320,7 +331,7 @@ mod tests {
         }
     }
 
-    /// Decompresses in steps of random sizes, with this many bytes behind the stream, and behind the block.
+    /// Decompresses in steps of random sizes, with `behind` bytes after the stream and after the block.
     fn decompressed_in_steps(stored: &[u8], behind: usize, seed: u64) -> Result<Vec<u8>, BadStream> {
         let mut decoder = PartialDecoder::new(stored).ok_or(BadStream)?;
         decompressed_length(TYPE_SNAPPY, stored).map_err(|_| BadStream)?;

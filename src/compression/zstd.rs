@@ -1,29 +1,30 @@
-//! zstd frames, by the crate `zstd-safe` (the C library): what LevelDB's main branch writes.
+//! zstd frames (LevelDB's main branch), by the crate `zstd-safe`, which contains the C library.
 //!
-//! A block is one frame, and nothing else. A frame mostly says how long its contents are; that is believed only as far as a frame
-//! of its length can reach, and no further than memory is there. What then comes out must be as long as it said.
+//! A block is exactly one frame. Most frames claim the length of their contents. That claim is believed only
+//! as far as a frame of this length can decompress, and only as far as there is memory. The contents must
+//! then have exactly the claimed length.
 //!
-//! A thread keeps one decompressor; a compressor belongs to one builder.
+//! Thread rule: each thread keeps one decompressor. A compressor belongs to one builder.
 
 use super::{DecompressError, grow};
 use std::cell::Cell;
 use zstd_safe::zstd_sys::ZSTD_ErrorCode;
 use zstd_safe::{CCtx, CParameter, DCtx, ResetDirective};
 
-/// What a block within a frame takes at least, and holds at most.
+/// The least bytes that a block within a frame takes, and the most that it holds.
 const MIN_INNER_BLOCK: usize = 4;
 const MAX_INNER_BLOCK: usize = 128 << 10;
 
-/// Most blocks are no longer than this many times what is stored.
+/// Most blocks are at most this many times longer than their stored bytes.
 const USUAL_RATIO: usize = 8;
 
 thread_local! {
     static DECOMPRESSOR: Cell<Option<DCtx<'static>>> = const { Cell::new(None) };
 }
 
-/// Decompresses a whole frame, of at most `limit` bytes, into `block`, whose contents are replaced.
+/// Decompresses a whole frame, of at most `limit` bytes, into `block`, replacing its contents.
 pub fn decompress(stored: &[u8], limit: usize, block: &mut Vec<u8>) -> Result<(), DecompressError> {
-    // Another frame behind it, or one to be skipped, would be read as well.
+    // Further frames and skippable frames would be decompressed too.
     if zstd_safe::find_frame_compressed_size(stored) != Ok(stored.len()) {
         return Err(DecompressError::BadStream);
     }
@@ -38,7 +39,7 @@ pub fn decompress(stored: &[u8], limit: usize, block: &mut Vec<u8>) -> Result<()
         Ok(None) => None,
         Err(_) => return Err(DecompressError::BadStream),
     };
-    // None is there at first, and at the end of the thread.
+    // There is none at first, and when the thread ends.
     let kept = DECOMPRESSOR.try_with(Cell::take).unwrap_or_default();
     let Some(mut decompressor) = kept.or_else(DCtx::try_create) else {
         return Err(DecompressError::NoMemory);
@@ -66,7 +67,7 @@ fn decompress_known(
     }
 }
 
-/// The frame does not say how long its contents are: more and more room is tried.
+/// Decompresses a frame that does not claim a length: tries with more and more room.
 fn decompress_unknown(
     decompressor: &mut DCtx<'_>,
     stored: &[u8],
@@ -95,32 +96,32 @@ fn decompress_unknown(
     }
 }
 
-/// Is it this error? (The library hands the negative numbers over as lengths.)
+/// True if `code` is this error. The library returns negative error numbers as lengths.
 fn is(code: usize, error: ZSTD_ErrorCode) -> bool {
     code == (error as usize).wrapping_neg()
 }
 
-/// The levels that there are.
+/// The levels of the library.
 pub fn levels() -> std::ops::RangeInclusive<i32> {
     zstd_safe::min_c_level()..=zstd_safe::max_c_level()
 }
 
-/// Compresses block after block.
+/// Compresses blocks one after another.
 pub struct Encoder(CCtx<'static>);
 
 impl Encoder {
-    /// `level`: one of `levels`. `None` where there is no memory for it.
+    /// `level` is one of `levels`. `None` if there is no memory.
     pub fn new(level: i32) -> Option<Self> {
         let mut context = CCtx::try_create()?;
         context.set_parameter(CParameter::CompressionLevel(level)).ok()?;
         Some(Encoder(context))
     }
 
-    /// The length of the compressed form of `block`, which is now in `room`; `None` where it does not fit.
+    /// Compresses `block` into `room` and returns the compressed length; `None` if it does not fit.
     pub fn compress(&mut self, block: &[u8], room: &mut [u8]) -> Option<usize> {
         let compressed = self.0.compress2(room, block).ok();
         if compressed.is_none() {
-            // A frame that did not fit is left open.
+            // The frame that did not fit is still open in the context.
             let _ = self.0.reset(ResetDirective::SessionOnly);
         }
         compressed

@@ -1,15 +1,17 @@
-//! The info log: what the engine tells people, in `LOG`; the run before in `LOG.old`.
+//! The info log: the file `LOG`, in which the engine reports to people; that of the previous open database is
+//! `LOG.old`.
 //!
-//! A line is `2026/05/04-13:37:00.123456 3 message`: local time, the number of the thread (1 is the first that logged), the
-//! message. It reaches the system before `log` returns, so that the lines before a crash are there. Logging never fails
-//! its caller: after a failed write the file stays as it is and further lines are dropped.
+//! A line is `2026/05/04-13:37:00.123456 3 message`: the local time, the number of the thread (1 is the first
+//! that logged), the message. The line reaches the system before `log` returns, so that a crash loses none.
+//! Logging never fails for the caller: after a failed write the file is left as it is, and later lines are
+//! dropped.
 //!
-//! Thread rule: a logger is used from any thread at once.
+//! Thread rule: any number of threads may use a logger at the same time.
 
 use super::posix::local_time;
 use super::{CreateMode, Env, WritableFile};
 use crate::error::Result;
-use crate::util::fork::Generation;
+use crate::util::fork::ProcessGeneration;
 use crate::util::lock::Mutex;
 use std::cell::Cell;
 use std::fmt::{Arguments, Write};
@@ -17,36 +19,38 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Where the engine tells what it does.
+/// Receives the engine's reports (LevelDB's `Logger`).
 pub trait Logger: Send + Sync {
-    /// Logs one line (without a line feed).
+    /// Logs one line. The logger appends the line feed.
     fn log(&self, line: Arguments<'_>);
 }
 
-/// Opens `<db>/LOG`, after renaming what was there to `LOG.old`. Lines start with the local time and a thread number,
-/// as LevelDB's do.
+/// Opens `<db>/LOG`, after renaming the existing one to `LOG.old`. Lines start with the local time and a
+/// thread number, as LevelDB's do.
 ///
-/// A directory in which that fails may still hold a database that can be read: the caller goes on with [`null`].
+/// A database in a directory that refuses this may still be readable: after an error the caller continues
+/// with [`null`].
 pub fn open(env: &Arc<dyn Env>, db: &Path) -> Result<Arc<dyn Logger>> {
     let path = db.join("LOG");
-    // Mostly there is none. What cannot be renamed is appended to, rather than lost.
+    // Usually there is no LOG. If the rename fails, the existing file is appended to, so that nothing is
+    // lost.
     let _ = env.rename(&path, &old_path(db));
     let file = env.create_writable(&path, CreateMode::Append)?;
-    let process = Generation::current();
+    let process = ProcessGeneration::current();
     Ok(Arc::new(FileLogger { env: env.clone(), file: Mutex::new(file), process }))
 }
 
-/// What `LOG` of the last life is called.
+/// The path of the info log of the previous open database.
 pub fn old_path(db: &Path) -> PathBuf {
     db.join("LOG.old")
 }
 
-/// A logger that drops everything.
+/// A logger that discards every line.
 pub fn null() -> Arc<dyn Logger> {
     Arc::new(FnLogger(|_: Arguments<'_>| {}))
 }
 
-/// A logger that hands lines to a function: `Arc::new(FnLogger(|line: std::fmt::Arguments<'_>| ...))`.
+/// A logger that calls a function for each line: `Arc::new(FnLogger(|line: std::fmt::Arguments<'_>| ...))`.
 pub struct FnLogger<F>(pub F);
 
 impl<F: Fn(Arguments<'_>) + Send + Sync> Logger for FnLogger<F> {
@@ -58,8 +62,8 @@ impl<F: Fn(Arguments<'_>) + Send + Sync> Logger for FnLogger<F> {
 struct FileLogger {
     env: Arc<dyn Env>,
     file: Mutex<Box<dyn WritableFile>>,
-    /// Children have no use for the file, and must not touch the mutex.
-    process: Generation,
+    /// A child of `fork` writes nothing to the file of its parent, and must not touch the mutex.
+    process: ProcessGeneration,
 }
 
 impl Logger for FileLogger {
@@ -78,7 +82,7 @@ impl Logger for FileLogger {
 fn format_line(micros: u64, thread: u64, line: Arguments<'_>) -> String {
     let time = local_time(micros / 1_000_000);
     let mut text = String::with_capacity(128);
-    // Writing to a string fails only where what is displayed does; then the line is shorter.
+    // Formatting into a string fails only if the displayed value fails; the line is then cut there.
     let _ = write!(
         text,
         "{:04}/{:02}/{:02}-{:02}:{:02}:{:02}.{:06} {thread} {line}",
@@ -96,8 +100,8 @@ fn format_line(micros: u64, thread: u64, line: Arguments<'_>) -> String {
     text
 }
 
-/// 1, 2, 3... in the order in which threads first log. (A plain integer: thread-locals with destructors would tie the
-/// host's threads to this library.)
+/// The number of the calling thread: 1, 2, 3... in the order in which threads first log. A plain integer,
+/// since a thread-local with a destructor would tie the host program's threads to this library.
 fn thread_number() -> u64 {
     static THREADS: AtomicU64 = AtomicU64::new(0);
     thread_local!(static NUMBER: Cell<u64> = const { Cell::new(0) });

@@ -1,14 +1,14 @@
-//! Files that are open only while somebody needs them.
+//! Table files read by `pread` whose descriptors are opened on demand.
 //!
-//! A table that is not mapped is read by a descriptor. A database may have more tables than it may have descriptors, so each of its
-//! files can be closed, and is opened again by the next read: whoever holds the file (a table, an iterator) holds no
-//! descriptor. Closed first are those that were not read by since the last time the hand of a clock passed them, and never
-//! one that is being read by.
+//! A table that is not mapped is read through a descriptor. A database may have more tables than the process
+//! may have descriptors. So each descriptor can be closed, and the next read opens the file again: a holder
+//! of the file (a table, an iterator) holds no descriptor. The clock algorithm chooses the file to close: one
+//! that was not read since the hand last passed it, and that no thread is reading now.
 //!
-//! Opened again it must be the same file: where another has taken its name, reads fail.
+//! A file that is opened again must be the same file: if another file has taken its name, reads fail.
 //!
-//! Thread rule: any thread. Locks are taken in this order: that of an entry, that of the ring. Who has the ring and wants an entry
-//! only tries. Nothing is opened, read or closed under the ring's.
+//! Thread rule: any thread. Lock order: an entry's, then the ring's. A thread that holds the ring's lock only
+//! tries an entry's. No file is opened, read or closed under the ring's lock.
 
 use super::posix::descriptors::TableDescriptors;
 use super::{Env, FileIdentity, RandomAccessFile, ReadMode};
@@ -19,10 +19,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// The descriptors by which one database reads its tables.
+/// The descriptors through which one database reads its tables.
 pub struct OnDemandFiles {
     env: Arc<dyn Env>,
-    /// At most so many are open at once, but for those that are being read by.
+    /// The largest number of open descriptors, not counting those that are being read at the moment.
     limit: usize,
     process: &'static TableDescriptors,
     membership: Membership,
@@ -30,29 +30,29 @@ pub struct OnDemandFiles {
     ring: Mutex<Ring>,
 }
 
-/// The files that are open, each in a slot.
+/// The open files, each in a slot.
 #[derive(Default)]
 struct Ring {
     slots: Vec<Option<Arc<Entry>>>,
     free: Vec<usize>,
-    /// The slot that is looked at next.
+    /// The clock hand: the slot to examine next.
     hand: usize,
 }
 
-/// What a file and the ring share.
+/// The part of a file that the ring shares.
 struct Entry {
     state: Mutex<State>,
-    /// Was it read by since the hand passed it?
+    /// True if the file was read since the hand passed it.
     used: AtomicBool,
 }
 
 #[derive(Default)]
 struct State {
-    /// With its slot in the ring.
+    /// The open file and its slot in the ring.
     open: Option<(Arc<dyn RandomAccessFile>, usize)>,
 }
 
-/// One file.
+/// One file, open or closed.
 struct OnDemandFile {
     files: Arc<OnDemandFiles>,
     path: PathBuf,
@@ -61,7 +61,7 @@ struct OnDemandFile {
 }
 
 impl OnDemandFiles {
-    /// At most `limit` descriptors, and no more than the process can spare.
+    /// No open files; at most `limit` open descriptors (at least 1), and no more than the process can spare.
     pub fn new(env: Arc<dyn Env>, limit: usize) -> Arc<Self> {
         let process = TableDescriptors::of_process();
         process.refresh();
@@ -75,12 +75,13 @@ impl OnDemandFiles {
         })
     }
 
-    /// How many are open.
+    /// The number of open descriptors.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Takes `file`, just opened by the name `path`, into its care. A mapped file needs none.
+    /// Registers `file`, which was just opened as `path`, and returns the file to read through. A mapped file
+    /// is returned as it is.
     pub fn adopt(
         self: &Arc<Self>,
         path: PathBuf,
@@ -96,9 +97,9 @@ impl OnDemandFiles {
         Arc::new(OnDemandFile { files: self.clone(), path, identity, entry })
     }
 
-    /// Counts an open file and gives it its slot.
+    /// Counts an open file and puts it into a slot.
     fn put(self: &Arc<Self>, entry: &Arc<Entry>, state: &mut State, file: Arc<dyn RandomAccessFile>) {
-        // Before others can find it, and close it.
+        // Count before the file is in the ring, where another thread may find and close it.
         self.open.fetch_add(1, Ordering::Relaxed);
         self.process.opened(self);
         let mut ring = self.ring.lock();
@@ -140,9 +141,9 @@ impl Holder for OnDemandFiles {
 }
 
 impl Ring {
-    /// Takes up to `wanted` files that nobody reads by out of the ring.
+    /// Takes up to `wanted` files that no thread is reading out of the ring.
     fn take(&mut self, wanted: usize, taken: &mut Vec<Arc<dyn RandomAccessFile>>) {
-        // In the second round those count too that were used before the first.
+        // Two rounds: the first clears the marks of files used before it, the second may take these files.
         for _ in 0..2 * self.slots.len() {
             if taken.len() >= wanted {
                 return;
@@ -165,7 +166,7 @@ impl Ring {
 }
 
 impl OnDemandFile {
-    /// The open file.
+    /// The open file; opens it if it is closed.
     fn file(&self) -> Result<Arc<dyn RandomAccessFile>> {
         let mut state = self.entry.state.lock();
         if let Some((file, _)) = &state.open {
@@ -174,7 +175,7 @@ impl OnDemandFile {
             }
             return Ok(file.clone());
         }
-        // Who else wants this file waits for us.
+        // The entry stays locked, so that other threads that want this file wait for this open.
         let file = self.files.env.open_random_access(&self.path, ReadMode::Positioned)?;
         if file.identity() != self.identity {
             return Err(Error::io(format!(
@@ -223,5 +224,4 @@ impl Drop for OnDemandFile {
 }
 
 #[cfg(test)]
-#[path = "on_demand_tests.rs"]
 mod tests;

@@ -1,4 +1,5 @@
-//! `terrace_background_error_t`: why background work or writes have stopped, and going on once the cause is gone.
+//! `terrace_background_error_t`: why background work or writes have stopped; `terrace_resume`: retrying at
+//! once.
 #![allow(unsafe_code)]
 
 use super::boundary::{contain, guard, guard_quietly};
@@ -11,19 +12,22 @@ use std::ffi::{c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 
-/// What terrace_background_error_severity() returns. The numbers never change.
+/// What has stopped and what cures it, as terrace_background_error_severity() returns it. The numbers never
+/// change.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum terrace_severity_t {
-    /// A flush or a compaction failed and is tried again by itself, ever less often. Writes go on until they would have to
-    /// wait for it; then they fail with this error. A table in which a compaction finds damage (TERRACE_CORRUPTION) is left
-    /// where it is, and tried again after a minute, at most once an hour later on; the others go on being compacted.
+    /// A flush or a compaction failed and is retried with exponential backoff (10 ms to 5 s). Writes continue
+    /// until they would have to wait for it; then they fail with this error. A table in which a compaction
+    /// finds damage (TERRACE_CORRUPTION) stays in the database and is retried after a minute, later at
+    /// intervals of up to an hour; the other tables continue to be compacted.
     TERRACE_SEVERITY_RETRYING = 1,
-    /// Writes are refused until the MANIFEST, or a new log, can be written, which is tried by itself, ever less often: after
-    /// a full disk has space again, say.
+    /// Writes are refused until a new MANIFEST, or a new WAL, could be written (on a full disk: until it has
+    /// space again). The database retries with exponential backoff.
     TERRACE_SEVERITY_WRITES_REFUSED = 2,
-    /// Writes are refused until the database is closed and opened again: a sync of the log failed, say.
+    /// Writes are refused until the database is closed and opened again, for example because a sync of the
+    /// WAL failed.
     TERRACE_SEVERITY_UNTIL_REOPENED = 3,
 }
 
@@ -33,8 +37,9 @@ pub struct terrace_background_error_t {
     error: BackgroundError,
 }
 
-/// Why background work or writes have stopped; NULL if they have not (or `db` is NULL). Reads go on in any case. The result is a
-/// copy, to be destroyed with terrace_background_error_destroy(); the database may be closed before.
+/// Returns why background work or writes have stopped; NULL if they have not, and if `db` is NULL. Reads
+/// continue in any case. The result is a copy, which outlives the database; destroy it with
+/// terrace_background_error_destroy().
 ///
 /// # Safety
 /// `db` is NULL or open.
@@ -48,7 +53,7 @@ pub unsafe extern "C" fn terrace_background_error(db: *mut leveldb_t) -> *mut te
     })
 }
 
-/// Destroys what terrace_background_error() returned. NULL is fine.
+/// Destroys what terrace_background_error() returned. NULL is allowed.
 ///
 /// # Safety
 /// `error` is NULL or not used afterwards.
@@ -74,7 +79,7 @@ unsafe fn field<R>(
     }
 }
 
-/// What kind of failure it is: a value of `terrace_error_t`; TERRACE_OK for NULL.
+/// The kind of the failure, a value of `terrace_error_t`; TERRACE_OK for NULL.
 ///
 /// # Safety
 /// `error` is NULL or not destroyed.
@@ -84,7 +89,7 @@ pub unsafe extern "C" fn terrace_background_error_code(error: *const terrace_bac
     unsafe { field(error, 0, |error| terrace_error_t::from(error.error.kind()) as c_int) }
 }
 
-/// The system's error number (`errno`) behind it; 0 if there is none, or for NULL.
+/// The system's error number (`errno`) that caused the failure; 0 if there is none, or for NULL.
 ///
 /// # Safety
 /// `error` is NULL or not destroyed.
@@ -94,7 +99,7 @@ pub unsafe extern "C" fn terrace_background_error_errno(error: *const terrace_ba
     unsafe { field(error, 0, |error| error.error.errno().unwrap_or(0)) }
 }
 
-/// What has stopped, and what ends it: a value of `terrace_severity_t`; 0 for NULL.
+/// What has stopped and what cures it, a value of `terrace_severity_t`; 0 for NULL.
 ///
 /// # Safety
 /// `error` is NULL or not destroyed.
@@ -114,7 +119,7 @@ pub unsafe extern "C" fn terrace_background_error_severity(
     }
 }
 
-/// Since when, in microseconds since the Unix epoch; 0 for NULL.
+/// When the failure happened, in microseconds since the Unix epoch; 0 for NULL.
 ///
 /// # Safety
 /// `error` is NULL or not destroyed.
@@ -126,7 +131,7 @@ pub unsafe extern "C" fn terrace_background_error_since_micros(
     unsafe { field(error, 0, |error| error.since_micros) }
 }
 
-/// The message, malloc()ed and NUL-terminated, as an `*errptr` would have it; NULL for NULL.
+/// The message, malloc()ed and NUL-terminated, in the form of an `*errptr`; NULL for NULL.
 ///
 /// # Safety
 /// `error` is NULL or not destroyed.
@@ -138,7 +143,8 @@ pub unsafe extern "C" fn terrace_background_error_message(
     unsafe { field(error, ptr::null_mut(), |error| bytes::malloc_string(error.error.to_string().as_bytes())) }
 }
 
-/// The file or directory it is about, malloc()ed and NUL-terminated; NULL if it is not about one, or for NULL.
+/// The file or directory that the failure concerns, malloc()ed and NUL-terminated; NULL if there is none, or
+/// for NULL.
 ///
 /// # Safety
 /// `error` is NULL or not destroyed.
@@ -155,9 +161,9 @@ pub unsafe extern "C" fn terrace_background_error_path(
     }
 }
 
-/// Tries at once, instead of at the next retry, what background work has failed at, and waits for the outcome. Succeeds where
-/// nothing is wrong (any more); otherwise `*errptr` is what remains: the disk is still full, or only closing the database and
-/// opening it again will help.
+/// Retries failed background work at once, without waiting for the next scheduled retry, and returns when the
+/// outcome is known. Succeeds if no failure is left. Otherwise `*errptr` is the failure that remains: for
+/// example, the disk is still full, or only closing the database and opening it again helps.
 ///
 /// # Safety
 /// `db` is NULL or open; `errptr` as in (3).

@@ -1,6 +1,7 @@
-//! The boundary: no panic leaves it, and a failure becomes a message in `*errptr` and the thread's last error.
+//! The boundary between the core and C. No panic crosses it. A failure becomes a message in `*errptr` and the
+//! last error of the thread.
 //!
-//! Thread rule: none; everything here belongs to the call.
+//! Thread rule: none; all state here belongs to one call.
 #![allow(unsafe_code)]
 
 use super::bytes;
@@ -13,14 +14,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A failure on its way to C.
 pub(super) struct Failure {
-    /// What the program reads.
+    /// The number that programs read.
     pub(super) code: terrace_error_t,
-    /// What the person reads.
+    /// The message that people read.
     pub(super) error: Error,
 }
 
 impl Failure {
-    /// A failure the core reported.
+    /// A failure that the core reported.
     #[cold]
     pub(super) fn new(error: Error) -> Self {
         Failure { code: terrace_error_t::from(error.kind()), error }
@@ -35,7 +36,8 @@ impl Failure {
         }
     }
 
-    /// A panic that was caught. Its payload is consumed without being dropped: a foreign payload's `drop` may panic.
+    /// A panic that was caught. The payload is leaked, not dropped: the `drop` of a foreign payload may
+    /// panic.
     #[cold]
     pub(super) fn from_panic(payload: Box<dyn Any + Send>) -> Self {
         let payload = match payload.downcast::<ComparatorFailed>() {
@@ -57,11 +59,12 @@ impl Failure {
     }
 }
 
-/// Runs the body of a function; a panic becomes a failure like any other.
+/// Runs the body of a function. A panic becomes a failure like any other.
 #[inline(always)]
 pub(super) fn catch<R>(body: impl FnOnce() -> Result<R>) -> std::result::Result<R, Failure> {
-    // Unwind safety is asserted: what a panic may leave half done is the core's (whose database then takes no writes,
-    // see `leveldb_t`), an iterator's or a batch's (which then stay failed), or dropped here.
+    // Unwind safety is asserted. State that a panic may leave half changed belongs to the core (its database
+    // then takes no writes, see `leveldb_t`), to an iterator or a batch (which then stay failed), or is
+    // dropped here.
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(Failure::new(error)),
@@ -81,15 +84,15 @@ pub(super) unsafe fn guard<R>(errptr: *mut *mut c_char, otherwise: R, body: impl
             value
         }
         Err(failure) => {
-            // SAFETY: the caller's promise about `errptr` is the one `report` wants.
+            // SAFETY: `report` requires of `errptr` what our caller promises.
             unsafe { report(errptr, failure) };
             otherwise
         }
     }
 }
 
-/// Runs the body of a function that has no `errptr` and can fail: the failure is kept as the thread's last error, and
-/// success leaves the last error alone.
+/// Runs the body of a function that can fail and has no `errptr`. A failure becomes the last error of the
+/// thread; success does not change the last error.
 #[inline(always)]
 pub(super) fn guard_quietly<R>(otherwise: R, body: impl FnOnce() -> Result<R>) -> R {
     catch(body).unwrap_or_else(|failure| {
@@ -98,13 +101,14 @@ pub(super) fn guard_quietly<R>(otherwise: R, body: impl FnOnce() -> Result<R>) -
     })
 }
 
-/// Runs the body of a function that cannot fail; only a defect is caught.
+/// Runs the body of a function that cannot fail. Only a panic is caught.
 #[inline(always)]
 pub(super) fn contain<R>(otherwise: R, body: impl FnOnce() -> R) -> R {
     guard_quietly(otherwise, || Ok(body()))
 }
 
-/// Keeps a failure as the thread's last error, and its message, which there always is, in `*errptr`; an old one is freed.
+/// Stores a failure as the last error of the thread, and its message (there always is one) in `*errptr`.
+/// Frees the old message.
 ///
 /// # Safety
 /// As [`guard`].
@@ -113,7 +117,8 @@ pub(super) fn contain<R>(otherwise: R, body: impl FnOnce() -> R) -> R {
 pub(super) unsafe fn report(errptr: *mut *mut c_char, failure: Failure) {
     if !errptr.is_null() {
         let message = bytes::malloc_message(&failure.error);
-        // SAFETY: not NULL, so it points to a message pointer of the caller, which is NULL or malloc()ed.
+        // SAFETY: `errptr` is not NULL, so it points to a message pointer of the caller, which is NULL or
+        // malloc()ed.
         unsafe {
             libc::free((*errptr).cast());
             *errptr = message;

@@ -14,21 +14,22 @@ pub struct leveldb_cache_t {
 }
 
 impl leveldb_cache_t {
-    /// Another owner of the cache.
+    /// Adds an owner of the cache.
     pub(super) fn share(&self) -> Arc<BlockCache> {
         Arc::clone(&self.cache)
     }
 }
 
-/// Creates a cache of about `capacity` bytes of blocks, to be shared by any number of databases; 0 caches nothing. It
-/// keeps what is used, not strictly what was used last. Destroy it with leveldb_cache_destroy(); databases and options
-/// that use it keep what they need.
+/// Creates a cache for about `capacity` bytes of blocks; 0 caches nothing. Any number of databases may share
+/// it. Blocks are evicted by S3-FIFO, not in strict LRU order. Destroy it with leveldb_cache_destroy();
+/// databases and options that use it hold references of their own.
 #[unsafe(no_mangle)]
 pub extern "C" fn leveldb_cache_create_lru(capacity: usize) -> *mut leveldb_cache_t {
     contain(ptr::null_mut(), || handle::give(leveldb_cache_t { cache: Arc::new(BlockCache::new(capacity)) }))
 }
 
-/// Destroys a cache. Its memory is freed when the last database and options that use it are gone.
+/// Destroys the handle of a cache. Its memory is freed when the last database and the last options that use
+/// it are gone.
 ///
 /// # Safety
 /// `cache` is NULL or a cache whose handle is not used afterwards.
@@ -38,7 +39,7 @@ pub unsafe extern "C" fn leveldb_cache_destroy(cache: *mut leveldb_cache_t) {
     contain((), || drop(unsafe { handle::take_back(cache) }));
 }
 
-/// About how many bytes the blocks in a cache take; 0 for NULL.
+/// The approximate size of the blocks in a cache, in bytes; 0 for NULL.
 ///
 /// # Safety
 /// `cache` is NULL or a cache that is not destroyed.
@@ -48,7 +49,7 @@ pub unsafe extern "C" fn terrace_cache_usage(cache: *const leveldb_cache_t) -> u
     contain(0, || unsafe { handle::lend(cache) }.map_or(0, |handle| handle.cache.total_charge()))
 }
 
-/// Forgets the blocks in a cache. Those in use are freed when they are not any more.
+/// Removes all blocks from a cache. Blocks in use are freed when their last user releases them.
 ///
 /// # Safety
 /// `cache` is NULL or a cache that is not destroyed.

@@ -1,9 +1,10 @@
-//! `leveldb_comparator_t`: an order of keys that lives in C.
+//! `leveldb_comparator_t`: an order of keys that is implemented in C.
 //!
-//! Lifetime: databases, and iterators that outlive them, own a reference; options own none. The destructor runs when the
-//! handle and the last of them are gone: inside `leveldb_comparator_destroy` where no database uses the comparator, which
-//! is what callers rely on, else at the last close. A database cannot do without its order, so this is the one callback
-//! that may be called after its destroy function.
+//! Lifetime: databases, and iterators that outlive them, own a reference; options own none. The destructor
+//! runs when the handle and the last reference are gone. That is inside `leveldb_comparator_destroy` if no
+//! database uses the comparator (callers rely on this), else at the last close. A database cannot work
+//! without its order, so the comparator and the environment are the only callbacks that may run after their
+//! destroy function.
 #![allow(unsafe_code)]
 
 use super::boundary::contain;
@@ -32,19 +33,20 @@ type Successor = unsafe extern "C" fn(*mut c_void, *const c_char, usize, *mut us
 thread_local! {
     /// Has the comparison that runs on this thread failed?
     static FAILED: Cell<bool> = const { Cell::new(false) };
-    /// Why.
+    /// The message of the failed comparison.
     static WHY: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Ends the call, or the step of background work, that needs a comparison which failed: as a panic would, but without a
-/// word on standard error, as it is no defect of ours.
+/// Unwinds from a failed comparison to the end of the call, or of the step of background work, that needed
+/// it. Like a panic, but without the panic hook's message on standard error: it is not a defect of this
+/// library.
 #[cold]
 fn give_up() -> ! {
     FAILED.set(false);
     resume_unwind(Box::new(ComparatorFailed(WHY.take())))
 }
 
-/// The callbacks of a comparator. Dropping it runs the destructor.
+/// The callbacks of a comparator. Dropping them runs the destructor.
 pub(super) struct ForeignComparator {
     state: *mut c_void,
     destructor: Option<Destructor>,
@@ -54,9 +56,10 @@ pub(super) struct ForeignComparator {
     successor: Option<Successor>,
 }
 
-// SAFETY: convention (8) has the caller make the callbacks callable from any thread; `state` is only handed to them.
+// SAFETY: convention (8) obliges the caller to make the callbacks callable from any thread; `state` is only
+// passed to them.
 unsafe impl Send for ForeignComparator {}
-// SAFETY: as above, and at once.
+// SAFETY: as above, and from several threads at the same time.
 unsafe impl Sync for ForeignComparator {}
 
 impl Drop for ForeignComparator {
@@ -72,8 +75,9 @@ impl Comparator for ForeignComparator {
     fn compare(&self, a: &[u8], b: &[u8]) -> Ordering {
         let Some(compare) = self.compare else { return a.cmp(b) };
         let (left, right) = (bytes::pointer_to(a), bytes::pointer_to(b));
-        FAILED.set(false); // a call outside of a comparison means nothing
-        // SAFETY: the caller's callback with its state, and bytes that live during the call. Only the sign counts.
+        FAILED.set(false); // terrace_comparator_fail() outside of a comparison has no effect
+        // SAFETY: the caller's callback with its state, and bytes that live during the call. Only the sign
+        // counts.
         let order = unsafe { compare(self.state, left, a.len(), right, b.len()) };
         if FAILED.get() {
             give_up();
@@ -83,8 +87,8 @@ impl Comparator for ForeignComparator {
 
     fn name(&self) -> Vec<u8> {
         let Some(name) = self.name else { return Vec::new() };
-        // SAFETY: the caller's callback with its state; what it returns is NULL or NUL-terminated, and is copied at
-        // once because it need not live long.
+        // SAFETY: the caller's callback with its state. The result is NULL or NUL-terminated, and is copied
+        // at once, because it may be short-lived.
         unsafe {
             let name = name(self.state);
             if name.is_null() { Vec::new() } else { CStr::from_ptr(name).to_bytes().to_vec() }
@@ -98,7 +102,7 @@ impl Comparator for ForeignComparator {
             let (s, l) = (bytes::pointer_to(start), bytes::pointer_to(limit));
             separator(self.state, s, start.len(), l, limit.len(), length)
         });
-        // What is not between the two would make keys unfindable, so it is not believed.
+        // A separator outside of [start, limit) would make keys unfindable, so it is ignored.
         if let Some(found) = found
             && self.compare(start, &found) != Ordering::Greater
             && self.compare(&found, limit) == Ordering::Less
@@ -120,14 +124,15 @@ impl Comparator for ForeignComparator {
     }
 }
 
-/// Takes what a callback returns malloc()ed, with its length; `None` for NULL.
+/// Copies and frees a key that a callback returns malloc()ed, with its length; `None` for NULL.
 fn take(callback: impl FnOnce(*mut usize) -> *mut c_char) -> Option<Vec<u8>> {
     let mut length = 0;
     let found = callback(&mut length);
     if found.is_null() {
         return None;
     }
-    // SAFETY: not NULL, so malloc()ed with `length` bytes, as the caller of the create function promised, and ours to free.
+    // SAFETY: `found` is not NULL, so it is malloc()ed with `length` bytes, as the caller of the create
+    // function promised, and we own it.
     unsafe {
         let copy = bytes::input(found, length, "key").ok().map(<[u8]>::to_vec);
         libc::free(found.cast());
@@ -136,7 +141,7 @@ fn take(callback: impl FnOnce(*mut usize) -> *mut c_char) -> Option<Vec<u8>> {
 }
 
 impl leveldb_comparator_t {
-    /// What options keep of a comparator: enough to use it while it is not destroyed.
+    /// The weak reference that options keep: it is usable until the comparator is destroyed.
     pub(super) fn reference(&self) -> ComparatorReference {
         ComparatorReference(Arc::downgrade(&self.comparator))
     }
@@ -146,7 +151,7 @@ impl leveldb_comparator_t {
 pub(super) struct ComparatorReference(Weak<ForeignComparator>);
 
 impl ComparatorReference {
-    /// The comparator, if a database can use it.
+    /// The comparator; `InvalidArgument` if it was destroyed, or lacks a callback that a database needs.
     pub(super) fn resolve(&self) -> Result<Arc<dyn Comparator>> {
         let comparator = self.0.upgrade().ok_or_else(|| {
             Error::invalid_argument("the comparator of the options was destroyed before they were used")
@@ -160,20 +165,21 @@ impl ComparatorReference {
 
 /// Creates an order of keys from callbacks, each of which gets `state`.
 ///
-/// `compare` returns a negative number, 0, or a positive one; only the sign counts. The order must be total and never
-/// change for a database. Opening, reading and writing compare on the caller's thread, compactions on background threads,
-/// also at the same time. Keys are compared whole, and never shortened (terrace_comparator_create() can do that).
+/// `compare` returns a negative number, 0, or a positive number; only the sign counts. The order must be
+/// total, and must never change for a database. Opening, reading and writing compare on the caller's thread,
+/// compactions compare on background threads, at the same time. Keys are compared whole and never shortened
+/// (terrace_comparator_create() takes callbacks that shorten keys).
 ///
-/// `name` is stored with a database, and opening it with a comparator of another name is refused. It is called when a
-/// database is opened, and what it returns is copied at once.
+/// `name` is stored with a database; opening the database with a comparator of another name is refused.
+/// `name` is called when a database is opened, and its result is copied at once.
 ///
 /// `destructor` is called once, when the comparator is destroyed and nothing uses it any more: inside
-/// leveldb_comparator_destroy() if no database uses it, else when the last database that does is closed (and the last of
-/// its iterators destroyed). It may be NULL.
+/// leveldb_comparator_destroy() if no database uses it, else when the last database that uses it is closed
+/// and the last iterator of that database is destroyed. It may be NULL.
 ///
 /// # Safety
-/// The callbacks are NULL (without `compare` or `name` no database opens) or as in (8), as long as databases use the
-/// comparator; what `name` returns is NULL or NUL-terminated.
+/// The callbacks are NULL (without `compare` or `name` no database opens) or as in (8), as long as databases
+/// use the comparator; what `name` returns is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn leveldb_comparator_create(
     state: *mut c_void,
@@ -194,14 +200,17 @@ pub unsafe extern "C" fn leveldb_comparator_create(
     handle::give(leveldb_comparator_t { comparator: Arc::new(comparator) })
 }
 
-/// As leveldb_comparator_create(), with two callbacks more that shorten keys, as the index of a table needs them.
+/// As leveldb_comparator_create(), with two more callbacks, which shorten keys for the index of a table. They
+/// are those of LevelDB's C++ `Comparator`.
 ///
-/// `find_shortest_separator` may return a key at or after `start` and before `limit`, and `find_short_successor` one at or after
-/// `key`: malloc()ed, with its length in `*length`; the library frees it with free(). NULL leaves the key as it is, which is always
-/// right; so does a NULL callback, and a key that is not where it should be.
+/// `find_shortest_separator` may return a key at or after `start` and before `limit`; `find_short_successor`
+/// may return a key at or after `key`. The key is malloc()ed, with its length in `*length`; the library frees
+/// it with free(). A result of NULL leaves the key unchanged, which is always correct. So does a NULL
+/// callback, and a result outside of the range above.
 ///
 /// # Safety
-/// As leveldb_comparator_create(); what the two return is NULL or malloc()ed and as long as they say.
+/// As leveldb_comparator_create(); the results of the two callbacks are NULL, or malloc()ed and as long as
+/// they say.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_comparator_create(
     state: *mut c_void,
@@ -240,7 +249,8 @@ pub unsafe extern "C" fn terrace_comparator_create(
     contain(std::ptr::null_mut(), || handle::give(leveldb_comparator_t { comparator: Arc::new(comparator) }))
 }
 
-/// Destroys a comparator, best after the databases that use it are closed: they go on using it until then.
+/// Destroys the handle of a comparator. Databases that use the comparator continue to call it until they are
+/// closed, so it is best to close them first.
 ///
 /// # Safety
 /// `comparator` is NULL or a comparator whose handle is not used afterwards.
@@ -250,11 +260,13 @@ pub unsafe extern "C" fn leveldb_comparator_destroy(comparator: *mut leveldb_com
     contain((), || drop(unsafe { handle::take_back(comparator) }));
 }
 
-/// To be called from inside of `compare`, when it cannot compare (it is written in a language with exceptions, and one was
-/// raised): whatever `compare` then returns does not count. No order is guessed, so none gets into the files.
+/// Reports that a comparison failed, for example because an exception was raised in a language that has them.
+/// Call it from inside `compare`, whose result is then ignored. No order is guessed, so no wrong order gets
+/// into the files.
 ///
-/// The call that needed the comparison fails with an `IO error` of `message` (an iterator becomes invalid), and the database takes
-/// no writes until it is opened again; a compaction is given up, and does the same. `message` is copied; NULL is an empty one.
+/// The call that needed the comparison fails with an `IO error` of `message` (an iterator becomes invalid),
+/// and the database takes no writes until it is opened again. A comparison that fails in a compaction aborts
+/// the compaction, and the database takes no writes either. `message` is copied; NULL is an empty message.
 ///
 /// # Safety
 /// `message` is NULL or NUL-terminated.

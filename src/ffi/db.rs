@@ -1,7 +1,7 @@
 //! `leveldb_t`: an open database.
 //!
-//! Invariant: once a panic has come out of the core, the handle refuses writes: what the panic interrupted may be half
-//! done in memory, while what is on disk is whole. Reads go on.
+//! Invariant: after a panic in the core, the handle refuses writes. The panic may have left half of a change
+//! in memory, while the files are consistent. Reads continue.
 #![allow(unsafe_code)]
 
 use super::boundary::{guard, guard_quietly};
@@ -21,11 +21,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[allow(non_camel_case_types)]
 pub struct leveldb_t {
     db: Db,
-    /// A panic came out of the core.
+    /// Set by a panic in the core: writes are refused.
     defect: AtomicBool,
 }
 
-/// Sets a flag unless it is forgotten: in place of a check for a panic after each call.
+/// Sets a flag when it is dropped. A call that returns forgets it, so only a panic sets the flag; this costs
+/// less than a check for a panic after each call.
 struct Fuse<'a>(&'a AtomicBool);
 
 impl Drop for Fuse<'_> {
@@ -35,7 +36,7 @@ impl Drop for Fuse<'_> {
 }
 
 impl leveldb_t {
-    /// Calls the core.
+    /// Calls the core to read something.
     #[inline(always)]
     pub(super) fn run<R>(&self, body: impl FnOnce(&Db) -> Result<R>) -> Result<R> {
         let fuse = Fuse(&self.defect);
@@ -59,15 +60,16 @@ fn read_only() -> Error {
     Error::io("the database takes no writes after an internal error; close it and open it again")
 }
 
-/// Opens the database in the directory `name`, which LevelDB may have written and may open afterwards. The options are
-/// copied, so they may be destroyed right away.
+/// Opens the database in the directory `name`. LevelDB may have written it, and may open it afterwards. The
+/// options are copied, so they may be destroyed as soon as the call returns.
 ///
-/// Returns NULL on failure. One process opens a database at a time, once: another open, also of the same process, fails
-/// with an IO error that names the lock file. Only the last directory of `name` is created. Close with leveldb_close().
+/// Returns NULL on failure. A database is open at most once at a time: a second open, by another process or
+/// by the same one, fails with an IO error that names the lock file. Of a missing path `name`, only the last
+/// directory is created. Close the database with leveldb_close().
 ///
 /// # Safety
-/// `options` is NULL or not destroyed, and what was set in it is not destroyed; `name` is NULL or NUL-terminated;
-/// `errptr` as in (3).
+/// `options` is NULL or not destroyed, and what was set in it is not destroyed; `name` is NULL or
+/// NUL-terminated; `errptr` as in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn leveldb_open(
     options: *const leveldb_options_t,
@@ -86,10 +88,12 @@ pub unsafe extern "C" fn leveldb_open(
     }
 }
 
-/// Closes a database: waits for background work, ends its threads, releases the lock.
+/// Closes a database: waits for background work and releases the lock. When the last database of the process
+/// is closed, the background threads have ended and are joined, so that the library may be unloaded.
 ///
-/// Iterators and snapshots may outlive it: they are destroyed as usual, and an iterator that is moved afterwards becomes
-/// invalid, with an error. A failure is told by `terrace_last_error_code()`; terrace_close() has an errptr.
+/// Iterators and snapshots may outlive the database and are destroyed as usual. An iterator that is moved
+/// after the close becomes invalid, with an error. `terrace_last_error_code()` reports a failure;
+/// terrace_close() has an errptr.
 ///
 /// # Safety
 /// `db` is NULL or an open database that no other call uses now or later.
@@ -102,13 +106,14 @@ pub unsafe extern "C" fn leveldb_close(db: *mut leveldb_t) {
     });
 }
 
-/// As leveldb_close(), and reports what fails. The database is closed and its handle gone in any case. NULL is fine.
+/// As leveldb_close(), but reports a failure through `errptr`. The database is closed and its handle is
+/// destroyed in any case. NULL is allowed.
 ///
 /// # Safety
 /// `db` is NULL or an open database that no other call uses now or later; `errptr` as in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_close(db: *mut leveldb_t, errptr: *mut *mut c_char) {
-    // SAFETY: the caller gives up a handle that came from leveldb_open; `errptr` as it promises.
+    // SAFETY: the caller gives up a handle that came from leveldb_open; `errptr` is as the caller promises.
     unsafe {
         guard(errptr, (), || match handle::take_back(db) {
             Some(handle) => handle.db.close(),
@@ -120,7 +125,8 @@ pub unsafe extern "C" fn terrace_close(db: *mut leveldb_t, errptr: *mut *mut c_c
 /// Sets a key to a value.
 ///
 /// # Safety
-/// `db` is NULL or open; `options` is NULL or not destroyed; `key` and `val` have their lengths; `errptr` as in (3).
+/// `db` is NULL or open; `options` is NULL or not destroyed; `key` and `val` have their lengths; `errptr` as
+/// in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn leveldb_put(
     db: *mut leveldb_t,
@@ -142,7 +148,7 @@ pub unsafe extern "C" fn leveldb_put(
     }
 }
 
-/// Deletes a key. That it is not there is no error.
+/// Deletes a key. Deleting an absent key succeeds.
 ///
 /// # Safety
 /// `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `errptr` as in (3).
@@ -164,14 +170,15 @@ pub unsafe extern "C" fn leveldb_delete(
     }
 }
 
-/// Writes a batch: all of it or nothing. The batch stays as it is and may be written again. What leveldb_writebatch_put()
-/// could not take is reported here, and nothing is written.
+/// Writes a batch atomically: all of it or nothing. The batch is not changed and may be written again. If an
+/// entry was refused when it was added, for example by leveldb_writebatch_put(), this call reports the error
+/// and writes nothing.
 ///
-/// A NULL batch starts a new memtable and a new log, and flushes the old memtable in the background.
+/// A NULL batch starts a new memtable and a new WAL, and flushes the old memtable in the background.
 ///
 /// # Safety
-/// `db` is NULL or open; `options` is NULL or not destroyed; `batch` is NULL or not destroyed, and nobody changes it now;
-/// `errptr` as in (3).
+/// `db` is NULL or open; `options` is NULL or not destroyed; `batch` is NULL or not destroyed, and nobody
+/// changes it now; `errptr` as in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn leveldb_write(
     db: *mut leveldb_t,
@@ -191,12 +198,13 @@ pub unsafe extern "C" fn leveldb_write(
     }
 }
 
-/// Returns the value of a key, malloc()ed and not NUL-terminated, and puts its length in `*vallen`. An empty value is not
-/// NULL. A key that is not there is no error: NULL is returned, `*vallen` is 0, and `*errptr` is left as it was.
+/// Returns the value of a key, malloc()ed and not NUL-terminated, and puts its length in bytes into
+/// `*vallen`. An empty value is not NULL. An absent key is not an error: NULL is returned, `*vallen` is 0,
+/// and `*errptr` is unchanged.
 ///
 /// # Safety
-/// `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `vallen` is NULL or writable; `errptr`
-/// as in (3).
+/// `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `vallen` is NULL or
+/// writable; `errptr` as in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn leveldb_get(
     db: *mut leveldb_t,
@@ -212,7 +220,7 @@ pub unsafe extern "C" fn leveldb_get(
             let handle = handle::required(db, "db")?;
             let key = bytes::input(key, keylen, "key")?;
             let copy = |value: &[u8]| (bytes::malloc_copy(value), value.len());
-            match handle.run(|db| db.get_with(&read_options(options), key, copy))? {
+            match handle.run(|db| db.get_at(&read_options(options), key, copy))? {
                 Some((value, length)) => Ok((bytes::checked(value)?, length)),
                 None => Ok((ptr::null_mut(), 0)),
             }
@@ -224,23 +232,34 @@ pub unsafe extern "C" fn leveldb_get(
     }
 }
 
-/// Returns a property of the database, malloc()ed and NUL-terminated, or NULL if there is none of that name:
+/// Returns a property of the database, malloc()ed and NUL-terminated, or NULL for an unknown name:
 ///
 /// `leveldb.num-files-at-level<N>`: the number of table files at level N, from 0 to 6
 ///
-/// `leveldb.stats`: a table of the levels and their compactions
+/// `leveldb.stats`: a table of the levels and their compactions, as text for people
 ///
-/// `leveldb.sstables`: the table files of each level, with their ranges
+/// `leveldb.sstables`: the table files of each level, with their key ranges
 ///
 /// `leveldb.approximate-memory-usage`: bytes of memory in use
 ///
-/// `terrace.open-tables`: how many tables have their index and filters in memory
+/// `terrace.open-tables`: the number of tables whose index and filters are in memory
 ///
-/// `terrace.table-metadata-bytes`: what those take, see `terrace_options_set_table_metadata_budget`
+/// `terrace.table-metadata-bytes`: the bytes of memory that these take, see
+/// `terrace_options_set_table_metadata_budget`
 ///
-/// `terrace.table-descriptors`: by how many descriptors tables are read; mapped ones need none
+/// `terrace.table-descriptors`: the number of file descriptors through which tables are read; a mapped table
+/// needs none
 ///
-/// `terrace.table-openings`: how often, since the database was opened, a table was opened and its index parsed
+/// `terrace.table-openings`: how often a table was opened and its index parsed since the database was opened
+///
+/// `terrace.background-error`: the message of the worst current failure of background work or writes; empty
+/// if there is none (terrace_background_error() has the details)
+///
+/// `terrace.recovery-damage`: one line for each part of a WAL that the last open could not replay; empty if
+/// there is none
+///
+/// `terrace.entries-stepped-over`: the number of deleted and overwritten entries that iterators have skipped
+/// when moving forward, without the first few of each move
 ///
 /// # Safety
 /// `db` is NULL or open; `propname` is NULL or NUL-terminated.
@@ -256,9 +275,10 @@ pub unsafe extern "C" fn leveldb_property_value(db: *mut leveldb_t, propname: *c
     })
 }
 
-/// Puts into `sizes[i]` about how many bytes the keys from `range_start_key[i]` up to, but without, `range_limit_key[i]` take:
-/// in table files, and, uncompressed, in memtables that are full, or come from the log that was read at opening, and are still
-/// to become files. The memtable that is written to does not count, as in LevelDB. All sizes are 0 on failure.
+/// Puts into `sizes[i]` about how many bytes the keys from `range_start_key[i]` (included) to
+/// `range_limit_key[i]` (excluded) take. Counted are table files, and memtables that wait for a flush (full
+/// ones, and those recovered from the WAL at open), uncompressed. The active memtable does not count, as in
+/// LevelDB. All sizes are 0 on failure.
 ///
 /// # Safety
 /// `db` is NULL or open; each array is NULL or has `num_ranges` elements; the keys have their lengths.
@@ -293,7 +313,7 @@ pub unsafe extern "C" fn leveldb_approximate_sizes(
     });
 }
 
-/// The keys of an array of pointers and an array of lengths.
+/// The keys given by an array of pointers and an array of lengths.
 ///
 /// # Safety
 /// Each array is NULL or has `count` elements; the keys have their lengths.
@@ -314,10 +334,10 @@ unsafe fn keys<'a>(
     Ok(keys)
 }
 
-/// Compacts the keys from `start_key` to `limit_key`, both included: throws away what was deleted or overwritten, and
-/// moves the rest to the deepest level it can. Returns when that is done. A NULL key is no bound (a key of length 0 that
-/// is not NULL is the empty key); start after limit is an empty range. A failure is told by
-/// `terrace_last_error_code()`; terrace_compact_range() has an errptr.
+/// Compacts the keys from `start_key` to `limit_key`, both included: removes deleted and overwritten entries,
+/// and moves the remaining ones to the deepest level possible. Returns when the compaction is done. A NULL
+/// key is no bound (a key of length 0 that is not NULL is the empty key); a start after the limit is an empty
+/// range. `terrace_last_error_code()` reports a failure; terrace_compact_range() has an errptr.
 ///
 /// # Safety
 /// `db` is NULL or open; the keys have their lengths.
@@ -335,7 +355,7 @@ pub unsafe extern "C" fn leveldb_compact_range(
     });
 }
 
-/// As leveldb_compact_range(), and reports what fails.
+/// As leveldb_compact_range(), but reports a failure through `errptr`.
 ///
 /// # Safety
 /// `db` is NULL or open; the keys have their lengths; `errptr` as in (3).
@@ -372,7 +392,7 @@ unsafe fn compact(
     handle.change(|db| db.compact_range(start, limit))
 }
 
-/// Flushes what is in memory to table files, and returns when that is done.
+/// Flushes all memtables to table files, and returns when this is done.
 ///
 /// # Safety
 /// `db` is NULL or open; `errptr` as in (3).
@@ -382,8 +402,9 @@ pub unsafe extern "C" fn terrace_flush(db: *mut leveldb_t, errptr: *mut *mut c_c
     unsafe { guard(errptr, (), || handle::required(db, "db")?.change(Db::flush)) };
 }
 
-/// Removes the database in the directory `name`: the files that are named as a database's, then the directory, if nothing
-/// else is in it. A missing directory is fine. An open database is refused. Of the options, only the environment counts.
+/// Removes the database in the directory `name`: the files with names of database files, then the directory
+/// if it is empty. A missing directory is not an error. An open database is refused. Only the environment of
+/// the options is used.
 ///
 /// # Safety
 /// `options` is NULL or not destroyed; `name` is NULL or NUL-terminated; `errptr` as in (3).
@@ -402,14 +423,17 @@ pub unsafe extern "C" fn leveldb_destroy_db(
     }
 }
 
-/// Makes a database that does not open any more openable, saving what can be read; some of the data may be lost, and
-/// deleted keys may be back. A missing directory is fine. What is not used any more is moved into the directory `lost`, where nothing is
-/// written over. `Not implemented`, and nothing changed, where a table is not understood: a block of a right checksum and an
-/// unknown compression, or of one that this build is without, or a table in RocksDB's format.
+/// Repairs a database that cannot be opened any more, keeping all entries that can be read. Some data may be
+/// lost, and a deleted key may reappear if its tombstone or the MANIFEST is lost. A missing directory becomes
+/// an empty database, as in LevelDB. Files that the repaired database does not use are moved to the directory
+/// `lost`, where no file is overwritten.
+///
+/// Fails with `Not implemented`, and changes nothing, if a table cannot be understood: it is in RocksDB's
+/// format, or has a block of correct checksum whose compression is unknown or not compiled into this library.
 ///
 /// # Safety
-/// `options` is NULL or not destroyed, and what was set in it is not destroyed; `name` is NULL or NUL-terminated;
-/// `errptr` as in (3).
+/// `options` is NULL or not destroyed, and what was set in it is not destroyed; `name` is NULL or
+/// NUL-terminated; `errptr` as in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn leveldb_repair_db(
     options: *const leveldb_options_t,

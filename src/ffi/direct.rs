@@ -1,4 +1,5 @@
-//! Reading and writing without handles and copies in between, for bindings whose languages have buffers of their own.
+//! Reading and writing without intermediate handles and copies, for bindings whose languages have buffers of
+//! their own.
 #![allow(unsafe_code)]
 
 use super::boundary::guard;
@@ -13,12 +14,13 @@ use crate::db::DbIterator;
 use crate::error::{Error, Result};
 use std::ffi::{c_char, c_int, c_void};
 
-/// Hands the value of a key to `found`, once, with `state`; the value is the database's and holds during the callback, which
-/// must not call this library. Returns 1 if the key is there, 0 if it is not or on failure. That it is not there is no error.
+/// Calls `found` once with `state` and the value of a key. The value belongs to the database and is valid
+/// during the callback, which must not call this library. Returns 1 if the key is present, 0 if it is absent
+/// or on failure. An absent key is not an error.
 ///
 /// # Safety
-/// `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `found` is NULL or returns normally; `errptr`
-/// as in (3).
+/// `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `found` is NULL or returns
+/// normally; `errptr` as in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_get_with(
     db: *mut leveldb_t,
@@ -39,16 +41,19 @@ pub unsafe extern "C" fn terrace_get_with(
                     found(state, bytes::pointer_to(value), value.len());
                 }
             };
-            let there = handle.run(|db| db.get_with(&read_options(options), key, hand_over))?;
+            let there = handle.run(|db| db.get_at(&read_options(options), key, hand_over))?;
             Ok(u8::from(there.is_some()))
         })
     }
 }
 
-/// Writes a batch given by its representation: all of it or nothing. The representation is that of LevelDB's log: eight bytes
-/// that are ignored, the number of entries (32 bits, little-endian), then for each entry a byte (1: put, 0: delete), the key, and
-/// for a put the value, each after its length as a varint. What is none is refused as a Corruption,
-/// what is longer than leveldb_writebatch_put() takes as an Invalid argument, and nothing is written.
+/// Writes a batch, given by its representation, atomically: all of it or nothing. The representation is that
+/// of a batch in LevelDB's WAL: eight bytes that are ignored, the number of entries (32 bits, little-endian),
+/// then for each entry a byte (1: put, 0: delete), the key, and for a put the value, each preceded by its
+/// length as a varint.
+///
+/// Fails with `Corruption` if the bytes are not a representation, and with `Invalid argument` if they are
+/// longer than leveldb_writebatch_put() takes. Then nothing is written.
 ///
 /// # Safety
 /// `db` is NULL or open; `options` is NULL or not destroyed; `rep` has its length; `errptr` as in (3).
@@ -70,7 +75,7 @@ pub unsafe extern "C" fn terrace_write_rep(
     }
 }
 
-/// Where terrace_iter_move() moves to. The numbers never change.
+/// The movements of terrace_iter_move(). The numbers never change.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,30 +88,33 @@ pub enum terrace_iter_move_t {
     TERRACE_MOVE_SEEK = 2,
     /// To the next key.
     TERRACE_MOVE_NEXT = 3,
-    /// To the key before.
+    /// To the previous key.
     TERRACE_MOVE_PREV = 4,
 }
 
-/// The entry that terrace_iter_move() has moved to. The bytes are the iterator's, and hold until it is moved or destroyed.
+/// The entry that terrace_iter_move() moved to. The key and the value belong to the iterator, and are valid
+/// until it is moved or destroyed.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 pub struct terrace_entry_t {
-    /// Never NULL.
+    /// The key. Never NULL.
     pub key: *const c_char,
-    /// Bytes of the key.
+    /// Length of the key, in bytes.
     pub key_len: usize,
-    /// Never NULL.
+    /// The value. Never NULL.
     pub value: *const c_char,
-    /// Bytes of the value.
+    /// Length of the value, in bytes.
     pub value_len: usize,
 }
 
-/// Moves an iterator (`movement` is a value of `terrace_iter_move_t`) and tells where it then stands: what takes four calls
-/// otherwise. `key` counts for TERRACE_MOVE_SEEK only. Returns 1 and fills `*entry` if it stands on an entry; returns 0, and leaves
-/// `*entry` alone, if it has come to an end or failed: see leveldb_iter_get_error().
+/// Moves an iterator and returns the entry on which it then stands, in one call instead of four. `movement`
+/// is a value of `terrace_iter_move_t`; `key` is used by TERRACE_MOVE_SEEK only. Returns 1 and fills `*entry`
+/// if the iterator stands on an entry. Returns 0 and does not change `*entry` if the iterator has reached the
+/// end or failed: see leveldb_iter_get_error().
 ///
 /// # Safety
-/// `iter` is NULL or an iterator that no other call uses now; `key` has its length; `entry` is NULL or writable.
+/// `iter` is NULL or an iterator that no other call uses now; `key` has its length; `entry` is NULL or
+/// writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_iter_move(
     iter: *mut leveldb_iterator_t,

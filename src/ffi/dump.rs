@@ -1,4 +1,4 @@
-//! A file of a database as text.
+//! `terrace_dump_file`: a file of a database as text.
 #![allow(unsafe_code)]
 
 use super::boundary::guard;
@@ -9,13 +9,17 @@ use super::{bytes, handle};
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 
-/// Hands a file of a database (a log, a MANIFEST or a table, by its name) to `line` as text, item by item, each with its line feed and
-/// not NUL-terminated, in the form of LevelDB's DumpFile. `line` gets `state`; it returns TERRACE_OK to go on, or another value of
-/// `terrace_error_t` and, in `*message`, a malloc()ed and NUL-terminated message, which the library frees: the call then fails with it.
+/// Prints a file of a database (a WAL, a MANIFEST or a table, recognised by its name) as text, in the form of
+/// LevelDB's DumpFile. Each item is passed to `line` with `state`, ends with a line feed, and is not
+/// NUL-terminated.
+///
+/// `line` returns TERRACE_OK to continue. To stop, it returns another value of `terrace_error_t` and puts a
+/// malloc()ed, NUL-terminated message, which the library frees, into `*message`; the call then fails with
+/// that message.
 ///
 /// # Safety
-/// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `line` is NULL (which fails) or as above;
-/// `errptr` as in (3).
+/// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `line` is NULL (which
+/// fails) or as above; `errptr` as in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_dump_file(
     env: *const leveldb_env_t,

@@ -1,4 +1,4 @@
-//! `leveldb_env_t`: the system underneath.
+//! `leveldb_env_t`: the operating system as the database sees it: files, locks, clock, threads.
 #![allow(unsafe_code)]
 
 use super::boundary::{contain, guard_quietly};
@@ -11,7 +11,8 @@ use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
 
-/// The system underneath; see leveldb_create_default_env().
+/// The operating system as the database sees it: files, locks, clock, threads. See
+/// leveldb_create_default_env().
 #[allow(non_camel_case_types)]
 pub struct leveldb_env_t {
     env: Arc<dyn Env>,
@@ -23,7 +24,7 @@ pub struct leveldb_filelock_t {
     _private: [u8; 0],
 }
 
-/// A file that is read anywhere; see terrace_env_new_random_access_file().
+/// A file that is read at any offset; see terrace_env_new_random_access_file().
 #[allow(non_camel_case_types)]
 pub struct leveldb_randomfile_t {
     _private: [u8; 0],
@@ -42,12 +43,12 @@ pub struct leveldb_writablefile_t {
 }
 
 impl leveldb_env_t {
-    /// A handle to an environment.
+    /// Creates a handle to an environment.
     pub(super) fn create(env: Arc<dyn Env>) -> *mut leveldb_env_t {
         handle::give(leveldb_env_t { env })
     }
 
-    /// Another owner of the environment.
+    /// Adds an owner of the environment.
     pub(super) fn share(&self) -> Arc<dyn Env> {
         Arc::clone(&self.env)
     }
@@ -60,7 +61,7 @@ pub extern "C" fn leveldb_create_default_env() -> *mut leveldb_env_t {
     contain(ptr::null_mut(), || handle::give(leveldb_env_t { env: PosixEnv::shared() }))
 }
 
-/// Destroys a handle to an environment. The environment itself, and what uses it, goes on.
+/// Destroys a handle to an environment. The environment itself stays until its last user is gone.
 ///
 /// # Safety
 /// `env` is NULL or an environment whose handle is not used afterwards.
@@ -70,9 +71,9 @@ pub unsafe extern "C" fn leveldb_env_destroy(env: *mut leveldb_env_t) {
     contain((), || drop(unsafe { handle::take_back(env) }));
 }
 
-/// Returns a directory for tests, malloc()ed and NUL-terminated: `$TEST_TMPDIR` where that is set, else
-/// `/tmp/leveldbtest-<effective user id>`. It is created if it can be. A NULL `env` is the default environment. NULL
-/// only if memory ran out.
+/// Returns the path of a directory for tests, malloc()ed and NUL-terminated: `$TEST_TMPDIR` if that is set,
+/// else `/tmp/leveldbtest-<effective user id>`. The directory is created if possible. A NULL `env` is the
+/// default environment. Returns NULL only if memory ran out.
 ///
 /// # Safety
 /// `env` is NULL or an environment that is not destroyed.
@@ -83,7 +84,7 @@ pub unsafe extern "C" fn leveldb_env_get_test_directory(env: *mut leveldb_env_t)
         let env = unsafe { handle::lend(env) }.map_or_else(PosixEnv::shared, leveldb_env_t::share);
         let directory = match std::env::var_os("TEST_TMPDIR") {
             Some(directory) if !directory.is_empty() => directory,
-            // SAFETY: geteuid has no duties.
+            // SAFETY: geteuid has no preconditions.
             _ => OsString::from(format!("/tmp/leveldbtest-{}", unsafe { libc::geteuid() })),
         };
         // A failure shows when a database is opened there.

@@ -1,14 +1,15 @@
-//! An environment that lives in C: files, locks and time are what callbacks say they are.
+//! An environment that is implemented in C: callbacks provide files, locks and time.
 //!
-//! Lifetime: databases, and iterators that outlive them, own a reference; the destructor runs when the handle and the last of
-//! them are gone, as a comparator's does.
+//! Lifetime: databases, and iterators that outlive them, own a reference. The destructor runs when the handle
+//! and the last reference are gone, as for a comparator.
 //!
-//! The threads of a database are its own also here: an environment of C has no say in them. Names become durable as its files and
-//! renames see to: there is no callback that syncs a directory.
+//! Threads are not part of such an environment: the database creates its own. There is no callback that syncs
+//! a directory: `writable_file_sync` and `rename_file` must make names durable.
 #![allow(unsafe_code)]
 
 use super::boundary::guard;
 use super::env::leveldb_env_t;
+use super::last_error::terrace_error_t;
 use super::{bytes, handle};
 use crate::env::posix::PosixEnv;
 use crate::env::{
@@ -21,17 +22,20 @@ use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
 
-/// What an environment of C does; see terrace_env_create(). `state` is that of the environment.
+/// The callbacks of an environment; see terrace_env_create(). `state` is the one passed there.
 ///
-/// A callback that returns an `int` returns TERRACE_OK, or another value of `terrace_error_t` and, in `*message`, a malloc()ed and
-/// NUL-terminated message, which the library frees; `*message` is NULL before. What is not there is TERRACE_NOT_FOUND. Paths are
-/// NUL-terminated. A file is used by one thread at a time, but for the random access files; everything else by any thread, at
-/// once.
+/// A callback that returns an `int` returns TERRACE_OK on success. On failure it returns another value of
+/// `terrace_error_t` and puts a malloc()ed, NUL-terminated message, which the library frees, into `*message`;
+/// `*message` is NULL before the call. A missing file or directory is TERRACE_NOT_FOUND. Paths are
+/// NUL-terminated.
+///
+/// A sequential or writable file is used by one thread at a time. All other callbacks run on any thread,
+/// several at the same time.
 #[allow(non_camel_case_types, clippy::type_complexity)]
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct terrace_env_callbacks_t {
-    /// Called once, when nothing uses the environment any more. May be NULL; no other callback may.
+    /// Called once, when nothing uses the environment any more. May be NULL, unlike all other callbacks.
     pub destructor: Option<unsafe extern "C" fn(state: *mut c_void)>,
 
     /// Opens a file to be read from its beginning.
@@ -43,7 +47,7 @@ pub struct terrace_env_callbacks_t {
             message: *mut *mut c_char,
         ) -> c_int,
     >,
-    /// Reads up to `length` bytes, and puts how many into `*read`; 0 at the end of the file.
+    /// Reads up to `length` bytes and puts the number of bytes read into `*read`; 0 at the end of the file.
     pub sequential_file_read: Option<
         unsafe extern "C" fn(
             file: *mut c_void,
@@ -53,13 +57,13 @@ pub struct terrace_env_callbacks_t {
             message: *mut *mut c_char,
         ) -> c_int,
     >,
-    /// Passes over bytes; past the end is fine.
+    /// Skips `length` bytes. Skipping past the end of the file is not an error.
     pub sequential_file_skip:
         Option<unsafe extern "C" fn(file: *mut c_void, length: u64, message: *mut *mut c_char) -> c_int>,
-    /// Closes the file.
+    /// Closes and frees the file.
     pub sequential_file_destroy: Option<unsafe extern "C" fn(file: *mut c_void)>,
 
-    /// Opens a file to be read anywhere.
+    /// Opens a file to be read at any offset.
     pub new_random_access_file: Option<
         unsafe extern "C" fn(
             state: *mut c_void,
@@ -68,7 +72,8 @@ pub struct terrace_env_callbacks_t {
             message: *mut *mut c_char,
         ) -> c_int,
     >,
-    /// Reads up to `length` bytes from `offset`, and puts how many into `*read`; 0 at the end of the file.
+    /// Reads up to `length` bytes at `offset` and puts the number of bytes read into `*read`; 0 at the end of
+    /// the file.
     pub random_access_file_read: Option<
         unsafe extern "C" fn(
             file: *mut c_void,
@@ -79,10 +84,11 @@ pub struct terrace_env_callbacks_t {
             message: *mut *mut c_char,
         ) -> c_int,
     >,
-    /// Closes the file.
+    /// Closes and frees the file.
     pub random_access_file_destroy: Option<unsafe extern "C" fn(file: *mut c_void)>,
 
-    /// Opens a file to be written: behind what it has if `append` is set, else emptied; created if it is missing.
+    /// Opens a file to be written, and creates it if it is missing. If `append` is not 0, writing continues
+    /// at the end of the file; else the file is truncated.
     pub new_writable_file: Option<
         unsafe extern "C" fn(
             state: *mut c_void,
@@ -92,7 +98,7 @@ pub struct terrace_env_callbacks_t {
             message: *mut *mut c_char,
         ) -> c_int,
     >,
-    /// Appends bytes.
+    /// Appends `length` bytes. They may stay in a buffer of the environment.
     pub writable_file_append: Option<
         unsafe extern "C" fn(
             file: *mut c_void,
@@ -101,21 +107,21 @@ pub struct terrace_env_callbacks_t {
             message: *mut *mut c_char,
         ) -> c_int,
     >,
-    /// Hands what was appended to the system: it survives the end of the process.
+    /// Passes all appended bytes to the operating system, so that they survive the death of the process.
     pub writable_file_flush:
         Option<unsafe extern "C" fn(file: *mut c_void, message: *mut *mut c_char) -> c_int>,
-    /// Makes what was appended, and the name of a new file, durable.
+    /// Makes all appended bytes durable, and the name of a new file: both survive a power loss.
     pub writable_file_sync:
         Option<unsafe extern "C" fn(file: *mut c_void, message: *mut *mut c_char) -> c_int>,
     /// Flushes and closes the file.
     pub writable_file_close:
         Option<unsafe extern "C" fn(file: *mut c_void, message: *mut *mut c_char) -> c_int>,
-    /// Frees the file, after it was closed.
+    /// Frees the file, after `writable_file_close`.
     pub writable_file_destroy: Option<unsafe extern "C" fn(file: *mut c_void)>,
 
-    /// Is there a file or directory of that name?
+    /// Returns 1 if there is a file or directory of that name, else 0.
     pub file_exists: Option<unsafe extern "C" fn(state: *mut c_void, path: *const c_char) -> u8>,
-    /// Calls `child` with `sink` and each name in a directory, which is no path.
+    /// Calls `child` with `sink` and the name of each entry of a directory. The name has no directory part.
     pub get_children: Option<
         unsafe extern "C" fn(
             state: *mut c_void,
@@ -129,7 +135,7 @@ pub struct terrace_env_callbacks_t {
     pub remove_file: Option<
         unsafe extern "C" fn(state: *mut c_void, path: *const c_char, message: *mut *mut c_char) -> c_int,
     >,
-    /// Creates a directory. What it returns counts for nothing if the directory exists.
+    /// Creates a directory. Its result is ignored if the directory exists afterwards.
     pub create_dir: Option<
         unsafe extern "C" fn(state: *mut c_void, path: *const c_char, message: *mut *mut c_char) -> c_int,
     >,
@@ -137,7 +143,7 @@ pub struct terrace_env_callbacks_t {
     pub remove_dir: Option<
         unsafe extern "C" fn(state: *mut c_void, path: *const c_char, message: *mut *mut c_char) -> c_int,
     >,
-    /// Puts how long a file is, in bytes, into `*size`.
+    /// Puts the size of a file, in bytes, into `*size`.
     pub get_file_size: Option<
         unsafe extern "C" fn(
             state: *mut c_void,
@@ -146,7 +152,7 @@ pub struct terrace_env_callbacks_t {
             message: *mut *mut c_char,
         ) -> c_int,
     >,
-    /// Renames a file, replacing what has the new name, and makes that durable.
+    /// Renames a file atomically, replacing a file that has the new name, and makes the rename durable.
     pub rename_file: Option<
         unsafe extern "C" fn(
             state: *mut c_void,
@@ -155,7 +161,8 @@ pub struct terrace_env_callbacks_t {
             message: *mut *mut c_char,
         ) -> c_int,
     >,
-    /// Locks a file against other processes and other databases; never waits.
+    /// Locks a file against other processes and other databases. Never waits: a lock that is held is a
+    /// failure.
     pub lock_file: Option<
         unsafe extern "C" fn(
             state: *mut c_void,
@@ -164,19 +171,21 @@ pub struct terrace_env_callbacks_t {
             message: *mut *mut c_char,
         ) -> c_int,
     >,
-    /// Unlocks it.
+    /// Unlocks a file and frees the lock.
     pub unlock_file: Option<unsafe extern "C" fn(state: *mut c_void, lock: *mut c_void)>,
-    /// Microseconds since some fixed time.
+    /// Returns microseconds since some fixed time.
     pub now_micros: Option<unsafe extern "C" fn(state: *mut c_void) -> u64>,
-    /// Sleeps.
+    /// Blocks the calling thread for `micros` microseconds.
     pub sleep_micros: Option<unsafe extern "C" fn(state: *mut c_void, micros: u64)>,
 }
 
-/// Creates an environment from callbacks, each of which gets `state` or what another has returned. The table is copied. NULL on
-/// failure. Destroy it with leveldb_env_destroy(); databases that use it go on using it.
+/// Creates an environment from callbacks, each of which gets `state`, or a file that another callback has
+/// returned. The table of callbacks is copied. Returns NULL on failure. Destroy the environment with
+/// leveldb_env_destroy(); databases that use it keep it until they are closed.
 ///
 /// # Safety
-/// `callbacks` is NULL or a table whose functions do as it says, as in (8); `errptr` as in (3).
+/// `callbacks` is NULL or a table of functions that behave as described there and as in (8); `errptr` as
+/// in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_env_create(
     state: *mut c_void,
@@ -214,15 +223,16 @@ impl terrace_env_callbacks_t {
     }
 }
 
-/// What the environment and its files share. Dropping it runs the destructor.
+/// The state and callbacks that the environment and its files share. Dropping it runs the destructor.
 struct Foreign {
     state: *mut c_void,
     callbacks: terrace_env_callbacks_t,
 }
 
-// SAFETY: convention (8) has the caller make the callbacks callable from any thread; `state` is only handed to them.
+// SAFETY: convention (8) obliges the caller to make the callbacks callable from any thread; `state` is only
+// passed to them.
 unsafe impl Send for Foreign {}
-// SAFETY: as above, and at once.
+// SAFETY: as above, and from several threads at the same time.
 unsafe impl Sync for Foreign {}
 
 impl Drop for Foreign {
@@ -239,45 +249,51 @@ macro_rules! call {
     ($foreign:expr, $name:ident $(, $argument:expr)*) => {{
         let mut message = ptr::null_mut();
         let code = match $foreign.callbacks.$name {
-            // SAFETY: a callback of the caller with its state, or with what another of its callbacks returned; what it gets lives
-            // during the call.
+            // SAFETY: a callback of the caller with its state, or with a file that another of its callbacks
+            // returned; all arguments live during the call.
             Some(callback) => unsafe { callback($($argument,)* &mut message) },
-            None => ErrorKind::NotSupported as c_int, // never: all were there when the environment was made
+            None => terrace_error_t::TERRACE_NOT_SUPPORTED as c_int, // unreachable: `check` has seen all of them
         };
         outcome(code, message)
     }};
 }
 
-/// What a callback came to; frees its message.
+/// Turns the code and the message of a callback into a `Result`, and frees the message.
 pub(super) fn outcome(code: c_int, message: *mut c_char) -> Result<()> {
-    // SAFETY: NULL, or a NUL-terminated string of the callback's.
+    // SAFETY: NULL, or a NUL-terminated string of the callback.
     let text = unsafe { bytes::c_string(message, "message") };
     let text = text.map_or_else(|_| String::new(), |text| String::from_utf8_lossy(text).into_owned());
-    // SAFETY: NULL or malloc()ed, ours to free, and not used any more.
+    // SAFETY: NULL, or malloc()ed, owned by us, and not used any more.
     unsafe { libc::free(message.cast()) };
+    const OK: c_int = terrace_error_t::TERRACE_OK as c_int;
+    const NOT_FOUND: c_int = terrace_error_t::TERRACE_NOT_FOUND as c_int;
+    const CORRUPTION: c_int = terrace_error_t::TERRACE_CORRUPTION as c_int;
+    const NOT_SUPPORTED: c_int = terrace_error_t::TERRACE_NOT_SUPPORTED as c_int;
+    const INVALID_ARGUMENT: c_int = terrace_error_t::TERRACE_INVALID_ARGUMENT as c_int;
     let kind = match code {
-        0 => return Ok(()),
-        1 => ErrorKind::NotFound,
-        2 => ErrorKind::Corruption,
-        3 => ErrorKind::NotSupported,
-        4 => ErrorKind::InvalidArgument,
+        OK => return Ok(()),
+        NOT_FOUND => ErrorKind::NotFound,
+        CORRUPTION => ErrorKind::Corruption,
+        NOT_SUPPORTED => ErrorKind::NotSupported,
+        INVALID_ARGUMENT => ErrorKind::InvalidArgument,
         _ => ErrorKind::IoError,
     };
     Err(Error::new(kind, text))
 }
 
-/// A path for C.
+/// A path as a C string; `InvalidArgument` if it contains a NUL.
 fn c_path(path: &Path) -> Result<CString> {
     let refused = |_| Error::invalid_argument(format!("{}: a NUL in a path", path.display()));
     CString::new(path.as_os_str().as_bytes()).map_err(refused)
 }
 
-/// A file or lock of C. It is only handed to its callbacks.
+/// A file or lock that a callback has returned. It is only passed to other callbacks.
 struct Object(*mut c_void);
 
-// SAFETY: convention (8): what callbacks return may be handed to others on any thread.
+// SAFETY: convention (8): a result of one callback may be passed to the others on any thread.
 unsafe impl Send for Object {}
-// SAFETY: as above; only random access files are used by several threads at once, which their callbacks allow.
+// SAFETY: as above; only random access files are used by several threads at the same time, which their
+// callbacks allow.
 unsafe impl Sync for Object {}
 
 struct ForeignEnv(Arc<Foreign>);
@@ -325,7 +341,7 @@ impl Env for ForeignEnv {
     fn children(&self, dir: &Path) -> Result<Vec<OsString>> {
         unsafe extern "C" fn add(sink: *mut c_void, name: *const c_char, length: usize) {
             super::boundary::contain((), || {
-                // SAFETY: `sink` is the list below, which nobody else uses; the name has its length.
+                // SAFETY: `sink` is `names` below, which nobody else uses; the name has its length.
                 unsafe {
                     if let (Some(names), Ok(name)) =
                         (handle::lend_mut(sink.cast::<Vec<OsString>>()), bytes::input(name, length, "name"))
@@ -366,7 +382,7 @@ impl Env for ForeignEnv {
     }
 
     fn sync_dir(&self, _: &Path) -> Result<()> {
-        Ok(()) // by the files and renames themselves
+        Ok(()) // `writable_file_sync` and `rename_file` make names durable themselves
     }
 
     fn lock_file(&self, path: &Path) -> Result<Box<dyn FileLock>> {
@@ -413,13 +429,14 @@ impl SequentialFile for ForeignSequential {
 impl Drop for ForeignSequential {
     fn drop(&mut self) {
         if let Some(destroy) = self.env.callbacks.sequential_file_destroy {
-            // SAFETY: what the callback that opens returned, for the last time.
+            // SAFETY: a file that the opening callback returned, for the last time.
             unsafe { destroy(self.file.0) };
         }
     }
 }
 
-/// Reads until the buffer is full or nothing comes any more: a callback may return less than there is.
+/// Reads until the buffer is full or the file ends. A single callback may return fewer bytes than the file
+/// has.
 fn fill(buffer: &mut [u8], mut read_some: impl FnMut(&mut [u8], &mut usize) -> Result<()>) -> Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -457,7 +474,7 @@ impl RandomAccessFile for ForeignRandomAccess {
 impl Drop for ForeignRandomAccess {
     fn drop(&mut self) {
         if let Some(destroy) = self.env.callbacks.random_access_file_destroy {
-            // SAFETY: what the callback that opens returned, for the last time.
+            // SAFETY: a file that the opening callback returned, for the last time.
             unsafe { destroy(self.file.0) };
         }
     }
@@ -466,7 +483,7 @@ impl Drop for ForeignRandomAccess {
 struct ForeignWritable {
     env: Arc<Foreign>,
     file: Object,
-    /// The first one; every later operation fails with it.
+    /// The first failure; every later operation fails with it.
     failure: Option<Error>,
     closed: bool,
 }
@@ -511,7 +528,7 @@ impl Drop for ForeignWritable {
     fn drop(&mut self) {
         let _ = self.close();
         if let Some(destroy) = self.env.callbacks.writable_file_destroy {
-            // SAFETY: what the callback that opens returned, for the last time.
+            // SAFETY: a file that the opening callback returned, for the last time.
             unsafe { destroy(self.file.0) };
         }
     }
@@ -527,7 +544,8 @@ impl FileLock for ForeignLock {}
 impl Drop for ForeignLock {
     fn drop(&mut self) {
         if let Some(unlock) = self.env.callbacks.unlock_file {
-            // SAFETY: what the callback that locks returned, for the last time, and the state of its environment.
+            // SAFETY: a lock that the locking callback returned, for the last time, and the state of its
+            // environment.
             unsafe { unlock(self.env.state, self.lock.0) };
         }
     }

@@ -1,8 +1,8 @@
-//! What an environment does, one function each: for bindings whose users read and write files through it, as LevelDB's C++
-//! interface lets them.
+//! The operations of an environment, one function each. They serve bindings whose users read and write files
+//! through the environment, as LevelDB's C++ interface allows.
 //!
-//! A writable file makes its own name durable when it is first synced, and a rename is durable when it returns: callers of these
-//! functions have no other way to sync a directory.
+//! Callers of these functions cannot sync a directory. So the first sync of a writable file also makes its
+//! name durable, and a rename is durable when it returns.
 #![allow(unsafe_code)]
 
 use super::boundary::{contain, guard};
@@ -20,23 +20,23 @@ use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::Arc;
 
-/// What a `leveldb_seqfile_t` is.
+/// The type behind `leveldb_seqfile_t`.
 pub(super) struct SequentialHandle(Box<dyn SequentialFile>);
 
-/// What a `leveldb_randomfile_t` is.
+/// The type behind `leveldb_randomfile_t`.
 pub(super) struct RandomAccessHandle(Arc<dyn RandomAccessFile>);
 
-/// What a `leveldb_writablefile_t` is.
+/// The type behind `leveldb_writablefile_t`.
 pub(super) struct WritableHandle {
     file: Box<dyn WritableFile>,
-    /// The environment and the directory, until the name is durable.
+    /// The environment and the directory of the file; `None` once the name of the file is durable.
     unsynced_name: Option<(Arc<dyn Env>, PathBuf)>,
 }
 
-/// What a `leveldb_filelock_t` is.
+/// The type behind `leveldb_filelock_t`.
 pub(super) struct LockHandle(#[allow(dead_code)] Box<dyn FileLock>);
 
-/// The environment of a handle, the default one for NULL.
+/// The environment of a handle; the default environment for NULL.
 ///
 /// # Safety
 /// `env` is NULL or not destroyed.
@@ -45,7 +45,7 @@ pub(super) unsafe fn env_of(env: *const leveldb_env_t) -> Arc<dyn Env> {
     unsafe { handle::lend(env) }.map_or_else(PosixEnv::shared, leveldb_env_t::share)
 }
 
-/// The directory that a name is in.
+/// The directory that contains `path`.
 fn directory_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
@@ -53,15 +53,15 @@ fn directory_of(path: &Path) -> PathBuf {
     }
 }
 
-/// How much is read at once, in bytes.
+/// Size of one read, in bytes.
 const PIECE: usize = 64 << 10;
 
-/// Reads up to `length` bytes into a buffer of the caller's, of which nothing is touched but what was read: callers ask for more
-/// than they have room for, where they know that the file is shorter. `read` gets how many bytes were read before, and fills its
-/// buffer but at the end of the file.
+/// Reads up to `length` bytes into a buffer of the caller. Only the bytes that were read are written to the
+/// buffer: callers that know that the file is shorter pass a `length` beyond the size of their buffer. `read`
+/// gets the number of bytes read so far, and fills its buffer except at the end of the file.
 ///
 /// # Safety
-/// `buffer` is NULL or writable for `length` bytes, or for those that the file has.
+/// `buffer` is NULL, or writable for `length` bytes or for as many as the file has.
 unsafe fn read_into(
     buffer: *mut c_char,
     length: usize,
@@ -81,7 +81,7 @@ unsafe fn read_into(
     loop {
         let wanted = piece.len().min(length - done);
         let count = read(done as u64, &mut piece[..wanted])?;
-        // SAFETY: not longer than what is left of the buffer, and only bytes that the file has; the piece is our own.
+        // SAFETY: `count` bytes are left of the buffer, as the file has them; the piece is our own memory.
         unsafe { ptr::copy_nonoverlapping(piece.as_ptr(), buffer.add(done).cast(), count) };
         done += count;
         if count < wanted || done == length {
@@ -90,16 +90,18 @@ unsafe fn read_into(
     }
 }
 
-/// Creates an environment whose files are in memory and gone when it is. Directories need not be created, and one that was not is
-/// empty; a read that begins past the end of a file fails with an `IO error`. Destroy it with leveldb_env_destroy(); a database
-/// that uses it keeps what it needs.
+/// Creates an environment whose files are in memory, and are freed with it. Directories need not be created;
+/// a directory that was not created is empty. A read that begins past the end of a file fails with an
+/// `IO error`. These are the rules of LevelDB's in-memory environment. Destroy the environment with
+/// leveldb_env_destroy(); databases that use it keep it until they are closed.
 #[unsafe(no_mangle)]
 pub extern "C" fn terrace_env_create_mem() -> *mut leveldb_env_t {
     let options = MemOptions { leveldb_rules: true, ..MemOptions::default() };
     contain(ptr::null_mut(), || leveldb_env_t::create(MemEnv::with_options(options).shared()))
 }
 
-/// Opens a file to be read from its beginning. NULL on failure. Destroy it with terrace_seqfile_destroy().
+/// Opens a file to be read from its beginning. Returns NULL on failure. Destroy the file with
+/// terrace_seqfile_destroy().
 ///
 /// # Safety
 /// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
@@ -118,12 +120,13 @@ pub unsafe extern "C" fn terrace_env_new_sequential_file(
     }
 }
 
-/// Reads up to `length` bytes, and returns how many; fewer only at the end of the file, or on failure. Nothing else in `buffer`
-/// is touched: it may be shorter than `length` where the file is too.
+/// Reads up to `length` bytes and returns the number of bytes read: fewer than `length` only at the end of
+/// the file, or on failure. The rest of `buffer` is not written to, so it may be shorter than `length` if the
+/// file is shorter too.
 ///
 /// # Safety
-/// `file` is NULL or a file that no other call uses now; `buffer` is writable for `length` bytes, or for those that the file
-/// still has; `errptr` as in (3).
+/// `file` is NULL or a file that no other call uses now; `buffer` is writable for `length` bytes, or for as
+/// many as the file still has; `errptr` as in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_seqfile_read(
     file: *mut leveldb_seqfile_t,
@@ -141,7 +144,7 @@ pub unsafe extern "C" fn terrace_seqfile_read(
     }
 }
 
-/// Passes over bytes; past the end is fine.
+/// Skips `length` bytes. Skipping past the end of the file is not an error.
 ///
 /// # Safety
 /// `file` is NULL or a file that no other call uses now; `errptr` as in (3).
@@ -161,7 +164,7 @@ pub unsafe extern "C" fn terrace_seqfile_skip(
     }
 }
 
-/// Closes a file. NULL is fine.
+/// Closes a file and destroys its handle. NULL is allowed.
 ///
 /// # Safety
 /// `file` is NULL or not used afterwards.
@@ -171,7 +174,8 @@ pub unsafe extern "C" fn terrace_seqfile_destroy(file: *mut leveldb_seqfile_t) {
     contain((), || drop(unsafe { handle::take_back(file.cast::<SequentialHandle>()) }));
 }
 
-/// Opens a file to be read anywhere, from any thread. NULL on failure. Destroy it with terrace_randomfile_destroy().
+/// Opens a file to be read at any offset, by any number of threads at the same time. Returns NULL on failure.
+/// Destroy the file with terrace_randomfile_destroy().
 ///
 /// # Safety
 /// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
@@ -191,12 +195,13 @@ pub unsafe extern "C" fn terrace_env_new_random_access_file(
     }
 }
 
-/// Reads up to `length` bytes from `offset`, and returns how many; fewer only at the end of the file, or on failure. Nothing
-/// else in `buffer` is touched: it may be shorter than `length` where the file is too.
+/// Reads up to `length` bytes at `offset` and returns the number of bytes read: fewer than `length` only at
+/// the end of the file, or on failure. The rest of `buffer` is not written to, so it may be shorter than
+/// `length` if the file is shorter too.
 ///
 /// # Safety
-/// `file` is NULL or not destroyed; `buffer` is writable for `length` bytes, or for those that the file has from `offset` on;
-/// `errptr` as in (3).
+/// `file` is NULL or not destroyed; `buffer` is writable for `length` bytes, or for as many as the file has
+/// from `offset` on; `errptr` as in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_randomfile_read(
     file: *const leveldb_randomfile_t,
@@ -214,7 +219,7 @@ pub unsafe extern "C" fn terrace_randomfile_read(
     }
 }
 
-/// Closes a file. NULL is fine.
+/// Closes a file and destroys its handle. NULL is allowed.
 ///
 /// # Safety
 /// `file` is NULL or not used afterwards.
@@ -224,8 +229,9 @@ pub unsafe extern "C" fn terrace_randomfile_destroy(file: *mut leveldb_randomfil
     contain((), || drop(unsafe { handle::take_back(file.cast::<RandomAccessHandle>()) }));
 }
 
-/// Opens a file to be written: behind what it has if `append` is set, else emptied first; created if it is missing. NULL on
-/// failure. Destroy it with terrace_writablefile_destroy().
+/// Opens a file to be written, and creates it if it is missing. If `append` is not 0, writing continues at
+/// the end of the file; else the file is truncated. Returns NULL on failure. Destroy the file with
+/// terrace_writablefile_destroy().
 ///
 /// # Safety
 /// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
@@ -248,7 +254,7 @@ pub unsafe extern "C" fn terrace_env_new_writable_file(
     }
 }
 
-/// Calls the core with a writable file.
+/// Calls `body` with a writable file, and reports its failure.
 ///
 /// # Safety
 /// `file` is NULL or a file that no other call uses now; `errptr` as in (3).
@@ -265,7 +271,7 @@ unsafe fn with_writable(
     }
 }
 
-/// Appends bytes, which may stay in a buffer of the library.
+/// Appends bytes. They may stay in a buffer of the library.
 ///
 /// # Safety
 /// `file` is NULL or a file that no other call uses now; `data` has its length; `errptr` as in (3).
@@ -280,7 +286,7 @@ pub unsafe extern "C" fn terrace_writablefile_append(
     unsafe { with_writable(file, errptr, |file| file.file.append(bytes::input(data, length, "data")?)) };
 }
 
-/// Hands what was appended to the system: it survives the end of the process.
+/// Passes all appended bytes to the operating system, so that they survive the death of the process.
 ///
 /// # Safety
 /// `file` is NULL or a file that no other call uses now; `errptr` as in (3).
@@ -293,7 +299,7 @@ pub unsafe extern "C" fn terrace_writablefile_flush(
     unsafe { with_writable(file, errptr, |file| file.file.flush()) };
 }
 
-/// Makes what was appended durable, and the name of the file: both survive a loss of power.
+/// Makes all appended bytes and the name of the file durable: both survive a power loss.
 ///
 /// # Safety
 /// `file` is NULL or a file that no other call uses now; `errptr` as in (3).
@@ -315,7 +321,7 @@ pub unsafe extern "C" fn terrace_writablefile_sync(
     }
 }
 
-/// Hands what was appended to the system, and closes the file, which then only can be destroyed.
+/// Passes all appended bytes to the operating system and closes the file, which can then only be destroyed.
 ///
 /// # Safety
 /// `file` is NULL or a file that no other call uses now; `errptr` as in (3).
@@ -328,7 +334,7 @@ pub unsafe extern "C" fn terrace_writablefile_close(
     unsafe { with_writable(file, errptr, |file| file.file.close()) };
 }
 
-/// Destroys a file, closing it if it is not closed. NULL is fine.
+/// Destroys a file, and closes it if it is still open. NULL is allowed.
 ///
 /// # Safety
 /// `file` is NULL or not used afterwards.
@@ -338,7 +344,7 @@ pub unsafe extern "C" fn terrace_writablefile_destroy(file: *mut leveldb_writabl
     contain((), || drop(unsafe { handle::take_back(file.cast::<WritableHandle>()) }));
 }
 
-/// Is there a file or directory of that name?
+/// Returns 1 if there is a file or directory of that name, else 0.
 ///
 /// # Safety
 /// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated.
@@ -348,11 +354,12 @@ pub unsafe extern "C" fn terrace_env_file_exists(env: *const leveldb_env_t, path
     contain(0, || unsafe { bytes::path(path, "path").map_or(0, |path| u8::from(env_of(env).exists(path))) })
 }
 
-/// Calls `child` with `state` and each name in a directory, which is no path and not NUL-terminated.
+/// Calls `child` with `state` and the name of each entry of a directory. The name has no directory part and
+/// is not NUL-terminated.
 ///
 /// # Safety
-/// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `child` is NULL or returns normally;
-/// `errptr` as in (3).
+/// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `child` is NULL or
+/// returns normally; `errptr` as in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_env_get_children(
     env: *const leveldb_env_t,
@@ -388,7 +395,7 @@ pub unsafe extern "C" fn terrace_env_remove_file(
     unsafe { guard(errptr, (), || env_of(env).remove_file(bytes::path(path, "path")?)) };
 }
 
-/// Creates a directory; that it exists is an error.
+/// Creates a directory. Fails if it exists.
 ///
 /// # Safety
 /// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
@@ -424,7 +431,7 @@ pub unsafe extern "C" fn terrace_env_remove_dir(
     unsafe { guard(errptr, (), || env_of(env).remove_dir(bytes::path(path, "path")?)) };
 }
 
-/// Returns how long a file is, in bytes; 0 on failure.
+/// Returns the size of a file, in bytes; 0 on failure.
 ///
 /// # Safety
 /// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
@@ -438,10 +445,11 @@ pub unsafe extern "C" fn terrace_env_get_file_size(
     unsafe { guard(errptr, 0, || env_of(env).file_size(bytes::path(path, "path")?)) }
 }
 
-/// Renames a file, replacing what has the new name, and makes the change durable.
+/// Renames a file, replacing a file that has the new name, and makes the rename durable.
 ///
 /// # Safety
-/// `env` is NULL (the default one) or not destroyed; `from` and `to` are NULL or NUL-terminated; `errptr` as in (3).
+/// `env` is NULL (the default one) or not destroyed; `from` and `to` are NULL or NUL-terminated; `errptr` as
+/// in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_env_rename_file(
     env: *const leveldb_env_t,
@@ -459,8 +467,8 @@ pub unsafe extern "C" fn terrace_env_rename_file(
     }
 }
 
-/// Locks a file, which is created if it is missing, against other processes and other calls; never waits. NULL on failure, and
-/// while somebody else holds it. Unlock it with terrace_filelock_destroy().
+/// Locks a file against other processes and other calls; creates the file if it is missing. Never waits.
+/// Returns NULL on failure, and if the lock is held. Unlock the file with terrace_filelock_destroy().
 ///
 /// # Safety
 /// `env` is NULL (the default one) or not destroyed; `path` is NULL or NUL-terminated; `errptr` as in (3).
@@ -479,7 +487,7 @@ pub unsafe extern "C" fn terrace_env_lock_file(
     }
 }
 
-/// Unlocks a file. NULL is fine.
+/// Unlocks a file and destroys the handle. NULL is allowed.
 ///
 /// # Safety
 /// `lock` is NULL or not used afterwards.
@@ -489,7 +497,7 @@ pub unsafe extern "C" fn terrace_filelock_destroy(lock: *mut leveldb_filelock_t)
     contain((), || drop(unsafe { handle::take_back(lock.cast::<LockHandle>()) }));
 }
 
-/// Microseconds since the Unix epoch, as the environment has them.
+/// Returns microseconds since the Unix epoch, by the clock of the environment.
 ///
 /// # Safety
 /// `env` is NULL (the default one) or not destroyed.

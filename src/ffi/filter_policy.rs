@@ -1,9 +1,11 @@
-//! `leveldb_filterpolicy_t`: filters that spare table reads, LevelDB's bloom filter or one that lives in C.
+//! `leveldb_filterpolicy_t`: filters that save table reads: LevelDB's bloom filter, or one that is
+//! implemented in C.
 //!
-//! Lifetime: destroying a policy of C ends its callbacks at once, also while databases use it (see `revocable`): a database
-//! can do without. From then on every key may match, and the policy has another name, so that tables written without
-//! working filters never pass for tables that have them: an empty filter would say that no key is there. A table builder
-//! asks for the name after the last filter, so a policy that dies in between leaves a filter block that nobody asks.
+//! Lifetime: destroying a policy of C revokes its callbacks at once, even while databases use it (see
+//! `revocable`): a database can work without filters. From then on every key may match, and the policy has
+//! another name. So a table written without working filters is never mistaken for a table that has them: an
+//! empty filter would claim that the table has no key. A table builder asks for the name after the last
+//! filter, so a policy destroyed in between leaves a filter block that no reader consults.
 #![allow(unsafe_code)]
 
 use super::boundary::contain;
@@ -14,30 +16,29 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::Arc;
 
-/// Filters that spare table reads; see leveldb_filterpolicy_create_bloom() and leveldb_filterpolicy_create().
+/// Filters that save table reads; see leveldb_filterpolicy_create_bloom() and leveldb_filterpolicy_create().
 #[allow(non_camel_case_types)]
 pub struct leveldb_filterpolicy_t {
     policy: PolicyReference,
 }
 
-/// What options keep of a policy.
+/// The reference to a policy that options keep.
 #[derive(Clone)]
 pub(super) enum PolicyReference {
-    /// The built-in one.
+    /// LevelDB's bloom filter.
     Bloom(Arc<BloomFilterPolicy>),
-    /// One that lives in C.
+    /// A policy that is implemented in C.
     Foreign(Arc<ForeignFilterPolicy>),
 }
 
 impl leveldb_filterpolicy_t {
-    /// What options keep of it.
     pub(super) fn reference(&self) -> PolicyReference {
         self.policy.clone()
     }
 }
 
 impl PolicyReference {
-    /// The policy a database uses; none if it was destroyed.
+    /// The policy that a database uses; `None` if the policy was destroyed.
     pub(super) fn resolve(&self) -> Option<Arc<dyn FilterPolicy>> {
         match self {
             PolicyReference::Bloom(policy) => Some(policy.clone()),
@@ -52,7 +53,7 @@ type CreateFilter =
 type KeyMayMatch = unsafe extern "C" fn(*mut c_void, *const c_char, usize, *const c_char, usize) -> u8;
 type Name = unsafe extern "C" fn(*mut c_void) -> *const c_char;
 
-/// What the caller gave.
+/// The callbacks of the caller, with their state.
 struct Callbacks {
     state: *mut c_void,
     destructor: Option<Destructor>,
@@ -61,23 +62,25 @@ struct Callbacks {
     name: Option<Name>,
 }
 
-// SAFETY: convention (8) has the caller make the callbacks callable from any thread; `state` is only handed to them.
+// SAFETY: convention (8) obliges the caller to make the callbacks callable from any thread; `state` is only
+// passed to them.
 unsafe impl Send for Callbacks {}
-// SAFETY: as above, and at once.
+// SAFETY: as above, and from several threads at the same time.
 unsafe impl Sync for Callbacks {}
 
-/// A policy that lives in C until it is revoked. The destructor runs when it is revoked, not when it is dropped.
+/// A policy that is implemented in C, until it is revoked. The destructor runs when the policy is revoked,
+/// not when it is dropped.
 pub(super) struct ForeignFilterPolicy(Revocable<Callbacks>);
 
-/// The name of a policy that is gone, or that has none. No reader has a policy of this name.
+/// The name of a policy that was destroyed, or that has no name. No reader has a policy of this name.
 const GONE: &[u8] = b"terrace.NoFilterPolicy";
 
 impl FilterPolicy for ForeignFilterPolicy {
     fn name(&self) -> Vec<u8> {
         let name = self.0.with(|callbacks| {
             let name = callbacks.name?;
-            // SAFETY: the caller's callback with its state; what it returns is NULL or NUL-terminated, and is copied
-            // at once because it need not live long.
+            // SAFETY: the caller's callback with its state. The result is NULL or NUL-terminated, and is
+            // copied at once, because it may be short-lived.
             unsafe {
                 let name = name(callbacks.state);
                 (!name.is_null()).then(|| CStr::from_ptr(name).to_bytes().to_vec())
@@ -91,11 +94,11 @@ impl FilterPolicy for ForeignFilterPolicy {
             let Some(create_filter) = callbacks.create_filter else { return };
             let pointers: Vec<*const c_char> = keys.iter().map(|key| bytes::pointer_to(key)).collect();
             let lengths: Vec<usize> = keys.iter().map(|key| key.len()).collect();
-            // These are the keys of one block, of which not even the largest holds that many.
+            // The keys are those of one block; even the largest block has fewer than c_int::MAX.
             let count = c_int::try_from(keys.len()).unwrap_or(c_int::MAX);
             let mut length = 0;
-            // SAFETY: the caller's callback with its state, and two arrays of `count` elements that live during the
-            // call. What it returns is NULL or malloc()ed with `length` bytes, and ours to free.
+            // SAFETY: the caller's callback with its state, and two arrays of `count` elements that live
+            // during the call. The result is NULL, or malloc()ed with `length` bytes and owned by us.
             unsafe {
                 let filter =
                     create_filter(callbacks.state, pointers.as_ptr(), lengths.as_ptr(), count, &mut length);
@@ -120,22 +123,24 @@ impl FilterPolicy for ForeignFilterPolicy {
     }
 }
 
-/// Creates a filter policy from callbacks, each of which gets `state`. They are called on any thread, also at once.
+/// Creates a filter policy from callbacks, each of which gets `state`. They are called on any thread, several
+/// at the same time.
 ///
-/// `create_filter` gets the keys of a block, in order and possibly with repetitions, and returns a malloc()ed summary of
-/// them, whose length it puts in `*filter_length`; the library frees it with free().
+/// `create_filter` gets the keys of a block, in order and possibly with repetitions. It returns a malloc()ed
+/// filter and puts its length in bytes into `*filter_length`; the library frees the filter with free().
 ///
-/// `key_may_match` gets a key and such a summary, and must return 1 if the key was among its keys; if it returns 0 the
-/// block is not read.
+/// `key_may_match` gets a key and such a filter. It must return 1 if the filter was made from that key; if it
+/// returns 0, the block is not read.
 ///
-/// `name` is stored in every table; a summary is only shown to the policy of the same name. What it returns is copied at
-/// once.
+/// `name` is stored in every table; a filter is only passed to the policy of the same name. The result of
+/// `name` is copied at once.
 ///
 /// `destructor` is called once, by leveldb_filterpolicy_destroy(). It may be NULL.
 ///
 /// # Safety
-/// The callbacks are NULL (which makes no filters) or as in (8), until leveldb_filterpolicy_destroy() returns; what
-/// `create_filter` returns is NULL or malloc()ed and as long as it says; what `name` returns is NULL or NUL-terminated.
+/// The callbacks are NULL (which makes no filters) or as in (8), until leveldb_filterpolicy_destroy()
+/// returns; the result of `create_filter` is NULL, or malloc()ed and as long as it says; the result of `name`
+/// is NULL or NUL-terminated.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn leveldb_filterpolicy_create(
     state: *mut c_void,
@@ -160,7 +165,8 @@ pub unsafe extern "C" fn leveldb_filterpolicy_create(
     >,
     name: Option<unsafe extern "C" fn(state: *mut c_void) -> *const c_char>,
 ) -> *mut leveldb_filterpolicy_t {
-    // Without one of the three the others are never called, so that no table gets filters that cannot be asked.
+    // If one of the three is missing, the others are never called: no table gets filters that cannot be
+    // consulted.
     let (create_filter, key_may_match, name) = match (create_filter, key_may_match, name) {
         (Some(create), Some(ask), Some(name)) => (Some(create), Some(ask), Some(name)),
         _ => (None, None, None),
@@ -170,8 +176,9 @@ pub unsafe extern "C" fn leveldb_filterpolicy_create(
     handle::give(leveldb_filterpolicy_t { policy })
 }
 
-/// Destroys a filter policy. None of its callbacks runs afterwards, and the destructor has run. Databases that still use
-/// it go on without filters (those that use the bloom filter, with it). Not to be called from one of its callbacks.
+/// Destroys a filter policy. When the call returns, none of its callbacks runs any more, and the destructor
+/// has run. Databases that still use the policy continue without filters; databases that use the bloom filter
+/// continue to use it. Must not be called from a callback of the policy.
 ///
 /// # Safety
 /// `policy` is NULL or a policy whose handle is not used afterwards.
@@ -190,8 +197,9 @@ pub unsafe extern "C" fn leveldb_filterpolicy_destroy(policy: *mut leveldb_filte
     });
 }
 
-/// Creates LevelDB's bloom filter policy with about `bits_per_key` bits a key; 10 makes 1% of the reads of absent keys
-/// read a block that lacks them. More than 100 count as 100, negative ones as 0; a filter has 64 bits at least. Not for a comparator under which different keys can be equal.
+/// Creates LevelDB's bloom filter policy with about `bits_per_key` bits per key. With 10, about 1% of the
+/// look-ups of absent keys read a block. A value above 100 counts as 100, a negative one as 0; a filter has
+/// at least 64 bits. Not to be used with a comparator under which different keys can be equal.
 #[unsafe(no_mangle)]
 pub extern "C" fn leveldb_filterpolicy_create_bloom(bits_per_key: c_int) -> *mut leveldb_filterpolicy_t {
     contain(ptr::null_mut(), || {

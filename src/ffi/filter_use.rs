@@ -1,4 +1,5 @@
-//! A filter policy asked directly, as LevelDB's C++ interface lets programs do: to build their own policy on the built-in one.
+//! Calling a filter policy directly, as LevelDB's C++ interface allows: programs build their own policy on
+//! the built-in one.
 #![allow(unsafe_code)]
 
 use super::boundary::guard_quietly;
@@ -8,12 +9,12 @@ use crate::error::{Error, Result};
 use std::ffi::{c_char, c_int};
 use std::ptr;
 
-/// Returns the filter of `num_keys` keys, malloc()ed, and puts its length in `*filter_length`; NULL on failure, and if the policy
-/// was destroyed.
+/// Returns the filter of `num_keys` keys, malloc()ed, and puts its length in bytes into `*filter_length`.
+/// Returns NULL on failure, and if the policy has been revoked.
 ///
 /// # Safety
-/// `policy` is NULL or not destroyed; both arrays have `num_keys` elements, and the keys their lengths; `filter_length` is NULL or
-/// writable.
+/// `policy` is NULL or not destroyed; both arrays have `num_keys` elements; the keys have their lengths;
+/// `filter_length` is NULL or writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_filterpolicy_create_filter(
     policy: *const leveldb_filterpolicy_t,
@@ -30,7 +31,7 @@ pub unsafe extern "C" fn terrace_filterpolicy_create_filter(
         if count > 0 && (keys.is_null() || key_lengths.is_null()) {
             return Err(Error::invalid_argument("keys or key_lengths is NULL"));
         }
-        // SAFETY: both arrays have that many elements, and the keys their lengths, as the caller promises.
+        // SAFETY: both arrays have `count` elements, and the keys have their lengths, as the caller promises.
         let keys: Result<Vec<&[u8]>> =
             (0..count).map(|i| unsafe { bytes::input(*keys.add(i), *key_lengths.add(i), "key") }).collect();
         let mut filter = Vec::new();
@@ -43,7 +44,8 @@ pub unsafe extern "C" fn terrace_filterpolicy_create_filter(
     })
 }
 
-/// May `key` be one of those the filter was made of? 1 if so, 0 if certainly not. 1 for what cannot be asked.
+/// Returns 1 if the filter may have been made from `key`, 0 if it certainly was not. Returns 1 on failure,
+/// and if the policy has been revoked.
 ///
 /// # Safety
 /// `policy` is NULL or not destroyed; `key` and `filter` have their lengths.

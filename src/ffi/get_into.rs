@@ -1,4 +1,5 @@
-//! `terrace_get_into`: a value into memory of the caller's, in one call instead of three (get, copy, free).
+//! `terrace_get_into`: copies a value into memory of the caller, in one call instead of three (get, copy,
+//! free).
 #![allow(unsafe_code)]
 
 use super::boundary::guard;
@@ -9,20 +10,22 @@ use super::{bytes, handle};
 use std::ffi::c_char;
 use std::ptr;
 
-/// What is returned for a key that is not there.
+/// The result for an absent key.
 const MISSING: usize = usize::MAX;
-/// What is returned on failure.
+/// The result on failure.
 const FAILED: usize = usize::MAX - 1;
 
-/// Copies the value of a key into `buffer`, and returns its length. A value longer than `buffer_size` is not copied at all;
-/// its length is returned all the same, and the call to be repeated with as large a buffer.
+/// Copies the value of a key into `buffer` and returns its length in bytes. A value longer than `buffer_size`
+/// is not copied, not even in part; its length is returned, and the caller repeats the call with a buffer of
+/// that size.
 ///
-/// A key that is not there is no error: `(size_t)-1` is returned, and `*errptr` is left as it was. `(size_t)-2` is returned on
-/// failure. No value is as long as these. `buffer` may be NULL if `buffer_size` is 0: that asks for the length.
+/// An absent key is not an error: the call returns `(size_t)-1` and does not change `*errptr`. It returns
+/// `(size_t)-2` on failure. No value has one of these lengths. `buffer` may be NULL if `buffer_size` is 0, to
+/// ask for the length.
 ///
 /// # Safety
-/// `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `buffer` is writable for `buffer_size` bytes,
-/// none of which are the key's; `errptr` as in (3).
+/// `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `buffer` is writable for
+/// `buffer_size` bytes and does not overlap the key; `errptr` as in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_get_into(
     db: *mut leveldb_t,
@@ -43,12 +46,13 @@ pub unsafe extern "C" fn terrace_get_into(
             }
             let copy = |value: &[u8]| {
                 if value.len() <= buffer_size && !value.is_empty() {
-                    // The buffer is not NULL where its size is not 0, which is at least the length, which is not 0.
+                    // 0 < value.len() <= buffer_size, and a buffer whose size is not 0 is not NULL (checked
+                    // above).
                     ptr::copy_nonoverlapping(value.as_ptr(), buffer.cast(), value.len());
                 }
                 value.len()
             };
-            let length = handle.run(|db| db.get_with(&read_options(options), key, copy))?;
+            let length = handle.run(|db| db.get_at(&read_options(options), key, copy))?;
             Ok(length.unwrap_or(MISSING))
         })
     }

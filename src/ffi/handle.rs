@@ -1,17 +1,18 @@
-//! The only place where boxes become pointers and pointers become boxes or references again.
+//! The only place that turns boxes into pointers, and pointers back into boxes or references.
 //!
-//! Ownership: `give` hands a box to C, `take_back` ends its life; between the two, `lend` borrows it for the length of
-//! one call. What C may do with a handle from several threads is convention (7) of the header.
+//! Ownership: `give` passes a box to C, `take_back` takes it back to be dropped. In between, `lend` borrows
+//! it for the duration of one call. Convention (7) of the header says what C may do with a handle from
+//! several threads.
 #![allow(unsafe_code)]
 
 use crate::error::{Error, Result};
 
-/// Hands a value to C, which destroys it through `take_back`.
+/// Passes a value to C, which destroys it through `take_back`.
 pub(super) fn give<T>(value: T) -> *mut T {
     Box::into_raw(Box::new(value))
 }
 
-/// Takes back what `give` handed out; `None` for NULL.
+/// Takes back a value that `give` passed to C; `None` for NULL.
 ///
 /// # Safety
 /// `pointer` is NULL, or came from `give::<T>` and is not used afterwards.
@@ -19,7 +20,8 @@ pub(super) unsafe fn take_back<T>(pointer: *mut T) -> Option<Box<T>> {
     if pointer.is_null() {
         return None;
     }
-    // SAFETY: not NULL, so it came from Box::into_raw of the same type, and the caller gives up its only copy.
+    // SAFETY: `pointer` is not NULL, so it came from Box::into_raw of the same type, and the caller gives up
+    // its only copy.
     Some(unsafe { Box::from_raw(pointer) })
 }
 
@@ -29,7 +31,7 @@ pub(super) unsafe fn take_back<T>(pointer: *mut T) -> Option<Box<T>> {
 /// `pointer` is NULL or points to a live `T` that nobody changes during `'a`.
 #[inline(always)]
 pub(super) unsafe fn lend<'a, T>(pointer: *const T) -> Option<&'a T> {
-    // SAFETY: the caller's promise is that of `as_ref`.
+    // SAFETY: `as_ref` requires what our caller promises.
     unsafe { pointer.as_ref() }
 }
 
@@ -39,21 +41,21 @@ pub(super) unsafe fn lend<'a, T>(pointer: *const T) -> Option<&'a T> {
 /// `pointer` is NULL or points to a live `T` that nobody else uses during `'a`.
 #[inline(always)]
 pub(super) unsafe fn lend_mut<'a, T>(pointer: *mut T) -> Option<&'a mut T> {
-    // SAFETY: the caller's promise is that of `as_mut`.
+    // SAFETY: `as_mut` requires what our caller promises.
     unsafe { pointer.as_mut() }
 }
 
-/// Borrows a handle that a call cannot do without; NULL is `Invalid argument: <what> is NULL`.
+/// Borrows a handle that must not be NULL; NULL is `Invalid argument: <what> is NULL`.
 ///
 /// # Safety
 /// As [`lend`].
 #[inline(always)]
 pub(super) unsafe fn required<'a, T>(pointer: *const T, what: &'static str) -> Result<&'a T> {
-    // SAFETY: the caller's promise is that of `lend`.
+    // SAFETY: `lend` requires what our caller promises.
     unsafe { lend(pointer) }.ok_or_else(|| is_null(what))
 }
 
-/// The error for a NULL that a call cannot do without.
+/// The error for an argument that must not be NULL.
 #[cold]
 pub(super) fn is_null(what: &str) -> Error {
     Error::invalid_argument(format!("{what} is NULL"))

@@ -1,6 +1,7 @@
 //! `leveldb_iterator_t`: a position in the user's view of the database.
 //!
-//! Invariant: an iterator whose move panicked is never called again, only dropped; it stays invalid and keeps the error.
+//! Invariant: an iterator whose move panicked is never called again, only dropped; it stays invalid and keeps
+//! the error.
 #![allow(unsafe_code)]
 
 use super::boundary::{self, Failure, contain, guard, guard_quietly};
@@ -13,18 +14,19 @@ use crate::error::{Error, Result};
 use std::ffi::c_char;
 use std::ptr;
 
-/// A position in the database; see leveldb_create_iterator().
+/// A position in the entries of a database; see leveldb_create_iterator().
 #[allow(non_camel_case_types)]
 pub struct leveldb_iterator_t {
-    /// Noted at the end of every move.
+    /// The current entry. Updated at the end of every move.
     shown: Shown,
     iterator: DbIterator,
     trouble: Option<Trouble>,
 }
 
-/// What a program reads between two moves: the entry that the iterator stands on, which lies where `iterator` has it.
+/// The entry that the iterator stands on, as C reads it between two moves. The pointers point into
+/// `iterator`.
 struct Shown {
-    /// NULL: none.
+    /// NULL: the iterator stands on no entry.
     key: *const c_char,
     key_length: usize,
     value: *const c_char,
@@ -33,16 +35,16 @@ struct Shown {
 
 const NOTHING: Shown = Shown { key: ptr::null(), key_length: 0, value: ptr::null(), value_length: 0 };
 
-/// What the core's iterator does not know of.
+/// An error that the core's iterator does not know.
 enum Trouble {
-    /// A target that was refused: until the next seek.
+    /// A refused argument. Cleared by the next seek.
     Refused(Error),
-    /// A panic: for ever.
+    /// A panic. Permanent.
     Broken(Error),
 }
 
 impl leveldb_iterator_t {
-    /// Notes what the iterator stands on after a move that went well.
+    /// Updates `shown` after a successful move.
     #[inline(always)]
     fn show(&mut self) {
         self.shown = match self.iterator.entry() {
@@ -63,7 +65,7 @@ impl leveldb_iterator_t {
         }
     }
 
-    /// Notes that a move came to nothing.
+    /// Records that a move failed.
     #[cold]
     fn fail(&mut self, failure: Failure) {
         self.shown = NOTHING;
@@ -78,7 +80,7 @@ impl leveldb_iterator_t {
     }
 }
 
-/// Moves to a place that does not depend on where the iterator stands.
+/// Runs a move that does not depend on the current position.
 ///
 /// # Safety
 /// `iter` is NULL or an iterator that no other call uses now.
@@ -100,7 +102,7 @@ pub(super) unsafe fn seek(iter: *mut leveldb_iterator_t, step: impl FnOnce(&mut 
     }
 }
 
-/// Moves from where the iterator stands, if it does.
+/// Runs a move relative to the current position. Does nothing if the iterator stands on no entry.
 ///
 /// # Safety
 /// As [`seek`].
@@ -121,7 +123,8 @@ pub(super) unsafe fn advance(iter: *mut leveldb_iterator_t, step: impl FnOnce(&m
     }
 }
 
-/// Notes that a call was refused: an error of the iterator until the next seek. A NULL iterator is refused for being NULL.
+/// Records that a call was refused. `error` is the error of the iterator until the next seek. For a NULL
+/// iterator, the last error of the thread is that it is NULL.
 ///
 /// # Safety
 /// As [`seek`].
@@ -135,7 +138,7 @@ pub(super) unsafe fn refuse(iter: *mut leveldb_iterator_t, error: Error) {
     }
 }
 
-/// The entry the iterator stands on, if it does.
+/// The entry on which the iterator stands; `None` if it is not valid.
 ///
 /// # Safety
 /// `iter` is NULL or an iterator that nobody moves or destroys during `'a`.
@@ -146,11 +149,11 @@ pub(super) unsafe fn entry<'a>(iter: *const leveldb_iterator_t) -> Option<(&'a [
     contain(None, || handle.iterator.entry().filter(|_| !handle.shown.key.is_null()))
 }
 
-/// Creates an iterator over the database as it is now, or at the snapshot of the options. What is written later does not
-/// change what it sees. It is invalid until it is positioned. The options are copied.
+/// Creates an iterator over the current state of the database, or over the snapshot of the options. Later
+/// writes are not visible to it. The iterator is invalid until it is positioned. The options are copied.
 ///
-/// Destroy it with leveldb_iter_destroy(), best before the database is closed. Returns NULL only if `db` is NULL or an
-/// internal error occurs.
+/// Destroy it with leveldb_iter_destroy(), preferably before the database is closed. Returns NULL only if
+/// `db` is NULL or an internal error occurs.
 ///
 /// # Safety
 /// `db` is NULL or open; `options` is NULL or not destroyed, its snapshot not released.
@@ -162,12 +165,12 @@ pub unsafe extern "C" fn leveldb_create_iterator(
     guard_quietly(ptr::null_mut(), || {
         // SAFETY: as the caller promises.
         let (handle, options) = unsafe { (handle::required(db, "db")?, read_options(options)) };
-        let iterator = handle.run(|db| Ok(db.iter(&options)))?;
+        let iterator = handle.run(|db| Ok(db.iter_at(options)))?;
         Ok(handle::give(leveldb_iterator_t { shown: NOTHING, iterator, trouble: None }))
     })
 }
 
-/// Destroys an iterator, also one of a database that was closed.
+/// Destroys an iterator. Its database may have been closed before.
 ///
 /// # Safety
 /// `iter` is NULL or an iterator that is not used afterwards.
@@ -177,7 +180,8 @@ pub unsafe extern "C" fn leveldb_iter_destroy(iter: *mut leveldb_iterator_t) {
     contain((), || drop(unsafe { handle::take_back(iter) }));
 }
 
-/// Does the iterator stand on an entry? If not, it has passed the end, or failed: see leveldb_iter_get_error().
+/// Returns 1 if the iterator stands on an entry, else 0: it is not positioned, has passed the end, or has
+/// failed, see leveldb_iter_get_error().
 ///
 /// # Safety
 /// `iter` is NULL or an iterator that no other call moves now.
@@ -232,7 +236,7 @@ pub unsafe extern "C" fn leveldb_iter_seek(iter: *mut leveldb_iterator_t, k: *co
     }
 }
 
-/// Moves to the next key; past the last one the iterator is invalid. An invalid iterator stays where it is.
+/// Moves to the next key. After the last key, the iterator is invalid. An invalid iterator does not move.
 ///
 /// # Safety
 /// `iter` is NULL or an iterator that no other call uses now.
@@ -242,7 +246,8 @@ pub unsafe extern "C" fn leveldb_iter_next(iter: *mut leveldb_iterator_t) {
     unsafe { advance(iter, DbIterator::next) };
 }
 
-/// Moves to the key before; before the first one the iterator is invalid. An invalid iterator stays where it is.
+/// Moves to the previous key. Before the first key, the iterator is invalid. An invalid iterator does not
+/// move.
 ///
 /// # Safety
 /// `iter` is NULL or an iterator that no other call uses now.
@@ -252,8 +257,9 @@ pub unsafe extern "C" fn leveldb_iter_prev(iter: *mut leveldb_iterator_t) {
     unsafe { advance(iter, DbIterator::prev) };
 }
 
-/// Returns the key the iterator stands on, and puts its length in `*klen`. It is the iterator's, holds until the iterator
-/// is moved or destroyed, and is never NULL while the iterator is valid; NULL and 0 otherwise.
+/// Returns the key of the current entry and puts its length in bytes into `*klen`. The key belongs to the
+/// iterator and is valid until the iterator is moved or destroyed. It is never NULL while the iterator is
+/// valid. The result is NULL, and the length 0, if the iterator is invalid.
 ///
 /// # Safety
 /// `iter` is NULL or an iterator that no other call moves now; `klen` is NULL or writable.
@@ -272,8 +278,9 @@ pub unsafe extern "C" fn leveldb_iter_key(
     key
 }
 
-/// Returns the value the iterator stands on, and puts its length in `*vlen`. It is the iterator's, holds until the
-/// iterator is moved or destroyed, and is never NULL while the iterator is valid; NULL and 0 otherwise.
+/// Returns the value of the current entry and puts its length in bytes into `*vlen`. The value belongs to the
+/// iterator and is valid until the iterator is moved or destroyed. It is never NULL while the iterator is
+/// valid. The result is NULL, and the length 0, if the iterator is invalid.
 ///
 /// # Safety
 /// `iter` is NULL or an iterator that no other call moves now; `vlen` is NULL or writable.
@@ -292,12 +299,13 @@ pub unsafe extern "C" fn leveldb_iter_value(
     value
 }
 
-/// Reports the first error since the last seek, if there is one. Ask when an iterator has become invalid: that is how a
-/// scan that is complete differs from one that is not.
+/// Reports the first error since the last seek, if there is one. Call it when an iterator has become invalid:
+/// only this distinguishes a complete scan from an incomplete one.
 ///
-/// With paranoid checks, and at an I/O error, an iterator becomes invalid where it fails. Without, it passes over damaged blocks
-/// and goes on, as LevelDB's does: it may be valid while this reports an error, and then show an older value of a key whose
-/// newest one was in the damage.
+/// At an I/O error, and with paranoid checks at damage too, an iterator becomes invalid where it fails.
+/// Without paranoid checks it skips damaged blocks and continues, as LevelDB's iterator does. It may then be
+/// valid although this function reports an error, and may show an older value of a key whose newest value was
+/// in the damaged block.
 ///
 /// # Safety
 /// `iter` is NULL or an iterator that no other call moves now; `errptr` as in (3).

@@ -1,7 +1,8 @@
-//! `terrace_iter_read`: many entries in one call, for callers to whom a call is dear: Python, Go, Java.
+//! `terrace_iter_read`: copies many entries in one call, for languages in which a call into C is expensive:
+//! Python, Go, Java.
 //!
-//! Invariant: an entry is counted once its bytes and its ends are written and the iterator has left it; so what a move that
-//! panics has counted before is whole.
+//! Invariant: an entry is counted only after its bytes and its ends are written and the iterator has left it.
+//! So if a move panics, all entries counted before are complete.
 #![allow(unsafe_code)]
 
 use super::iterator::{self, leveldb_iterator_t};
@@ -11,7 +12,7 @@ use crate::error::{Error, Result};
 use std::ffi::{c_char, c_int};
 use std::ptr;
 
-/// What terrace_iter_read() does; to be added up.
+/// Flags of terrace_iter_read(), to be added up. The numbers never change.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,29 +21,30 @@ pub enum terrace_iter_read_t {
     TERRACE_READ_KEYS = 1,
     /// Copy values.
     TERRACE_READ_VALUES = 2,
-    /// Go backward.
+    /// Move backward.
     TERRACE_READ_BACKWARD = 4,
-    /// The entry whose key is `stop` belongs to those asked for.
+    /// Include the entry whose key is `stop`.
     TERRACE_READ_STOP_INCLUSIVE = 8,
 }
 
 use terrace_iter_read_t::*;
 
-/// What `*next_size` says when no entry comes next.
+/// The value of `*next_size` if there is no next entry.
 const NO_ENTRY: usize = usize::MAX;
 
-/// Which entries are asked for, and where they go.
+/// Which entries to copy, and where to.
 struct Request<'a> {
     flags: c_int,
     stop: Option<&'a [u8]>,
     buffer: *mut u8,
     buffer_size: usize,
-    /// One a part, so `parts() * max_entries`.
+    /// One number per copied part (key or value) of each entry: as many as the requested parts times
+    /// `max_entries`.
     ends: *mut usize,
     max_entries: usize,
 }
 
-/// What has been done of it.
+/// How much of a request is done.
 struct Progress {
     entries: usize,
     bytes: usize,
@@ -54,7 +56,7 @@ impl<'a> Request<'a> {
         self.flags & flag as c_int != 0
     }
 
-    /// Is there something wrong with it?
+    /// Refuses unknown flags, and a NULL where memory is needed.
     fn check(self) -> Result<Self> {
         let known = TERRACE_READ_KEYS as c_int
             | TERRACE_READ_VALUES as c_int
@@ -76,7 +78,7 @@ impl<'a> Request<'a> {
         Ok(self)
     }
 
-    /// The parts of the entry that are asked for: empty where not.
+    /// The requested parts of the current entry; empty for a part that is not requested.
     #[inline(always)]
     fn parts<'i>(&self, iterator: &'i DbIterator) -> (&'i [u8], &'i [u8]) {
         let key = if self.has(TERRACE_READ_KEYS) { iterator.key() } else { &[] };
@@ -84,7 +86,7 @@ impl<'a> Request<'a> {
         (key, value)
     }
 
-    /// Does the entry that the iterator stands on lie behind the last one asked for?
+    /// Is the current entry after the last requested one, in the direction of the scan?
     #[inline(always)]
     fn is_behind_stop(&self, iterator: &DbIterator) -> bool {
         let Some(stop) = self.stop else { return false };
@@ -93,10 +95,10 @@ impl<'a> Request<'a> {
         if self.has(TERRACE_READ_STOP_INCLUSIVE) { order.is_gt() } else { order.is_ge() }
     }
 
-    /// Copies as many entries as there are, or fit, and moves the iterator behind them.
+    /// Copies as many entries as there are or as fit, and moves the iterator past them.
     ///
     /// # Safety
-    /// `buffer` and `ends` are writable for what they are said to hold, as far as anything is to be copied.
+    /// If anything is to be copied, `buffer` is writable for `buffer_size` bytes and `ends` for its numbers.
     unsafe fn read(&self, iterator: &mut DbIterator, done: &mut Progress) {
         let mut end = self.ends;
         while iterator.valid() {
@@ -104,14 +106,15 @@ impl<'a> Request<'a> {
                 return;
             }
             let (key, value) = self.parts(iterator);
-            // Each is shorter than 4 GiB, or not longer than the memory it lies in: the sum of the two does not overflow.
+            // Both lie in memory, and each is shorter than 4 GiB: their sum does not overflow.
             let size = key.len() + value.len();
             if done.entries == self.max_entries || size > self.buffer_size - done.bytes {
                 done.next_size = size;
                 return;
             }
-            // SAFETY: `size` bytes are left of the buffer, which is not NULL where its size is not 0, and which the
-            // caller keeps for this call; one end a part is left of `ends`, as fewer than `max_entries` are done.
+            // SAFETY: `size` bytes are left of the buffer, which is not NULL if its size is not 0, and which
+            // the caller keeps during this call. Of `ends`, one number per part is left, as fewer than
+            // `max_entries` are done.
             unsafe {
                 for (flag, part) in [(TERRACE_READ_KEYS, key), (TERRACE_READ_VALUES, value)] {
                     if self.has(flag) {
@@ -134,28 +137,33 @@ impl<'a> Request<'a> {
     }
 }
 
-/// Copies many entries in one call: those from where the iterator stands, forward or backward, until the buffer is full,
-/// `max_entries` are copied, or no entry is left. Moves the iterator behind the last one copied, and returns how many.
+/// Copies many entries in one call. Starts at the current entry and moves forward or backward, until the
+/// buffer is full, `max_entries` entries are copied, or no entry is left. Leaves the iterator on the entry
+/// after the last copied one, and returns the number of entries copied.
 ///
-/// `flags` is a sum of values of `terrace_iter_read_t`. `buffer` receives the parts asked for (key, value, or key before value)
-/// of one entry behind the other, without anything in between. `ends` receives one number a part: where in `buffer` it ends, which
-/// is where the next one starts. It has room for `max_entries` numbers, twice as many with keys and values. With neither,
-/// entries are counted and passed over, and `buffer` and `ends` may be NULL.
+/// `flags` is a sum of values of `terrace_iter_read_t`. `buffer` receives the requested parts (keys, values,
+/// or both, the key first) of one entry after the other, without anything in between. `ends` receives one
+/// number per part: the offset in `buffer` at which the part ends, which is where the next part starts.
+/// `ends` has room for `max_entries` numbers, or twice as many with both keys and values. If neither is
+/// requested, entries are only counted, and `buffer` and `ends` may be NULL.
 ///
-/// `stop` bounds the scan in the order of the database: forward, entries whose key is at or behind `stop` are not copied;
-/// backward, those whose key is at or before it. With TERRACE_READ_STOP_INCLUSIVE the key `stop` itself is. NULL (whatever the length)
-/// is no bound. The first entry that is left out is the one the iterator then stands on.
+/// `stop` bounds the scan, in the order of the database: forward, entries whose key is at or after `stop` are
+/// not copied; backward, entries whose key is at or before it. With TERRACE_READ_STOP_INCLUSIVE, the entry
+/// with the key `stop` is copied. NULL (with any length) is no bound. The iterator stands on the first entry
+/// that is left out.
 ///
-/// `*next_size` says how the scan goes on: how many bytes of `buffer` the next entry takes, or `(size_t)-1` if none comes next,
-/// because the bound, the end or an error was reached: leveldb_iter_get_error() tells which, and is to be asked. When nothing was
-/// copied, and `*next_size` is another number, it is the size of the buffer to come again with. `next_size` may be NULL.
+/// `*next_size` receives the number of bytes of `buffer` that the next entry takes, or `(size_t)-1` if there
+/// is no next entry, because the bound, the end or an error was reached: call leveldb_iter_get_error() to
+/// find out. If nothing was copied and `*next_size` is another number, repeat the call with a buffer of that
+/// size. `next_size` may be NULL.
 ///
-/// A NULL `iter` is refused, as in (6). Unknown flags, a NULL `buffer` whose size is not 0, NULL `ends` and a `stop` that is too
-/// long are errors of the iterator, which stays invalid until it is positioned again.
+/// A NULL `iter` is refused, as in (6). Unknown flags, a NULL `buffer` whose size is not 0, NULL `ends` and a
+/// `stop` that is too long are errors of the iterator, which stays invalid until it is positioned again.
 ///
 /// # Safety
-/// `iter` is NULL or an iterator that no other call uses now; `stop` has its length; `buffer` is writable for `buffer_size`
-/// bytes and `ends` for the numbers said above, neither overlaps the other, `stop` or `*next_size`; `next_size` is NULL or writable.
+/// `iter` is NULL or an iterator that no other call uses now; `stop` has its length; `buffer` is writable for
+/// `buffer_size` bytes and `ends` for the numbers described above; neither overlaps the other, `stop` or
+/// `*next_size`; `next_size` is NULL or writable.
 #[allow(clippy::too_many_arguments)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_iter_read(

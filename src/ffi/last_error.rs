@@ -1,7 +1,7 @@
-//! What the last call of this thread came to, as numbers: so that no program parses messages.
+//! The outcome of the last call of each thread, as numbers, so that programs need not parse messages.
 //!
-//! Invariant: `PENDING` counts the threads whose last error is set. A successful call on a thread without one must cost
-//! next to nothing, so it reads that one shared word and leaves its thread-local alone while the word is 0.
+//! Invariant: `PENDING` counts the threads whose last error is set. A successful call must cost almost
+//! nothing. So it reads this one shared word, and does not touch its thread-local while the word is 0.
 #![allow(unsafe_code)]
 
 use super::boundary::Failure;
@@ -13,24 +13,26 @@ use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What `terrace_last_error_code()` returns. The numbers never change; those up to 5 are the codes of LevelDB's status.
+/// The results of `terrace_last_error_code()`. The numbers never change; those up to 5 are the codes of
+/// LevelDB's `Status`.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum terrace_error_t {
-    /// The last call with an errptr succeeded, and nothing failed since.
+    /// The last call with an errptr succeeded, and no call has failed since.
     TERRACE_OK = 0,
-    /// A file or directory that should be there is not. (A key that is not there is no error.)
+    /// A file or directory is missing. (An absent key is not an error.)
     TERRACE_NOT_FOUND = 1,
     /// Stored bytes contradict the format or their checksum.
     TERRACE_CORRUPTION = 2,
-    /// The operation is not offered.
+    /// The operation, or a feature of the data, is not supported.
     TERRACE_NOT_SUPPORTED = 3,
-    /// An argument that can never work.
+    /// An argument that is never valid.
     TERRACE_INVALID_ARGUMENT = 4,
-    /// The system refused an operation, or the database can no longer do it.
+    /// The operating system refused an operation, or the database can no longer perform it.
     TERRACE_IO_ERROR = 5,
-    /// A defect of the library, or of a comparator, caught. The database it happened in takes no writes until it is opened again.
+    /// A defect of the library or a failure of a comparator was caught. Its database takes no writes until it
+    /// is opened again.
     TERRACE_INTERNAL_ERROR = 6,
 }
 
@@ -46,7 +48,7 @@ impl From<ErrorKind> for terrace_error_t {
     }
 }
 
-/// Threads whose last error is set.
+/// Number of threads whose last error is set.
 static PENDING: AtomicUsize = AtomicUsize::new(0);
 
 /// A failure counted in `PENDING`.
@@ -69,19 +71,19 @@ thread_local! {
     static LAST: RefCell<Option<Pending>> = const { RefCell::new(None) };
 }
 
-/// Replaces the last error of this thread (of which nothing is left once the thread's locals are being destroyed).
+/// Replaces the last error of this thread. Does nothing while the thread's locals are being destroyed.
 #[cold]
 pub(super) fn set(failure: Failure) {
     let _ = LAST.try_with(|last| last.replace(Some(Pending::new(failure))));
 }
 
-/// Has the system remember, now that there is memory for that, that this thread's last error is to be freed at the thread's end:
-/// glibc ends a process in which it can't.
+/// Registers the destructor of this thread's last error, while there is memory for it: glibc aborts a process
+/// in which this registration fails.
 pub(super) fn prepare() {
     let _ = LAST.try_with(|_| ());
 }
 
-/// Notes success.
+/// Records that a call with an errptr succeeded.
 #[inline(always)]
 pub(super) fn clear() {
     // Relaxed is enough: only this thread's own error matters, and a thread sees its own additions in order.
@@ -95,7 +97,7 @@ fn clear_this_thread() {
     let _ = LAST.try_with(RefCell::take);
 }
 
-/// Reads the last error, if one is set.
+/// Reads the last error; returns `otherwise` if none is set.
 fn read<R>(otherwise: R, body: impl FnOnce(&Failure) -> R) -> R {
     let mut result = otherwise;
     let _ = LAST.try_with(|last| {
@@ -106,37 +108,37 @@ fn read<R>(otherwise: R, body: impl FnOnce(&Failure) -> R) -> R {
     result
 }
 
-/// What the last call of this thread came to: a value of `terrace_error_t`.
+/// Returns the outcome of the last call of this thread, a value of `terrace_error_t`.
 ///
-/// Every call that fails sets it, also one without errptr. A call with an errptr that succeeds sets it back to
-/// TERRACE_OK; a call without one that succeeds leaves it alone. It never fails.
+/// Every call that fails sets it, with or without an errptr. A successful call with an errptr resets it to
+/// TERRACE_OK; a successful call without an errptr does not change it. This function never fails.
 #[unsafe(no_mangle)]
 pub extern "C" fn terrace_last_error_code() -> c_int {
     read(0, |failure| failure.code as c_int)
 }
 
-/// The system's error number (`errno`) behind the last error of this thread; 0 if there is none.
+/// The system's error number (`errno`) that caused the last error of this thread; 0 if there is none.
 #[unsafe(no_mangle)]
 pub extern "C" fn terrace_last_error_errno() -> c_int {
     read(0, |failure| failure.error.errno().unwrap_or(0))
 }
 
-/// May the same call succeed later without anything being changed in the program? True after a full disk, too many open
-/// files, no memory, and a busy system.
+/// Returns 1 if the same call may succeed later without a change in the program: after a full disk, too many
+/// open files, a lack of memory, or a busy system.
 #[unsafe(no_mangle)]
 pub extern "C" fn terrace_last_error_retryable() -> u8 {
     read(0, |failure| u8::from(failure.error.is_retryable()))
 }
 
-/// The message of the last error of this thread, malloc()ed and NUL-terminated, as `*errptr` has it; NULL if there is no
-/// error.
+/// The message of the last error of this thread, malloc()ed and NUL-terminated, in the form of an `*errptr`;
+/// NULL if there is no error.
 #[unsafe(no_mangle)]
 pub extern "C" fn terrace_last_error_message() -> *mut c_char {
     read(ptr::null_mut(), |failure| bytes::malloc_string(failure.error.to_string().as_bytes()))
 }
 
-/// The file or directory the last error of this thread is about, malloc()ed and NUL-terminated; NULL if there is no error,
-/// or it is not about a file.
+/// The file or directory that the last error of this thread concerns, malloc()ed and NUL-terminated; NULL if
+/// there is no error, or it concerns no file.
 #[unsafe(no_mangle)]
 pub extern "C" fn terrace_last_error_path() -> *mut c_char {
     read(ptr::null_mut(), |failure| match failure.error.path() {

@@ -1,6 +1,7 @@
-//! LevelDB's functions by their names, for programs in which another library has the same names.
+//! LevelDB's functions by name, for programs in which another library defines the same names.
 //!
-//! Invariant: the table has each function of `leveldb/c.h` under its own name; a test compares it with the header.
+//! Invariant: the table has each function of `leveldb/c.h` under its own name. A test compares the table with
+//! the header.
 #![allow(unsafe_code)]
 
 use super::boundary::contain;
@@ -19,11 +20,11 @@ macro_rules! table {
     };
 }
 
-/// Where a function is.
+/// The address of a function.
 #[derive(Clone, Copy)]
 struct Address(*const ());
 
-// SAFETY: the address of code, which never changes.
+// SAFETY: the address of code is immutable.
 unsafe impl Sync for Address {}
 
 static FUNCTIONS: &[(&str, Address)] = table! {
@@ -65,9 +66,10 @@ static FUNCTIONS: &[(&str, Address)] = table! {
         leveldb_free leveldb_major_version leveldb_minor_version;
 };
 
-/// Returns the function of LevelDB's interface that is called `name` ("leveldb_open", say), as this library has it: also in a
-/// process that has loaded another library with functions of these names, where a call by name goes to whichever was loaded
-/// first. To be cast to the type of its declaration in leveldb/c.h. NULL for a name that is none of those, or NULL.
+/// Returns this library's function of the given name, for example "leveldb_open". This matters in a process
+/// that has loaded another library with the same function names: there, the dynamic linker binds a call to
+/// the library that was loaded first. Cast the result to the type of the function's declaration in
+/// leveldb/c.h. Returns NULL if `name` is NULL or not the name of a function in leveldb/c.h.
 ///
 /// # Safety
 /// `name` is NULL or NUL-terminated.
@@ -95,7 +97,7 @@ mod tests {
             .filter_map(|word| word.split_once('(').map(|(name, _)| name))
             .filter(|name| name.starts_with("leveldb_"))
             .collect();
-        // Comments call them `leveldb_open()`, which is no other name.
+        // Comments of the header name functions too (`leveldb_open()`), but only declared ones.
         let known: BTreeSet<&str> = FUNCTIONS.iter().map(|(name, _)| *name).collect();
         assert_eq!(known, declared);
         assert_eq!(known.len(), FUNCTIONS.len());

@@ -1,7 +1,8 @@
-//! `leveldb_logger_t`: where the engine tells what it does. LevelDB's interface has the type and no way to make one.
+//! `leveldb_logger_t`: the receiver of the info log. LevelDB's C interface has the type, but no function that
+//! creates one.
 //!
-//! Lifetime: as a filter policy's: destroying a logger ends its callback at once, also while databases use it; what they
-//! log afterwards is dropped.
+//! Lifetime: as for a filter policy. Destroying a logger revokes its callback at once, even while databases
+//! use it; the lines that they log afterwards are dropped.
 #![allow(unsafe_code)]
 
 use super::boundary::contain;
@@ -12,7 +13,7 @@ use std::ffi::{c_char, c_void};
 use std::fmt::Arguments;
 use std::sync::Arc;
 
-/// Where a database tells what it does; see terrace_logger_create().
+/// The receiver of the info log; see terrace_logger_create().
 #[allow(non_camel_case_types)]
 pub struct leveldb_logger_t {
     logger: Arc<ForeignLogger>,
@@ -21,19 +22,20 @@ pub struct leveldb_logger_t {
 type Destructor = unsafe extern "C" fn(*mut c_void);
 type Log = unsafe extern "C" fn(*mut c_void, *const c_char, usize);
 
-/// What the caller gave.
+/// The callbacks of the caller, with their state.
 struct Callbacks {
     state: *mut c_void,
     destructor: Option<Destructor>,
     log: Option<Log>,
 }
 
-// SAFETY: convention (8) has the caller make the callbacks callable from any thread; `state` is only handed to them.
+// SAFETY: convention (8) obliges the caller to make the callbacks callable from any thread; `state` is only
+// passed to them.
 unsafe impl Send for Callbacks {}
-// SAFETY: as above, and at once.
+// SAFETY: as above, and from several threads at the same time.
 unsafe impl Sync for Callbacks {}
 
-/// A logger that lives in C until it is revoked.
+/// A logger that is implemented in C, until it is revoked.
 pub(super) struct ForeignLogger(Revocable<Callbacks>);
 
 impl Logger for ForeignLogger {
@@ -49,7 +51,6 @@ impl Logger for ForeignLogger {
 }
 
 impl leveldb_logger_t {
-    /// What options keep of it.
     pub(super) fn reference(&self) -> LoggerReference {
         LoggerReference(Arc::clone(&self.logger))
     }
@@ -59,18 +60,19 @@ impl leveldb_logger_t {
 pub(super) struct LoggerReference(Arc<ForeignLogger>);
 
 impl LoggerReference {
-    /// The logger a database uses; none (its own file) if it was destroyed.
+    /// The logger that a database uses; `None` (the file LOG) if the logger was destroyed.
     pub(super) fn resolve(&self) -> Option<Arc<dyn Logger>> {
         self.0.0.with(|_| ()).map(|()| Arc::clone(&self.0) as Arc<dyn Logger>)
     }
 }
 
-/// Creates a logger for leveldb_options_set_info_log(). `log` is called with `state` and each line, which has no line feed
-/// and is not NUL-terminated, on any thread, also at once. `destructor` is called once, by terrace_logger_destroy(); it
-/// may be NULL. A NULL `log` drops every line.
+/// Creates a logger for leveldb_options_set_info_log(). `log` is called with `state` and each line, on any
+/// thread, by several threads at the same time. The line has no line feed and is not NUL-terminated.
+/// `destructor` is called once, by terrace_logger_destroy(); it may be NULL. A NULL `log` drops every line.
 ///
 /// # Safety
-/// The callbacks are NULL or callable as above, until terrace_logger_destroy() returns; they return normally.
+/// The callbacks are NULL, or callable as described above until terrace_logger_destroy() returns; they return
+/// normally.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_logger_create(
     state: *mut c_void,
@@ -81,8 +83,8 @@ pub unsafe extern "C" fn terrace_logger_create(
     handle::give(leveldb_logger_t { logger })
 }
 
-/// Destroys a logger. Its callback does not run afterwards, and the destructor has run. Databases that still use it log
-/// nothing from then on. Not to be called from its callback.
+/// Destroys a logger. When the call returns, its callback does not run any more, and the destructor has run.
+/// Databases that still use the logger log nothing from then on. Must not be called from its callback.
 ///
 /// # Safety
 /// `logger` is NULL or a logger whose handle is not used afterwards.

@@ -1,29 +1,30 @@
-//! The head that the three kinds of options share in memory.
+//! The common header of the three kinds of option handles (options, read options, write options).
 //!
-//! Handles are untyped in practice: bindings pass a readoptions handle to `leveldb_put`, and `leveldb_options_destroy`
-//! any of them. With one layout for all, every call means something and nothing is freed wrongly.
+//! Bindings in the wild mix up the handles: they pass a readoptions handle to `leveldb_put`, and call
+//! `leveldb_options_destroy` on all three kinds. With one memory layout for all kinds, every such call has a
+//! defined meaning, and every destroy function frees every kind correctly.
 //!
 //! | offset | bytes | what |
 //! |--------|-------|------|
-//! | 0      | 1     | the boolean: `verify_checksums` of read options, `sync` of write options, 0 in options |
+//! | 0      | 1     | the flag: `verify_checksums` of read options, `sync` of write options, 0 in options |
 //! | 1      | 1     | the kind |
 //! | 2      | 1     | `fill_cache` |
-//! | 8      | 8     | the sequence number of the snapshot to read, all ones for none |
-//! | 16     | 8     | options: what is behind; else NULL |
-//! | 24     | 8     | the snapshot to read, NULL for none |
+//! | 8      | 8     | the sequence number of the snapshot to read; all ones: none |
+//! | 16     | 8     | options: pointer to the `OptionsTail`; else NULL |
+//! | 24     | 8     | the snapshot to read; NULL: none |
 //!
-//! A snapshot that was released since it was named is none: its handle has another sequence number then.
+//! A snapshot that was released after it was set counts as none: its handle then has another sequence number.
 //!
-//! Thread rule: convention (7) of the header: readers at once, or one writer.
+//! Thread rule: convention (7) of the header: any number of readers, or one writer.
 #![allow(unsafe_code)]
 
 use super::handle;
-use super::options::OptionsBehind;
+use super::options::OptionsTail;
 use super::snapshot::{LATEST, leveldb_snapshot_t};
-use crate::options::{ReadOptions, WriteOptions};
+use crate::options::{ReadAt, WriteOptions};
 use std::ptr;
 
-/// Which function created a head.
+/// The kind of a handle: which function created it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(super) enum OptionKind {
@@ -42,15 +43,16 @@ pub(super) struct OptionHead {
     kind: OptionKind,
     fill_cache: u8,
     sequence: u64,
-    behind: *mut OptionsBehind,
+    tail: *mut OptionsTail,
     snapshot: Option<&'static leveldb_snapshot_t>,
 }
 
 impl OptionHead {
-    /// A malloc()ed head, NULL if there is no memory. `behind` is NULL or comes from `handle::give`.
-    pub(super) fn create<T>(kind: OptionKind, behind: *mut OptionsBehind) -> *mut T {
-        let head = OptionHead { flag: 0, kind, fill_cache: 1, sequence: LATEST, behind, snapshot: None };
-        // SAFETY: malloc has no duties; what it returned is aligned for any object and large enough for a head.
+    /// A malloc()ed head; NULL if there is no memory. `tail` is NULL or comes from `handle::give`.
+    pub(super) fn create<T>(kind: OptionKind, tail: *mut OptionsTail) -> *mut T {
+        let head = OptionHead { flag: 0, kind, fill_cache: 1, sequence: LATEST, tail, snapshot: None };
+        // SAFETY: malloc has no preconditions. Its result is aligned for any object and large enough for a
+        // head.
         unsafe {
             let memory = libc::malloc(size_of::<OptionHead>()).cast::<OptionHead>();
             if !memory.is_null() {
@@ -60,7 +62,7 @@ impl OptionHead {
         }
     }
 
-    /// Frees a head of any kind, and what is behind it. NULL is fine.
+    /// Frees a head of any kind, with its tail. NULL is allowed.
     ///
     /// # Safety
     /// `handle` is NULL or came from `create`, and is not used afterwards.
@@ -69,9 +71,10 @@ impl OptionHead {
         if head.is_null() {
             return;
         }
-        // SAFETY: a live head as the caller promises; `behind` is NULL or came from `give`, and dies with its head.
+        // SAFETY: a live head, as the caller promises; its tail is NULL or came from `give`, and is freed
+        // with it.
         unsafe {
-            drop(handle::take_back((*head).behind));
+            drop(handle::take_back((*head).tail));
             libc::free(head.cast());
         }
     }
@@ -82,7 +85,7 @@ impl OptionHead {
     /// `handle` is NULL or came from `create`, and nobody changes it during `'a`.
     #[inline(always)]
     pub(super) unsafe fn of<'a, T>(handle: *const T) -> Option<&'a OptionHead> {
-        // SAFETY: the caller's promise is that of `lend`.
+        // SAFETY: `lend` requires what our caller promises.
         unsafe { handle::lend(handle.cast()) }
     }
 
@@ -91,30 +94,30 @@ impl OptionHead {
     /// # Safety
     /// `handle` is NULL or came from `create`, and nobody else uses it during `'a`.
     pub(super) unsafe fn of_mut<'a, T>(handle: *mut T) -> Option<&'a mut OptionHead> {
-        // SAFETY: the caller's promise is that of `lend_mut`.
+        // SAFETY: `lend_mut` requires what our caller promises.
         unsafe { handle::lend_mut(handle.cast()) }
     }
 
-    /// The options behind; `None` for read and write options.
-    pub(super) fn behind(&self) -> Option<&OptionsBehind> {
-        // SAFETY: NULL or from `give`, alive as long as its head, and changed only through `&mut` of the head.
-        unsafe { handle::lend(self.behind) }
+    /// The tail of options; `None` for read and write options.
+    pub(super) fn tail(&self) -> Option<&OptionsTail> {
+        // SAFETY: NULL or from `give`, alive as long as its head, and changed only through `&mut` of the
+        // head.
+        unsafe { handle::lend(self.tail) }
     }
 
-    /// The options behind, to change them; `None` for read and write options.
-    pub(super) fn behind_mut(&mut self) -> Option<&mut OptionsBehind> {
-        // SAFETY: as `behind`, and this is the only reference to the head.
-        unsafe { handle::lend_mut(self.behind) }
+    /// The tail of options, to change it; `None` for read and write options.
+    pub(super) fn tail_mut(&mut self) -> Option<&mut OptionsTail> {
+        // SAFETY: as in `tail`, and this is the only reference to the head.
+        unsafe { handle::lend_mut(self.tail) }
     }
 
-    /// Sets the boolean. In options it stays 0: what is set there has a place of its own.
+    /// Sets the flag. In options it stays 0: their booleans are stored in the tail.
     pub(super) fn set_flag(&mut self, flag: u8) {
         if self.kind != OptionKind::Options {
             self.flag = u8::from(flag != 0);
         }
     }
 
-    /// Sets `fill_cache`.
     pub(super) fn set_fill_cache(&mut self, fill_cache: u8) {
         self.fill_cache = u8::from(fill_cache != 0);
     }
@@ -125,48 +128,48 @@ impl OptionHead {
         self.snapshot = snapshot;
     }
 
-    /// The sequence number to read at, while the snapshot that it was taken from is held.
+    /// The sequence number to read at; `None` if its snapshot has been released.
     #[cold]
     fn held_sequence(&self) -> Option<u64> {
         self.snapshot.filter(|held| held.sequence() == self.sequence).map(|_| self.sequence)
     }
 
-    /// As read options, whatever kind it is.
+    /// Reads the head as read options, whatever its kind.
     #[inline(always)]
-    pub(super) fn as_read_options(&self) -> ReadOptions {
-        ReadOptions {
+    pub(super) fn as_read_options(&self) -> ReadAt {
+        ReadAt {
             verify_checksums: self.flag != 0,
             fill_cache: self.fill_cache != 0,
-            snapshot: if self.sequence == LATEST { None } else { self.held_sequence() },
+            sequence: if self.sequence == LATEST { None } else { self.held_sequence() },
         }
     }
 
-    /// As write options, whatever kind it is.
+    /// Reads the head as write options, whatever its kind.
     #[inline(always)]
     pub(super) fn as_write_options(&self) -> WriteOptions {
         WriteOptions { sync: self.flag != 0 }
     }
 }
 
-/// The read options of a handle, the default ones for NULL.
+/// The read options of a handle; the default ones for NULL.
 ///
 /// # Safety
 /// As [`OptionHead::of`].
 #[inline(always)]
-pub(super) unsafe fn read_options<T>(handle: *const T) -> ReadOptions {
-    // SAFETY: the caller's promise is that of `of`.
-    unsafe { OptionHead::of(handle) }.map_or_else(ReadOptions::default, OptionHead::as_read_options)
+pub(super) unsafe fn read_options<T>(handle: *const T) -> ReadAt {
+    // SAFETY: `of` requires what our caller promises.
+    unsafe { OptionHead::of(handle) }.map_or_else(ReadAt::default, OptionHead::as_read_options)
 }
 
-/// The write options of a handle, the default ones for NULL.
+/// The write options of a handle; the default ones for NULL.
 ///
 /// # Safety
 /// As [`OptionHead::of`].
 #[inline(always)]
 pub(super) unsafe fn write_options<T>(handle: *const T) -> WriteOptions {
-    // SAFETY: the caller's promise is that of `of`.
+    // SAFETY: `of` requires what our caller promises.
     unsafe { OptionHead::of(handle) }.map_or_else(WriteOptions::default, OptionHead::as_write_options)
 }
 
-/// Nothing behind.
-pub(super) const NOTHING: *mut OptionsBehind = ptr::null_mut();
+/// No tail.
+pub(super) const NOTHING: *mut OptionsTail = ptr::null_mut();

@@ -1,7 +1,8 @@
-//! `leveldb_options_t`: how a database is opened. A head of `option_head` with the core's options behind it.
+//! `leveldb_options_t`: how a database is opened. The handle is a head of `option_head` whose tail has the
+//! core's options.
 //!
-//! What lives in C (comparator, filter policy, logger) is only referred to: it is taken hold of when a database is opened,
-//! so that options that are destroyed late delay no destructor.
+//! Options hold only weak references to objects implemented in C (comparator, filter policy, logger). Opening
+//! a database makes them strong, so that options that are destroyed late delay no destructor.
 #![allow(unsafe_code)]
 
 use super::boundary::contain;
@@ -28,19 +29,20 @@ pub struct leveldb_options_t {
 /// The value of `leveldb_snappy_compression`.
 const SNAPPY: c_int = 1;
 
-/// What LevelDB's C++ interface calls `kZstdCompression`, from its main branch on. (Every other value is none.)
+/// The value of `kZstdCompression` in LevelDB's C++ interface (main branch, not 1.23). Every other value
+/// means no compression.
 const ZSTD: c_int = 2;
 
-/// What is behind the head of options.
-pub(super) struct OptionsBehind {
+/// The core's options in the form that C sets them; the tail of an options handle.
+pub(super) struct OptionsTail {
     options: Options,
     comparator: Option<ComparatorReference>,
     filter_policy: Option<PolicyReference>,
     logger: Option<LoggerReference>,
 }
 
-impl OptionsBehind {
-    /// The core's options, holding everything they need.
+impl OptionsTail {
+    /// The core's options, with strong references to all callbacks.
     fn resolve(&self) -> Result<Options> {
         let mut options = self.options.clone();
         if let Some(comparator) = &self.comparator {
@@ -52,20 +54,20 @@ impl OptionsBehind {
     }
 }
 
-/// The core's options of a handle, the default ones for NULL.
+/// The core's options of a handle; the default ones for NULL.
 ///
 /// # Safety
 /// `options` is NULL or an options handle of any kind that nobody changes now.
 pub(super) unsafe fn core_options(options: *const leveldb_options_t) -> Result<Options> {
     // SAFETY: as the caller promises.
     let Some(head) = (unsafe { OptionHead::of(options) }) else { return Ok(Options::default()) };
-    match head.behind() {
-        Some(behind) => behind.resolve(),
+    match head.tail() {
+        Some(tail) => tail.resolve(),
         None => Err(Error::invalid_argument("options is a handle of read options or write options")),
     }
 }
 
-/// Changes the core's options of a handle. NULL, and handles of another kind, are left alone.
+/// Changes the core's options of a handle. NULL and handles of another kind are ignored.
 ///
 /// # Safety
 /// `options` is NULL or an options handle that no other call uses now.
@@ -76,36 +78,32 @@ pub(super) unsafe fn set(options: *mut leveldb_options_t, body: impl FnOnce(&mut
 
 /// # Safety
 /// As [`set`].
-unsafe fn set_behind(options: *mut leveldb_options_t, body: impl FnOnce(&mut OptionsBehind)) {
+unsafe fn set_behind(options: *mut leveldb_options_t, body: impl FnOnce(&mut OptionsTail)) {
     contain((), || {
         // SAFETY: as the caller promises.
-        if let Some(behind) = unsafe { OptionHead::of_mut(options) }.and_then(OptionHead::behind_mut) {
-            body(behind);
+        if let Some(tail) = unsafe { OptionHead::of_mut(options) }.and_then(OptionHead::tail_mut) {
+            body(tail);
         }
     });
 }
 
-/// A number of C in place of a count: negative ones become 0, which the core brings into range.
+/// A count that C passes as an `int`. A negative one becomes 0, which the core brings into range.
 pub(super) fn count(number: c_int) -> usize {
     usize::try_from(number).unwrap_or(0)
 }
 
-/// Creates options with LevelDB's defaults. Destroy them with leveldb_options_destroy(). Opening a database copies them.
-/// Values out of range are brought into range when a database is opened.
+/// Creates options with LevelDB's defaults. Destroy them with leveldb_options_destroy(). Opening a database
+/// copies them. Values that are out of range are clipped when a database is opened.
 #[unsafe(no_mangle)]
 pub extern "C" fn leveldb_options_create() -> *mut leveldb_options_t {
     contain(ptr::null_mut(), || {
-        let behind = OptionsBehind {
-            options: Options::default(),
-            comparator: None,
-            filter_policy: None,
-            logger: None,
-        };
-        let behind = handle::give(behind);
-        let options: *mut leveldb_options_t = OptionHead::create(OptionKind::Options, behind);
+        let tail =
+            OptionsTail { options: Options::default(), comparator: None, filter_policy: None, logger: None };
+        let tail = handle::give(tail);
+        let options: *mut leveldb_options_t = OptionHead::create(OptionKind::Options, tail);
         if options.is_null() {
-            // SAFETY: it came from `give` and went nowhere.
-            drop(unsafe { handle::take_back(behind) });
+            // SAFETY: the tail came from `give`, and nobody else has it.
+            drop(unsafe { handle::take_back(tail) });
         }
         options
     })
@@ -121,8 +119,8 @@ pub unsafe extern "C" fn leveldb_options_destroy(options: *mut leveldb_options_t
     contain((), || unsafe { OptionHead::destroy(options) });
 }
 
-/// The order of keys. NULL, the default, is the order of their bytes. The comparator must not be destroyed before the
-/// options are used.
+/// The order of keys. NULL, the default, is the order of their bytes. The comparator must not be destroyed
+/// before the options are used.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now; `comparator` is NULL or not destroyed.
@@ -139,7 +137,7 @@ pub unsafe extern "C" fn leveldb_options_set_comparator(
     }
 }
 
-/// Filters that spare table reads. NULL, the default, is none.
+/// The filter policy, which saves table reads. NULL, the default, is none.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now; `policy` is NULL or not destroyed.
@@ -182,7 +180,7 @@ pub unsafe extern "C" fn leveldb_options_set_error_if_exists(
     unsafe { set(options, |options| options.error_if_exists = error_if_exists != 0) };
 }
 
-/// Stop at the first damaged record or block instead of reading around it. Default: no.
+/// Stop at the first damaged record or block instead of skipping it. Default: no.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -195,7 +193,8 @@ pub unsafe extern "C" fn leveldb_options_set_paranoid_checks(
     unsafe { set(options, |options| options.paranoid_checks = paranoid_checks != 0) };
 }
 
-/// The system underneath. NULL is the default environment.
+/// The environment: files, locks, clock. NULL, the default, is the environment of
+/// leveldb_create_default_env().
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now; `env` is NULL or not destroyed.
@@ -209,8 +208,9 @@ pub unsafe extern "C" fn leveldb_options_set_env(options: *mut leveldb_options_t
     }
 }
 
-/// Where the database tells what it does. NULL, the default, is the file LOG in the directory of the database. The
-/// interface of LevelDB has no way to make a logger; terrace_logger_create() does.
+/// The receiver of the info log: what the database does, as lines for people. NULL, the default, is the file
+/// LOG in the directory of the database. LevelDB's C interface has no function that creates a logger;
+/// terrace_logger_create() does.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now; `logger` is NULL or not destroyed.
@@ -227,7 +227,7 @@ pub unsafe extern "C" fn leveldb_options_set_info_log(
     }
 }
 
-/// Bytes kept in memory before they are flushed to a table; from 64 KiB to 1 GiB. Default: 4 MiB.
+/// Size of a memtable, in bytes, at which it is flushed to a table; from 64 KiB to 1 GiB. Default: 4 MiB.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -240,10 +240,11 @@ pub unsafe extern "C" fn leveldb_options_set_write_buffer_size(
     unsafe { set(options, |options| options.write_buffer_size = write_buffer_size) };
 }
 
-/// Descriptors the database may keep open; from 74 to 50000. A table that is read through a mapping holds none; the descriptor of
-/// another is closed when there is no room, and opened again when the table is read. All databases of a process together
-/// hold at most half of its RLIMIT_NOFILE for tables, and fewer while descriptors lack. What is in memory of tables is bounded by
-/// `terrace_options_set_table_metadata_budget`. Default: 1000.
+/// Number of file descriptors that the database may keep open; from 74 to 50000. A table that is read through
+/// a mapping holds none. The descriptor of another table is closed when the limit is reached, and opened
+/// again when the table is read. All databases of a process together hold at most half of its RLIMIT_NOFILE
+/// for tables, and fewer while the process is short of descriptors. The memory for indexes and filters of
+/// open tables has a limit of its own, see `terrace_options_set_table_metadata_budget`. Default: 1000.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -256,7 +257,8 @@ pub unsafe extern "C" fn leveldb_options_set_max_open_files(
     unsafe { set(options, |options| options.max_open_files = count(max_open_files)) };
 }
 
-/// The cache of uncompressed blocks, which databases may share. NULL, the default, is one of 8 MiB for the database alone.
+/// The cache of uncompressed blocks, which databases may share. NULL, the default, gives the database a cache
+/// of 8 MiB of its own.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now; `cache` is NULL or not destroyed.
@@ -273,7 +275,7 @@ pub unsafe extern "C" fn leveldb_options_set_cache(
     }
 }
 
-/// Bytes of keys and values in a block, before compression; from 1 KiB to 4 MiB. Default: 4 KiB.
+/// Size of a block of keys and values, in bytes before compression; from 1 KiB to 4 MiB. Default: 4 KiB.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -283,7 +285,8 @@ pub unsafe extern "C" fn leveldb_options_set_block_size(options: *mut leveldb_op
     unsafe { set(options, |options| options.block_size = block_size) };
 }
 
-/// Keys from one key that a block stores whole to the next; at least 1. Default: 16.
+/// Number of entries from one restart point of a block (a key that is stored whole) to the next; at least 1.
+/// Default: 16.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -296,7 +299,8 @@ pub unsafe extern "C" fn leveldb_options_set_block_restart_interval(
     unsafe { set(options, |options| options.block_restart_interval = count(block_restart_interval)) };
 }
 
-/// Bytes after which a compaction starts another table; from 1 MiB to 1 GiB. Default: 2 MiB.
+/// Size of an output table, in bytes, at which a compaction starts the next one; from 1 MiB to 1 GiB.
+/// Default: 2 MiB.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -309,10 +313,13 @@ pub unsafe extern "C" fn leveldb_options_set_max_file_size(
     unsafe { set(options, |options| options.max_file_size = max_file_size) };
 }
 
-/// How blocks are compressed: leveldb_snappy_compression, which is the default; 2, which is zstd at its level 1, and which LevelDB 1.23
-/// cannot read (its main branch does); none for any other value. Blocks are read as they were written, whatever is set here.
-/// With leveldb_snappy_compression new tables are of zlib or raw deflate where tables of that are found in the directory: it is a world
-/// of Minecraft, and the game reads no snappy. For others, and for levels, see terrace_options_set_compression().
+/// How blocks of new tables are compressed. leveldb_snappy_compression, the default; 2 for zstd at level 1,
+/// which LevelDB's main branch can read but LevelDB 1.23 cannot; any other value for none. The setting does
+/// not affect reading: each block names its compression.
+///
+/// With leveldb_snappy_compression, new tables use zlib or raw deflate if the directory has tables that use
+/// it: then it is a Minecraft world, and the game cannot read snappy. For other compressions, and for levels,
+/// see terrace_options_set_compression().
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.

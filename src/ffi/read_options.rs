@@ -1,18 +1,19 @@
-//! `leveldb_readoptions_t`: how one read reads. A head of `option_head`.
+//! `leveldb_readoptions_t`: the options of one read. The handle is a head of `option_head`.
 #![allow(unsafe_code)]
 
 use super::handle;
 use super::option_head::{NOTHING, OptionHead, OptionKind};
 use super::snapshot::leveldb_snapshot_t;
 
-/// How one read reads; see leveldb_readoptions_create().
+/// The options of one read; see leveldb_readoptions_create().
 #[allow(non_camel_case_types)]
 pub struct leveldb_readoptions_t {
     _private: [u8; 0],
 }
 
-/// Creates read options: no verification, blocks are cached, the latest state is read. Destroy them with
-/// leveldb_readoptions_destroy(). They are copied by the calls they are passed to, so they may be destroyed at any time.
+/// Creates read options with LevelDB's defaults: no verification, blocks are cached, the latest state is
+/// read. Destroy them with leveldb_readoptions_destroy(). Every call copies the read options that it gets, so
+/// they may be destroyed at any time.
 #[unsafe(no_mangle)]
 pub extern "C" fn leveldb_readoptions_create() -> *mut leveldb_readoptions_t {
     OptionHead::create(OptionKind::ReadOptions, NOTHING)
@@ -28,7 +29,7 @@ pub unsafe extern "C" fn leveldb_readoptions_destroy(options: *mut leveldb_reado
     unsafe { OptionHead::destroy(options) };
 }
 
-/// Verify the checksum of every block read, also of one verified before. Default: no.
+/// Verify the checksum of every block that is read, even if it was verified before. Default: no.
 ///
 /// # Safety
 /// `options` is NULL or read options that no other call uses now.
@@ -43,7 +44,7 @@ pub unsafe extern "C" fn leveldb_readoptions_set_verify_checksums(
     }
 }
 
-/// Keep the blocks read in the block cache. Scans over much data turn it off. Default: yes.
+/// Keep the blocks that are read in the block cache. Turn it off for scans over much data. Default: yes.
 ///
 /// # Safety
 /// `options` is NULL or read options that no other call uses now.
@@ -58,17 +59,18 @@ pub unsafe extern "C" fn leveldb_readoptions_set_fill_cache(
     }
 }
 
-/// Read the state of `snapshot`, which must belong to the database that is read. NULL reads the latest state, which is the
-/// default; so does a snapshot that is released, before this call or after it.
+/// Read the state of `snapshot`, which must belong to the database that is read. NULL, the default, reads the
+/// latest state. So does a snapshot that was released, before or after this call.
 ///
 /// # Safety
-/// `options` is NULL or read options that no other call uses now; `snapshot` is NULL or came from leveldb_create_snapshot().
+/// `options` is NULL or read options that no other call uses now; `snapshot` is NULL or came from
+/// leveldb_create_snapshot().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn leveldb_readoptions_set_snapshot(
     options: *mut leveldb_readoptions_t,
     snapshot: *const leveldb_snapshot_t,
 ) {
-    // SAFETY: as the caller promises; the handles of snapshots live for ever.
+    // SAFETY: as the caller promises; the handles of snapshots are never freed.
     unsafe {
         if let Some(head) = OptionHead::of_mut(options) {
             head.set_snapshot(handle::lend(snapshot));

@@ -1,10 +1,11 @@
 //! `leveldb_snapshot_t`: a state of the database that stays readable.
 //!
-//! Programs name snapshots that they have released: in the read options of an iterator that they never move, and when they release
-//! one twice. So a handle is never given back to the allocator. A released handle reads the latest state, and waits in a pool of
-//! the process until it is used again, after [`RESTING`] others: memory is bounded by the most snapshots held at one time.
+//! Programs use snapshots after they have released them: in the read options of an iterator that they never
+//! move, and when they release one twice. So the memory of a handle is never freed. A released handle reads
+//! the latest state. It stays in a pool of the process, and is reused after [`RESTING`] other handles have
+//! been released: memory is bounded by the largest number of snapshots held at one time.
 //!
-//! Thread rule: any thread. A released handle may be named while other threads create and release.
+//! Thread rule: any thread. A released handle may be used while other threads create and release snapshots.
 #![allow(unsafe_code)]
 
 use super::boundary::{contain, guard_quietly};
@@ -17,10 +18,10 @@ use std::collections::VecDeque;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// No snapshot: sequence numbers have 56 bits.
+/// No snapshot. (No sequence number has this value: they have 56 bits.)
 pub(super) const LATEST: u64 = u64::MAX;
 
-/// How many released handles there are before the oldest of them is used again.
+/// Number of released handles above which the oldest of them is reused.
 const RESTING: usize = 256;
 
 static RELEASED: PerProcess<Mutex<VecDeque<&'static leveldb_snapshot_t>>> = PerProcess::new();
@@ -28,19 +29,19 @@ static RELEASED: PerProcess<Mutex<VecDeque<&'static leveldb_snapshot_t>>> = PerP
 /// A state of the database that stays readable; see leveldb_create_snapshot().
 #[allow(non_camel_case_types)]
 pub struct leveldb_snapshot_t {
-    /// What is read through the handle; [`LATEST`] once it is released.
+    /// The sequence number that the handle reads; [`LATEST`] after its release.
     sequence: AtomicU64,
-    /// What keeps that state, from `handle::give`; NULL once it is released.
+    /// The core's snapshot, from `handle::give`; NULL after the release.
     held: AtomicPtr<Snapshot>,
 }
 
 impl leveldb_snapshot_t {
-    /// What read options remember of it.
+    /// The sequence number, which read options copy.
     pub(super) fn sequence(&self) -> u64 {
         self.sequence.load(Ordering::Acquire)
     }
 
-    /// A handle that holds `snapshot`.
+    /// A handle, new or reused, that holds `snapshot`.
     pub(super) fn create(snapshot: Snapshot) -> &'static leveldb_snapshot_t {
         let mut released = RELEASED.get().lock();
         let rested = if released.len() > RESTING { released.pop_front() } else { None };
@@ -56,22 +57,23 @@ impl leveldb_snapshot_t {
         slot
     }
 
-    /// Releases what is held; nothing if that is done.
+    /// Releases the core's snapshot. Does nothing if it is released already.
     fn release(&'static self) {
         let held = self.held.swap(ptr::null_mut(), Ordering::AcqRel);
         if held.is_null() {
             return;
         }
         self.sequence.store(LATEST, Ordering::Release);
-        // SAFETY: from `give` in `create`, and whoever swaps it out is its only owner.
+        // SAFETY: `held` came from `give` in `create`, and the thread that swaps it out is its only owner.
         drop(unsafe { handle::take_back(held) });
         RELEASED.get().lock().push_back(self);
     }
 }
 
-/// Keeps the state of the database as it is now readable, through leveldb_readoptions_set_snapshot(), until
-/// leveldb_release_snapshot(). An iterator made at a snapshot outlives it. Returns NULL only if `db` is NULL, an
-/// internal error occurs, or the database was opened by the parent of this process.
+/// Creates a snapshot: keeps the current state of the database readable through
+/// leveldb_readoptions_set_snapshot(), until leveldb_release_snapshot(). An iterator created at a snapshot
+/// may outlive it. Returns NULL only if `db` is NULL, if an internal error occurs, or if the parent of this
+/// process opened the database.
 ///
 /// # Safety
 /// `db` is NULL or an open database.
@@ -85,9 +87,9 @@ pub unsafe extern "C" fn leveldb_create_snapshot(db: *mut leveldb_t) -> *const l
     })
 }
 
-/// Releases a snapshot. `db` is not looked at: releasing a snapshot of a database that was closed is fine. Read options that
-/// name it read the latest state from now on, and naming or releasing it once more does no harm, until its handle stands for
-/// another snapshot: that happens after 256 later releases at the earliest.
+/// Releases a snapshot. `db` is ignored, so the database may have been closed before. Read options that use
+/// the snapshot read the latest state from now on. Using or releasing the handle once more is harmless until
+/// it is reused for another snapshot, which happens after 256 later releases at the earliest.
 ///
 /// # Safety
 /// `snapshot` is NULL or came from leveldb_create_snapshot().
@@ -95,7 +97,7 @@ pub unsafe extern "C" fn leveldb_create_snapshot(db: *mut leveldb_t) -> *const l
 pub unsafe extern "C" fn leveldb_release_snapshot(db: *mut leveldb_t, snapshot: *const leveldb_snapshot_t) {
     let _ = db;
     contain((), || {
-        // SAFETY: NULL or a handle of `create`, and those live for ever.
+        // SAFETY: NULL or a handle of `create`; those are never freed.
         if let Some(snapshot) = unsafe { handle::lend(snapshot) } {
             snapshot.release();
         }

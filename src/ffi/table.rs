@@ -1,5 +1,5 @@
-//! Tables by themselves, without a database: building one, reading one. Keys are what the caller says they are, in the order of
-//! the options' comparator.
+//! Stand-alone tables, without a database: building one, reading one. Keys are stored as the caller gives
+//! them (user keys, not internal keys), in the order of the options' comparator.
 #![allow(unsafe_code)]
 
 use super::boundary::{self, contain, guard};
@@ -11,7 +11,7 @@ use super::read_options::leveldb_readoptions_t;
 use super::{bytes, handle, last_error};
 use crate::env::{RandomAccessFile, WritableFile};
 use crate::error::{Error, Result};
-use crate::table::plain::{PlainTable, PlainTableBuilder, PlainTableIterator};
+use crate::table::standalone::{UserKeyTable, UserKeyTableBuilder, UserKeyTableIterator};
 use std::ffi::{c_char, c_int, c_void};
 use std::path::PathBuf;
 use std::ptr;
@@ -20,20 +20,20 @@ use std::sync::Arc;
 /// A table under construction; see terrace_tablebuilder_create().
 #[allow(non_camel_case_types)]
 pub struct terrace_tablebuilder_t {
-    builder: PlainTableBuilder,
+    builder: UserKeyTableBuilder,
 }
 
 /// An open table; see terrace_table_open().
 #[allow(non_camel_case_types)]
 pub struct terrace_table_t {
-    table: Arc<PlainTable>,
+    table: Arc<UserKeyTable>,
 }
 
 /// A position in a table; see terrace_table_create_iterator().
 #[allow(non_camel_case_types)]
 pub struct terrace_table_iterator_t {
-    iterator: PlainTableIterator,
-    /// Why the last movement came to nothing, where the iterator does not know.
+    iterator: UserKeyTableIterator,
+    /// The error of a refused movement, which the core's iterator does not know.
     refused: Option<Error>,
 }
 
@@ -41,14 +41,14 @@ type Append = unsafe extern "C" fn(*mut c_void, *const c_char, usize, *mut *mut 
 type Flush = unsafe extern "C" fn(*mut c_void, *mut *mut c_char) -> c_int;
 type Read = unsafe extern "C" fn(*mut c_void, u64, *mut c_char, usize, *mut usize, *mut *mut c_char) -> c_int;
 
-/// The file of the caller's that a table is written to. It is the caller's to sync and to close.
+/// The caller's file to which a table is written. The caller syncs and closes it.
 struct Output {
     state: *mut c_void,
     append: Append,
     flush: Flush,
 }
 
-// SAFETY: a builder is used by one thread at a time, and so is its file; convention (8) lets that be any.
+// SAFETY: one thread at a time uses a builder and its file; convention (8) allows any thread.
 unsafe impl Send for Output {}
 
 impl WritableFile for Output {
@@ -75,15 +75,15 @@ impl WritableFile for Output {
     }
 }
 
-/// The file of the caller's that a table is read from.
+/// The caller's file from which a table is read.
 struct Input {
     state: *mut c_void,
     read: Read,
 }
 
-// SAFETY: convention (8) has the caller make the callback callable from any thread.
+// SAFETY: convention (8) obliges the caller to make the callback callable from any thread.
 unsafe impl Send for Input {}
-// SAFETY: as above, and at once.
+// SAFETY: as above, and from several threads at the same time.
 unsafe impl Sync for Input {}
 
 impl RandomAccessFile for Input {
@@ -109,17 +109,18 @@ impl RandomAccessFile for Input {
     }
 }
 
-/// Starts a table, written by `append` and `flush`, which get `state`. They return TERRACE_OK, or another value of `terrace_error_t`
-/// and, in `*message`, a malloc()ed and NUL-terminated message, which the library frees. The file begins empty, and is the
-/// caller's to sync and to close.
+/// Starts a table. The library writes it through `append` and `flush`, which get `state`. They return
+/// TERRACE_OK on success. On failure they return another value of `terrace_error_t` and put a malloc()ed,
+/// NUL-terminated message, which the library frees, into `*message`. The file must be empty at the start. The
+/// caller syncs and closes it.
 ///
-/// Of the options those of tables count: comparator, filter policy, block size, restart interval and compression. The table is
-/// as LevelDB writes it. Destroy the builder with terrace_tablebuilder_destroy(), before what is set in the options. NULL on
-/// failure.
+/// Only these options are used: comparator, filter policy, block size, restart interval and compression. The
+/// table is in LevelDB's format. Destroy the builder with terrace_tablebuilder_destroy(), before the objects
+/// that are set in the options. Returns NULL on failure.
 ///
 /// # Safety
-/// `options` is NULL or not destroyed, and what was set in it is not destroyed; the callbacks are NULL (which fails) or as above, as
-/// long as the builder lives; `errptr` as in (3).
+/// `options` is NULL or not destroyed, and what was set in it is not destroyed; the callbacks are NULL (which
+/// fails) or as above, until the builder is destroyed; `errptr` as in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_tablebuilder_create(
     options: *const leveldb_options_t,
@@ -142,7 +143,7 @@ pub unsafe extern "C" fn terrace_tablebuilder_create(
                 return Err(handle::is_null("a callback"));
             };
             let output = Box::new(Output { state, append, flush });
-            let builder = PlainTableBuilder::new(&core_options(options)?, output);
+            let builder = UserKeyTableBuilder::new(&core_options(options)?, output);
             Ok(handle::give(terrace_tablebuilder_t { builder }))
         })
     }
@@ -153,7 +154,7 @@ pub unsafe extern "C" fn terrace_tablebuilder_create(
 unsafe fn with_builder(
     builder: *mut terrace_tablebuilder_t,
     errptr: *mut *mut c_char,
-    body: impl FnOnce(&mut PlainTableBuilder) -> Result<()>,
+    body: impl FnOnce(&mut UserKeyTableBuilder) -> Result<()>,
 ) {
     // SAFETY: as the caller promises.
     unsafe {
@@ -163,10 +164,12 @@ unsafe fn with_builder(
     }
 }
 
-/// Adds an entry, whose key must be behind all before. A failure stays: all later calls fail with it.
+/// Adds an entry. Its key must be greater than all keys added before. After a failure, all later calls fail
+/// with the same error.
 ///
 /// # Safety
-/// `builder` is NULL or a builder that no other call uses now; key and value have their lengths; `errptr` as in (3).
+/// `builder` is NULL or a builder that no other call uses now; key and value have their lengths; `errptr` as
+/// in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_tablebuilder_add(
     builder: *mut terrace_tablebuilder_t,
@@ -184,7 +187,7 @@ pub unsafe extern "C" fn terrace_tablebuilder_add(
     }
 }
 
-/// Ends the block: the next entry begins another one.
+/// Ends the current block: the next entry starts a new block.
 ///
 /// # Safety
 /// `builder` is NULL or a builder that no other call uses now; `errptr` as in (3).
@@ -194,13 +197,15 @@ pub unsafe extern "C" fn terrace_tablebuilder_flush(
     errptr: *mut *mut c_char,
 ) {
     // SAFETY: as the caller promises.
-    unsafe { with_builder(builder, errptr, PlainTableBuilder::flush) };
+    unsafe { with_builder(builder, errptr, UserKeyTableBuilder::flush) };
 }
 
-/// Takes block size, restart interval and compression from other options. Another comparator is refused.
+/// Changes block size, restart interval and compression to those of `options`. Options with another
+/// comparator are refused.
 ///
 /// # Safety
-/// `builder` is NULL or a builder that no other call uses now; `options` is NULL or not destroyed; `errptr` as in (3).
+/// `builder` is NULL or a builder that no other call uses now; `options` is NULL or not destroyed; `errptr`
+/// as in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_tablebuilder_change_options(
     builder: *mut terrace_tablebuilder_t,
@@ -211,7 +216,7 @@ pub unsafe extern "C" fn terrace_tablebuilder_change_options(
     unsafe { with_builder(builder, errptr, |builder| builder.change_options(&core_options(options)?)) };
 }
 
-/// Writes the rest of the table.
+/// Writes the last block, the filter block, the index and the footer.
 ///
 /// # Safety
 /// `builder` is NULL or a builder that no other call uses now; `errptr` as in (3).
@@ -221,10 +226,10 @@ pub unsafe extern "C" fn terrace_tablebuilder_finish(
     errptr: *mut *mut c_char,
 ) {
     // SAFETY: as the caller promises.
-    unsafe { with_builder(builder, errptr, PlainTableBuilder::finish) };
+    unsafe { with_builder(builder, errptr, UserKeyTableBuilder::finish) };
 }
 
-/// Reports what has gone wrong, if something has.
+/// Reports the first failure of the builder, if there is one.
 ///
 /// # Safety
 /// `builder` is NULL or a builder that nobody changes now; `errptr` as in (3).
@@ -237,7 +242,7 @@ pub unsafe extern "C" fn terrace_tablebuilder_get_error(
     unsafe { guard(errptr, (), || handle::required(builder, "builder")?.builder.status()) };
 }
 
-/// How many entries were added; 0 for NULL.
+/// Returns the number of entries added; 0 for NULL.
 ///
 /// # Safety
 /// `builder` is NULL or a builder that nobody changes now.
@@ -247,7 +252,8 @@ pub unsafe extern "C" fn terrace_tablebuilder_num_entries(builder: *const terrac
     contain(0, || unsafe { handle::lend(builder) }.map_or(0, |handle| handle.builder.num_entries()))
 }
 
-/// How many bytes were written; after a success of terrace_tablebuilder_finish(), the size of the table. 0 for NULL.
+/// Returns the number of bytes written: after a successful terrace_tablebuilder_finish(), the size of the
+/// table. 0 for NULL.
 ///
 /// # Safety
 /// `builder` is NULL or a builder that nobody changes now.
@@ -257,7 +263,7 @@ pub unsafe extern "C" fn terrace_tablebuilder_file_size(builder: *const terrace_
     contain(0, || unsafe { handle::lend(builder) }.map_or(0, |handle| handle.builder.file_size()))
 }
 
-/// Destroys a builder; a table that was not finished is none. NULL is fine.
+/// Destroys a builder. A table that was not finished is unusable. NULL is allowed.
 ///
 /// # Safety
 /// `builder` is NULL or not used afterwards.
@@ -267,15 +273,17 @@ pub unsafe extern "C" fn terrace_tablebuilder_destroy(builder: *mut terrace_tabl
     contain((), || drop(unsafe { handle::take_back(builder) }));
 }
 
-/// Opens the table in the first `file_size` bytes of a file, which is read by `read` with `state`: up to `length` bytes from
-/// `offset`, `*read` says how many, 0 at the end of the file. It returns as the callbacks of terrace_tablebuilder_create() do, and is
-/// called on any thread, also at once.
+/// Opens the table in the first `file_size` bytes of a file. The library reads it through `read`, which gets
+/// `state`, reads up to `length` bytes at `offset` into `buffer`, and puts the number of bytes read into
+/// `*read` (0 at the end of the file). It returns errors as the callbacks of terrace_tablebuilder_create()
+/// do, and is called on any thread, by several threads at the same time.
 ///
-/// Of the options comparator, block cache and paranoid checks count. Destroy the table with terrace_table_destroy(). NULL on failure.
+/// Only these options are used: comparator, block cache and paranoid checks. Destroy the table with
+/// terrace_table_destroy(). Returns NULL on failure.
 ///
 /// # Safety
-/// `options` is NULL or not destroyed, and what was set in it is not destroyed; `read` is NULL (which fails) or as above, as long as
-/// the table and its iterators live; `errptr` as in (3).
+/// `options` is NULL or not destroyed, and what was set in it is not destroyed; `read` is NULL (which fails)
+/// or as above, until the table and its iterators are destroyed; `errptr` as in (3).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_table_open(
     options: *const leveldb_options_t,
@@ -299,13 +307,13 @@ pub unsafe extern "C" fn terrace_table_open(
             let Some(read) = read else { return Err(handle::is_null("read")) };
             let input = Arc::new(Input { state, read });
             let name = PathBuf::from("table of the program");
-            let table = PlainTable::open(&core_options(options)?, input, name, file_size)?;
+            let table = UserKeyTable::open(&core_options(options)?, input, name, file_size)?;
             Ok(handle::give(terrace_table_t { table }))
         })
     }
 }
 
-/// Closes a table; its iterators may outlive it. NULL is fine.
+/// Closes a table. Its iterators may outlive it. NULL is allowed.
 ///
 /// # Safety
 /// `table` is NULL or not used afterwards.
@@ -315,7 +323,8 @@ pub unsafe extern "C" fn terrace_table_destroy(table: *mut terrace_table_t) {
     contain((), || drop(unsafe { handle::take_back(table) }));
 }
 
-/// About where in the file the entry at or after `key` lies; 0 for a NULL `table`.
+/// Returns the approximate offset in the file of the first entry at or after `key`, in bytes; 0 for a NULL
+/// `table`.
 ///
 /// # Safety
 /// `table` is NULL or not destroyed; `key` has its length.
@@ -334,8 +343,8 @@ pub unsafe extern "C" fn terrace_table_approximate_offset_of(
     })
 }
 
-/// Creates an iterator over a table, which stands on no entry yet. Of the options, the snapshot does not count. Destroy it with
-/// terrace_table_iterator_destroy(). NULL on failure.
+/// Creates an iterator over a table. It is invalid until it is positioned. The snapshot of the options is
+/// ignored. Destroy the iterator with terrace_table_iterator_destroy(). Returns NULL on failure.
 ///
 /// # Safety
 /// `table` is NULL or not destroyed; `options` is NULL or not destroyed; `errptr` as in (3).
@@ -354,10 +363,11 @@ pub unsafe extern "C" fn terrace_table_create_iterator(
     }
 }
 
-/// Moves an iterator over a table, as terrace_iter_move() does one over a database.
+/// Moves an iterator over a table, as terrace_iter_move() moves an iterator over a database.
 ///
 /// # Safety
-/// `iter` is NULL or an iterator that no other call uses now; `key` has its length; `entry` is NULL or writable.
+/// `iter` is NULL or an iterator that no other call uses now; `key` has its length; `entry` is NULL or
+/// writable.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_table_iterator_move(
     iter: *mut terrace_table_iterator_t,
@@ -369,7 +379,7 @@ pub unsafe extern "C" fn terrace_table_iterator_move(
     // SAFETY: as the caller promises.
     let Some(handle) = (unsafe { handle::lend_mut(iter) }) else { return 0 };
     let iterator = &mut handle.iterator;
-    // A comparator that fails ends a move as a panic does.
+    // A failed comparison unwinds like a panic.
     // SAFETY: as the caller promises.
     let moved = boundary::catch(|| unsafe { step(iterator, movement, key, key_len) });
     if let Err(failure) = moved {
@@ -398,7 +408,7 @@ pub unsafe extern "C" fn terrace_table_iterator_move(
 /// # Safety
 /// `key` has its length.
 unsafe fn step(
-    iterator: &mut PlainTableIterator,
+    iterator: &mut UserKeyTableIterator,
     movement: c_int,
     key: *const c_char,
     key_len: usize,
@@ -435,7 +445,7 @@ pub unsafe extern "C" fn terrace_table_iterator_get_error(
     }
 }
 
-/// Destroys an iterator over a table. NULL is fine.
+/// Destroys an iterator over a table. NULL is allowed.
 ///
 /// # Safety
 /// `iter` is NULL or not used afterwards.

@@ -1,38 +1,42 @@
-//! What `leveldb_options_t` can hold beyond LevelDB.
+//! The settings of `leveldb_options_t` that LevelDB's C interface does not have.
 #![allow(unsafe_code)]
 
 use super::options::{count, leveldb_options_t, set};
 use crate::compression::Compression;
 use std::ffi::c_int;
 
-/// How blocks are compressed; see terrace_options_set_compression(). The numbers are RocksDB's, where it has one.
+/// How blocks are compressed; see terrace_options_set_compression(). The numbers are those of RocksDB, where
+/// it has one.
 #[allow(non_camel_case_types)]
 #[repr(C)]
 pub enum terrace_compression_t {
-    /// The default: snappy; but where tables of zlib or raw deflate are found in the directory, which is then a world of Minecraft, new ones
-    /// are of that too, since the game reads no snappy.
+    /// The default: snappy, unless the directory has tables that use zlib or raw deflate. Then it is a
+    /// Minecraft world, and new tables use the same compression, because the game cannot read snappy.
     TERRACE_AUTO_COMPRESSION = -1,
-    /// None.
+    /// No compression.
     TERRACE_NO_COMPRESSION = 0,
-    /// snappy, whatever is found.
+    /// snappy, whatever compression the existing tables use.
     TERRACE_SNAPPY_COMPRESSION = 1,
-    /// zlib: for Minecraft's fork of LevelDB. LevelDB itself cannot read it.
+    /// zlib, as in Minecraft's fork of LevelDB. LevelDB itself cannot read it.
     TERRACE_ZLIB_COMPRESSION = 2,
-    /// zstd. LevelDB reads it from its main branch on; 1.23 cannot.
+    /// zstd. LevelDB's main branch can read it, LevelDB 1.23 cannot.
     TERRACE_ZSTD_COMPRESSION = 7,
-    /// zlib's deflate without a header: for Minecraft's fork of LevelDB. LevelDB itself cannot read it.
+    /// Deflate without the zlib header, as in Minecraft's fork of LevelDB. LevelDB itself cannot read it.
     TERRACE_RAW_DEFLATE_COMPRESSION = 128,
-    /// As a level: the one that is usual, 6 of zlib and raw deflate, 1 of zstd.
+    /// A level, not a compression: the default level, which is 6 for zlib and raw deflate and 1 for zstd.
     TERRACE_USUAL_COMPRESSION_LEVEL = 32767,
 }
 
-/// How blocks of new tables are compressed (a value of `terrace_compression_t`), and at which level: from 0 to 9 of zlib and raw deflate, from
-/// about -130000 to 22 of zstd, where more is smaller and slower. Levels are brought into range; TERRACE_USUAL_COMPRESSION_LEVEL
-/// stands for the usual one; the others have none. A block that would not shrink by an eighth stays as it is. Blocks are read as
-/// they were written, whatever is set here. Default: TERRACE_AUTO_COMPRESSION.
+/// How blocks of new tables are compressed (a value of `terrace_compression_t`), and at which level. The
+/// setting does not affect reading: each block names its compression. Default: TERRACE_AUTO_COMPRESSION.
 ///
-/// An opening answers `Not implemented` where this build of the library is without what is set, and for other values: LevelDB's
-/// format has no number for LZ4 (4) and its like.
+/// Levels go from 0 to 9 for zlib and raw deflate, and from about -130000 to 22 for zstd; a higher level
+/// gives smaller blocks and is slower. A level out of range is clipped; TERRACE_USUAL_COMPRESSION_LEVEL is
+/// the default level; the other compressions ignore the level. A block that compression does not shrink by an
+/// eighth is stored uncompressed.
+///
+/// Opening a database fails with `Not implemented` if the compression is not compiled into this library, and
+/// for any other value: LevelDB's format has no number for LZ4 (4) and similar ones.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -68,7 +72,8 @@ pub unsafe extern "C" fn terrace_options_set_compression(
     }
 }
 
-/// Append to the last log and MANIFEST of a cleanly closed database instead of starting new ones. Default: no.
+/// Append to the last WAL and MANIFEST of a cleanly closed database instead of creating new ones at open.
+/// Default: no.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -78,10 +83,11 @@ pub unsafe extern "C" fn terrace_options_set_reuse_logs(options: *mut leveldb_op
     unsafe { set(options, |options| options.reuse_logs = reuse_logs != 0) };
 }
 
-/// Compact tables that many reads had to look into in vain, as LevelDB does: a database that is only read ends with one level. (A table
-/// that a filter spares a look-up counts as a sixteenth.)
-/// Below all other work, and not while memtables fill quickly. From one opening to the next it rewrites as many bytes as the database
-/// has, and beyond that no more than everything else has written. Default: yes.
+/// Compact tables that many point look-ups probed without finding their key, as LevelDB does: a database that
+/// is only read ends with a single level. (A look-up that a filter answers counts as a sixteenth of a probe.)
+/// Seek compactions have the lowest priority, and do not run while memtables fill quickly. Between two opens
+/// they rewrite as many bytes as the database has, and beyond that no more bytes than all other work has
+/// written. Default: yes.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -94,9 +100,10 @@ pub unsafe extern "C" fn terrace_options_set_seek_compaction(
     unsafe { set(options, |options| options.seek_compaction = seek_compaction != 0) };
 }
 
-/// Merge what is left in level 0 once nothing has been written for 100 ms, so that reads of a quiet database do not pay for it;
-/// never for so little that more than four times as much of level 1 is rewritten. Not with a comparator of leveldb_comparator_create(),
-/// which is not called while nobody uses the database. Default: yes.
+/// Compact the remaining files of level 0 when nothing has been written for 100 ms, so that reads of an idle
+/// database need not probe them. Such a compaction does not run if it would rewrite more than four times as
+/// many bytes of level 1 as it has in level 0. It never runs with a comparator of
+/// leveldb_comparator_create(), which must not be called while nobody uses the database. Default: yes.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -109,8 +116,8 @@ pub unsafe extern "C" fn terrace_options_set_idle_compaction(
     unsafe { set(options, |options| options.idle_compaction = idle_compaction != 0) };
 }
 
-/// Give each table a filter of all its keys, 10 bits each, which spares almost every read of a table that lacks the key.
-/// Only with LevelDB's own comparator; LevelDB ignores it. Default: yes.
+/// Give each table one filter of all its keys, with 10 bits per key, which saves almost every read of a table
+/// that lacks the key. Only with LevelDB's bytewise comparator. LevelDB ignores this filter. Default: yes.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -123,9 +130,10 @@ pub unsafe extern "C" fn terrace_options_set_whole_table_filter(
     unsafe { set(options, |options| options.whole_table_filter = whole_table_filter != 0) };
 }
 
-/// Memtables, the one that is written to included, before a writer waits for a flush; from 2 to 65536. All but two go into one
-/// table, if they fill quickly (within 250 ms each). 0: 2, as in LevelDB, and as many more as fit 12 MiB, up to 5.
-/// Default: 0.
+/// Number of memtables, including the active one, that can be full before a writer waits for a flush; from 2
+/// to 65536. If memtables fill quickly (within 250 ms each), up to all but two of them are flushed together
+/// into one table. 0 means 2, as in LevelDB, and as many more as fit into 12 MiB, up to 5 in total. Default:
+/// 0.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -138,10 +146,11 @@ pub unsafe extern "C" fn terrace_options_set_max_write_buffer_number(
     unsafe { set(options, |options| options.max_write_buffer_number = count(max_write_buffer_number)) };
 }
 
-/// Bytes of memory for what is known of open tables: their indexes, and where tables are not read through mappings their filters.
-/// Beyond it the tables used least recently are closed, and a read of a closed one costs as much as tens of others. 100 million keys of
-/// 16 bytes with values of 100 take about 110 MiB, and about 220 MiB without mappings. All databases of a process together take
-/// no more than the largest budget among those that are open. At least 1 MiB; SIZE_MAX: no limit. Default: 512 MiB.
+/// Limit, in bytes, of the memory for indexes of open tables, and for their filters if tables are not read
+/// through mappings. Above the limit, the least recently used tables are closed; a read of a closed table
+/// costs as much as tens of other reads. 100 million keys of 16 bytes with values of 100 bytes take about 110
+/// MiB, and about 220 MiB without mappings. All databases of a process together take no more than the largest
+/// budget among the open ones. At least 1 MiB; SIZE_MAX: no limit. Default: 512 MiB.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -154,7 +163,7 @@ pub unsafe extern "C" fn terrace_options_set_table_metadata_budget(
     unsafe { set(options, |options| options.table_metadata_budget = bytes) };
 }
 
-/// Level-0 files at which a compaction starts; at least 1. Default: 4.
+/// Number of level-0 files at which a compaction starts; at least 1. Default: 4.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -167,7 +176,7 @@ pub unsafe extern "C" fn terrace_options_set_level0_file_num_compaction_trigger(
     unsafe { set(options, |options| options.level0_file_num_compaction_trigger = count(files)) };
 }
 
-/// Level-0 files at which each write is delayed by a millisecond; at least 1. Default: 8.
+/// Number of level-0 files at which each write is delayed by a millisecond; at least 1. Default: 8.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -180,8 +189,9 @@ pub unsafe extern "C" fn terrace_options_set_level0_slowdown_writes_trigger(
     unsafe { set(options, |options| options.level0_slowdown_writes_trigger = count(files)) };
 }
 
-/// Level-0 files at which writes wait for a compaction; also where fewer hold the bytes of as many memtables. Not below the
-/// number at which a compaction starts. Default: 12.
+/// Number of level-0 files at which writes wait for a compaction. Writes also wait if level 0 has the size of
+/// as many memtables in fewer files (but at least as many as start a compaction). At least the number at
+/// which a compaction starts. Default: 12.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -194,7 +204,8 @@ pub unsafe extern "C" fn terrace_options_set_level0_stop_writes_trigger(
     unsafe { set(options, |options| options.level0_stop_writes_trigger = count(files)) };
 }
 
-/// Bytes of level 1 above which it is compacted; each deeper level holds ten times more. Default: 10 MiB.
+/// Size of level 1, in bytes, above which it is compacted; each deeper level may be ten times as large.
+/// Default: 10 MiB.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -207,7 +218,7 @@ pub unsafe extern "C" fn terrace_options_set_max_bytes_for_level_base(
     unsafe { set(options, |options| options.max_bytes_for_level_base = bytes) };
 }
 
-/// Threads that compact; from 1 to 64. Default: 1.
+/// Number of compaction threads; from 1 to 64. Default: 1.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -220,7 +231,8 @@ pub unsafe extern "C" fn terrace_options_set_max_background_compactions(
     unsafe { set(options, |options| options.max_background_compactions = count(threads)) };
 }
 
-/// Parts into which a large compaction is divided, which are merged at once, each by a thread; from 1 to 64. Default: 2.
+/// Number of subcompactions into which a large compaction is divided. They run in parallel, each in a thread
+/// of its own; from 1 to 64. Default: 2.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -233,8 +245,8 @@ pub unsafe extern "C" fn terrace_options_set_max_subcompactions(
     unsafe { set(options, |options| options.max_subcompactions = count(threads)) };
 }
 
-/// Read tables through memory mappings, as LevelDB does. It is faster, but a disk that fails under a mapping raises
-/// SIGBUS instead of an error. Default: yes.
+/// Read tables through memory mappings, as LevelDB does. Mappings are faster, but a disk that fails under a
+/// mapping raises SIGBUS instead of an error. Default: yes.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.
@@ -244,9 +256,10 @@ pub unsafe extern "C" fn terrace_options_set_mmap_reads(options: *mut leveldb_op
     unsafe { set(options, |options| options.mmap_reads = mmap_reads != 0) };
 }
 
-/// Append to the log through a memory mapping, on file systems that are known to be safe for it: tmpfs, and ext4 unless it journals
-/// data. A full disk, or a lack of mappings, is no danger: the log is written to by pwrite then. But a disk that fails, or a file
-/// system that is shut down, under a mapping raises SIGBUS instead of an error; who can't bear that turns it off. Default: yes.
+/// Append to the WAL through a memory mapping, on file systems that are known to be safe for it: tmpfs, and
+/// ext4 unless it journals data. If the disk is full or the process has no mappings left, the WAL is written
+/// by pwrite instead. But a disk that fails, or a file system that is shut down, under a mapping raises
+/// SIGBUS instead of an error; turn the option off if this is not acceptable. Default: yes.
 ///
 /// # Safety
 /// `options` is NULL or options that no other call uses now.

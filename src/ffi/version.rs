@@ -1,4 +1,4 @@
-//! Versions, and `leveldb_free`.
+//! The version functions, and `leveldb_free`.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_int, c_void};
@@ -6,8 +6,8 @@ use std::ffi::{c_char, c_int, c_void};
 /// The library's version as a C string.
 static VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 
-/// Frees what a function of this library returned as malloc()ed, and messages in `*errptr`. It is free() of the C library
-/// that this library is linked to. NULL is fine.
+/// Frees memory that a function of this library returned as malloc()ed, and messages in `*errptr`. It calls
+/// free() of the C library that this library is linked to. NULL is allowed.
 ///
 /// # Safety
 /// `ptr` is NULL or malloc()ed, and not used afterwards.
@@ -17,19 +17,19 @@ pub unsafe extern "C" fn leveldb_free(ptr: *mut c_void) {
     unsafe { libc::free(ptr) };
 }
 
-/// The major version of the LevelDB whose interface this is: 1.
+/// The major version of LevelDB whose C interface this library implements: 1.
 #[unsafe(no_mangle)]
 pub extern "C" fn leveldb_major_version() -> c_int {
     1
 }
 
-/// The minor version of the LevelDB whose interface this is: 23.
+/// The minor version of LevelDB whose C interface this library implements: 23.
 #[unsafe(no_mangle)]
 pub extern "C" fn leveldb_minor_version() -> c_int {
     23
 }
 
-/// The version of this library, `"0.1.0"`; not to be freed.
+/// The version of this library, `"0.1.0"`. The string is static and must not be freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn terrace_version() -> *const c_char {
     VERSION.as_ptr().cast()
@@ -44,7 +44,7 @@ pub extern "C" fn terrace_version_number() -> c_int {
     NUMBER
 }
 
-/// A decimal number, at compile time.
+/// Parses a decimal number at compile time.
 const fn number(text: &str) -> c_int {
     let digits = text.as_bytes();
     let mut value = 0;

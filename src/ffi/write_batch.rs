@@ -1,4 +1,4 @@
-//! `leveldb_writebatch_t`: puts and deletes that are written all or none.
+//! `leveldb_writebatch_t`: puts and deletes that are written atomically.
 #![allow(unsafe_code)]
 
 use super::boundary::{self, contain, guard, guard_quietly};
@@ -9,21 +9,20 @@ use crate::error::Result;
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
-/// Puts and deletes that are written all or none; see leveldb_writebatch_create().
+/// Puts and deletes that are written atomically; see leveldb_writebatch_create().
 #[allow(non_camel_case_types)]
 pub struct leveldb_writebatch_t {
     batch: WriteBatch,
 }
 
 impl leveldb_writebatch_t {
-    /// What is written.
     pub(super) fn core(&self) -> &WriteBatch {
         &self.batch
     }
 }
 
-/// Changes a batch. The functions below have no errptr: what goes wrong is remembered by the batch, and the write of it
-/// fails.
+/// Changes a batch. The functions below have no errptr: the batch keeps the error of a failed change, and
+/// writing the batch fails with it.
 ///
 /// # Safety
 /// `batch` is NULL or a batch that no other call uses now.
@@ -46,12 +45,14 @@ pub extern "C" fn leveldb_writebatch_create() -> *mut leveldb_writebatch_t {
     contain(ptr::null_mut(), || handle::give(leveldb_writebatch_t { batch: WriteBatch::new() }))
 }
 
-/// Creates a batch from its representation: what LevelDB writes to its log, and what a program that calls rarely can build by
-/// itself. Eight bytes (0), the number of entries (32 bits, little-endian), then for each entry a byte (1: put, 0: delete), the
-/// key, and for a put the value, both after their length as a varint of 7 bits a byte, lowest first. The bytes are copied.
+/// Creates a batch from its representation. This is the form in which LevelDB writes a batch to its WAL; a
+/// program that wants few calls can build it by itself: eight bytes (0), the number of entries (32 bits,
+/// little-endian), then for each entry a byte (1: put, 0: delete), the key, and for a put the value, each
+/// preceded by its length as a varint (7 bits per byte, lowest first). The bytes are copied.
 ///
-/// Returns NULL with a Corruption error if they are not a representation, with Invalid argument if an entry or the whole is longer
-/// than leveldb_writebatch_put() takes. Destroy the batch with leveldb_writebatch_destroy().
+/// Returns NULL with a `Corruption` error if the bytes are not a representation, and with `Invalid argument`
+/// if an entry or the whole is longer than leveldb_writebatch_put() takes. Destroy the batch with
+/// leveldb_writebatch_destroy().
 ///
 /// # Safety
 /// `rep` has its length; `errptr` as in (3).
@@ -80,7 +81,7 @@ pub unsafe extern "C" fn leveldb_writebatch_destroy(batch: *mut leveldb_writebat
     contain((), || drop(unsafe { handle::take_back(batch) }));
 }
 
-/// Empties a batch, which can then be filled again.
+/// Removes all entries, and the error of a refused entry. The batch can then be filled again.
 ///
 /// # Safety
 /// `batch` is NULL or a batch that no other call uses now.
@@ -95,8 +96,9 @@ pub unsafe extern "C" fn leveldb_writebatch_clear(batch: *mut leveldb_writebatch
     }
 }
 
-/// Adds the setting of a key to a value. What cannot be taken (a key and a value of more than 4 GiB less 64 KiB together, or more
-/// than that in the whole batch, NULL with a length) is remembered, and leveldb_write() reports it.
+/// Adds a put of a value at a key. An entry is refused if its key and value have more than 4 GiB less 64 KiB
+/// together, if the whole batch would have more than that, or if one of them is NULL with a length other
+/// than 0. The batch keeps the error of a refused entry, and leveldb_write() reports it.
 ///
 /// # Safety
 /// `batch` is NULL or a batch that no other call uses now; `key` and `val` have their lengths.
@@ -117,7 +119,8 @@ pub unsafe extern "C" fn leveldb_writebatch_put(
     }
 }
 
-/// Adds the deletion of a key. What cannot be taken is remembered, and leveldb_write() reports it.
+/// Adds the deletion of a key. An entry is refused as by leveldb_writebatch_put(), and leveldb_write()
+/// reports the error.
 ///
 /// # Safety
 /// `batch` is NULL or a batch that no other call uses now; `key` has its length.
@@ -136,8 +139,9 @@ pub unsafe extern "C" fn leveldb_writebatch_delete(
     }
 }
 
-/// Calls `put` or `deleted` with `state` for each entry of a batch, in order. The keys and values are the batch's and hold
-/// during the callback, which must not change the batch. A NULL callback is left out.
+/// Calls `put` or `deleted` with `state` for each entry of a batch, in order. The keys and values belong to
+/// the batch and are valid during the callback, which must not change the batch. A NULL callback is not
+/// called.
 ///
 /// # Safety
 /// `batch` is NULL or a batch that nobody changes now; the callbacks are NULL or as in (8).
@@ -163,7 +167,8 @@ pub unsafe extern "C" fn leveldb_writebatch_iterate(
             match (entry?, put, deleted) {
                 (BatchEntry::Put(key, value), Some(put), _) => {
                     let (k, v) = (bytes::pointer_to(key), bytes::pointer_to(value));
-                    // SAFETY: a callback of the caller, with bytes that live as long as the borrowed batch.
+                    // SAFETY: a callback of the caller, with bytes that are valid while the batch is
+                    // borrowed.
                     unsafe { put(state, k, key.len(), v, value.len()) };
                 }
                 (BatchEntry::Delete(key), _, Some(deleted)) => {
@@ -177,16 +182,17 @@ pub unsafe extern "C" fn leveldb_writebatch_iterate(
     });
 }
 
-/// Adds the entries of `source` behind those of `destination`. They may be the same batch.
+/// Appends the entries of `source` to those of `destination`. Both may be the same batch.
 ///
 /// # Safety
-/// `destination` is NULL or a batch that no other call uses now; `source` is NULL or a batch that nobody changes now.
+/// `destination` is NULL or a batch that no other call uses now; `source` is NULL or a batch that nobody
+/// changes now.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn leveldb_writebatch_append(
     destination: *mut leveldb_writebatch_t,
     source: *const leveldb_writebatch_t,
 ) {
-    // SAFETY: as the caller promises; the two are borrowed at once only if they are two.
+    // SAFETY: as the caller promises; both are borrowed at the same time only if they are different batches.
     unsafe {
         change(destination, |batch| {
             if ptr::eq(destination.cast_const(), source) {

@@ -1,15 +1,16 @@
-//! `leveldb_writeoptions_t`: how one write writes. A head of `option_head`.
+//! `leveldb_writeoptions_t`: the options of one write. The handle is a head of `option_head`.
 #![allow(unsafe_code)]
 
 use super::option_head::{NOTHING, OptionHead, OptionKind};
 
-/// How one write writes; see leveldb_writeoptions_create().
+/// The options of one write; see leveldb_writeoptions_create().
 #[allow(non_camel_case_types)]
 pub struct leveldb_writeoptions_t {
     _private: [u8; 0],
 }
 
-/// Creates write options: not synced. Destroy them with leveldb_writeoptions_destroy().
+/// Creates write options with LevelDB's default: not synced. Destroy them with
+/// leveldb_writeoptions_destroy().
 #[unsafe(no_mangle)]
 pub extern "C" fn leveldb_writeoptions_create() -> *mut leveldb_writeoptions_t {
     OptionHead::create(OptionKind::WriteOptions, NOTHING)
@@ -25,8 +26,8 @@ pub unsafe extern "C" fn leveldb_writeoptions_destroy(options: *mut leveldb_writ
     unsafe { OptionHead::destroy(options) };
 }
 
-/// Return from a write only when it, and every write before it, would survive a power loss. Without it a write that
-/// returned survives the death of the process, but not of the machine. Default: no.
+/// Return from a write only when it and every write before it survive a power loss. Without this, a write
+/// that returned survives the death of the process, but not a crash of the machine. Default: no.
 ///
 /// # Safety
 /// `options` is NULL or write options that no other call uses now.

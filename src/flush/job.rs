@@ -1,71 +1,25 @@
-//! Memtables to a table (or a few, where keys are huge or files may not become so large): one pass over their merged entries, without
-//! the state mutex.
+//! A flush: writes memtables to one table, or to several if keys are huge or the environment limits the size
+//! of files. One pass over their merged entries, without the state mutex.
 //!
-//! Entries that newer ones hide from every snapshot are left out; deletions stay, since what they hide lies deeper. The caller
-//! decides which memtables, takes the file number in their order, chooses the level when it installs the result, and frees the
-//! log afterwards.
+//! Entries that newer ones hide from every snapshot are dropped. Tombstones are kept, because the entries
+//! that they hide are in deeper levels. The caller chooses the memtables, takes the file number in their
+//! order, chooses the level when it installs the result, and releases the WAL afterwards.
 
-use super::found_compression::FoundCompression;
-use super::output::{PendingTables, TableOutput, max_table_size};
-use crate::compression::Compression;
-use crate::env::Env;
-use crate::env::info_log::Logger;
 use crate::error::Result;
-use crate::iterator::compaction_iterator::{CompactionIterator, CompactionIteratorOptions};
 use crate::iterator::merging::MergingIterator;
-use crate::memtable::memtable::Memtable;
-use crate::table::cache::TableCache;
+use crate::job::compaction_iterator::CompactionIterator;
+use crate::job::context::JobContext;
+use crate::job::table_output::{PendingTables, TableOutput, max_table_size};
+use crate::memtable::Memtable;
 use crate::version::file_metadata::FileMetaData;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
-/// What a compaction or a flush needs from its database; everything is borrowed for the time of the job, which runs without the
-/// state mutex.
-pub struct JobContext<'a> {
-    /// The system.
-    pub env: &'a Arc<dyn Env>,
-    /// The directory.
-    pub db: &'a Path,
-    /// Open tables (and the table options).
-    pub table_cache: &'a Arc<TableCache>,
-    /// The next file number; a job takes its output's numbers with fetch_add.
-    pub next_file_number: &'a AtomicU64,
-    /// Live snapshots, ascending, then the last sequence number when the job began.
-    pub snapshots: Vec<u64>,
-    /// Set when the database closes: the job soon stops with an IO error "database is closing".
-    pub shutting_down: &'a AtomicBool,
-    /// Fail on damaged entries instead of passing them on.
-    pub paranoid_checks: bool,
-    /// Into how many parts, merged at once, a compaction may be divided.
-    pub max_subcompactions: usize,
-    /// How the tables of the directory were found to be compressed.
-    pub found_compression: &'a FoundCompression,
-    /// Log.
-    pub info_log: &'a Arc<dyn Logger>,
-}
-
-impl JobContext<'_> {
-    /// How new tables are compressed, where nothing more is known than the directory.
-    pub fn compression(&self) -> Compression {
-        self.table_cache.options().compression.beside(self.found_compression.get())
-    }
-
-    /// What the job keeps of its input.
-    pub fn compaction_iterator_options(&self) -> CompactionIteratorOptions<'_> {
-        CompactionIteratorOptions {
-            comparator: self.table_cache.options().comparator.clone(),
-            snapshots: &self.snapshots,
-            paranoid: self.paranoid_checks,
-            shutting_down: Some(self.shutting_down),
-        }
-    }
-}
-
-/// Writes the entries of `memtables` (oldest first) that anyone can still see into a new table with number `number`: written, synced,
-/// the directory synced, opened once to check it; nothing is installed. Where keys are so long that the index of one table can't
-/// hold them, or files may not become so large, other tables follow, of other user keys. None if nothing is left to write (no file is left either). A deletion is
-/// always kept. On an error the files are removed.
+/// Writes the entries of `memtables` (oldest first) that a reader can still see to a new table with number
+/// `number`: written, synced, the directory synced, opened once as a check. Nothing is installed. If keys are
+/// so long that one index cannot hold them, or if the environment limits the size of files, more tables
+/// follow, with other user keys. The result is empty if no entry is left to write; then no file is left
+/// either. Tombstones are always kept. On an error the files are removed.
 pub fn run(
     memtables: &[Arc<Memtable>],
     number: u64,

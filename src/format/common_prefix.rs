@@ -1,36 +1,40 @@
-//! The prefix that all keys of a sorted array have in common, and how one more key stands to them.
+//! The common prefix of all keys of a sorted array, and the position of a further key relative to these keys.
 //!
-//! Keys `user:0000001234` all look alike in their first 8 bytes. Without what they share, the next 8 bytes of each mostly tell
-//! them apart, as an integer: that is what flat arrays of keys are searched by (a level's files, a table's blocks). Such numbers
-//! are in bytewise order, except for ties.
+//! Keys such as `user:0000001234` agree in their first 8 bytes. After the common prefix, the next 8 bytes of
+//! a key, as an integer, usually differ from those of the other keys. Flat arrays of keys (the files of a
+//! level, the blocks of a table) are searched by these integers. Their order is the bytewise order, except
+//! for ties.
 //!
-//! The key of a look-up was mostly written just before, in pieces. Loads of words that span two stores wait until both have
-//! left the core, so that bytes are taken from where the caller put them, and never moved to be read again.
+//! The key of a lookup has usually been written just before, in pieces. A load of a word that spans two
+//! recent stores waits until both have left the core. So bytes are read where the caller put them, and are
+//! never copied to be read again.
+//!
+//! Thread rule: immutable values.
 
 use std::cmp::Ordering;
 
-/// What a set of keys begins with.
+/// The bytes that all keys of a set begin with.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct CommonPrefix {
     bytes: Box<[u8]>,
-    /// The first 8 of them, zeros behind a shorter prefix, and ones where they are.
+    /// The first 8 bytes, padded with zeros; `head_mask` has ones where there are bytes.
     head: u64,
     head_mask: u64,
 }
 
-/// Where a key stands as seen from a set of keys that have a prefix in common.
+/// The position of a key relative to a set of keys with a common prefix.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
-    /// Below every key of the set.
+    /// The key is less than every key of the set.
     Before,
-    /// It shares the common prefix, and goes on with these 8 bytes.
+    /// The key has the common prefix. The field is the 8 bytes that follow it, big-endian, padded with zeros.
     Inside(u64),
-    /// Above every key of the set.
+    /// The key is greater than every key of the set.
     After,
 }
 
 impl CommonPrefix {
-    /// This prefix.
+    /// The prefix of these bytes.
     pub fn new(bytes: &[u8]) -> Self {
         CommonPrefix {
             bytes: bytes.into(),
@@ -39,25 +43,19 @@ impl CommonPrefix {
         }
     }
 
-    /// Its bytes.
+    /// The prefix.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// How many they are.
+    /// Its length in bytes.
     #[inline]
-    pub fn len(&self) -> usize {
+    pub fn length(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Have the keys nothing in common?
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// Where `key` stands.
+    /// The position of `key`.
     #[inline]
     pub fn place(&self, key: &[u8]) -> Place {
         let order = match key.first_chunk::<8>() {
@@ -74,13 +72,14 @@ impl CommonPrefix {
         }
     }
 
-    /// The order of `key`, which is no shorter and begins with the same 8 bytes (or with all, if they are fewer).
+    /// The order of `key` relative to the prefix. `key` is not shorter than the prefix, and begins with the
+    /// same 8 bytes (or with the whole prefix if that is shorter).
     #[inline]
     fn order_behind_head(&self, key: &[u8]) -> Ordering {
         let length = self.bytes.len();
         let mut at = 8;
         while at < length {
-            // The last word overlaps with what is known to be equal.
+            // The last word overlaps bytes that are known to be equal.
             let from = at.min(length - 8);
             let (Some(a), Some(b)) = (key[from..].first_chunk::<8>(), self.bytes[from..].first_chunk::<8>())
             else {
@@ -95,7 +94,7 @@ impl CommonPrefix {
     }
 }
 
-/// 8 bytes of `key` from its byte `from` on, big-endian, zeros behind its end.
+/// The 8 bytes of `key` from its byte `from` on, as a big-endian integer, padded with zeros.
 #[inline]
 pub fn first_eight(key: &[u8], from: usize) -> u64 {
     let length = key.len().saturating_sub(from);
@@ -103,7 +102,7 @@ pub fn first_eight(key: &[u8], from: usize) -> u64 {
         return key[from..].first_chunk::<8>().map_or(0, |chunk| u64::from_be_bytes(*chunk));
     }
     match key.last_chunk::<8>() {
-        // Shifted by 64 bits, nothing is left.
+        // A shift by 64 bits leaves nothing.
         Some(chunk) => u64::from_be_bytes(*chunk).checked_shl(64 - 8 * length as u32).unwrap_or(0),
         None => key
             .iter()
@@ -128,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_key_stands_where_comparing_bytes_puts_it() {
-        // Bytes around 0 and 255, so that padding and signs would show.
+        // Bytes near 0 and 255, so that errors of padding and sign show.
         let byte = |state: &mut u64| {
             *state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             [0, 1, 0x7f, 0x80, 0xff][(*state >> 33) as usize % 5]
@@ -137,10 +136,7 @@ mod tests {
         for common_length in 0..30 {
             let common: Vec<u8> = (0..common_length).map(|_| byte(&mut state)).collect();
             let prefix = CommonPrefix::new(&common);
-            assert_eq!(
-                (prefix.bytes(), prefix.len(), prefix.is_empty()),
-                (&*common, common.len(), common.is_empty())
-            );
+            assert_eq!(prefix.bytes(), &*common);
             for length in 0..40 {
                 for changed in 0..=length {
                     let mut key = common[..common.len().min(length)].to_vec();

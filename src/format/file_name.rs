@@ -1,31 +1,34 @@
 //! The names of a database's files.
 //!
-//! `NNNNNN.log` WAL, `NNNNNN.ldb` table (`NNNNNN.sst` is read too), `MANIFEST-NNNNNN`, `CURRENT`, `LOCK`, `LOG`, `LOG.old`,
-//! `NNNNNN.dbtmp`. Numbers have six digits at least.
+//! `NNNNNN.log` is a WAL, `NNNNNN.ldb` a table (`NNNNNN.sst` is read too), `MANIFEST-NNNNNN` a MANIFEST,
+//! `NNNNNN.dbtmp` a temporary file; the others are `CURRENT`, `LOCK`, `LOG` and `LOG.old`. Numbers have at
+//! least six digits.
+//!
+//! Thread rule: pure functions.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// What a file of a database directory is.
+/// The type of a file in a database directory, with its number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FileType {
-    /// A write-ahead log.
+    /// A WAL.
     Log(u64),
-    /// A table (`.ldb`, or `.sst` as LevelDB wrote before 1.14).
+    /// A table (`.ldb`, or `.sst`, LevelDB's name before 1.14).
     Table(u64),
     /// A MANIFEST.
     Manifest(u64),
-    /// A file that is to be renamed, or the rest of one.
+    /// A file that is renamed when it is complete, or the remains of one.
     Temp(u64),
-    /// Names the MANIFEST.
+    /// `CURRENT`, which contains the name of the MANIFEST.
     Current,
-    /// Held while the database is open.
+    /// `LOCK`, which is locked while the database is open.
     Lock,
     /// `LOG` or `LOG.old`.
     InfoLog,
 }
 
-/// What the file called `name` is; `None` for a file that is not a database's.
+/// The type of the file called `name`; `None` if it is no database file.
 pub fn parse(name: &OsStr) -> Option<FileType> {
     let name = name.to_str()?;
     match name {
@@ -47,8 +50,8 @@ pub fn parse(name: &OsStr) -> Option<FileType> {
     }
 }
 
-/// As `parse`, but `None` also for a name that means a database's file without being how it is written: `7.log` is not the log
-/// `000007.log`. Nobody opens such a file, so nobody knows what it holds.
+/// As `parse`, but `None` for names that LevelDB parses and never writes: `7.log` is not the WAL
+/// `000007.log`. No database opens such a file, so its contents are unknown.
 pub fn parse_exactly(name: &OsStr) -> Option<FileType> {
     let file_type = parse(name)?;
     let db = Path::new("");
@@ -64,7 +67,7 @@ pub fn parse_exactly(name: &OsStr) -> Option<FileType> {
     is_exact.then_some(file_type)
 }
 
-/// Digits alone, as a number that fits 64 bits.
+/// The number that consists of these decimal digits, if it fits 64 bits.
 fn number(digits: &str) -> Option<u64> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -72,49 +75,39 @@ fn number(digits: &str) -> Option<u64> {
     digits.parse().ok()
 }
 
-/// `<db>/NNNNNN.log`
+/// The path of a WAL: `<db>/NNNNNN.log`.
 pub fn log(db: &Path, number: u64) -> PathBuf {
     db.join(format!("{number:06}.log"))
 }
 
-/// `<db>/NNNNNN.ldb`
+/// The path of a table: `<db>/NNNNNN.ldb`.
 pub fn table(db: &Path, number: u64) -> PathBuf {
     db.join(format!("{number:06}.ldb"))
 }
 
-/// `<db>/NNNNNN.sst`, the old name of a table.
+/// The old path of a table: `<db>/NNNNNN.sst`.
 pub fn old_table(db: &Path, number: u64) -> PathBuf {
     db.join(format!("{number:06}.sst"))
 }
 
-/// `<db>/MANIFEST-NNNNNN`
+/// The path of a MANIFEST: `<db>/MANIFEST-NNNNNN`.
 pub fn manifest(db: &Path, number: u64) -> PathBuf {
     db.join(format!("MANIFEST-{number:06}"))
 }
 
-/// `<db>/NNNNNN.dbtmp`
+/// The path of a temporary file: `<db>/NNNNNN.dbtmp`.
 pub fn temp(db: &Path, number: u64) -> PathBuf {
     db.join(format!("{number:06}.dbtmp"))
 }
 
-/// `<db>/CURRENT`
+/// The path of the file that names the MANIFEST: `<db>/CURRENT`.
 pub fn current(db: &Path) -> PathBuf {
     db.join("CURRENT")
 }
 
-/// `<db>/LOCK`
+/// The path of the lock file: `<db>/LOCK`.
 pub fn lock(db: &Path) -> PathBuf {
     db.join("LOCK")
-}
-
-/// `<db>/LOG`
-pub fn info_log(db: &Path) -> PathBuf {
-    db.join("LOG")
-}
-
-/// `<db>/LOG.old`
-pub fn old_info_log(db: &Path) -> PathBuf {
-    db.join("LOG.old")
 }
 
 #[cfg(test)]
@@ -180,8 +173,8 @@ mod tests {
             (temp(db, 999), FileType::Temp(999)),
             (current(db), FileType::Current),
             (lock(db), FileType::Lock),
-            (info_log(db), FileType::InfoLog),
-            (old_info_log(db), FileType::InfoLog),
+            (db.join("LOG"), FileType::InfoLog),
+            (db.join("LOG.old"), FileType::InfoLog),
         ] {
             assert_eq!(super::parse(path.file_name().unwrap()), Some(file_type));
         }

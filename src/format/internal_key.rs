@@ -3,8 +3,11 @@
 //! ```text
 //! | user key (n bytes) | type u8 | sequence u56 |
 //! ```
-//! Order: user key ascending by the user's comparator, then sequence descending, then type descending: the newest version
-//! of a key comes first. A look-up at sequence `s` seeks to `(user key, s, SEEK_TYPE)`, the first entry not newer than `s`.
+//! Order: the user key ascending in the user's comparator, then the sequence number descending, then the type
+//! descending. So the newest version of a key comes first. A lookup at sequence number `s` seeks to `(user
+//! key, s, SEEK_TYPE)`, and finds the first entry that is not newer than `s`.
+//!
+//! Thread rule: values without shared state; a [`LookupKey`] is used by one thread.
 
 use crate::comparator::{Comparator, call_comparator};
 use crate::error::{Error, Result};
@@ -12,27 +15,27 @@ use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// A position in the database's history; 56 bits.
+/// The number of a write in the history of the database; 56 bits.
 pub type SequenceNumber = u64;
 
-/// The highest sequence number that fits an internal key.
+/// The highest sequence number that an internal key can hold.
 pub const MAX_SEQUENCE: SequenceNumber = (1 << 56) - 1;
 
-/// Bytes that follow the user key.
+/// The number of bytes that follow the user key.
 pub const TRAILER_SIZE: usize = 8;
 
-/// What an entry says of its key.
+/// The kind of an entry.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 #[repr(u8)]
 pub enum ValueType {
-    /// The key is gone.
+    /// A tombstone: the key is deleted.
     Deletion = 0,
     /// The key has a value.
     Value = 1,
 }
 
 impl ValueType {
-    /// The type of this number, or `None` where the language of the directory has none.
+    /// The type of this number; `None` for numbers that LevelDB's format does not have.
     #[inline]
     pub fn from_u8(number: u8) -> Option<Self> {
         match number {
@@ -43,24 +46,25 @@ impl ValueType {
     }
 }
 
-/// The type number in the key of a look-up: the highest there is, so that a seek stands before every entry of its sequence.
+/// The type number in the key of a lookup: the highest one, so that a seek finds every entry of its sequence
+/// number.
 pub const SEEK_TYPE: u8 = 0xff;
 
-/// `sequence << 8 | type`.
+/// The trailer of an internal key: `sequence << 8 | type`.
 #[inline]
 pub fn pack_trailer(sequence: SequenceNumber, type_number: u8) -> u64 {
     debug_assert!(sequence <= MAX_SEQUENCE);
     sequence << 8 | u64::from(type_number)
 }
 
-/// The user key of an internal key. An internal key shorter than 8 bytes has the empty user key (readers of files refuse
-/// such keys before they get here).
+/// The user key of an internal key. An internal key shorter than 8 bytes has the empty user key; readers of
+/// files refuse such keys earlier.
 #[inline]
 pub fn user_key(internal_key: &[u8]) -> &[u8] {
     &internal_key[..internal_key.len().saturating_sub(TRAILER_SIZE)]
 }
 
-/// The packed sequence and type of an internal key; 0 where it is shorter than 8 bytes.
+/// The trailer (packed sequence number and type) of an internal key; 0 if the key is shorter than 8 bytes.
 #[inline]
 pub fn trailer(internal_key: &[u8]) -> u64 {
     match internal_key.last_chunk::<TRAILER_SIZE>() {
@@ -75,19 +79,19 @@ pub fn sequence(internal_key: &[u8]) -> SequenceNumber {
     trailer(internal_key) >> 8
 }
 
-/// An internal key taken apart.
+/// The parts of an internal key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ParsedInternalKey<'a> {
-    /// What the user called the entry.
+    /// The key that the user gave.
     pub user_key: &'a [u8],
-    /// When it was written.
+    /// The sequence number of the write.
     pub sequence: SequenceNumber,
-    /// What it says.
+    /// Value or tombstone.
     pub value_type: ValueType,
 }
 
 impl<'a> ParsedInternalKey<'a> {
-    /// Takes `internal_key` apart; `None` where it is shorter than 8 bytes or of an unknown type.
+    /// The parts of `internal_key`; `None` if it is shorter than 8 bytes or of an unknown type.
     #[inline]
     pub fn parse(internal_key: &'a [u8]) -> Option<Self> {
         let (user_key, trailer) = internal_key.split_last_chunk::<TRAILER_SIZE>()?;
@@ -104,11 +108,11 @@ pub fn append_internal_key(dst: &mut Vec<u8>, user_key: &[u8], sequence: Sequenc
     dst.extend_from_slice(&pack_trailer(sequence, type_number).to_le_bytes());
 }
 
-/// The first 16 bytes of a user key, big-endian, zeros behind a shorter one: a different prefix decides the bytewise order;
-/// the same prefix decides nothing.
+/// The first 16 bytes of a user key as big-endian integers; a shorter key is padded with zeros. If two
+/// prefixes differ, they decide the bytewise order of the keys; if they are equal, they decide nothing.
 ///
-/// Two words, which are compared one after the other: as one integer they would be loaded in one piece, and stall where they
-/// were just stored in two.
+/// The prefix is two words that are compared one after the other. One 128-bit integer would be loaded at
+/// once, and the load would stall if its two halves had just been stored separately.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct KeyPrefix {
     high: u64,
@@ -120,7 +124,7 @@ impl KeyPrefix {
     #[inline]
     pub fn of(internal_key: &[u8]) -> Self {
         let length = internal_key.len().saturating_sub(TRAILER_SIZE);
-        // A short user key is read together with its trailer, which is then masked out.
+        // A short user key is read together with bytes of its trailer, which are then masked out.
         match internal_key.first_chunk::<16>() {
             Some(bytes) => Self::of_short(bytes, length.min(16) as u32),
             None => match internal_key.first_chunk::<8>() {
@@ -132,7 +136,7 @@ impl KeyPrefix {
         }
     }
 
-    /// The prefix of the first `length` bytes (16 at most) of `bytes`.
+    /// The prefix of the first `length` bytes (at most 16) of `bytes`.
     #[inline]
     fn of_short(bytes: &[u8; 16], length: u32) -> Self {
         let whole = u128::from_be_bytes(*bytes);
@@ -142,8 +146,8 @@ impl KeyPrefix {
         }
     }
 
-    /// The prefix of a user key that begins with `shared` bytes of this one's and goes on with `length` bytes, the first of
-    /// which are `rest`.
+    /// The prefix of a user key that begins with `shared` bytes of this prefix's key, followed by `length`
+    /// bytes, the first of which are `rest`.
     #[inline]
     pub fn replaced(self, shared: u32, rest: &[u8; 16], length: u32) -> Self {
         let rest = Self::of_short(rest, length.min(16));
@@ -171,13 +175,13 @@ impl KeyPrefix {
     }
 }
 
-/// The first `count` bytes of a big-endian word, zeros behind them.
+/// The first `count` bytes of a big-endian word, padded with zeros.
 #[inline]
 fn first_bytes(word: u64, count: u32) -> u64 {
     if count >= 8 { word } else { word & !(u64::MAX >> (8 * count)) }
 }
 
-/// An internal key that owns its bytes; at least 8 of them.
+/// An owned internal key of at least 8 bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct InternalKey(Box<[u8]>);
 
@@ -189,7 +193,7 @@ impl InternalKey {
         InternalKey(bytes.into())
     }
 
-    /// The key with these bytes; Corruption where they are fewer than 8.
+    /// The key with these bytes. Corruption if there are fewer than 8.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         if bytes.len() < TRAILER_SIZE {
             return Err(Error::corruption("internal key is shorter than 8 bytes"));
@@ -197,19 +201,19 @@ impl InternalKey {
         Ok(InternalKey(bytes.into()))
     }
 
-    /// The key as it is stored.
+    /// The stored form of the key.
     #[inline]
     pub fn encoded(&self) -> &[u8] {
         &self.0
     }
 
-    /// The part the user gave.
+    /// The key that the user gave.
     #[inline]
     pub fn user_key(&self) -> &[u8] {
         user_key(&self.0)
     }
 
-    /// When it was written.
+    /// The sequence number of the write.
     #[inline]
     pub fn sequence(&self) -> SequenceNumber {
         sequence(&self.0)
@@ -222,8 +226,8 @@ impl std::fmt::Debug for InternalKey {
     }
 }
 
-/// The order of internal keys over a user's comparator. Cheap to clone. With the bytewise comparator (the usual case) it
-/// compares bytes without a virtual call.
+/// The order of internal keys over a user's comparator. Cheap to clone. With the bytewise comparator (the
+/// usual case) it compares without a virtual call.
 #[derive(Clone)]
 pub struct InternalKeyComparator {
     user: Arc<dyn Comparator>,
@@ -231,7 +235,7 @@ pub struct InternalKeyComparator {
 }
 
 impl InternalKeyComparator {
-    /// The internal order over `user`.
+    /// The order of internal keys over `user`.
     pub fn new(user: Arc<dyn Comparator>) -> Self {
         let bytewise = user.is_bytewise();
         InternalKeyComparator { user, bytewise }
@@ -242,7 +246,8 @@ impl InternalKeyComparator {
         &self.user
     }
 
-    /// Is the user's order the bytewise one, in which equal keys are equal bytes?
+    /// True if the user's order is the bytewise one, in which keys compare equal only if they are the same
+    /// bytes.
     #[inline]
     pub fn is_bytewise(&self) -> bool {
         self.bytewise
@@ -267,14 +272,15 @@ impl InternalKeyComparator {
         self.replace_if_shorter(start, shortened);
     }
 
-    /// May replace the internal key by a shorter one `>= key`.
+    /// May replace the internal key by a shorter one that is not less than it.
     pub fn find_short_successor(&self, key: &mut Vec<u8>) {
         let mut shortened = user_key(key).to_vec();
         self.user.find_short_successor(&mut shortened);
         self.replace_if_shorter(key, shortened);
     }
 
-    /// A user key that became physically shorter and logically larger gets the earliest possible trailer.
+    /// Replaces the user key if the new one is shorter in bytes and greater in order. The new key gets the
+    /// first trailer in the order.
     fn replace_if_shorter(&self, key: &mut Vec<u8>, shortened: Vec<u8>) {
         let original = user_key(key);
         if shortened.len() < original.len() && self.compare_user_keys(original, &shortened).is_lt() {
@@ -284,15 +290,15 @@ impl InternalKeyComparator {
     }
 }
 
-/// The key of a look-up: `(user key, sequence, SEEK_TYPE)`, as an internal key made when it is first asked for: filters and flat
-/// indexes get along with the user key.
+/// The key of a lookup: `(user key, sequence, SEEK_TYPE)`. The internal key is built when it is first asked
+/// for: filters and flat indexes need only the user key.
 pub struct LookupKey<'a> {
     user_key: &'a [u8],
     sequence: SequenceNumber,
     internal_key: OnceCell<InternalLookupKey>,
 }
 
-/// On the stack where it is short.
+/// The bytes of the internal key; short keys are kept on the stack.
 enum InternalLookupKey {
     Short([u8; InternalLookupKey::SHORT]),
     Long(Vec<u8>),
@@ -316,13 +322,13 @@ impl InternalLookupKey {
 }
 
 impl<'a> LookupKey<'a> {
-    /// The place before every version of `user_key` that is not newer than `sequence`.
+    /// The position in front of all versions of `user_key` that are not newer than `sequence`.
     #[inline]
     pub fn new(user_key: &'a [u8], sequence: SequenceNumber) -> Self {
         LookupKey { user_key, sequence, internal_key: OnceCell::new() }
     }
 
-    /// The internal key to seek to.
+    /// The internal key to seek to, built on first use.
     #[inline]
     pub fn internal_key(&self) -> &[u8] {
         match self.internal_key.get_or_init(|| InternalLookupKey::new(self.user_key, self.sequence)) {
@@ -331,27 +337,27 @@ impl<'a> LookupKey<'a> {
         }
     }
 
-    /// The key that was asked for, where the caller has it.
+    /// The key that is looked up.
     #[inline]
     pub fn user_key(&self) -> &'a [u8] {
         self.user_key
     }
 
-    /// The sequence number the look-up reads at.
+    /// The sequence number at which the lookup reads.
     #[inline]
     pub fn sequence(&self) -> SequenceNumber {
         self.sequence
     }
 
-    /// The trailer of the internal key.
+    /// The trailer that the internal key has.
     #[inline]
     pub fn trailer(&self) -> u64 {
         pack_trailer(self.sequence, SEEK_TYPE)
     }
 }
 
-/// Copies `from` to the beginning of `to`, which is longer. The usual lengths take two stores, the first words last: a load of
-/// one of them, which soon follows, can then be served by the store.
+/// Copies `from` to the beginning of `to`, which is longer. The usual lengths take two stores, the first
+/// words last: a load of the first words follows soon and can then be forwarded from the store.
 #[inline]
 fn copy_short(to: &mut [u8; InternalLookupKey::SHORT], from: &[u8]) {
     let length = from.len();

@@ -1,40 +1,46 @@
-//! How long entries, batches and blocks may be: one limit for each, which all that writes and reads them shares.
+//! The limits on the length of entries, batches and blocks. There is one limit of each kind, which all
+//! readers and writers share.
 //!
-//! Lengths and places in logs and tables have 32 bits. A table holds an entry alone in a block, if need be, so an entry is short
-//! enough if that block is. What may be *written* is a little less than that, so that whatever a write has let pass fits a
-//! record of the log, a memtable, a block and an index, and no other part need refuse it.
+//! Lengths and offsets in WALs and tables have 32 bits. A table may hold an entry in a block of its own, so
+//! an entry is short enough if a block with that single entry is. The limit on what may be *written* is a
+//! little lower, so that every accepted write fits a record of the WAL, a memtable, a block and an index, and
+//! no other component has to refuse it.
+//!
+//! Thread rule: pure functions.
 
 use super::internal_key::TRAILER_SIZE;
 use crate::error::{Error, Result};
 
-/// The longest key and value of a write, together.
+/// The limit on key plus value of a written entry, in bytes.
 pub const MAX_ENTRY_SIZE: usize = u32::MAX as usize - (64 << 10);
 
-/// What an entry has in a batch beside key and value: its type and two lengths.
+/// The bytes of an entry in a batch beside key and value: its type and two lengths.
 pub const MAX_BATCH_ENTRY_OVERHEAD: usize = 1 + 5 + 5;
 
-/// The longest representation of a batch: one entry of the greatest length fits.
+/// The limit on the representation of a batch, in bytes: one entry of the greatest length fits.
 pub const MAX_BATCH_SIZE: usize = MAX_ENTRY_SIZE + 1024;
 
-/// The longest block: its restart points and the sizes in indexes have 32 bits.
+/// The limit on a block, in bytes: its restart points and the sizes in indexes have 32 bits.
 pub const MAX_BLOCK_SIZE: usize = u32::MAX as usize;
 
-/// Memtables that go into one table together, and a memtable that takes another batch, have no more: then the versions of one
-/// key, which can't be divided between tables of level 0, fit an index, however long the key is.
+/// The limit, in bytes, on memtables that are flushed into one table, and on a memtable that accepts another
+/// batch. The versions of one key cannot be divided between tables of level 0; within this limit they fit an
+/// index, however long the key is.
 pub const MAX_MEMTABLE_BYTES: usize = 3 << 30;
 
-/// A block of several entries is ended before it grows beyond this.
+/// A block of several entries is ended before it exceeds this, in bytes.
 pub const MAX_SHARED_BLOCK_SIZE: usize = 1 << 30;
 
-/// What a block of one entry has beside internal key and value, at most: three lengths, a restart point and the number of those.
+/// The bytes of a single-entry block beside internal key and value, at most: three lengths, a restart point
+/// and the number of restart points.
 const MAX_LONE_OVERHEAD: usize = 1 + 5 + 5 + 4 + 4;
 
 const _: () = assert!(MAX_ENTRY_SIZE + TRAILER_SIZE + MAX_LONE_OVERHEAD <= MAX_BLOCK_SIZE);
 const _: () = assert!(MAX_ENTRY_SIZE + MAX_BATCH_ENTRY_OVERHEAD + 12 <= MAX_BATCH_SIZE);
 const _: () = assert!(MAX_BATCH_SIZE <= u32::MAX as usize);
 
-/// InvalidArgument where a key and a value of that many bytes can't be written. (Lengths, not slices: whoever is handed a
-/// pointer and a length checks the length first.)
+/// InvalidArgument if an entry with a key and a value of these lengths cannot be written. Takes lengths
+/// instead of slices: a C function that receives a pointer and a length checks the length first.
 #[inline]
 pub fn check_entry(key_length: usize, value_length: usize) -> Result<()> {
     if key_length.saturating_add(value_length) <= MAX_ENTRY_SIZE {
@@ -52,13 +58,15 @@ fn too_long(key_length: usize, value_length: usize) -> Error {
     ))
 }
 
-/// Do entries that have so many bytes together fit tables, whatever they are? (What `check_entry` lets pass does.)
+/// True if any entries that have that many bytes together fit tables. True for all that `check_entry`
+/// accepts.
 #[inline]
 pub fn surely_fits_a_table(bytes: usize) -> bool {
     bytes <= longest_block() - (MAX_BLOCK_SIZE - MAX_ENTRY_SIZE)
 }
 
-/// Does an entry that somebody else has written, with a user key and a value of these lengths, fit a block of a table?
+/// True if an entry written by another implementation, with a user key and a value of these lengths, fits a
+/// block of a table.
 pub fn fits_a_table(user_key_length: usize, value_length: usize) -> bool {
     lone_block_size(user_key_length.saturating_add(TRAILER_SIZE), value_length) <= longest_block()
 }
@@ -71,7 +79,7 @@ const fn longest_block() -> usize {
 #[cfg(test)]
 use testing::longest_block;
 
-/// What entries are too long for a table can be chosen, for a thread: nobody wants to test with those of 4 GiB.
+/// Tests can lower the length of the longest block for a thread, so that they need no entries of 4 GiB.
 #[cfg(test)]
 pub mod testing {
     use super::MAX_BLOCK_SIZE;
@@ -83,7 +91,7 @@ pub mod testing {
         LONGEST_BLOCK.get()
     }
 
-    /// Runs `body` with blocks that are at most `bytes` long.
+    /// Runs `body` with a limit on blocks of `bytes`.
     pub fn with_longest_block<R>(bytes: usize, body: impl FnOnce() -> R) -> R {
         let before = LONGEST_BLOCK.replace(bytes);
         let result = body();
@@ -92,13 +100,13 @@ pub mod testing {
     }
 }
 
-/// The size of a block with one entry, of a stored key and a value of these lengths.
+/// The size in bytes of a block with one entry, of an internal key and a value of these lengths.
 pub fn lone_block_size(key_length: usize, value_length: usize) -> usize {
     let lengths = 1 + varint_length(key_length) + varint_length(value_length);
     key_length.saturating_add(value_length).saturating_add(lengths + 8)
 }
 
-/// Bytes of a varint of this number.
+/// The number of bytes of this number as a varint.
 fn varint_length(number: usize) -> usize {
     (usize::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
 }

@@ -1,42 +1,45 @@
 //! The sorted union of several iterators.
 //!
-//! Children stand in a binary heap of slots, best first: the lowest key going forward, the highest going backward. A slot
-//! keeps the first 16 bytes of its child's user key as integers, so that with the bytewise comparator most comparisons
-//! are of integers and touch no key. The order is total: of equal keys the earlier child's is the lower one, in both
-//! directions.
+//! The children are in a binary heap of slots, the best first: the lowest key when moving forward, the
+//! highest when moving backward. A slot has the first 16 bytes of its child's user key as integers, so that
+//! with the bytewise comparator most comparisons are of integers and read no key. The order is total: of
+//! equal keys the earlier child's is the lower one, in both directions.
 //!
 //! Invariants while `valid()`:
-//! - the heap holds exactly the valid children, and `current` is the child of its root;
-//! - going forward, every other child stands on its first entry after the current one, or is past its end;
-//!   going backward, on its last entry before the current one, or before its beginning;
-//! - no child has failed. The first failure empties the heap, so that a damaged child ends the union with an error
-//!   instead of leaving a hole in it; unless damage is to be tolerated: then only the child ends, and the first error is kept.
+//! - The heap holds exactly the valid children, and `current` is the child of its root.
+//! - When moving forward, every other child is positioned on its first entry after the current one, or is
+//!   past its end. When moving backward, every other child is positioned on its last entry before the current
+//!   one, or is before its beginning.
+//! - No child has failed. The first failure empties the heap, so that a damaged child ends the union with an
+//!   error instead of leaving a gap in it. If damage is to be tolerated, only the damaged child ends, and the
+//!   first error is kept.
 //!
-//! A seek puts off the children that plainly lack the key it seeks, if another has it: they all stand behind that key then, and whoever
-//! just looks at it needs none of them. They are positioned before the first move. (`deferred`; an exception to the
-//! invariants.)
+//! A seek defers the children that certainly lack its key, if another child has that key. All deferred
+//! children would be positioned after the key, so a caller that only reads the entry of the key needs none of
+//! them. They are positioned before the first move (`deferred`). While children are deferred, the invariants
+//! hold for the other children only.
 //!
-//! A child may be a memtable that grows while it is read: a turn of direction may then come upon entries that were not
-//! there when their place was passed, and steps over them.
+//! A child may be a memtable that grows while it is read. A change of direction may then meet entries that
+//! were inserted after their place was passed, and steps over them.
 //!
-//! One iterator is used by one thread at a time.
+//! Thread rule: one thread at a time uses an iterator.
 
 use super::{Failure, InternalIterator};
 use crate::error::Result;
 use crate::format::internal_key::{InternalKeyComparator, KeyPrefix, trailer as trailer_of, user_key};
 use std::cmp::Ordering;
 
-/// A valid child's place in the heap.
+/// The place of a valid child in the heap.
 #[derive(Clone, Copy)]
 struct Slot {
-    /// The child's `key_prefix`; the default where the comparator is not the bytewise one. Stale while the heap has but
-    /// one slot, when nothing compares it.
+    /// The child's `key_prefix`; the default value unless the comparator is the bytewise one. Stale while the
+    /// heap has only one slot, since nothing compares it then.
     prefix: KeyPrefix,
-    /// Index into `children`.
+    /// The index in `children`.
     child: usize,
 }
 
-/// Among so many children some may be put off.
+/// Seeks defer children only in unions of at most this many children.
 const MAX_DEFERRED: usize = u64::BITS as usize;
 
 /// The sorted union of its children.
@@ -44,39 +47,40 @@ pub struct MergingIterator<I> {
     comparator: InternalKeyComparator,
     children: Vec<I>,
     heap: Vec<Slot>,
-    /// The child of `heap[0]`; of no meaning while the heap is empty.
+    /// The child of `heap[0]`; meaningless while the heap is empty.
     current: usize,
-    /// Which of the root's two heap children is the better one; 0: not known. It holds as long as the root stays, and then
-    /// a move costs one comparison.
+    /// The index of the better one of the root's two heap children; 0: not known. It stays correct as long as
+    /// the root stays, and then a move costs one comparison.
     runner_up: usize,
     forward: bool,
     failure: Failure,
-    /// The children that the last seek, to `target`, has not positioned yet; a bit for each.
+    /// A bit for each child that the last seek, to `target`, has not positioned yet.
     deferred: u64,
-    /// Does a seek put children off? Not once the iterator was moved from where one did: it will be again.
+    /// True if seeks defer children. Cleared when the iterator is moved after a seek that did: further seeks
+    /// will be followed by moves too.
     puts_off: bool,
     target: Vec<u8>,
-    /// The key stood on when the direction turned.
+    /// The current key when the direction changed.
     turning_key: Vec<u8>,
 }
 
-/// A union that is not in use: what it needed memory for.
-pub struct RestingUnion<I> {
+/// The memory and the children of a pooled union.
+pub struct PooledUnion<I> {
     children: Vec<I>,
     heap: Vec<Slot>,
     target: Vec<u8>,
 }
 
 impl<I: InternalIterator> MergingIterator<I> {
-    /// Merges `children`; where keys are equal, the earlier child comes first.
+    /// The union of `children`. Of equal keys, the earlier child's comes first.
     pub fn new(comparator: InternalKeyComparator, children: Vec<I>) -> Self {
         let heap = Vec::with_capacity(children.len());
-        Self::of_resting(comparator, RestingUnion { children, heap, target: Vec::new() })
+        Self::from_pooled(comparator, PooledUnion { children, heap, target: Vec::new() })
     }
 
-    /// Merges the children of `resting`, as it did before.
-    pub fn of_resting(comparator: InternalKeyComparator, resting: RestingUnion<I>) -> Self {
-        let RestingUnion { children, heap, target } = resting;
+    /// The union of the pooled children.
+    pub fn from_pooled(comparator: InternalKeyComparator, pooled: PooledUnion<I>) -> Self {
+        let PooledUnion { children, heap, target } = pooled;
         MergingIterator {
             comparator,
             heap,
@@ -92,27 +96,27 @@ impl<I: InternalIterator> MergingIterator<I> {
         }
     }
 
-    /// Lets go of all places, and gives up the children: this becomes a union of none.
-    pub fn take_resting(&mut self) -> RestingUnion<I> {
+    /// Releases the blocks of all children and returns them for the pool. `self` becomes an empty union.
+    pub fn take_pooled(&mut self) -> PooledUnion<I> {
         self.heap.clear();
         self.failure.clear();
         self.deferred = 0;
-        self.children.iter_mut().for_each(I::rest);
-        RestingUnion {
+        self.children.iter_mut().for_each(I::release_blocks);
+        PooledUnion {
             children: std::mem::take(&mut self.children),
             heap: std::mem::take(&mut self.heap),
             target: std::mem::take(&mut self.target),
         }
     }
 
-    /// Goes on without a child that ends with damage, and keeps the first in `status`. (Children that pass over their damage
-    /// themselves are what this is for.)
+    /// Makes the union continue without a child that ends with damage; `status` returns the first damage.
+    /// Meant for children that skip their damage themselves.
     pub fn tolerating_damage(mut self, yes: bool) -> Self {
         self.failure.tolerates_damage = yes;
         self
     }
 
-    /// Has an error ended the iteration, so that there may be more entries in the direction of travel?
+    /// True if an error ended the iteration: there may be more entries in the direction of the last move.
     #[inline]
     pub fn was_cut_short(&self) -> bool {
         self.failure.is_final
@@ -123,7 +127,7 @@ impl<I: InternalIterator> MergingIterator<I> {
         if self.comparator.is_bytewise() { child.key_prefix() } else { KeyPrefix::default() }
     }
 
-    /// Does the entry under heap index `a` come before the one under `b`, in the direction of travel?
+    /// True if the entry of heap index `a` comes before that of `b` in the current direction.
     #[inline]
     fn precedes(&self, a: usize, b: usize) -> bool {
         let (a, b) = (&self.heap[a], &self.heap[b]);
@@ -135,7 +139,7 @@ impl<I: InternalIterator> MergingIterator<I> {
         order.then(a.child.cmp(&b.child)).is_lt() == self.forward
     }
 
-    /// The better of the one or two heap children of `parent`, if it has any.
+    /// The better one of the heap children of `parent`, if it has any.
     #[inline]
     fn better_child(&self, parent: usize) -> Option<usize> {
         let left = 2 * parent + 1;
@@ -145,7 +149,7 @@ impl<I: InternalIterator> MergingIterator<I> {
         (left < self.heap.len()).then_some(left)
     }
 
-    /// Moves the slot down to where the heap is in order again.
+    /// Moves a slot down to its place in the heap.
     fn sift_down(&mut self, mut slot: usize) {
         while let Some(child) = self.better_child(slot) {
             if !self.precedes(child, slot) {
@@ -156,7 +160,7 @@ impl<I: InternalIterator> MergingIterator<I> {
         }
     }
 
-    /// Makes the runner-up known; false where the root is alone.
+    /// Finds the runner-up if it is not known. False if the root is the only slot.
     #[inline]
     fn find_runner_up(&mut self) -> bool {
         if self.runner_up == 0 {
@@ -165,7 +169,7 @@ impl<I: InternalIterator> MergingIterator<I> {
         self.runner_up != 0
     }
 
-    /// Restores the heap after the root's key changed. Only the root may be out of place.
+    /// Restores the heap after the key of the root changed. No other slot may be out of place.
     #[inline]
     fn settle_root(&mut self) {
         if self.find_runner_up() && self.precedes(self.runner_up, 0) {
@@ -173,7 +177,7 @@ impl<I: InternalIterator> MergingIterator<I> {
         }
     }
 
-    /// The runner-up takes the root's place.
+    /// Swaps the runner-up with the root, and restores the heap.
     fn replace_root(&mut self) {
         self.heap.swap(0, self.runner_up);
         self.sift_down(self.runner_up);
@@ -181,7 +185,7 @@ impl<I: InternalIterator> MergingIterator<I> {
         self.current = self.heap[0].child;
     }
 
-    /// The current child has moved: finds the one to stand on now.
+    /// Restores the invariants after the current child moved.
     #[inline]
     fn after_move(&mut self) {
         let child = &self.children[self.current];
@@ -194,10 +198,10 @@ impl<I: InternalIterator> MergingIterator<I> {
         }
     }
 
-    /// The current child has come to its end, or has failed.
+    /// Removes the current child from the heap: it is at its end, or it has failed.
     fn drop_root(&mut self) {
         if let Err(error) = self.children[self.current].status()
-            && !self.failure.passes_over(error)
+            && !self.failure.skips(error)
         {
             self.heap.clear();
             return;
@@ -210,7 +214,8 @@ impl<I: InternalIterator> MergingIterator<I> {
         }
     }
 
-    /// Builds the heap from children that have all been positioned for the direction of travel.
+    /// Builds the heap from the children, which have all been positioned for the current direction (except
+    /// deferred ones).
     fn rebuild(&mut self) {
         self.heap.clear();
         self.runner_up = 0;
@@ -223,7 +228,7 @@ impl<I: InternalIterator> MergingIterator<I> {
                 let slot = Slot { prefix: self.prefix_of(child), child: index };
                 self.heap.push(slot);
             } else if let Err(error) = child.status()
-                && !self.failure.passes_over(error)
+                && !self.failure.skips(error)
             {
                 self.heap.clear();
                 return;
@@ -242,13 +247,13 @@ impl<I: InternalIterator> MergingIterator<I> {
         self.deferred != 0 && self.deferred >> index & 1 != 0
     }
 
-    /// Seeks those children that do not plainly lack the target's key; the others too, unless one has it.
+    /// Seeks the children that may have the target's key. If none has it, seeks the deferred ones too.
     fn seek_who_may_have(&mut self, target: &[u8]) {
         let mut found = false;
-        // Most of all keys are in the last child, the deepest level: it is not asked.
+        // Most keys are in the last child, the deepest level: it is not worth asking.
         let last = self.children.len() - 1;
         for (index, child) in self.children.iter_mut().enumerate() {
-            if index != last && child.lacks(target) {
+            if index != last && child.definitely_lacks(target) {
                 self.deferred |= 1 << index;
             } else {
                 child.seek(target);
@@ -274,7 +279,7 @@ impl<I: InternalIterator> MergingIterator<I> {
         self.deferred = 0;
     }
 
-    /// Positions the children that were put off. Not valid afterwards: one has failed.
+    /// Positions the deferred children. Afterwards the iterator is invalid if one of them has failed.
     #[inline(never)]
     fn position_deferred(&mut self) {
         self.puts_off = false;
@@ -282,15 +287,15 @@ impl<I: InternalIterator> MergingIterator<I> {
         self.rebuild();
     }
 
-    /// `next_if_plain` among several children: the next entry is the root's next one or the runner-up's, so both must be of later
-    /// user keys.
+    /// `try_next_user_key` of several children. The next entry is the root's next one or the runner-up's, so
+    /// both must have greater user keys than the current one.
     #[inline(never)]
     fn next_of_several_if_plain(&mut self) -> Option<u64> {
         if !self.find_runner_up() || self.heap[self.runner_up].prefix.order(self.heap[0].prefix).is_eq() {
             return None;
         }
         let child = &mut self.children[self.current];
-        let trailer = child.next_if_plain()?;
+        let trailer = child.try_next_user_key()?;
         self.heap[0].prefix = child.key_prefix();
         if self.precedes(self.runner_up, 0) {
             self.replace_root();
@@ -299,13 +304,13 @@ impl<I: InternalIterator> MergingIterator<I> {
         Some(trailer)
     }
 
-    /// How the entry that child `index` stands on compares with the one that the turn began on.
+    /// The order of the current entry of child `index` relative to the entry at which the direction changed.
     fn compare_with_turning_point(&self, index: usize) -> Ordering {
         let order = self.comparator.compare(self.children[index].key(), &self.turning_key);
         order.then(index.cmp(&self.current))
     }
 
-    /// Turns to travel forward and moves to the entry after the current one.
+    /// Changes the direction to forward and moves to the entry after the current one.
     #[cold]
     fn turn_forward(&mut self) {
         if !self.begin_turn() {
@@ -322,7 +327,7 @@ impl<I: InternalIterator> MergingIterator<I> {
         self.rebuild();
     }
 
-    /// Turns to travel backward and moves to the entry before the current one.
+    /// Changes the direction to backward and moves to the entry before the current one.
     #[cold]
     fn turn_backward(&mut self) {
         if !self.begin_turn() {
@@ -339,12 +344,12 @@ impl<I: InternalIterator> MergingIterator<I> {
         self.rebuild();
     }
 
-    /// Notes what the turn needs to know. False: it ends with an error.
+    /// Saves the current key for the change of direction. False: a child has failed, and the iteration ends.
     fn begin_turn(&mut self) -> bool {
         for child in &self.children {
-            // A child that has passed over damage may have to seek, and forgets it then.
+            // A child that has skipped damage may have to seek, which clears its status.
             if let Err(error) = child.status()
-                && !self.failure.passes_over(error)
+                && !self.failure.skips(error)
             {
                 self.heap.clear();
                 return false;
@@ -355,8 +360,8 @@ impl<I: InternalIterator> MergingIterator<I> {
         true
     }
 
-    /// Child `index` stands on its last entry before the turning point: one step takes it past, unless entries were
-    /// inserted in between; then it seeks.
+    /// Moves child `index`, which is on its last entry before the turning point, to its first entry after it.
+    /// One step suffices, unless entries were inserted in between; then the child seeks.
     fn move_after_turning_point(&mut self, index: usize) {
         if self.children[index].valid() {
             self.children[index].next();
@@ -386,7 +391,7 @@ impl<I: InternalIterator> MergingIterator<I> {
         }
     }
 
-    /// To the entry before; from past the end, to the last one.
+    /// Moves to the previous entry; from past the end, to the last one.
     fn step_back(&mut self, index: usize) {
         if self.children[index].valid() {
             self.children[index].prev();
@@ -468,12 +473,12 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
     }
 
     #[inline(always)]
-    fn next_if_plain(&mut self) -> Option<u64> {
+    fn try_next_user_key(&mut self) -> Option<u64> {
         if !self.forward || self.deferred != 0 {
             return None;
         }
         if self.heap.len() <= 1 {
-            return self.children[self.current].next_if_plain_alone();
+            return self.children[self.current].try_next_user_key_without_prefix();
         }
         self.next_of_several_if_plain()
     }
@@ -494,8 +499,8 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
     }
 
     #[inline]
-    fn stored_value_length(&self) -> Option<u32> {
-        self.children[self.current].stored_value_length()
+    fn raw_block_value_length(&self) -> Option<u32> {
+        self.children[self.current].raw_block_value_length()
     }
 
     #[inline(always)]

@@ -1,70 +1,73 @@
-//! A sorted run of sorted parts, each opened only when it is reached.
+//! An iterator over a sequence of sorted parts, each of which is opened only when it is reached.
 //!
-//! The parts follow each other: every key of a part is below every key of the next. At most one part is open at a time,
-//! and it stays open while moves and seeks stay inside it. A part that can't be opened, or that fails, ends the iteration
-//! with its error: nothing is skipped, unless damage is to be tolerated.
+//! Every key of a part is less than every key of the next part. At most one part is open at a time, and it
+//! stays open while moves and seeks stay inside of it. A part that cannot be opened, or that fails, ends the
+//! iteration with its error; nothing is skipped, unless damage is to be tolerated.
 //!
-//! Invariant: `open` is `None` or holds the part `index`. One iterator is used by one thread at a time.
+//! Invariant: `open` is `None` or holds the part `index`.
+//!
+//! Thread rule: one thread at a time uses an iterator.
 
 use super::{Failure, InternalIterator};
 use crate::error::Result;
 use crate::format::internal_key::KeyPrefix;
 
-/// The parts of a run, in order.
+/// The parts of the sequence, in order.
 pub trait Parts {
-    /// A position in one part.
+    /// The iterator over one part.
     type Iter: InternalIterator;
 
-    /// How many there are.
+    /// The number of parts.
     fn count(&self) -> usize;
 
-    /// The first part whose last key is at or after `target` (an internal key); `count()`, if none.
+    /// The first part whose last key is not less than `target` (an internal key); `count()` if there is none.
     fn find(&self, target: &[u8]) -> usize;
 
-    /// Is it plain that no part has an entry of the user key of `target`?
-    fn lacks(&self, _target: &[u8]) -> bool {
+    /// True only if it is certain that no part has an entry with the user key of `target`.
+    fn definitely_lacks(&self, _target: &[u8]) -> bool {
         false
     }
 
-    /// Opens a part.
+    /// Opens the part `index`.
     fn open(&self, index: usize) -> Result<Self::Iter>;
 
-    /// As `open`, making use of what `part`, an iterator over another part, has allocated.
+    /// As `open`, reusing the memory of `part`, an iterator over another part.
     fn reopen(&self, index: usize, part: &mut Self::Iter) -> Result<()> {
         *part = self.open(index)?;
         Ok(())
     }
 
-    /// May an iterator that is not in use keep this part open?
-    fn may_rest(&self, _index: usize) -> bool {
+    /// True if a pooled iterator may keep this part open.
+    fn may_stay_open(&self, _index: usize) -> bool {
         false
     }
 }
 
-/// A position in a run of parts.
+/// A position in a sequence of parts.
 pub struct TwoLevelIterator<P: Parts> {
     parts: P,
     index: usize,
     open: Option<P::Iter>,
-    /// Part `index` could not be opened and is passed over.
+    /// True if the part `index` could not be opened and is skipped.
     is_unreadable: bool,
     failure: Failure,
 }
 
 impl<P: Parts> TwoLevelIterator<P> {
-    /// An iterator over `parts`; opens nothing yet.
+    /// An iterator over `parts`. Opens nothing yet.
     pub fn over(parts: P) -> Self {
         TwoLevelIterator { parts, index: 0, open: None, is_unreadable: false, failure: Failure::default() }
     }
 
-    /// Passes over damage, a part that can't be read at all included, and keeps the first in `status`.
+    /// Makes the iterator skip damage, including a part that cannot be read at all; `status` returns the
+    /// first damage.
     pub fn tolerating_damage(mut self, yes: bool) -> Self {
         self.failure.tolerates_damage = yes;
         self
     }
 
-    /// Opens part `index`, if it is not the open one, and positions it by `position`. Where there is no such part the
-    /// iterator is left invalid.
+    /// Opens the part `index`, if it is not open already, and positions it by `position`. If there is no such
+    /// part, the iterator becomes invalid.
     fn enter(&mut self, index: usize, position: impl FnOnce(&mut P::Iter)) {
         self.is_unreadable = false;
         if index >= self.parts.count() {
@@ -75,14 +78,14 @@ impl<P: Parts> TwoLevelIterator<P> {
             self.index = index;
             let opened = match &mut self.open {
                 Some(part) => {
-                    part.rest(); // what it holds is let go of before more is taken
+                    part.release_blocks(); // release its blocks before others are read
                     self.parts.reopen(index, part)
                 }
                 None => self.parts.open(index).map(|part| self.open = Some(part)),
             };
             if let Err(error) = opened {
                 self.open = None;
-                self.is_unreadable = self.failure.passes_over(error);
+                self.is_unreadable = self.failure.skips(error);
                 return;
             }
         }
@@ -91,14 +94,14 @@ impl<P: Parts> TwoLevelIterator<P> {
         }
     }
 
-    /// Has the open part come to its end (and not to an error that ends all)?
+    /// True if the open part is at its end, and not because of an error that ends the iteration.
     fn is_at_end_of_part(&mut self) -> bool {
         let Some(part) = &self.open else { return self.is_unreadable };
         if part.valid() {
             return false;
         }
         if let Err(error) = part.status()
-            && !self.failure.passes_over(error)
+            && !self.failure.skips(error)
         {
             self.open = None;
             return false;
@@ -106,14 +109,14 @@ impl<P: Parts> TwoLevelIterator<P> {
         true
     }
 
-    /// On to the first entry of the parts that follow, while the open part is at its end.
+    /// Moves to the first entry of the following parts, while the open part is at its end.
     fn skip_ended_parts_forward(&mut self) {
         while self.is_at_end_of_part() {
             self.enter(self.index + 1, P::Iter::seek_to_first);
         }
     }
 
-    /// Back to the last entry of the parts before, while the open part is at its beginning.
+    /// Moves to the last entry of the preceding parts, while the open part is at its beginning.
     fn skip_ended_parts_backward(&mut self) {
         while self.is_at_end_of_part() {
             match self.index.checked_sub(1) {
@@ -152,8 +155,8 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
     }
 
     #[inline]
-    fn lacks(&self, target: &[u8]) -> bool {
-        self.parts.lacks(target)
+    fn definitely_lacks(&self, target: &[u8]) -> bool {
+        self.parts.definitely_lacks(target)
     }
 
     #[inline]
@@ -168,13 +171,13 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
     }
 
     #[inline]
-    fn next_if_plain(&mut self) -> Option<u64> {
-        self.open.as_mut()?.next_if_plain()
+    fn try_next_user_key(&mut self) -> Option<u64> {
+        self.open.as_mut()?.try_next_user_key()
     }
 
     #[inline(always)]
-    fn next_if_plain_alone(&mut self) -> Option<u64> {
-        self.open.as_mut()?.next_if_plain_alone()
+    fn try_next_user_key_without_prefix(&mut self) -> Option<u64> {
+        self.open.as_mut()?.try_next_user_key_without_prefix()
     }
 
     #[inline]
@@ -204,8 +207,8 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
     }
 
     #[inline]
-    fn stored_value_length(&self) -> Option<u32> {
-        self.open.as_ref()?.stored_value_length()
+    fn raw_block_value_length(&self) -> Option<u32> {
+        self.open.as_ref()?.raw_block_value_length()
     }
 
     #[inline(always)]
@@ -213,11 +216,11 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
         self.open.as_ref().map_or((&[], &[]), P::Iter::entry)
     }
 
-    fn rest(&mut self) {
+    fn release_blocks(&mut self) {
         self.failure.clear();
         self.is_unreadable = false;
         match &mut self.open {
-            Some(part) if self.parts.may_rest(self.index) => part.rest(),
+            Some(part) if self.parts.may_stay_open(self.index) => part.release_blocks(),
             open => *open = None,
         }
     }

@@ -1,30 +1,31 @@
 //! A sorted list of internal keys and their values in an arena: one writer, any number of readers, no locks.
 //!
-//! A node is one allocation, and what a search looks at lies together:
+//! A node is one allocation, and the fields that a search reads are adjacent:
 //!
 //! ```text
-//! | next node at level h-1 | ... | at level 1 | at level 0 | prefix u64 | user key length u32 | value length u32 |
-//! | user key | trailer (8 bytes) | value |      ^ a node's address is that of its level-0 link
+//! | next node at level h-1 | ... | at level 1 | at level 0 | prefix u64 | user key length u32 |
+//! | value length u32 | user key | trailer (8 bytes) | value |
+//!                                               ^ a node's address is that of its level-0 link
 //! ```
-//! The prefix is the first 8 bytes of the user key as a big-endian number, padded with zeros, where the comparator is
-//! bytewise: then most comparisons are one of two integers. With any other comparator all prefixes are 0, and equal
-//! prefixes mean that the keys are compared.
+//! With the bytewise comparator the prefix is the first 8 bytes of the user key as a big-endian integer,
+//! padded with zeros: most comparisons are then comparisons of two integers. With any other comparator all
+//! prefixes are 0. If two prefixes are equal, the keys are compared.
 //!
-//! A level-`l` list holds a quarter of the nodes of the level below it. Nodes are never removed, and never change after
-//! they are linked, except for their links. The list frees them all when it is dropped.
+//! The list of level `l` has a quarter of the nodes of the level below. Nodes are never removed, and never
+//! change after they are linked, except for their links. The arena frees all nodes when the list is dropped.
 //!
-//! Thread rule: the [`SkipListWriter`] is the only one to allocate and link, and there is one a list. It fills a node
-//! and then stores its address in the links before it with release order; readers load links with acquire order, so
-//! that they see all of a node whose address they see. A reader sees a node at level 0 no later than at the levels
-//! above.
+//! Thread rule: only the [`SkipListWriter`] allocates and links, and there is one per list. It fills a node
+//! and then stores the node's address in the preceding links with release ordering. Readers load links with
+//! acquire ordering, so that they see the whole contents of a node whose address they see. A reader sees a
+//! node at level 0 no later than at higher levels.
 //!
-//! The writer remembers the trail of its last insertion: a key that belongs right behind the last one is not searched
-//! for, so that keys in order cost a constant time each.
+//! The writer remembers the place of its last insertion (the trail). A key that belongs directly after the
+//! last one needs no search, so that each of a sequence of ascending keys is inserted in constant time.
 //!
-//! With the bytewise order there is a hash index beside it (`index`), for look-ups of single keys.
+//! With the bytewise comparator there is also a hash index (`index`) for lookups of single keys.
 //!
-//! A comparator that contradicts itself makes searches miss keys, but nothing worse: at every level the links form a
-//! chain that ends.
+//! A comparator that contradicts itself makes searches miss keys, and has no worse effect: the links of each
+//! level form a chain that ends.
 #![allow(unsafe_code)]
 
 use crate::error::{Error, Result};
@@ -48,10 +49,10 @@ pub use iterator::SkipListIterator;
 
 use index::{Filled, Index, IndexWriter, Indexed};
 
-/// Levels of the highest nodes; with a branching of 4, enough for 16 million entries.
+/// The number of levels; with a branching factor of 4 enough for 16 million entries.
 const MAX_HEIGHT: usize = if cfg!(loom) { 3 } else { 12 };
 
-/// The part of a node that every node has. Links of higher levels stand before it, key and value after it.
+/// The fixed part of a node. The links of higher levels precede it; key and value follow it.
 #[repr(C)]
 struct Node {
     next: AtomicPtr<Node>,
@@ -60,15 +61,16 @@ struct Node {
     value_length: u32,
 }
 
-/// The address of a node, with the right to its whole allocation. Null past the end of the list.
+/// The address of a node, with the right to access its whole allocation. Null after the end of the list.
 type NodePtr = *mut Node;
 
-/// A look-up at an older sequence number goes over so many newer versions of its key before it searches from the top.
+/// A lookup at an older sequence number skips at most this many newer versions of its key before it searches
+/// from the top.
 const VERSIONS_TO_WALK: usize = 8;
-/// The system's number for want of memory, the same everywhere.
+/// The error number for a lack of memory (ENOMEM).
 const ENOMEM: i32 = 12;
 const LINK_SIZE: usize = size_of::<AtomicPtr<Node>>();
-/// What a node of height 1 takes without key and value.
+/// The bytes of a node of height 1 without user key and value.
 const NODE_OVERHEAD: usize = size_of::<Node>() + TRAILER_SIZE;
 
 /// The link of `node` at `level`.
@@ -77,8 +79,8 @@ const NODE_OVERHEAD: usize = size_of::<Node>() + TRAILER_SIZE;
 /// `node` is a node of a live list and higher than `level`.
 #[inline(always)]
 unsafe fn link<'a>(node: NodePtr, level: usize) -> &'a AtomicPtr<Node> {
-    // SAFETY: links stand in front of one another, the one of level 0 at the node's address; the caller says there is
-    // one.
+    // SAFETY: links precede one another in memory, starting with the link of level 0 at the node's address;
+    // the caller promises that there is a link of this level.
     unsafe { &*node.cast::<AtomicPtr<Node>>().sub(level) }
 }
 
@@ -98,7 +100,8 @@ unsafe fn next(node: NodePtr, level: usize) -> NodePtr {
 /// `node` is a node, but not the head, of a list that outlives `'a`.
 #[inline(always)]
 unsafe fn key<'a>(node: NodePtr) -> &'a [u8] {
-    // SAFETY: every node but the head was written with a key of this length behind it, which never changes.
+    // SAFETY: every node except the head was written with a key of this length after its fixed part, which
+    // never changes.
     unsafe {
         let start = node.add(1).cast::<u8>();
         std::slice::from_raw_parts(start, (*node).user_key_length as usize + TRAILER_SIZE)
@@ -118,12 +121,11 @@ unsafe fn value<'a>(node: NodePtr) -> &'a [u8] {
     }
 }
 
-/// Asks the processor for the cache line of `node`, so that it is there when a comparison looks at it. Any address will
-/// do.
+/// Prefetches the first cache line of `node` for a coming comparison. Any address is allowed.
 #[inline(always)]
 fn prefetch(node: NodePtr) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch has no effect but on the cache and never faults; every x86-64 has it.
+    // SAFETY: a prefetch only affects the cache and never faults; every x86-64 processor has it.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(node.cast_const().cast());
@@ -132,14 +134,14 @@ fn prefetch(node: NodePtr) {
     let _ = node;
 }
 
-/// What is searched for, taken apart once.
+/// The parts of the key that is searched for.
 struct Target<'a> {
     prefix: u64,
     user_key: &'a [u8],
     trailer: u64,
 }
 
-/// The first 8 bytes of `user_key` as a number that orders as they do; shorter keys are padded with zeros.
+/// The first 8 bytes of `user_key` as an integer with the same order; shorter keys are padded with zeros.
 #[inline]
 fn prefix_of(user_key: &[u8]) -> u64 {
     match user_key.first_chunk::<8>() {
@@ -148,8 +150,8 @@ fn prefix_of(user_key: &[u8]) -> u64 {
     }
 }
 
-/// The bytewise order of two keys with the same prefix: by words, since keys are mostly short and alike in front, and a
-/// call of memcmp costs more than the few words it would compare.
+/// The bytewise order of two keys with the same prefix. Compares by words: keys are mostly short and share
+/// their beginnings, and a call of memcmp costs more than comparing a few words.
 #[inline]
 fn compare_past_prefix(a: &[u8], b: &[u8]) -> Order {
     let (a_words, a_tail) = a.as_chunks::<8>();
@@ -173,7 +175,7 @@ fn hash_of(user_key: &[u8]) -> u64 {
     hash64(user_key, 0)
 }
 
-/// Are two nodes of a live list, neither of them the head, of the same user key, in the bytewise order?
+/// True if two nodes of a live list, neither of them the head, have the same user key (bytewise).
 #[inline]
 fn are_of_one_key(a: NodePtr, b: NodePtr) -> bool {
     // SAFETY: the list is alive, and the slices do not leave this function.
@@ -182,7 +184,7 @@ fn are_of_one_key(a: NodePtr, b: NodePtr) -> bool {
     is_key(b, &target)
 }
 
-/// Is `node`, which is a node of a live list but not the head, of the user key of `target`, in the bytewise order?
+/// True if `node`, a node of a live list but not the head, has the user key of `target` (bytewise).
 #[inline(always)]
 fn is_key(node: NodePtr, target: &Target<'_>) -> bool {
     // SAFETY: the list is alive, and the slices do not leave this function.
@@ -193,37 +195,39 @@ fn is_key(node: NodePtr, target: &Target<'_>) -> bool {
     }
 }
 
-/// A key and its value, as they lie in the list.
+/// A key and its value, borrowed from the list.
 #[derive(Clone, Copy)]
 pub struct Entry<'a> {
-    /// The internal key.
+    /// The internal key, in the list's memory.
     pub key: &'a [u8],
-    /// The value.
+    /// The value, in the list's memory; empty for a tombstone.
     pub value: &'a [u8],
 }
 
-/// The list; readers share it.
+/// The list. Readers share it.
 pub struct SkipList {
     order: InternalKeyComparator,
-    /// A node of the greatest height without key and value.
+    /// A node of the greatest height, without key and value.
     head: NodePtr,
-    /// The height of the highest node, at least 1. A reader that sees an old one just starts lower.
+    /// The height of the highest node, at least 1. A reader that sees an old value starts its search lower.
     height: AtomicUsize,
     entries: AtomicU64,
-    /// Where the newest node of a key is.
+    /// Finds the newest node of a user key.
     index: Index,
     arena: Arena,
 }
 
-// SAFETY: `head` points into the arena, which moves along. What is behind it is shared by the thread rule at the top.
+// SAFETY: `head` points into the arena, which moves together with it. The nodes are shared by the thread rule
+// at the top.
 unsafe impl Send for SkipList {}
-// SAFETY: by shared reference readers only load atomics and read nodes that were published to them; allocating and
-// linking is done through the one writer, by exclusive reference.
+// SAFETY: by shared reference, readers only load atomics and read nodes that were published to them;
+// allocation and linking are done by the only writer, by exclusive reference.
 unsafe impl Sync for SkipList {}
 
 impl SkipList {
-    /// An empty list, and the right to insert into it. It is expected to grow to `expected_size` bytes, and takes them from
-    /// `store` where that has any. ENOMEM: there is no memory for its first block.
+    /// An empty list, and the right to insert into it. `expected_size`, in bytes, is the size it is expected
+    /// to grow to; blocks come from `store` while it has any. ENOMEM if there is no memory for the first
+    /// block.
     pub fn new(
         order: InternalKeyComparator,
         expected_size: usize,
@@ -245,7 +249,7 @@ impl SkipList {
         let list = Arc::new(SkipList { order, head, height, entries, index, arena });
         let writer = SkipListWriter {
             trail: Trail::new(head),
-            // A fixed seed: lists of the same insertions have the same shape.
+            // A fixed seed: lists with the same insertions have the same shape.
             random: Random::new(0xdead_beef),
             newest: 0,
             index: index_writer,
@@ -254,37 +258,31 @@ impl SkipList {
         Ok((list, writer))
     }
 
-    /// The order of its keys.
-    #[inline]
-    pub fn order(&self) -> &InternalKeyComparator {
-        &self.order
-    }
-
-    /// Bytes in use, nodes included.
+    /// Bytes in use, including nodes, without the index.
     #[inline]
     pub fn memory_usage(&self) -> usize {
         self.arena.memory_usage()
     }
 
-    /// Bytes that the index takes; they are not in `memory_usage`.
+    /// Bytes of the index, which are not included in `memory_usage`.
     pub fn index_memory_usage(&self) -> usize {
         self.index.memory_usage()
     }
 
-    /// How many entries were inserted.
+    /// The number of entries.
     #[inline]
     pub fn len(&self) -> u64 {
         self.entries.load(Ordering::Relaxed)
     }
 
-    /// Was nothing inserted?
+    /// True if nothing was inserted.
     #[inline]
     pub fn is_empty(&self) -> bool {
         // SAFETY: the head has a level 0.
         unsafe { next(self.head, 0) }.is_null()
     }
 
-    /// The newest entry of a user key that is not newer than an internal key of it.
+    /// The newest entry with the user key of `internal_key` that is not newer than `internal_key`.
     #[inline]
     pub fn newest_of(&self, internal_key: &[u8]) -> Option<Entry<'_>> {
         if self.index.is_whole() {
@@ -302,7 +300,7 @@ impl SkipList {
                 if internal_key::trailer(entry.key) <= target.trailer {
                     return Some(entry);
                 }
-                // Older versions of the key come behind it.
+                // Older versions of the key follow it.
                 // SAFETY: every node has a level 0.
                 node = unsafe { next(node, 0) };
                 if !node.is_null() && !is_key(node, &target) {
@@ -310,14 +308,15 @@ impl SkipList {
                 }
             }
         }
-        // The entry is at or after (key, sequence): it is of that key, or the key has none that old.
+        // The entry found is at or after (key, sequence): either it is of that key, or the key has no version
+        // that old.
         self.at_or_after(internal_key).filter(|entry| {
             let user_keys = [entry.key, internal_key].map(internal_key::user_key);
             self.order.compare_user_keys(user_keys[0], user_keys[1]).is_eq()
         })
     }
 
-    /// The first entry at or after an internal key.
+    /// The first entry that is not before `internal_key`.
     #[inline]
     pub fn at_or_after(&self, internal_key: &[u8]) -> Option<Entry<'_>> {
         let node = self.find_at_or_after(&self.target(internal_key));
@@ -332,7 +331,7 @@ impl SkipList {
         Target { prefix, user_key, trailer: internal_key::trailer(internal_key) }
     }
 
-    /// Does `node` come before `target`?
+    /// True if `node` comes before `target`.
     ///
     /// # Safety
     /// `node` is a node of this list, but not the head.
@@ -351,17 +350,17 @@ impl SkipList {
         } else {
             self.order.compare_user_keys(user_key, target.user_key)
         };
-        // Newer entries, with the larger trailers, come first.
+        // Newer entries, which have larger trailers, come first.
         order.then_with(|| target.trailer.cmp(&internal_key::trailer(node_key))).is_lt()
     }
 
-    /// The first node at or after `target`, or null.
+    /// The first node that is not before `target`, or null.
     #[inline]
     fn find_at_or_after(&self, target: &Target<'_>) -> NodePtr {
         self.find(target).1
     }
 
-    /// The last node before `target` (the head where there is none) and the first at or after it (or null).
+    /// The last node before `target` (the head if there is none) and the node after it (or null).
     #[inline]
     fn find(&self, target: &Target<'_>) -> (NodePtr, NodePtr) {
         let mut before = self.head;
@@ -372,8 +371,9 @@ impl SkipList {
         (before, after)
     }
 
-    /// Walks at `level` from `before`, a node before `target`, to the last such node; returns it and the one after it.
-    /// `known_after` is a node known not to be before `target` (or null), and is not compared again.
+    /// Walks at `level` from `before`, a node before `target`, to the last such node, and returns it and its
+    /// successor. `known_after` is null or a node known not to be before `target`, which is not compared
+    /// again.
     #[inline(always)]
     fn walk(
         &self,
@@ -383,11 +383,12 @@ impl SkipList {
         target: &Target<'_>,
     ) -> (NodePtr, NodePtr) {
         loop {
-            // SAFETY: `before` is the head or was reached by a link of this level or one above it, so it has this
-            // level.
+            // SAFETY: `before` is the head or was reached by a link of this level or one above it, so it has
+            // this level.
             let after = unsafe { next(before, level) };
             if level > 0 && !cfg!(loom) {
-                // Where the search goes on should it go down here: that node comes while this one is compared.
+                // Prefetch the node at which the search would continue one level lower, while this node is
+                // compared.
                 // SAFETY: as above.
                 prefetch(unsafe { link(before, level - 1) }.load(Ordering::Relaxed));
             }
@@ -400,7 +401,8 @@ impl SkipList {
     }
 }
 
-/// Room for a node of this height, key and value, with its lengths set, and neither links nor prefix nor bytes.
+/// Allocates a node of this height for a key and a value of these lengths, and writes the lengths. Links,
+/// prefix and contents are left to the caller.
 ///
 /// # Safety
 /// As for `Arena::allocate`. The lengths fit 32 bits.
@@ -408,8 +410,9 @@ unsafe fn new_node(arena: &Arena, height: usize, user_key_length: usize, value_l
     let links_above = (height - 1) * LINK_SIZE;
     let size = links_above + NODE_OVERHEAD + user_key_length + value_length;
     let layout = Layout::from_size_align(size, align_of::<Node>()).expect("a node fits the address space");
-    // SAFETY: the caller is the only one to allocate. The node's fixed part lies behind the higher links, within the
-    // allocation and aligned, since a link's size is a multiple of a node's alignment.
+    // SAFETY: the caller is the only thread that allocates. The fixed part of the node follows the higher
+    // links, is within the allocation, and is aligned, since the size of a link is a multiple of a node's
+    // alignment.
     unsafe {
         let node = arena.allocate(layout).as_ptr().add(links_above).cast::<Node>();
         node.write(Node {
@@ -422,12 +425,13 @@ unsafe fn new_node(arena: &Arena, height: usize, user_key_length: usize, value_l
     }
 }
 
-/// The place of the last insertion: at each level the last node before it and the first behind it (or null). They are
-/// neighbours at their level, since nobody else inserts, and the pairs of higher levels enclose those of lower ones.
+/// The place of the last insertion: at each level the last node before it and the first node after it (or
+/// null). The two are neighbours at their level, since nobody else inserts, and the pairs of higher levels
+/// enclose those of lower levels.
 struct Trail {
     before: [NodePtr; MAX_HEIGHT],
     after: [NodePtr; MAX_HEIGHT],
-    /// False while a search is under way: it stays so if a comparator panics.
+    /// False during a search. It stays false if a comparator panics.
     is_whole: bool,
 }
 
@@ -437,7 +441,7 @@ impl Trail {
     }
 }
 
-/// The right to insert into a list.
+/// The right to insert into a list. There is one per list.
 pub struct SkipListWriter {
     trail: Trail,
     random: Random,
@@ -447,39 +451,37 @@ pub struct SkipListWriter {
     list: Arc<SkipList>,
 }
 
-// SAFETY: the pointers in `trail` are to nodes of the list, which may be shared between threads and is kept alive here.
+// SAFETY: the pointers in `trail` refer to nodes of the list, which may be shared between threads and is kept
+// alive here.
 unsafe impl Send for SkipListWriter {}
 
 impl SkipListWriter {
-    /// The list it inserts into.
-    #[inline]
-    pub fn list(&self) -> &Arc<SkipList> {
-        &self.list
-    }
-
-    /// Will so many insertions, with keys and values of `bytes` in total, take no more memory than there is at hand?
+    /// True if the current block of memory has room for that many insertions, with keys and values of `bytes`
+    /// in total.
     #[inline]
     pub fn has_room(&self, entries: usize, bytes: usize) -> bool {
         // SAFETY: this is the list's only writer.
         unsafe { self.list.arena.has_room(most_bytes(entries, bytes)) }
     }
 
-    /// Sees to it that `entries` insertions with keys and values of `bytes` in total can't fail for want of memory.
+    /// Ensures that `entries` insertions with keys and values of `bytes` in total cannot fail for lack of
+    /// memory.
     #[inline]
     pub fn prepare(&mut self, entries: usize, bytes: usize) -> Result<()> {
         // SAFETY: this is the list's only writer, borrowed exclusively.
         if unsafe { self.list.arena.prepare(most_bytes(entries, bytes)) } { Ok(()) } else { no_memory() }
     }
 
-    /// The same, where they are large: in one block.
+    /// As `prepare`, for large insertions, which get one block.
     pub fn reserve(&mut self, entries: usize, bytes: usize) -> Result<()> {
         // SAFETY: this is the list's only writer, borrowed exclusively.
         if unsafe { self.list.arena.try_reserve(most_bytes(entries, bytes)) } { Ok(()) } else { no_memory() }
     }
 
-    /// Inserts an entry. No entry of the list has the same key, sequence and type. Key and value are shorter than 4
-    /// GiB. Look-ups of single keys see it from the next `settle` on, which is to come before its sequence number is
-    /// made known: after a batch of many, so that the slots of their keys in the index are there when they are stored to.
+    /// Inserts an entry. The list must not have an entry with the same key, sequence number and type. Key and
+    /// value are shorter than 4 GiB. Lookups of single keys see the entry after the next `settle`, which must
+    /// come before its sequence number is published. `settle` comes after all insertions of a batch, by when
+    /// the slots of the keys in the index have been prefetched.
     pub fn insert(&mut self, sequence: SequenceNumber, value_type: ValueType, user_key: &[u8], value: &[u8]) {
         assert!(user_key.len() <= u32::MAX as usize && value.len() <= u32::MAX as usize);
         let list = &*self.list;
@@ -494,8 +496,8 @@ impl SkipListWriter {
         if height > list.height.load(Ordering::Relaxed) {
             list.height.store(height, Ordering::Relaxed);
         }
-        // SAFETY: this is the list's only writer, borrowed exclusively. The node's key and value are written within its
-        // allocation, before it is linked.
+        // SAFETY: this is the list's only writer, borrowed exclusively. The node's key and value are written
+        // within its allocation, before it is linked.
         let node = unsafe {
             let node = new_node(&list.arena, height, user_key.len(), value.len());
             (*node).prefix = prefix;
@@ -506,7 +508,8 @@ impl SkipListWriter {
             bytes.add(TRAILER_SIZE).copy_from_nonoverlapping(value.as_ptr(), value.len());
             node
         };
-        // Numbers nearly always grow. If not, the node before is of the same key where the new one is not its newest.
+        // Sequence numbers nearly always increase. If one does not, and the new node is not the newest of its
+        // key, the node before it has the same key.
         let before = self.trail.before[0];
         let is_newest = trailer > self.newest || before == list.head || !is_key(before, &target);
         for level in 0..height {
@@ -528,7 +531,7 @@ impl SkipListWriter {
         self.newest = self.newest.max(trailer);
     }
 
-    /// Brings the index up to date.
+    /// Adds the pending nodes to the index.
     #[inline]
     pub fn settle(&mut self) {
         let list = &*self.list;
@@ -538,7 +541,8 @@ impl SkipListWriter {
     }
 }
 
-/// The most that so many entries with keys and values of `bytes` in total may take: each may be as high as can be, and be aligned.
+/// The most memory that so many entries with keys and values of `bytes` in total may take: each may have the
+/// greatest height, and be aligned.
 #[inline]
 fn most_bytes(entries: usize, bytes: usize) -> usize {
     const MOST: usize = NODE_OVERHEAD + MAX_HEIGHT * LINK_SIZE;
@@ -550,7 +554,7 @@ fn no_memory() -> Result<()> {
     Err(Error::from_errno(Path::new("memtable"), ENOMEM))
 }
 
-/// Moves `trail` to where `target` belongs.
+/// Moves `trail` to the place of `target`.
 #[inline]
 fn follow(list: &SkipList, trail: &mut Trail, target: &Target<'_>) {
     let height = list.height.load(Ordering::Relaxed);
@@ -562,7 +566,8 @@ fn follow(list: &SkipList, trail: &mut Trail, target: &Target<'_>) {
         }
     }
     trail.is_whole = false;
-    // Keys that come in order belong right behind the last one; others are searched from the top.
+    // The usual case for ascending keys: the target belongs directly after the last insertion. Other keys are
+    // searched from the top.
     if !encloses(list, trail, target) {
         let (mut before, mut after) = (list.head, ptr::null_mut());
         for level in (0..height).rev() {
@@ -574,7 +579,7 @@ fn follow(list: &SkipList, trail: &mut Trail, target: &Target<'_>) {
     trail.is_whole = true;
 }
 
-/// Does `target` lie between the nodes of the trail at level 0? Then it does at every level.
+/// True if `target` lies between the nodes of the trail at level 0. Then it does so at every level.
 #[inline]
 fn encloses(list: &SkipList, trail: &Trail, target: &Target<'_>) -> bool {
     let (before, after) = (trail.before[0], trail.after[0]);
@@ -585,7 +590,7 @@ fn encloses(list: &SkipList, trail: &Trail, target: &Target<'_>) -> bool {
     }
 }
 
-/// 1, and one more with a chance of a quarter each.
+/// 1 plus the number of successes in a row, each with a probability of a quarter, limited by `MAX_HEIGHT`.
 #[inline]
 fn random_height(random: &mut Random) -> usize {
     1 + (random.next_u64().trailing_zeros() as usize / 2).min(MAX_HEIGHT - 1)

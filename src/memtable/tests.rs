@@ -1,11 +1,11 @@
-//! Memtables against a sorted map as the model, and readers against the writer.
+//! Tests of memtables against a sorted map as the model, and of readers running with the writer.
 
-use super::memtable::{Memtable, MemtableGet, MemtableWriter};
 use crate::comparator::{Comparator, bytewise};
 use crate::format::internal_key::{
     InternalKey, InternalKeyComparator, LookupKey, MAX_SEQUENCE, ParsedInternalKey, SequenceNumber, ValueType,
 };
 use crate::iterator::InternalIterator;
+use crate::memtable::{Memtable, MemtableGet, MemtableWriter};
 use crate::util::hash::hash64;
 use crate::util::random::Random;
 use std::cmp::{Ordering, Reverse};
@@ -14,10 +14,14 @@ use std::sync::Arc;
 use std::sync::atomic::{self, AtomicBool, AtomicU64};
 use std::thread;
 
-/// What a memtable is expected to grow to.
+#[cfg(test)]
+pub(super) mod look_up;
+
+/// The size in bytes to which a memtable is expected to grow.
 const EXPECTED_SIZE: usize = 1 << 20;
 
-/// Longer keys are smaller, then bytewise from the back; case doesn't matter: equal keys may be other bytes.
+/// Longer keys are smaller; keys of the same length are compared bytewise from their ends, without case. So
+/// keys may compare equal without being the same bytes.
 struct Backwards;
 
 impl Backwards {
@@ -40,10 +44,10 @@ fn new_memtable(comparator: Arc<dyn Comparator>) -> (Arc<Memtable>, MemtableWrit
     Memtable::new(InternalKeyComparator::new(comparator), EXPECTED_SIZE).unwrap()
 }
 
-/// What a user's key sorts by, then the sequence, newest first.
+/// The image of a user key, by which it sorts, and the sequence number, newest first.
 type ModelKey = (Vec<u8>, Reverse<SequenceNumber>);
 
-/// A memtable and what should be in it.
+/// A memtable and its expected contents.
 struct Modelled {
     memtable: Arc<Memtable>,
     writer: MemtableWriter,
@@ -88,7 +92,7 @@ impl Modelled {
         assert_eq!(got, expected, "{} at {sequence}", key.escape_ascii());
     }
 
-    /// Every entry, in order, forwards and backwards.
+    /// Checks every entry, in both directions.
     fn check_iteration(&self) {
         let mut iter = self.memtable.iter();
         assert!(!iter.valid());
@@ -130,7 +134,7 @@ impl Modelled {
 
 const STEPS: u64 = if cfg!(miri) { 100 } else { 4_000 };
 
-/// Short keys of few letters (with many that are prefixes of others, zeros included), longer ones with common
+/// Short keys of few letters (many of them prefixes of others, zeros included), and longer keys with common
 /// beginnings.
 fn random_key(random: &mut Random) -> Vec<u8> {
     let mut key = Vec::new();
@@ -185,7 +189,7 @@ fn order_of_insertion_does_not_matter() {
     let key = |i: u64| format!("key{i:09}").into_bytes();
     let ascending = (0..count).collect::<Vec<_>>();
     let descending = (0..count).rev().collect();
-    // Two streams, and runs that start at random places.
+    // Two interleaved streams, and runs that start at random places.
     let interleaved = (0..count).map(|i| i / 2 + (i % 2) * count).collect();
     let mut random = Random::new(9);
     let starts: Vec<u64> = (0..count / 20).map(|_| random.uniform(1 << 30) << 5).collect();
@@ -292,7 +296,7 @@ fn a_comparator_that_panics_leaves_a_list_that_works() {
     let mut inserted = 0;
     let mut last = 0u64;
     for sequence in 1..=1_000 {
-        // After each search that may be cut short, a key that belongs right behind the last one that was inserted.
+        // After each search that may be interrupted, a key that belongs directly after the last insertion.
         let is_neighbour = sequence % 2 == 0;
         let key = if is_neighbour { last + 1 } else { random.next_u64() };
         comparator.0.store(if is_neighbour { 0 } else { random.uniform(30) }, atomic::Ordering::Relaxed);
@@ -319,7 +323,7 @@ fn a_comparator_that_panics_leaves_a_list_that_works() {
     }
 }
 
-/// Going back is a search for the entry before: it found the last entry again and again.
+/// Symptom: a backward move, which searches for the previous entry, found the last entry again and again.
 #[test]
 fn a_walk_back_ends_with_a_comparator_that_contradicts_itself() {
     struct Stubborn(Ordering);
@@ -348,9 +352,9 @@ fn a_walk_back_ends_with_a_comparator_that_contradicts_itself() {
     }
 }
 
-/// As in LevelDB's skiplist test: a key is (number, generation, hash of both). The writer inserts ever higher
-/// generations of random numbers. A reader notes the generation of each number, then walks the list from random places:
-/// every key that was there when it started must be met, and none that was never written.
+/// As in LevelDB's skiplist test: a key is (number, generation, hash of both). The writer inserts ascending
+/// generations of random numbers. A reader notes the generation of each number and then walks the list from
+/// random places. It must meet every key that existed when it started, and no key that was never written.
 #[test]
 fn readers_see_all_that_was_inserted_before_they_began() {
     const NUMBERS: usize = 8;
@@ -373,7 +377,7 @@ fn readers_see_all_that_was_inserted_before_they_began() {
     let read = |seed: u64| {
         let mut random = Random::new(seed);
         let mut rounds = 0u64;
-        // Once more when all is written: a short test still reads.
+        // One more round after all is written: a short test still reads.
         let mut last_round = false;
         while !last_round {
             last_round = done.load(atomic::Ordering::Acquire);
@@ -381,12 +385,12 @@ fn readers_see_all_that_was_inserted_before_they_began() {
             let mut place = (random.uniform(NUMBERS as u64) as usize, random.uniform(INSERTIONS / 8));
             let mut iter = memtable.iter();
             iter.seek(LookupKey::new(&encode(place.0, place.1), MAX_SEQUENCE).internal_key());
-            // The place is the first key that must not have been passed.
+            // `place` is the first key that must not have been skipped.
             for _ in 0..200 {
                 let here = if iter.valid() { decode(iter.key()) } else { (NUMBERS, 0) };
                 assert!(here >= place, "went back: {here:?} before {place:?}");
                 if here > place {
-                    // Generations of a number are 1..=known, all present.
+                    // The generations 1..=known of a number are all present.
                     let skipped = (place.0..=here.0.min(NUMBERS - 1)).any(|number| {
                         let from = if number == place.0 { place.1.max(1) } else { 1 };
                         let to = if number == here.0 {
@@ -434,8 +438,8 @@ fn readers_see_all_that_was_inserted_before_they_began() {
     });
 }
 
-/// A reader goes back, turns, and goes on back, from where it seeks and from the end, while the writer inserts: it must meet every
-/// entry that was published before it began, in order, and none twice.
+/// A reader moves backward, turns, and moves backward again, from seeks and from the end, while the writer
+/// inserts. It must meet every entry that was published before it began, in order, and none twice.
 #[test]
 fn going_back_meets_all_that_was_published_while_the_writer_inserts() {
     const NUMBERS: u64 = if cfg!(miri) { 120 } else { 40_000 };
@@ -450,7 +454,7 @@ fn going_back_meets_all_that_was_published_while_the_writer_inserts() {
             expected.sort_unstable();
             let mut iter = memtable.iter();
             if known > 0 && random.one_in(2) {
-                // Before a key that is there.
+                // Before an existing key.
                 let place = random.uniform(known) as usize;
                 iter.seek(LookupKey::new(&expected[place], MAX_SEQUENCE).internal_key());
                 iter.prev();
@@ -469,7 +473,8 @@ fn going_back_meets_all_that_was_published_while_the_writer_inserts() {
                 }
                 last = Some(here);
                 if random.one_in(50) {
-                    // To the next, or off the end, and back: to this one, or to what was inserted behind it meanwhile.
+                    // Forward once, perhaps past the end, then backward: to this entry, or to one inserted
+                    // after it meanwhile.
                     iter.next();
                     if !iter.valid() {
                         iter.seek_to_last();

@@ -1,20 +1,24 @@
-//! Reads the records of a file: all that LevelDB reads, and nothing that a crash left behind.
+//! Reads the records of a file: all that LevelDB reads, and nothing that a crash left.
 //!
-//! What can be wrong with a file, and what becomes of it:
-//! - *Torn tail*: the file ends inside a fragment or between the fragments of a record, or in zeros, and no
-//!   other record begins behind. The writer died, or the machine; nothing was promised of the last record.
-//!   That is a normal end.
-//! - *Hole*: zeros where there was data, and whole records behind. After a crash the file system may have
-//!   kept a later block and lost an earlier one; then nothing behind the hole was ever synced. Reported once;
-//!   whoever reads on gets what follows from the next block on.
-//! - *Damage*: bytes that the format or their checksum contradict. The rest of the block goes (its framing
-//!   can't be trusted), or just the fragment, where it was whole but had no place; reading goes on behind.
+//! Three things can be wrong with a file:
+//! - *Torn tail*: the file ends inside of a fragment, between the fragments of a record, or in zeros, and no
+//!   other record begins after that. The writing process or the machine died; the last record was not
+//!   acknowledged. A torn tail is a normal end.
+//! - *Hole*: there are zeros in place of data, and whole records after them. After a crash the file system
+//!   may have kept a later block and lost an earlier one; then nothing after the hole was ever synced. A hole
+//!   is reported once. A caller that reads on gets the records from the next block on.
+//! - *Damage*: bytes contradict the format or their checksum. The rest of the block is dropped, since its
+//!   framing cannot be trusted, or only the fragment, if it is whole but does not belong where it is. Reading
+//!   continues after the dropped bytes.
 //!
 //! Fragments are never joined across any of these.
 //!
-//! Zeros are told from damage by where they lie: a header of type and length 0; or, in a fragment whose
-//! checksum is wrong, a sector (512 bytes, the least that a disk writes) without any other byte, or an end in
-//! zeros that go on to the end of the block; or a header that lies in two sectors and is all zeros in one.
+//! Zeros are distinguished from damage by their place. They are a torn tail or a hole in these cases: a
+//! header of type 0 and length 0; in a fragment with a wrong checksum, a sector (512 bytes, the least that a
+//! disk writes) of zeros only, or a final zero byte that is followed by zeros to the end of the block; a
+//! header that crosses two sectors and is all zeros in one of them.
+//!
+//! Thread rule: one thread at a time.
 
 use super::{BLOCK_SIZE, FIRST, FULL, HEADER_SIZE, LAST, MIDDLE, ZERO};
 use crate::env::SequentialFile;
@@ -23,47 +27,51 @@ use crate::util::crc32c;
 use std::ops::Range;
 use std::path::PathBuf;
 
-/// The least a disk writes whole.
+/// The least that a disk writes as a whole, in bytes.
 const SECTOR_SIZE: usize = 512;
 
-/// How many bytes are checksummed in the search for records behind what looks like a torn tail before the
-/// reader takes it that there are some: the search tries every offset of a block, and a file may be made to
-/// make it slow.
+/// The limit on the bytes that are checksummed in the search for records after an apparent torn tail. The
+/// search tries every offset of a block, and a file may be crafted to make that slow. Beyond the limit the
+/// reader assumes that there are records.
 const SEARCH_BUDGET: usize = 64 << 20;
 
-/// What was wrong with a part of the file.
+/// A damaged part of the file.
 #[derive(Clone, Debug)]
 pub struct Damage {
-    /// Where it begins.
+    /// The offset in the file at which it begins.
+    #[cfg_attr(not(any(test, feature = "test-support")), allow(dead_code))]
     pub offset: u64,
-    /// Bytes of the file given up.
+    /// The number of bytes of the file that were dropped.
     pub bytes: u64,
-    /// Why; names the file.
+    /// The reason, with the name of the file.
     pub error: Error,
-    /// A record may begin in the bytes given up. Where none does, and none follows, the damage may be what a crash made of a
-    /// record that was never synced: the space was there, and the file system had not written to it.
+    /// True if a record may begin in the dropped bytes. If none does, and no record follows, the damage may
+    /// be what a crash left of a record that was never synced: its space was allocated, and the file system
+    /// had not written to it.
     pub hides_records: bool,
 }
 
-/// What the next piece of the file is.
+/// The outcome of reading the next record.
 #[derive(Clone, Debug)]
 pub enum ReadOutcome {
-    /// A whole record is in the buffer.
+    /// The buffer holds a whole record.
     Record,
-    /// Something was damaged and skipped; reading may go on behind it.
+    /// Damage was skipped. Reading may continue after it.
     Damage(Damage),
-    /// Zeros from this offset on, and whole records behind them: what those say was written later than
-    /// something that is lost, and was never synced. Reading may go on at the next block.
+    /// Zeros begin at this offset, and whole records follow them: these were written later than something
+    /// that is lost, and were never synced. Reading may continue at the next block.
     Hole(u64),
-    /// The end: clean, or a torn or zero-filled tail (which is not damage).
+    /// The end of the file: clean, or after a torn or zeroed tail, which is not damage.
     End,
 }
 
-/// The next piece of the file, before fragments are put together.
+/// The next piece of the file, before fragments are joined to records.
 enum Piece {
-    /// A fragment with the right checksum; its payload's place in the block. Not yet consumed.
+    /// A fragment with a correct checksum: its type, and the place of its payload in the block. Not consumed
+    /// yet.
     Fragment(u8, Range<usize>),
-    /// The rest of the block, given up, from this offset on; may a record begin in it?
+    /// The rest of the block from this offset on was dropped, for this reason; true if a record may begin in
+    /// it.
     Damaged(u64, &'static str, bool),
     /// A fragment that was never written, or was lost: zeros begin at this offset.
     Zeroed(u64),
@@ -71,18 +79,18 @@ enum Piece {
     End,
 }
 
-/// Reads the records of a file.
+/// Reads the records of a file in order.
 pub struct RecordReader {
     file: Box<dyn SequentialFile>,
     path: PathBuf,
     block: Box<[u8]>,
-    /// Bytes of the block that are there: `BLOCK_SIZE`, but for the last one.
+    /// The number of bytes in the block: `BLOCK_SIZE`, except for the last block.
     block_length: usize,
-    /// The place in the block of what is read next.
+    /// The position in the block of the next byte to read.
     position: usize,
-    /// The place in the file of the block behind this one.
+    /// The offset in the file of the next block.
     next_block_offset: u64,
-    /// The file ends with this block.
+    /// True if the file ends with this block.
     is_last_block: bool,
     record_offset: u64,
     end_of_last_record: u64,
@@ -91,7 +99,7 @@ pub struct RecordReader {
 }
 
 impl RecordReader {
-    /// Reads `file` from its beginning; `path` is for messages.
+    /// A reader of `file` from its beginning. `path` is for messages.
     pub fn new(file: Box<dyn SequentialFile>, path: PathBuf) -> Self {
         RecordReader {
             file,
@@ -108,11 +116,11 @@ impl RecordReader {
         }
     }
 
-    /// Reads the next record into `record`, whose contents are replaced (and mean nothing unless the outcome
-    /// is `Record`). Fails only where the file can't be read, and then for good.
+    /// Reads the next record into `record`, replacing its contents (which are meaningless unless the outcome
+    /// is `Record`). Returns an error only if the file cannot be read; later calls then fail too.
     pub fn read_record(&mut self, record: &mut Vec<u8>) -> Result<ReadOutcome> {
         record.clear();
-        let mut begin = None; // of the record whose fragments are being put together
+        let mut begin = None; // the offset of the record whose fragments are being joined
         loop {
             let (kind, payload) = match self.next_piece()? {
                 Piece::Fragment(kind, payload) => (kind, payload),
@@ -125,7 +133,8 @@ impl RecordReader {
             };
             let offset = self.offset();
             if let (FULL | FIRST, Some(begin)) = (kind, begin) {
-                // Old writers left an empty FIRST at the end of a block and began again in the next one.
+                // Old writers left an empty FIRST at the end of a block and began the record again in the
+                // next block.
                 if !record.is_empty() {
                     return Ok(self.damage(begin, offset, "partial record without end", true));
                 }
@@ -158,18 +167,18 @@ impl RecordReader {
         }
     }
 
-    /// Where the record read last begins.
+    /// The offset in the file of the record that was read last.
     pub fn record_offset(&self) -> u64 {
         self.record_offset
     }
 
-    /// The offset behind the last whole record. Where it equals the file's length, and no damage or hole was
+    /// The offset after the last whole record. If it equals the length of the file, and no damage or hole was
     /// reported, the file ended cleanly and may be appended to.
     pub fn end_of_last_record(&self) -> u64 {
         self.end_of_last_record
     }
 
-    /// The place in the file of what is read next.
+    /// The offset in the file of the next byte to read.
     #[inline]
     fn offset(&self) -> u64 {
         self.next_block_offset - (self.block_length - self.position) as u64
@@ -183,8 +192,8 @@ impl RecordReader {
         ReadOutcome::Damage(Damage { offset: begin, bytes, error, hides_records })
     }
 
-    /// Finds the next fragment, leaving the position at its header; moves to the end of the block where it is
-    /// not a good one.
+    /// Finds the next fragment and leaves the position at its header. If there is no good fragment, moves to
+    /// the end of the block.
     fn next_piece(&mut self) -> Result<Piece> {
         while self.block_length - self.position < HEADER_SIZE {
             self.position = self.block_length;
@@ -242,21 +251,22 @@ impl RecordReader {
         }
     }
 
-    /// Does the header at `position` (a place in the block) lie in two sectors, of which one was never written, or was lost?
+    /// True if the header at `position` (in the block) crosses two sectors, one of which was never written or
+    /// was lost.
     fn is_half_a_header(&self, position: usize) -> bool {
         let (end, sector) = (position + HEADER_SIZE, position.next_multiple_of(SECTOR_SIZE));
         (position + 1..end).contains(&sector)
             && (is_zero(&self.block[position..sector]) || is_zero(&self.block[sector..end]))
     }
 
-    /// Where in the fragment at `range` (a place in the block), whose checksum is wrong, zeros begin that
-    /// don't belong to it.
+    /// The position in the block at which foreign zeros begin in the fragment at `range`, whose checksum is
+    /// wrong.
     fn zeros_in_fragment(&self, range: Range<usize>) -> Option<usize> {
         let behind = &self.block[range.end..self.block_length];
         if behind.len() >= HEADER_SIZE && self.block[range.end - 1] == 0 && is_zero(behind) {
             return Some(range.end - 1);
         }
-        // The last sector of the file may be a short one.
+        // The last sector of the file may be short.
         let mut sector = range.start / SECTOR_SIZE * SECTOR_SIZE;
         while sector < range.end {
             let end = self.block_length.min(sector + SECTOR_SIZE);
@@ -268,14 +278,15 @@ impl RecordReader {
         None
     }
 
-    /// Zeros begin at `offset`, in the fragment at the position: a hole if a record begins behind it, else
-    /// the torn tail. A torn record may have kept some of its later fragments: those don't count.
+    /// Zeros begin at `offset`, in the fragment at the position. They are a hole if a record begins after
+    /// them, else a torn tail. Later fragments of a torn record may have been written; they do not count as
+    /// records.
     fn skip_zeros(&mut self, offset: u64) -> Result<ReadOutcome> {
         let mut found = self.drop_block();
         while !found {
             match self.next_piece()? {
                 Piece::End => return Ok(ReadOutcome::End),
-                Piece::Fragment(FULL | FIRST, _) => found = true, // read when reading goes on
+                Piece::Fragment(FULL | FIRST, _) => found = true, // it is read by the next call
                 Piece::Fragment(_, payload) => self.position = payload.end,
                 Piece::Damaged(..) => {}
                 Piece::Zeroed(_) => found = self.drop_block(),
@@ -284,8 +295,8 @@ impl RecordReader {
         Ok(ReadOutcome::Hole(offset))
     }
 
-    /// Moves to the end of the block. Does a record begin in what is dropped? Its framing is lost, so every
-    /// offset is tried.
+    /// Moves to the end of the block. True if a record begins in the dropped bytes. Their framing is lost, so
+    /// every offset is tried.
     fn drop_block(&mut self) -> bool {
         let rest = &self.block[self.position..self.block_length];
         self.position = self.block_length;
@@ -313,11 +324,10 @@ impl RecordReader {
     }
 }
 
-/// Are all bytes zero? (Sixty-four at a time, without a branch for each.)
+/// True if all bytes are zero. Works on 64 bytes at a time, without a branch per byte.
 fn is_zero(bytes: &[u8]) -> bool {
     bytes.chunks(64).all(|chunk| chunk.iter().fold(0, |sum, byte| sum | byte) == 0)
 }
 
 #[cfg(test)]
-#[path = "reader_tests.rs"]
 mod tests;

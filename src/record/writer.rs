@@ -1,9 +1,11 @@
 //! Frames records into a file.
 //!
-//! Every fragment goes to the system as soon as it is framed, those of a long record by groups. One thread at a time. After a failed operation
-//! nobody knows how much of it the file has, so the framing of anything appended later could not be trusted:
-//! the writer then refuses for good. It goes on only where the failure says nothing of what is in the file already, and what there is
-//! of the record could be cut off.
+//! A fragment goes to the system as soon as it is framed; the fragments of a long record go in groups. After
+//! a failed operation it is unknown how much of it is in the file, so the framing of later records could not
+//! be trusted: the writer then refuses all further records. Exception: the failure says nothing about what is
+//! already in the file, and the partial record could be removed by `take_back`. Then the writer continues.
+//!
+//! Thread rule: one thread at a time.
 
 use super::{BLOCK_SIZE, FIRST, FULL, HEADER_SIZE, LAST, MIDDLE};
 use crate::env::WritableFile;
@@ -12,18 +14,18 @@ use crate::util::crc32c;
 use std::io::IoSlice;
 use std::path::Path;
 
-/// The system's number for want of memory, the same everywhere.
+/// The error number for a lack of memory (ENOMEM).
 const ENOMEM: i32 = 12;
-/// Payloads from this size on, which take several blocks, are handed over by groups of fragments...
+/// Payloads of at least this size, which span several blocks, are written in groups of fragments, in bytes.
 const LONG_RECORD: usize = 2 * BLOCK_SIZE;
-/// ...and so many of its fragments at once.
+/// The number of fragments in a group.
 const FRAGMENTS_AT_ONCE: usize = 8;
 
-/// The CRC-32C of a fragment's type byte, by type: what the checksum of its payload extends.
+/// The CRC-32C of each type byte. The checksum of a fragment extends it by the payload.
 const TYPE_CHECKSUM: [u32; 5] =
     [checksum_of_byte(0), checksum_of_byte(1), checksum_of_byte(2), checksum_of_byte(3), checksum_of_byte(4)];
 
-/// The CRC-32C of one byte, at compile time.
+/// The CRC-32C of one byte, computed at compile time.
 const fn checksum_of_byte(byte: u8) -> u32 {
     const REVERSED_POLYNOMIAL: u32 = 0x82f6_3b78;
     let mut crc = !(byte as u32);
@@ -35,10 +37,10 @@ const fn checksum_of_byte(byte: u8) -> u32 {
     !crc
 }
 
-/// What the writer may still do.
+/// What the writer can do.
 enum State {
     Open,
-    /// As open; these bytes come before the first record.
+    /// As `Open`, with nothing written; these bytes are written before the first record.
     Unbegun(Vec<u8>),
     Closed,
     Poisoned(Error),
@@ -49,25 +51,25 @@ pub struct RecordWriter {
     file: Box<dyn WritableFile>,
     file_size: u64,
     state: State,
-    /// What comes before the first record; empty if nothing does.
+    /// The bytes to be written before the first record, if there are any.
     prologue: Vec<u8>,
 }
 
 impl RecordWriter {
-    /// Writes to `file`, which holds `offset` bytes already, the last of them the end of a whole record.
+    /// A writer to `file`, which has `offset` bytes that end with a whole record.
     pub fn new(file: Box<dyn WritableFile>, offset: u64) -> Self {
         RecordWriter { file, file_size: offset, state: State::Open, prologue: Vec::new() }
     }
 
-    /// Writes to `file`, which is empty. Before the first record, and together with it, come these bytes: whole fragments, at least
-    /// one. Without any record the file stays empty.
+    /// A writer to the empty `file`. `prologue` (whole fragments, at least one) is written before the first
+    /// record, in the same operation. The file stays empty until there is a record.
     pub fn with_prologue(file: Box<dyn WritableFile>, prologue: Vec<u8>) -> Self {
         debug_assert!((HEADER_SIZE..BLOCK_SIZE / 2).contains(&prologue.len()));
         RecordWriter { file, file_size: 0, state: State::Unbegun(prologue.clone()), prologue }
     }
 
-    /// Appends one record and hands it to the system. After an error nothing of it is there, or the writer is poisoned: every
-    /// later call fails.
+    /// Appends one record and hands it to the system. After an error, either nothing of the record is in the
+    /// file, or the writer is poisoned: every later call fails.
     #[inline]
     pub fn add_record(&mut self, payload: &[u8]) -> Result<()> {
         if !matches!(self.state, State::Open) {
@@ -85,8 +87,8 @@ impl RecordWriter {
         result
     }
 
-    /// The same of a record whose payload is `head` and, behind it, `tail`. Where the record is long, which `head` is not, neither
-    /// is copied.
+    /// As `add_record`, for a record whose payload is `head` followed by `tail`. If the record is long and
+    /// `head` is short, neither is copied.
     #[inline]
     pub fn add_record_in_two(&mut self, head: &[u8], tail: &[u8]) -> Result<()> {
         if tail.is_empty() { self.add_record(head) } else { self.add_record_and_tail(head, tail) }
@@ -109,7 +111,8 @@ impl RecordWriter {
         result
     }
 
-    /// Takes the record back that begins at `start` and could not be written, or refuses from now on.
+    /// Removes the partial record that begins at `start`. If that is impossible, or the failure may concern
+    /// earlier records, poisons the writer.
     #[cold]
     fn append_failed(&mut self, start: u64, error: &Error) {
         if !error.is_refusal() || self.take_back(start).is_err() {
@@ -117,7 +120,7 @@ impl RecordWriter {
         }
     }
 
-    /// Cuts off all records from the one that begins at `start` on. On an error they may be there or not.
+    /// Removes the records from the one at `start` on. After an error they may or may not be in the file.
     pub fn take_back(&mut self, start: u64) -> Result<()> {
         self.file.take_back(start)?;
         self.file_size = start;
@@ -127,7 +130,7 @@ impl RecordWriter {
         Ok(())
     }
 
-    /// The first record, and what comes before it; what is not open refuses it.
+    /// Writes the first record and the prologue. A writer that is closed or poisoned returns its error.
     #[cold]
     fn begin(&mut self, head: &[u8], tail: &[u8]) -> Result<()> {
         let prologue = match std::mem::replace(&mut self.state, State::Open) {
@@ -151,21 +154,22 @@ impl RecordWriter {
         result
     }
 
-    /// Makes all records durable (fdatasync). After an error the writer is poisoned: a sync is never tried
-    /// again, since the system forgets what it could not write.
+    /// Makes all records durable (fdatasync). An error poisons the writer. A failed sync is never retried:
+    /// the system may have dropped the pages that it could not write, and a second sync would succeed without
+    /// them.
     pub fn sync(&mut self) -> Result<()> {
         self.check()?;
         let result = self.file.sync();
         self.remember(result)
     }
 
-    /// Closes the file; a second call does nothing. A poisoned writer closes it too, and returns the error it
-    /// was poisoned by.
+    /// Closes the file. A second call does nothing. A poisoned writer closes the file too, and returns the
+    /// error that poisoned it.
     pub fn close(&mut self) -> Result<()> {
         self.close_by(|file| file.close())
     }
 
-    /// Closes a file that nobody reads any more; otherwise as `close`.
+    /// As `close`, for a file that nobody will read.
     pub fn close_unneeded(&mut self) -> Result<()> {
         self.close_by(|file| file.close_unneeded())
     }
@@ -185,13 +189,13 @@ impl RecordWriter {
         }
     }
 
-    /// Bytes of the file so far. Meaningless once poisoned.
+    /// The length of the file so far, in bytes. Meaningless if the writer is poisoned.
     #[inline]
     pub fn file_size(&self) -> u64 {
         self.file_size
     }
 
-    /// The error after which the writer refuses, if there was one.
+    /// The error that poisoned the writer, if there was one.
     pub fn poisoned(&self) -> Option<&Error> {
         match &self.state {
             State::Poisoned(error) => Some(error),
@@ -239,10 +243,11 @@ impl RecordWriter {
         }
     }
 
-    /// A record of several blocks, or the first one: the file is called for a group of fragments, not for each; a group is in the
-    /// processor's cache while its checksums are made and while it is written. `prologue` comes before the first.
+    /// Writes a record of several blocks, or the first record. The file is called once per group of
+    /// fragments. A group stays in the processor's cache from the computation of its checksums until it is
+    /// written. `prologue` is written before the first group.
     ///
-    /// The block has `room`, and more than `head` needs.
+    /// The block has `room` bytes for payload, more than `head` needs.
     #[cold]
     fn write_by_groups(&mut self, prologue: &[u8], mut room: usize, head: &[u8], tail: &[u8]) -> Result<()> {
         let (mut prologue, mut head, mut rest) = (prologue, head, tail);
@@ -264,7 +269,8 @@ impl RecordWriter {
 
     fn write_group(&mut self, prologue: &[u8], group: &[([u8; HEADER_SIZE], &[u8], &[u8])]) -> Result<()> {
         let mut pieces = Vec::with_capacity(2 * group.len() + 1);
-        // The first header is written last: what a killed process leaves is all of the group or nothing.
+        // The first header is written last, so that a killed process leaves either the whole group or
+        // nothing.
         let first_header = match (prologue.split_first_chunk(), group.first()) {
             (Some((header, behind)), _) => {
                 pieces.push(IoSlice::new(behind));
@@ -285,7 +291,7 @@ impl RecordWriter {
         Ok(())
     }
 
-    /// How long a payload the block can still take; where not even a header fits, the block is filled up with
+    /// The payload bytes that the current block has room for. If not even a header fits, fills the block with
     /// zeros first.
     #[inline]
     fn room_in_block(&mut self) -> Result<usize> {
@@ -306,7 +312,7 @@ impl RecordWriter {
     }
 }
 
-/// The two in one piece, if there is memory for it.
+/// Head and tail in one vector. ENOMEM if there is no memory for it.
 fn joined(head: &[u8], tail: &[u8]) -> Result<Vec<u8>> {
     let mut whole = Vec::new();
     if whole.try_reserve_exact(head.len() + tail.len()).is_err() {
@@ -317,12 +323,12 @@ fn joined(head: &[u8], tail: &[u8]) -> Result<Vec<u8>> {
     Ok(whole)
 }
 
-/// A fragment as it lies in the file.
+/// A fragment as it is stored in the file.
 pub(crate) fn fragment(kind: u8, payload: &[u8]) -> Vec<u8> {
     [&header_of(kind, &[], payload), payload].concat()
 }
 
-/// The header of a fragment that consists of `head` and `payload`.
+/// The header of a fragment with the payload `head` followed by `payload`.
 #[inline]
 fn header_of(kind: u8, head: &[u8], payload: &[u8]) -> [u8; HEADER_SIZE] {
     debug_assert!(HEADER_SIZE + head.len() + payload.len() <= BLOCK_SIZE);
@@ -339,7 +345,7 @@ fn header_of(kind: u8, head: &[u8], payload: &[u8]) -> [u8; HEADER_SIZE] {
 mod tests {
     use super::*;
     use crate::env::{CreateMode, Env};
-    use crate::record::fake_env::FakeEnv;
+    use crate::record::test_support::FakeEnv;
     use std::path::Path;
 
     fn writer(env: &FakeEnv) -> RecordWriter {
@@ -363,7 +369,7 @@ mod tests {
         assert_eq!(contents[HEADER_SIZE..], *payload);
     }
 
-    /// Wherever in a block it begins, and whatever of it comes as its head.
+    /// At any place in a block, with heads of any length.
     #[test]
     fn a_record_in_two_is_the_bytes_of_the_record() {
         let payload: Vec<u8> = (0..LONG_RECORD + 3 * BLOCK_SIZE).map(|i| (i / 7) as u8).collect();
@@ -399,8 +405,8 @@ mod tests {
             let contents = env.contents("/db/log");
             assert_eq!(writer.file_size(), contents.len() as u64);
             let expected = match left {
-                0..HEADER_SIZE => BLOCK_SIZE + HEADER_SIZE + 2, // a trailer of zeros
-                7 | 8 => BLOCK_SIZE + HEADER_SIZE + (9 - left), // FIRST of 0 or 1 bytes, LAST of the others
+                0..HEADER_SIZE => BLOCK_SIZE + HEADER_SIZE + 2, // zeros fill the block
+                7 | 8 => BLOCK_SIZE + HEADER_SIZE + (9 - left), // FIRST of 0 or 1 bytes, LAST of the rest
                 _ => BLOCK_SIZE,
             };
             assert_eq!(contents.len(), expected, "{left} bytes left");

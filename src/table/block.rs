@@ -1,47 +1,49 @@
-//! Reads a block: what is in it, where a key is. The bytes come from a file and are not trusted.
+//! Reads a block: its entries, and where a key is. The bytes come from a file and are not trusted.
 //!
 //! ```text
 //! entry    | shared varint32 | unshared varint32 | value length varint32 | key suffix | value |
 //! block    | entry ... | restart offset u32 ... | number of restarts u32 |
 //! ```
 //!
-//! A [`Block`] is a borrowed view, made anew (three loads) for every look-up. Look-ups in the bytewise order never build
-//! the keys they pass: see `scan`. [`BlockIterator`] moves over a block that it keeps alive.
+//! A [`Block`] is a borrowed view, made anew (three loads) for every look-up. In the bytewise order, look-ups
+//! do not build the keys that they pass: see `prefix_scan`. [`BlockIterator`] moves over a block that it
+//! keeps alive.
 //!
-//! Every offset and length that comes from the bytes is checked before it is used; what does not fit is a [`BadBlock`],
-//! which the table turns into a Corruption with the file and the block's offset. Keys that are out of order give wrong
-//! answers or a `BadBlock`, and no more work than the block has entries.
+//! Every offset and length that comes from the bytes is checked before it is used. A contradiction to the
+//! format is a [`BadBlock`], which the table turns into a Corruption with the file and the block's offset.
+//! Keys that are out of order cause wrong answers or a `BadBlock`, and no more work than the block has
+//! entries.
 
 #![allow(unsafe_code)]
 
-mod alone;
 mod buffer;
 mod iterator;
-mod notes;
-mod partial;
-mod scan;
+mod lazy_block;
+mod lookup_index;
+mod prefix_scan;
+mod single_entry;
 
 #[cfg(test)]
 mod tests;
 
-pub use alone::{value_alone, value_in};
 pub use buffer::BlockBuffer;
 pub use iterator::{BlockIterator, BlockOwner};
-pub use notes::{LONGEST_NOTED, NotedTarget, get_noted, notes_of};
-pub use partial::PartialBlock;
+pub use lazy_block::LazyBlock;
+pub use lookup_index::{LookupTarget, MAX_INDEXED_BLOCK, get_by_lookup_index, lookup_index_of};
+pub use single_entry::{single_entry_value, single_entry_value_length};
 
 use crate::error::{Error, Result};
 use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, ValueType, trailer, user_key};
 use crate::util::cache::CachedBlock;
 use crate::util::coding::{fixed32_at, get_varint32};
-use scan::{Outcome, Scan};
+use prefix_scan::{Outcome, Scan};
 use std::cmp::Ordering;
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// What contradicts the format in a block, and where in the block.
+/// A contradiction to the format in a block, and the byte of the block where it was found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadBlock {
     what: &'static str,
@@ -54,7 +56,7 @@ impl fmt::Display for BadBlock {
     }
 }
 
-/// What looking into a block gives.
+/// The result of reading in a block.
 pub type BlockResult<T> = std::result::Result<T, BadBlock>;
 
 #[cold]
@@ -62,22 +64,23 @@ fn bad<T>(what: &'static str, at: usize) -> BlockResult<T> {
     Err(BadBlock { what, at })
 }
 
-/// The bytes of a block: in place in a mapping, or in memory of their own that the block cache may share.
+/// The bytes of a block: in place in a mapping, or in memory of their own, which the block cache may share.
 pub enum BlockBytes<'a> {
-    /// In a mapping.
+    /// In the mapping of the table's file; uncompressed there.
     InPlace(&'a [u8]),
-    /// Read, and decompressed where needed.
+    /// Read into memory, and decompressed if the stored form is compressed. May be shared with the block
+    /// cache.
     Loaded(CachedBlock),
-    /// As `Loaded`, for one reader, in a buffer that will be used again.
+    /// As `Loaded`, but for one reader only, in a buffer that returns to a pool.
     Own(BlockBuffer),
 }
 
-/// A block in one piece, or a part of one.
+/// A block with all its bytes, or a block that is decompressed on demand.
 pub enum WholeOrPart<'a> {
-    /// All of it.
+    /// All bytes are there.
     Whole(BlockBytes<'a>),
-    /// As much as is looked at.
-    Part(PartialBlock),
+    /// Decompressed as far as readers have looked.
+    Part(LazyBlock),
 }
 
 impl Deref for BlockBytes<'_> {
@@ -92,27 +95,29 @@ impl Deref for BlockBytes<'_> {
     }
 }
 
-/// Asks for the first 4 KiB of `bytes`, which will be read next: in order, but not as fast as the lines can come.
+/// Prefetches the first 4 KiB of `bytes`. They are read next, in order, but the reader would wait for each
+/// line of memory.
 #[inline]
 pub fn prefetch(bytes: &[u8]) {
     #[cfg(target_arch = "x86_64")]
     for line in bytes[..bytes.len().min(4 << 10)].chunks(64) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch reads nothing that a program could see, and the address is that of a byte of a slice.
+        // SAFETY: a prefetch has no effect that a program could observe, and the address is that of a byte of
+        // a slice.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = bytes;
 }
 
-/// In a block of so few restart points all their keys are asked for at once.
+/// A block with at most this many restart points has all their keys prefetched before the binary search.
 const PREFETCHED_RESTARTS: u32 = 8;
 
-/// So much is asked for of the entries behind a restart point that is going to be scanned.
+/// The limit of the prefetch of the entries that follow a restart point and are scanned next, in bytes.
 const MAX_PREFETCHED_RUN: u32 = 2 << 10;
 
-/// `length` bytes, which `fill` writes: it returns all that it got. The length comes from a file: where there is not enough memory
-/// this is an error, not an abort.
+/// Makes a block's memory of `length` bytes, which `fill` writes and returns whole. The length comes from a
+/// file: if memory is short, that is an error, not an abort.
 pub fn load_bytes(
     length: usize,
     fill: impl for<'b> FnOnce(&'b mut [MaybeUninit<u8>]) -> Result<&'b mut [u8]>,
@@ -125,34 +130,35 @@ pub fn load_bytes(
     let mut bytes = Arc::<[u8]>::new_uninit_slice(length);
     let slots = Arc::get_mut(&mut bytes).expect("a new reference count");
     if length < CLEARED_BELOW {
-        // Clearing brings memory into the cache faster than what is written next would.
+        // Clearing brings the memory into the processor's cache faster than the writes that follow would.
         slots.fill(MaybeUninit::new(0));
     }
     let start = slots.as_ptr().cast::<u8>();
     let filled = fill(slots)?;
     assert!(filled.as_ptr() == start && filled.len() == length);
-    // SAFETY: the bytes from `start` on, `length` of them, are a slice of bytes, as was just checked.
+    // SAFETY: `fill` returned `length` initialized bytes from `start` on, as was just checked.
     Ok(unsafe { bytes.assume_init() })
 }
 
-/// Copies `bytes` to as many `slots`.
+/// Copies `bytes` to `slots`, which must be as many, and returns these as bytes.
 pub fn filled_with<'b>(slots: &'b mut [MaybeUninit<u8>], bytes: &[u8]) -> &'b mut [u8] {
     assert_eq!(slots.len(), bytes.len());
-    // SAFETY: the slots are other memory than the bytes, since they are lent out mutably, and as many; then they are bytes.
+    // SAFETY: the slots are lent out mutably, so they do not overlap the bytes; both have the same length.
+    // After the copy all slots are initialized.
     unsafe {
         std::ptr::copy_nonoverlapping(bytes.as_ptr(), slots.as_mut_ptr().cast::<u8>(), bytes.len());
         &mut *(std::ptr::from_mut(slots) as *mut [u8])
     }
 }
 
-/// An entry's lengths and places in its block, all within the entries' part of it.
+/// The lengths and places of an entry in its block. All lie before the block's `limit`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
-    /// Where the entry begins.
+    /// Where the entry begins in the block.
     offset: u32,
-    /// Bytes of the key that it takes from the key before it.
+    /// How many bytes of the key are those of the previous entry's key.
     shared: u32,
-    /// Where the rest of the key is, and how long it is.
+    /// Where the other bytes of the key are, and how many.
     suffix: u32,
     suffix_length: u32,
     value_length: u32,
@@ -171,17 +177,18 @@ impl Entry {
     }
 }
 
-/// A view of a block.
+/// A borrowed view of a block's bytes.
 #[derive(Clone, Copy)]
 pub struct Block<'a> {
     bytes: &'a [u8],
-    /// Where the entries end and the restart offsets begin; at least 4 bytes follow, unless it is 0.
+    /// The offset where the entries end and the restart offsets begin. At least 4 bytes follow it, unless it
+    /// is 0.
     limit: u32,
     num_restarts: u32,
 }
 
 impl<'a> Block<'a> {
-    /// Looks at the restart count. A block that claims no restart point is empty.
+    /// Checks the restart count. A block that claims no restart point is empty.
     #[inline]
     pub fn parse(bytes: &'a [u8]) -> BlockResult<Self> {
         let Some((entries_and_restarts, count)) = bytes.split_last_chunk::<4>() else {
@@ -202,7 +209,7 @@ impl<'a> Block<'a> {
         if block.restart(0) != 0 { bad("first restart point not 0", limit as usize) } else { Ok(block) }
     }
 
-    /// The offset in restart slot `index < num_restarts`, unchecked.
+    /// The offset in restart slot `index < num_restarts`. It is not checked against the entries.
     #[inline]
     fn restart(&self, index: u32) -> u32 {
         fixed32_at(self.bytes, self.limit as usize + index as usize * 4).unwrap_or(u32::MAX)
@@ -218,13 +225,14 @@ impl<'a> Block<'a> {
         self.slice(entry.suffix, entry.suffix_length)
     }
 
-    /// The entry at `offset`.
+    /// Decodes the lengths of the entry at `offset`.
     #[inline]
     fn entry(&self, offset: u32) -> BlockResult<Entry> {
         if offset >= self.limit {
             return bad("entry outside", offset as usize);
         }
-        // SAFETY: `offset` was just checked against `limit`, behind which the block has four bytes at least.
+        // SAFETY: `offset` was just checked against `limit`, and at least four bytes of the block follow
+        // `limit`.
         let word = unsafe { self.bytes.as_ptr().add(offset as usize).cast::<u32>().read_unaligned() };
         let word = u32::from_le(word);
         if word & 0x0080_8080 != 0 {
@@ -254,7 +262,7 @@ impl<'a> Block<'a> {
         Ok(Entry { offset, shared, suffix, suffix_length, value_length })
     }
 
-    /// The whole key at the restart point `offset`, an internal key.
+    /// The whole internal key at the restart point `offset`.
     #[inline]
     fn restart_key(&self, offset: u32) -> BlockResult<&'a [u8]> {
         let entry = self.entry(offset)?;
@@ -264,7 +272,7 @@ impl<'a> Block<'a> {
         Ok(self.suffix(&entry))
     }
 
-    /// Asks for `length` bytes at `offset`.
+    /// Prefetches `length` bytes at `offset`.
     #[inline]
     fn prefetch(&self, offset: u32, length: u32) {
         let start = (offset as usize).min(self.bytes.len());
@@ -272,13 +280,14 @@ impl<'a> Block<'a> {
         prefetch(&self.bytes[start..end]);
     }
 
-    /// The last restart point whose key is before `target`; the first one where none is.
+    /// Binary search for the last restart point whose key is before `target`, or the first restart point if
+    /// there is none.
     #[inline]
     fn seek_restart(&self, target: &[u8], comparator: &InternalKeyComparator) -> BlockResult<u32> {
         let (mut left, mut right) = (0, self.num_restarts.saturating_sub(1));
         let (mut left_offset, mut right_offset) = (0, self.limit);
         if right < PREFETCHED_RESTARTS {
-            // Whichever way the search goes, what it looks at comes meanwhile.
+            // Whatever half the search takes, the keys that it compares are on their way from memory.
             (1..=right).for_each(|index| self.prefetch(self.restart(index), 1));
         }
         while left < right {
@@ -303,8 +312,8 @@ impl<'a> Block<'a> {
         Ok(left_offset)
     }
 
-    /// Scans from the restart point `from` for the first entry at or after `target`, building every key in `key`, where
-    /// that of the entry found is left.
+    /// Scans from the restart point `from` for the first entry at or after `target`. Builds every key in
+    /// `key`, and leaves the key of the entry found there.
     fn find_by_comparator(
         &self,
         from: u32,
@@ -332,7 +341,8 @@ impl<'a> Block<'a> {
         Ok(None)
     }
 
-    /// Hands key and value of the first entry at or after `target` to `found`, if it is one of the target's user key.
+    /// Finds the first entry at or after `target`. If its user key is the target's, hands its key and value
+    /// to `found`.
     #[inline]
     pub fn get<R>(
         &self,
@@ -360,7 +370,8 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// Hands key and value of `entry`, which shares its first bytes with `target` too, to `found`.
+    /// Hands key and value of `entry` to `found`. The bytes that `entry` shares are the first bytes of
+    /// `target`.
     #[inline]
     fn hand_over<R>(
         &self,
@@ -374,20 +385,21 @@ impl<'a> Block<'a> {
         Ok(with_joined(&target[..entry.shared as usize], suffix, |key| found(key, value)))
     }
 
-    /// The entries from the first to the last, keys of any kind: for meta blocks and for parsing an index.
+    /// Walks over all entries, first to last. Keys may be of any kind: for meta blocks, and for parsing an
+    /// index.
     pub fn entries(&self) -> Entries<'a> {
         Entries { block: *self, offset: 0, whole: None, key: Vec::new() }
     }
 }
 
-/// The order of two internal keys over the bytewise order, eight bytes at a time.
+/// Compares two internal keys over the bytewise order, eight bytes at a time.
 #[inline]
 pub(super) fn compare_bytewise(a: &[u8], b: &[u8]) -> Ordering {
     let (a_length, b_length) = (user_key(a).len(), user_key(b).len());
     let shorter = a_length.min(b_length);
     let mut at = 0;
     while at < shorter {
-        // Trailers follow the user keys, so that there are always eight bytes.
+        // Trailers follow the user keys, so eight bytes can always be read.
         let (Some(x), Some(y)) = (a[at..].first_chunk::<8>(), b[at..].first_chunk::<8>()) else { break };
         let (x, y) = (u64::from_be_bytes(*x), u64::from_be_bytes(*y));
         if x != y {
@@ -401,7 +413,7 @@ pub(super) fn compare_bytewise(a: &[u8], b: &[u8]) -> Ordering {
     a_length.cmp(&b_length).then_with(|| trailer(b).cmp(&trailer(a)))
 }
 
-/// Refuses an internal key (or the end of one, 8 bytes at least) with a type that no entry has.
+/// Refuses an internal key (or its last 8 bytes or more) whose value type is unknown.
 #[inline]
 fn check_type(key: &[u8], offset: u32) -> BlockResult<()> {
     match ValueType::from_u8(trailer(key) as u8) {
@@ -410,7 +422,7 @@ fn check_type(key: &[u8], offset: u32) -> BlockResult<()> {
     }
 }
 
-/// Runs `body` on the bytes of `a` and `b` together, without allocating where they are short.
+/// Runs `body` on the concatenation of `a` and `b`. Does not allocate if that is short.
 #[inline]
 fn with_joined<R>(a: &[u8], b: &[u8], body: impl FnOnce(&[u8]) -> R) -> R {
     if a.is_empty() {
@@ -427,18 +439,18 @@ fn with_joined<R>(a: &[u8], b: &[u8], body: impl FnOnce(&[u8]) -> R) -> R {
     }
 }
 
-/// A walk over the entries of a block.
+/// A walk over the entries of a block, made by [`Block::entries`].
 pub struct Entries<'a> {
     block: Block<'a>,
     offset: u32,
-    /// The last key, where it is stored whole.
+    /// The last key, if it is stored whole.
     whole: Option<&'a [u8]>,
-    /// The last key, where it is not.
+    /// The last key, built here, if it is not stored whole.
     key: Vec<u8>,
 }
 
 impl<'a> Entries<'a> {
-    /// The next entry's key and value; `None` behind the last one.
+    /// The key and value of the next entry; `None` after the last one.
     #[allow(clippy::should_implement_trait)] // the key is lent
     pub fn next(&mut self) -> BlockResult<Option<(&[u8], &'a [u8])>> {
         if self.offset >= self.block.limit {

@@ -1,34 +1,36 @@
-//! Writes a block: entries with their common prefixes left out, then the restart points.
+//! Writes a block: entries with the prefixes of their keys left out, then the restart points.
 //!
 //! ```text
 //! entry    | shared varint32 | unshared varint32 | value length varint32 | key suffix | value |
 //! block    | entry ... | restart offset u32 ... | number of restarts u32 |
 //! ```
-//! `shared` is the length of the prefix an entry's key has in common with the key before it; at a restart point it is 0.
-//! The caller knows the key before (a table needs it anyway) and says how much is shared.
+//! `shared` is the length of the prefix that an entry's key has in common with the key before it; at a
+//! restart point it is 0. The caller knows the previous key (a table needs it anyway) and passes `shared`.
+//!
+//! A builder is used by one thread.
 
 use crate::error::{Error, Result};
 use crate::format::limits::MAX_BLOCK_SIZE;
 use crate::util::coding::{put_fixed32, put_varint32};
 
-/// One block under construction; reused for the next one after `reset`.
+/// A block under construction. `reset` makes it ready for the next block.
 pub struct BlockBuilder {
     buffer: Vec<u8>,
     restarts: Vec<u32>,
-    /// Entries between two restart points.
+    /// Entries from one restart point to the next; at least 1.
     restart_interval: usize,
-    /// Entries since the last restart point.
+    /// Entries since the last restart point, that one included.
     since_restart: usize,
 }
 
 impl BlockBuilder {
-    /// An empty block with a restart point every `restart_interval` entries.
+    /// An empty block with a restart point every `restart_interval` entries (0 counts as 1).
     pub fn new(restart_interval: usize) -> Self {
         let restart_interval = restart_interval.max(1);
         BlockBuilder { buffer: Vec::new(), restarts: vec![0], restart_interval, since_restart: 0 }
     }
 
-    /// Starts the next block, with an empty one.
+    /// Begins the next block. The memory is kept.
     pub fn reset(&mut self) {
         self.buffer.clear();
         self.restarts.clear();
@@ -36,20 +38,21 @@ impl BlockBuilder {
         self.since_restart = 0;
     }
 
-    /// Is there no entry yet?
+    /// Has no entry been added since the last `reset`?
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }
 
-    /// Bytes the block would have if it were finished now.
+    /// The size of the block in bytes, if it were finished now.
     #[inline]
     pub fn size_estimate(&self) -> usize {
         self.buffer.len() + self.restarts.len() * 4 + 4
     }
 
-    /// Appends an entry whose key has its first `shared` bytes in common with the last one's. (Numbers that do not fit 32 bits make a
-    /// block that is too long: `finish` sees to that.) ENOMEM: there is no memory for it, and nothing has changed.
+    /// Appends an entry whose key has its first `shared` bytes in common with the previous key. ENOMEM if
+    /// memory is short; then nothing has changed. Lengths of more than 32 bits are cut off, but make the
+    /// block so long that `finish` refuses it.
     #[inline]
     pub fn add(&mut self, shared: usize, key: &[u8], value: &[u8]) -> Result<()> {
         let most = 15usize.saturating_add(key.len()).saturating_add(value.len());
@@ -82,8 +85,8 @@ impl BlockBuilder {
         Ok(())
     }
 
-    /// Appends the restart points and returns the whole block; `reset` before the next `add`. InvalidArgument where it is too long
-    /// for the format.
+    /// Appends the restart points and returns the whole block; `reset` must follow before the next `add`.
+    /// InvalidArgument if the block is too long for the format.
     pub fn finish(&mut self) -> Result<&[u8]> {
         let size = self.size_estimate();
         if size > MAX_BLOCK_SIZE {
@@ -102,7 +105,7 @@ impl BlockBuilder {
     }
 }
 
-/// The length of the longest common prefix.
+/// The length of the longest common prefix of `a` and `b`, in bytes.
 #[inline]
 pub fn common_prefix_length(a: &[u8], b: &[u8]) -> usize {
     let length = a.len().min(b.len());
@@ -116,7 +119,7 @@ pub fn common_prefix_length(a: &[u8], b: &[u8]) -> usize {
         at += 8;
     }
     if at != 0 {
-        // The last 8 bytes overlap with what is known to be equal.
+        // The last 8 bytes overlap bytes that are known to be equal.
         if let (Some(x), Some(y)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) {
             let difference = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
             return length - 8 + if difference == 0 { 8 } else { difference.trailing_zeros() as usize / 8 };
@@ -161,7 +164,7 @@ mod tests {
     #[test]
     fn a_block_that_is_too_long_is_an_error() {
         let mut block = BlockBuilder::new(1);
-        block.buffer = vec![0; MAX_BLOCK_SIZE - 8]; // zeros that nobody touches take no memory
+        block.buffer = vec![0; MAX_BLOCK_SIZE - 8]; // zeros that are never touched take no memory
         let message =
             |block: &mut BlockBuilder| block.finish().map(<[u8]>::len).map_err(|error| error.to_string());
         assert_eq!(message(&mut block), Ok(MAX_BLOCK_SIZE));

@@ -1,9 +1,10 @@
-//! Fetches stored blocks from a table's file: bounds, checksum, decompression.
+//! Reads stored blocks from a table's file: checks bounds, verifies checksums, decompresses.
 //!
 //! ```text
 //! stored block | contents | compression u8 | masked CRC-32C u32 of contents and compression byte |
 //! ```
-//! Shared between threads. Bytes in a mapping are read where they are; others go through a buffer of the thread.
+//! Shared between threads, without locks. Bytes in a mapping are read where they are; other bytes are read
+//! into a buffer of the thread.
 
 use super::block::{self, BlockBuffer, BlockBytes, filled_with, load_bytes};
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle};
@@ -15,11 +16,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A table's file.
+/// The file of a table.
 pub(super) struct BlockFile {
     file: Arc<dyn RandomAccessFile>,
     path: PathBuf,
-    /// Where the footer begins: no block reaches past it.
+    /// The offset of the footer. No block may reach past it.
     limit: u64,
 }
 
@@ -41,13 +42,14 @@ impl BlockFile {
         Error::corruption_in(&self.path, what)
     }
 
-    /// The error of a block whose bytes contradict the format.
+    /// The error for a block whose bytes contradict the format: a Corruption with the file and the block's
+    /// offset.
     #[cold]
     pub fn bad_block(&self, handle: BlockHandle, what: impl fmt::Display) -> Error {
         self.corruption(format_args!("{what}, in the block at offset {}", handle.offset))
     }
 
-    /// The contents of the block if it lies raw in a mapping, without its checksum verified.
+    /// The contents of a block that lies uncompressed in a mapping. The checksum is not verified.
     #[inline]
     pub fn raw_in_mapping(&self, handle: BlockHandle) -> Option<&[u8]> {
         let stored = self.in_mapping(handle, self.file.mapping()?)?;
@@ -55,13 +57,13 @@ impl BlockFile {
         (trailer[0] == TYPE_RAW).then_some(contents)
     }
 
-    /// A block in a mapping as it is stored, with its trailer.
+    /// A block in a mapping in its stored form, with its trailer.
     #[inline]
     pub fn whole_in_mapping(&self, handle: BlockHandle) -> Option<&[u8]> {
         self.in_mapping(handle, self.file.mapping()?)
     }
 
-    /// The stored form of a block in a mapping, and a few bytes that lie behind it.
+    /// The stored form of a block in a mapping, followed by up to `DECODER_SLACK` bytes of what follows it.
     #[inline]
     pub fn stored_in_mapping(&self, handle: BlockHandle) -> Option<&[u8]> {
         let mapping = self.file.mapping()?;
@@ -69,7 +71,7 @@ impl BlockFile {
         mapping.get(usize::try_from(handle.offset).ok()?..mapping.len().min(end + DECODER_SLACK))
     }
 
-    /// These bytes, if they are in a mapping.
+    /// The bytes at `offset`, if they are in a mapping.
     #[inline]
     pub fn bytes_in_mapping(&self, offset: usize, length: usize) -> Option<&[u8]> {
         self.file.mapping()?.get(offset..)?.get(..length)
@@ -90,7 +92,7 @@ impl BlockFile {
         self.file.mapping().is_some()
     }
 
-    /// Asks for a block's bytes, if they are in a mapping.
+    /// Prefetches the stored bytes of a block in a mapping.
     #[inline]
     pub fn prefetch(&self, handle: BlockHandle) {
         if let Some(stored) = self.file.mapping().and_then(|mapping| self.in_mapping(handle, mapping)) {
@@ -98,7 +100,7 @@ impl BlockFile {
         }
     }
 
-    /// As [`BlockFile::load`], into a buffer of the caller's own.
+    /// As [`BlockFile::load`], but always into a buffer that the caller owns.
     pub fn load_own(&self, handle: BlockHandle, verify_checksum: bool) -> Result<BlockBuffer> {
         self.with_stored(handle, verify_checksum, |contents, type_byte| {
             let bad = |error| self.bad_stream(handle, error);
@@ -112,7 +114,7 @@ impl BlockFile {
         })
     }
 
-    /// Reads a block, and decompresses it. Blocks that are raw in a mapping stay there.
+    /// Reads a block and decompresses it. A block that lies uncompressed in a mapping stays there.
     pub fn load(&self, handle: BlockHandle, verify_checksum: bool) -> Result<BlockBytes<'_>> {
         if let Some(contents) = self.raw_in_mapping(handle) {
             self.check_bounds(handle)?;
@@ -136,7 +138,7 @@ impl BlockFile {
         .map(|bytes| BlockBytes::Loaded(bytes.into()))
     }
 
-    /// A block of zlib or zstd, whose length shows when it is decompressed.
+    /// Decompresses a block of zlib or zstd, whose length is known only after decompression.
     #[cold]
     fn decompress_streamed(
         &self,
@@ -148,7 +150,7 @@ impl BlockFile {
             .map_err(|error| self.bad_stream(handle, error))
     }
 
-    /// How a block is compressed; `None` where it is stored as it is, cannot be read, or is not understood.
+    /// The codec of a block. `None` if the block is uncompressed, cannot be read, or has an unknown codec.
     pub fn compression_of(&self, handle: BlockHandle) -> Option<Compression> {
         self.check_bounds(handle).ok()?;
         let mut beginning = [0; 4];
@@ -169,19 +171,19 @@ impl BlockFile {
         Compression::of_block(trailer[0], beginning)
     }
 
-    /// NotSupported for a block that is as it was written, and that is not understood here.
+    /// NotSupported if a block is undamaged but has an encoding that this build cannot read.
     pub fn check_understood(&self, handle: BlockHandle) -> Result<()> {
         match self.with_stored(handle, false, |_, type_byte| Ok(compression::is_streamed(type_byte))) {
             Ok(true) => match self.load_own(handle, true) {
                 Err(error) if error.is_not_supported() => Err(error),
-                _ => Ok(()), // what else is wrong shows when it is read
+                _ => Ok(()), // other errors appear when it is read
             },
             Err(error) if !error.is_corruption() => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// Hands the stored contents of a block, and its type byte, to `body`. Errors get the file's name.
+    /// Hands the stored contents of a block and its type byte to `body`. Errors get the file's name.
     #[inline]
     fn with_stored<R>(
         &self,
@@ -217,7 +219,7 @@ impl BlockFile {
         })
     }
 
-    /// A hint that these bytes will be read soon.
+    /// Tells the system that these bytes will be read soon.
     pub fn will_need(&self, offset: u64, length: u64) {
         self.file.will_need(offset, length);
     }
@@ -242,7 +244,7 @@ impl BlockFile {
         self.corruption(format_args!("truncated block read at offset {}", handle.offset))
     }
 
-    /// `stored`: contents and trailer.
+    /// Verifies the checksum of `stored`, which is contents and trailer.
     fn verify(&self, handle: BlockHandle, stored: &[u8]) -> Result<()> {
         let (summed, checksum) = stored.split_at(stored.len() - 4);
         if crc32c::mask(crc32c::value(summed)).to_le_bytes() == checksum {

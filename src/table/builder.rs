@@ -1,15 +1,17 @@
-//! Writes a table: data blocks as they fill, then all that leads to them.
+//! Writes a table: data blocks as they fill, then the blocks that lead to them.
 //!
 //! ```text
-//! data blocks | [filter block] | [whole-table filter] | properties block | metaindex block | index block | footer
+//! data blocks | [filter block] | [whole-table filter] | properties block | metaindex block
+//!     | index block | footer
 //! ```
-//! Every block is followed by its 5-byte trailer (see `footer`). Data blocks and the index are compressed; filters don't
-//! shrink, and the rest is small.
+//! Every block is followed by its 5-byte trailer (see `footer`). Data blocks and the index are compressed.
+//! The other blocks are not: filters do not shrink, and the rest is small.
 //!
-//! One thread. After an error every later call fails with the same error, and the file is of no use.
+//! A builder is used by one thread. After an error every later call fails with the same error, and the file
+//! is useless.
 
 use super::TableOptions;
-use super::block::{BlockBuffer, value_in};
+use super::block::{BlockBuffer, single_entry_value};
 use super::block_builder::{BlockBuilder, common_prefix_length};
 use super::filter_block::FilterBlockBuilder;
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle, Footer};
@@ -24,8 +26,10 @@ use crate::util::crc32c;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// Set aside of the room in the index for the last key of the block under construction (a block with a key of that length is
-/// ended at once) and for what an entry has beside its key, and of the room for filters for the next one of those.
+/// Bytes that `room` leaves free in the index: for the last key of the block under construction, which
+/// becomes an index entry (a key of this length ends its block at once, and is counted from then on), and for
+/// the parts of index entries other than keys. `room` leaves the same number of bytes free in the filter
+/// block, for the next filter.
 const ROOM_SET_ASIDE: usize = 64 << 20;
 
 /// Writes one table, from entries in increasing order.
@@ -36,28 +40,29 @@ pub struct TableBuilder {
     index_block: BlockBuilder,
     filter_block: Option<FilterBlockBuilder>,
     whole_table_filter: Option<WholeTableFilterBuilder>,
-    /// The last key added.
+    /// The internal key added last.
     last_key: Vec<u8>,
-    /// The last data block, whose index entry waits for the first key of the next block.
+    /// The last data block. Its index entry is written when the first key of the next block is known.
     unindexed: Option<BlockHandle>,
     handle_buffer: Vec<u8>,
-    /// A key that is longer than this belongs into another table: the index, or the filters, might grow too long for it.
+    /// A longer key must go to another table, because the index or the filter block might grow too long for
+    /// the format. In bytes.
     room: usize,
     properties: TableProperties,
     error: Option<Error>,
 }
 
-/// What was built.
+/// The result of building a table.
 #[derive(Clone, Debug)]
 pub struct BuiltTable {
-    /// Bytes.
+    /// The size of the file in bytes.
     pub file_size: u64,
-    /// Of the table.
+    /// The properties that were written to the table.
     pub properties: TableProperties,
 }
 
 impl TableBuilder {
-    /// Writes to `file`, which is empty. `creation_time`: seconds since the epoch.
+    /// A builder that writes to `file`, which must be empty. `creation_time`: seconds since the epoch.
     pub fn new(options: Arc<TableOptions>, file: Box<dyn WritableFile>, creation_time: u64) -> Self {
         let filter_block = options.filter_policy.clone().map(FilterBlockBuilder::new);
         TableBuilder {
@@ -79,7 +84,8 @@ impl TableBuilder {
         }
     }
 
-    /// Adds an entry; its internal key is greater than any added before. After an error nothing more is written.
+    /// Adds an entry. Its internal key must be greater than all keys added before. After an error nothing
+    /// more is written.
     #[inline]
     pub fn add(&mut self, internal_key: &[u8], value: &[u8]) -> Result<()> {
         if let Some(error) = &self.error {
@@ -92,10 +98,10 @@ impl TableBuilder {
         added
     }
 
-    /// As `add`, of an entry that another table has alone in a block of the builder's block size at least. `stored` is that block as
-    /// it is there, with its trailer, compressed as this builder would: mostly it is a block here too, as it is. The caller has
-    /// verified its checksum; it keeps it.
-    pub fn add_stored(&mut self, internal_key: &[u8], stored: &[u8], value_length: u32) -> Result<()> {
+    /// Adds the only entry of a block of another table without encoding it again. `stored`: that block with
+    /// its 5-byte trailer; compressed with this builder's codec, at least `block_size` long, its checksum
+    /// verified by the caller. It is copied verbatim if no block is open here, else decompressed and added.
+    pub fn add_raw_block(&mut self, internal_key: &[u8], stored: &[u8], value_length: u32) -> Result<()> {
         if let Some(error) = &self.error {
             return Err(error.clone());
         }
@@ -113,7 +119,7 @@ impl TableBuilder {
             self.end_data_block(handle);
             return Ok(());
         }
-        // Behind others in a block of which there is some already.
+        // A block is open: the entry is decompressed and added to it.
         let Some((contents, trailer)) = stored.split_last_chunk::<BLOCK_TRAILER_SIZE>() else {
             return Err(Error::corruption("a stored block without its trailer"));
         };
@@ -121,7 +127,7 @@ impl TableBuilder {
         let mut block =
             BlockBuffer::new(compression::decompressed_length(trailer[0], contents).map_err(bad)?)?;
         compression::decompress(trailer[0], contents, &mut block).map_err(bad)?;
-        match value_in(&block, value_length) {
+        match single_entry_value(&block, value_length) {
             Some(value) => self.try_add(internal_key, value),
             None => Err(Error::corruption("a stored block of one entry is too short for it")),
         }
@@ -136,8 +142,8 @@ impl TableBuilder {
         Ok(())
     }
 
-    /// All that an entry is to the table, but for its place in a block: checks, index, filters, properties. Returns what it shares with
-    /// the last key.
+    /// All the work for an entry except its place in a block: checks, index, filters, properties. Returns how
+    /// many bytes its key shares with the last key.
     #[inline]
     fn begin_entry(&mut self, internal_key: &[u8], value_length: usize) -> Result<usize> {
         if internal_key.len() < TRAILER_SIZE {
@@ -178,25 +184,27 @@ impl TableBuilder {
         Ok(shared)
     }
 
-    /// Is there room for an entry with this internal key? If not, it belongs into another table: the format has 32 bits for the size of an
-    /// index, and for places of filters.
+    /// Does an entry with this internal key fit the table? If not, it must go to another table: the format
+    /// has 32 bits for the size of an index, and for the offsets of filters.
     #[inline]
     pub fn has_room_for(&self, internal_key: &[u8]) -> bool {
         internal_key.len() <= self.room
     }
 
-    /// Entries so far.
+    /// The number of entries added so far.
+    #[cfg(any(test, feature = "test-support"))]
     pub fn num_entries(&self) -> u64 {
         self.properties.num_entries
     }
 
-    /// Bytes written so far, and what the unfinished block would add.
+    /// Bytes written so far, plus the size of the unfinished block.
     pub fn estimated_file_size(&self) -> u64 {
         let unfinished = if self.data_block.is_empty() { 0 } else { self.data_block.size_estimate() };
         self.output.offset + unfinished as u64
     }
 
-    /// Writes the rest, syncs and closes the file.
+    /// Writes all that follows the data blocks, then syncs and closes the file.
+    #[cfg(any(test, feature = "test-support"))]
     pub fn finish(self) -> Result<BuiltTable> {
         let (built, mut file) = self.finish_unsynced()?;
         file.sync()?;
@@ -204,7 +212,8 @@ impl TableBuilder {
         Ok(built)
     }
 
-    /// Writes the rest: filters, properties, metaindex, index, footer. The file is the caller's, to sync and to close.
+    /// Writes filters, properties, metaindex, index and footer. The caller gets the file, to sync and to
+    /// close it.
     pub fn finish_unsynced(mut self) -> Result<(BuiltTable, Box<dyn WritableFile>)> {
         if let Some(error) = self.error {
             return Err(error);
@@ -245,8 +254,8 @@ impl TableBuilder {
         Ok((built, self.output.file))
     }
 
-    /// Is the key not before the last one, with which it has `shared` bytes in common? Equal keys are let through: tables
-    /// that were repaired may have them, and must stay compactable.
+    /// Is the key at or after the last one, with which it has `shared` bytes in common? Equal keys are
+    /// accepted: repaired tables may have them, and must stay compactable.
     #[inline]
     fn is_in_order(&self, internal_key: &[u8], shared: usize) -> bool {
         let comparator = &self.options.comparator;
@@ -271,7 +280,7 @@ impl TableBuilder {
         properties.largest_sequence = properties.largest_sequence.max(packed >> 8);
     }
 
-    /// Writes the data block, if there is anything in it.
+    /// Writes the open data block, if it has entries.
     fn flush_data_block(&mut self) -> Result<()> {
         if self.data_block.is_empty() {
             return Ok(());
@@ -282,7 +291,7 @@ impl TableBuilder {
         Ok(())
     }
 
-    /// A data block was written.
+    /// Bookkeeping after a data block was written at `handle`.
     fn end_data_block(&mut self, handle: BlockHandle) {
         self.unindexed = Some(handle);
         self.properties.num_data_blocks += 1;
@@ -296,7 +305,8 @@ impl TableBuilder {
         self.room = limit.saturating_sub(taken).saturating_sub(ROOM_SET_ASIDE.min(limit / 4));
     }
 
-    /// `last_key` is the separator. InvalidArgument, where somebody has not asked for the room: the index has grown too long.
+    /// Adds `last_key`, which is the separator now, to the index. InvalidArgument if the index has grown too
+    /// long, which only happens if the caller ignored `has_room_for`.
     fn add_index_entry(&mut self, handle: BlockHandle) -> Result<()> {
         self.handle_buffer.clear();
         handle.encode(&mut self.handle_buffer);
@@ -308,7 +318,7 @@ impl TableBuilder {
     }
 }
 
-/// The contents of the metaindex block: in bytewise order, as LevelDB's reader looks for names.
+/// The contents of the metaindex block. Names are in bytewise order, as LevelDB's reader expects.
 fn metaindex(mut meta_blocks: Vec<(Vec<u8>, BlockHandle)>) -> Result<Vec<u8>> {
     meta_blocks.sort_by(|a, b| a.0.cmp(&b.0));
     let mut block = BlockBuilder::new(1);
@@ -320,36 +330,36 @@ fn metaindex(mut meta_blocks: Vec<(Vec<u8>, BlockHandle)>) -> Result<Vec<u8>> {
     Ok(block.finish()?.to_vec())
 }
 
-/// Appends blocks to the file.
+/// Appends blocks to a file, and knows their offsets.
 pub(super) struct BlockWriter {
     file: Box<dyn WritableFile>,
-    /// Bytes written.
+    /// Bytes written so far.
     offset: u64,
     compressor: Compressor,
 }
 
 impl BlockWriter {
-    /// Writes to `file`, which is empty.
+    /// A writer that appends to `file`, which must be empty.
     pub(super) fn new(file: Box<dyn WritableFile>, compressor: Compressor) -> Self {
         BlockWriter { file, offset: 0, compressor }
     }
 
-    /// Compresses with another one from now on.
+    /// Compresses later blocks with `compressor`.
     pub(super) fn set_compressor(&mut self, compressor: Compressor) {
         self.compressor = compressor;
     }
 
-    /// Bytes written.
+    /// Bytes written so far: where the next block begins.
     pub(super) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Hands what was written to the system.
+    /// Hands the bytes written to the operating system. Does not sync.
     pub(super) fn flush(&mut self) -> Result<()> {
         self.file.flush()
     }
 
-    /// Writes a block, compressed where that pays.
+    /// Writes a block, compressed if that saves enough space.
     pub(super) fn write_compressed(&mut self, contents: &[u8]) -> Result<BlockHandle> {
         match self.compressor.compress(contents) {
             Some((stored, type_byte)) => write_block(&mut *self.file, &mut self.offset, stored, type_byte),
@@ -357,12 +367,12 @@ impl BlockWriter {
         }
     }
 
-    /// Writes a block as it is.
+    /// Writes a block uncompressed.
     pub(super) fn write_raw(&mut self, contents: &[u8]) -> Result<BlockHandle> {
         write_block(&mut *self.file, &mut self.offset, contents, TYPE_RAW)
     }
 
-    /// Writes a block that is stored already, with its trailer.
+    /// Writes a block in its stored form, with its trailer.
     fn write_stored(&mut self, stored: &[u8]) -> Result<BlockHandle> {
         let size = (stored.len() as u64).saturating_sub(BLOCK_TRAILER_SIZE as u64);
         let handle = BlockHandle { offset: self.offset, size };
@@ -371,7 +381,7 @@ impl BlockWriter {
         Ok(handle)
     }
 
-    /// Appends the footer.
+    /// Appends the footer of a table.
     pub(super) fn write_footer(&mut self, footer: Footer) -> Result<()> {
         let mut bytes = Vec::new();
         footer.encode(&mut bytes);

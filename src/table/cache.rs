@@ -1,15 +1,16 @@
 //! The open tables of a database.
 //!
-//! What opening a table reads (index, filters, properties) stays in memory, charged to a budget (`metadata_budget`). Two kinds
-//! are charged: tables in the list here, the least recently used of which are closed when there is no room, and tables pinned elsewhere
-//! (files of a version hold their table, so that a look-up needs no lock). A table in use stays open until its last user
-//! drops it.
+//! What opening a table reads (index, filters, properties) stays in memory and is charged to a budget
+//! (`metadata_budget`). Two kinds of open tables are charged: tables in the list here, of which the least
+//! recently used are closed if there is no room; and tables pinned elsewhere (the files of a version hold
+//! their tables, so that look-ups need no lock). A table in use stays open until its last user drops it.
 //!
-//! How many tables are open says nothing of descriptors: a mapped table has none, and the file of another is closed and opened again as
-//! need be, while its index and filter stay (`env::on_demand`).
+//! The number of open tables does not bound descriptors. A mapped table has no descriptor. The file of a
+//! table that is not mapped is closed and reopened as needed, while its index and filters stay in memory
+//! (`env::on_demand`).
 //!
-//! Thread rule: any thread. One mutex guards the list; nothing is opened, read or closed under it, nor is another database asked for
-//! memory.
+//! Thread rule: any thread. One mutex guards the list. Under it no file is opened, read or closed, and no
+//! other database is asked to give memory back.
 
 use super::TableOptions;
 use super::metadata_budget::{MetadataBudget, pinnable};
@@ -33,46 +34,48 @@ pub struct TableCache {
     options: Arc<TableOptions>,
     read_mode: ReadMode,
     files: Arc<OnDemandFiles>,
-    /// Bytes that its tables may take.
+    /// The bytes of metadata that this database's open tables may take.
     budget: usize,
     process: &'static MetadataBudget,
     membership: Membership,
     openings: AtomicU64,
-    /// Of `List::pinned_bytes`; to be asked without a lock.
+    /// A copy of `List::pinned_bytes`, readable without the lock.
     pinned_bytes: AtomicUsize,
     list: Mutex<List>,
 }
 
-/// A place among the tables that stay open as long as their file is part of a version. Dropping it gives the place back.
+/// Permission to keep one table open outside the list, as long as its file is part of a version. Dropping it
+/// returns its bytes to the budget.
 pub struct PinPermit {
     cache: Arc<TableCache>,
     number: u64,
     bytes: usize,
 }
 
-/// What the tables of a database take.
+/// What the open tables of a database take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TableUsage {
-    /// Tables that are open, whether by a descriptor, by a mapping, or by what is in memory of them alone.
+    /// Open tables: with a descriptor, with a mapping, or with neither while only their metadata is in
+    /// memory.
     pub tables: usize,
     /// Bytes of memory that their indexes, filters and properties take.
     pub bytes: usize,
-    /// Descriptors.
+    /// Open descriptors.
     pub descriptors: usize,
-    /// How often a table was opened, and so its index read and parsed.
+    /// How often a table was opened, and so an index was read and parsed, since the database was opened.
     pub openings: u64,
 }
 
 #[derive(Default)]
 struct List {
-    /// By file number.
+    /// The listed tables, by file number.
     tables: HashMap<u64, Listed>,
-    /// File numbers by when they were used last.
+    /// Time of last use (see `clock`) to file number.
     by_age: BTreeMap<u64, u64>,
     clock: u64,
-    /// Of `tables`.
+    /// Bytes of the listed tables.
     bytes: usize,
-    /// How often each file is pinned.
+    /// How often each file is pinned, by file number.
     pinned: HashMap<u64, usize>,
     pinned_bytes: usize,
 }
@@ -80,12 +83,12 @@ struct List {
 struct Listed {
     table: Arc<Table>,
     bytes: usize,
-    /// When it was used last.
+    /// The value of `List::clock` at the last use.
     used: u64,
 }
 
 impl TableCache {
-    /// `max_files`: descriptors that tables may hold at once. The budget of memory is the default one.
+    /// A cache with the default memory budget. `max_files`: descriptors that tables may hold at once.
     pub fn new(
         env: Arc<dyn Env>,
         db: PathBuf,
@@ -96,7 +99,7 @@ impl TableCache {
         Self::with_budget(env, db, options, read_mode, max_files, DEFAULT_TABLE_METADATA_BUDGET)
     }
 
-    /// `budget`: bytes that open tables may take.
+    /// As `new`. `budget`: bytes of metadata that open tables may take.
     pub fn with_budget(
         env: Arc<dyn Env>,
         db: PathBuf,
@@ -133,9 +136,10 @@ impl TableCache {
         })
     }
 
-    /// The open table of file `number`, opened if need be (`.ldb`, else `.sst`; missing: "Corruption: N missing files" is the
-    /// caller's business, here NotFound with the path). A file whose size is not `file_size` is Corruption. Two threads that
-    /// miss the same table may both open it; one of the two is kept.
+    /// The table of file `number`; opens it if needed (`.ldb`, else `.sst`). NotFound with the path if the
+    /// file is missing; the caller turns that into "Corruption: N missing files". Corruption if the size of
+    /// the file is not `file_size`. Two threads that miss the same table may both open it; one of the two is
+    /// kept.
     pub fn find(self: &Arc<Self>, number: u64, file_size: u64) -> Result<Arc<Table>> {
         if let Some(table) = self.list.lock().get(number) {
             return Ok(table);
@@ -153,7 +157,7 @@ impl TableCache {
                 return Ok(opened);
             }
             list.insert(number, opened.clone(), bytes);
-            // Before another database can ask for it, which it can once the list is let go.
+            // Must precede the release of the list: after that, another database may ask for these bytes.
             self.process.shared.add(self, bytes);
             self.shrink(&mut list, self.budget, &mut closed);
         }
@@ -162,8 +166,8 @@ impl TableCache {
         Ok(opened)
     }
 
-    /// A permit to keep one more table open outside of the cache's own list (and so without a look-up), while there is room.
-    /// The table leaves the list, so that it is not charged twice.
+    /// A permit to keep one more table open outside the list, and so usable without a search of the cache.
+    /// `None` if there is no room. The table leaves the list, so that it is not charged twice.
     pub fn try_pin(self: &Arc<Self>, number: u64, table: &Table) -> Option<PinPermit> {
         let bytes = table.memory_usage();
         let fits = |pinned: usize| pinned.checked_add(bytes).is_some_and(|sum| sum <= pinnable(self.budget));
@@ -190,13 +194,13 @@ impl TableCache {
         Some(PinPermit { cache: self.clone(), number, bytes })
     }
 
-    /// Forgets the table of a file that is going to be removed.
+    /// Drops the table of a file that is about to be removed.
     pub fn evict(&self, number: u64) {
         let removed = self.remove(&mut self.list.lock(), number);
         drop(removed);
     }
 
-    /// What the open tables take now.
+    /// What the open tables take at the moment.
     pub fn usage(&self) -> TableUsage {
         let list = self.list.lock();
         TableUsage {
@@ -207,17 +211,17 @@ impl TableCache {
         }
     }
 
-    /// What tables have in common.
+    /// The options that all these tables share.
     pub fn options(&self) -> &Arc<TableOptions> {
         &self.options
     }
 
-    /// The directory.
+    /// The directory of the database.
     pub fn db(&self) -> &Path {
         &self.db
     }
 
-    /// The system.
+    /// The environment that files are opened through.
     pub fn env(&self) -> &Arc<dyn Env> {
         &self.env
     }
@@ -252,15 +256,15 @@ impl TableCache {
         Table::open(self.options.clone(), file, path, file_size)
     }
 
-    /// Takes a table out of the list.
+    /// Takes a table off the list, and its bytes off the budget of the process.
     fn remove(&self, list: &mut List, number: u64) -> Option<Arc<Table>> {
         let removed = list.remove(number)?;
         self.process.shared.sub(removed.bytes);
         Some(removed.table)
     }
 
-    /// Moves the tables used least recently to `closed` until list and pins take no more than `budget`; one table may always stay.
-    /// Returns how many bytes that frees.
+    /// Moves the least recently used tables to `closed` until list and pins take at most `budget` bytes; one
+    /// table may always stay. Returns how many bytes that frees.
     fn shrink(&self, list: &mut List, budget: usize, closed: &mut Vec<Arc<Table>>) -> usize {
         let mut freed = 0;
         while list.bytes + list.pinned_bytes > budget && list.tables.len() > 1 {
@@ -272,7 +276,7 @@ impl TableCache {
         freed
     }
 
-    /// Has databases of the process, this one first, close tables if all together take too much.
+    /// If the databases of this process together are over the limit, has them close tables, this one first.
     fn keep_within_process(&self) {
         let excess = self.process.excess();
         if excess > 0 {
@@ -307,7 +311,7 @@ impl Holder for TableCache {
 
 impl Drop for TableCache {
     fn drop(&mut self) {
-        // There are no pins, since each holds the cache.
+        // No pins are left, since each pin holds the cache.
         self.process.shared.sub(self.list.get_mut().bytes);
         self.process.leave(self.budget);
     }
@@ -331,7 +335,7 @@ impl Drop for PinPermit {
 }
 
 impl List {
-    /// The table, which becomes the most recently used one.
+    /// Looks a table up and makes it the most recently used one.
     fn get(&mut self, number: u64) -> Option<Arc<Table>> {
         let listed = self.tables.get_mut(&number)?;
         self.clock += 1;
@@ -357,5 +361,4 @@ impl List {
 }
 
 #[cfg(test)]
-#[path = "cache_tests.rs"]
 mod tests;

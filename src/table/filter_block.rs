@@ -1,33 +1,33 @@
-//! The filter block: one filter for each 2 KiB of data-block offsets.
+//! The filter block, in LevelDB's format: one filter for each 2 KiB of data-block offsets.
 //!
 //! ```text
 //! | filter 0 | filter 1 | ... | offset of each filter u32 | offset of that array u32 | 11 u8 |
 //! ```
-//! Filter `i` summarises the user keys of the data blocks that begin in `[i * 2048, (i + 1) * 2048)`.
+//! Filter `i` covers the user keys of the data blocks that begin in `[i * 2048, (i + 1) * 2048)`.
 //!
-//! The reader trusts nothing: where the bytes make no sense, every key may match.
+//! The reader trusts nothing: if the bytes contradict the format, every key may match.
 
 use crate::filter_policy::FilterPolicy;
 use crate::util::coding::{fixed32_at, put_fixed32};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A filter covers 2 to the power of this bytes.
+/// A filter covers 2^`BASE_LOG` bytes of data-block offsets.
 const BASE_LOG: u8 = 11;
 
-/// Collects the keys of one table, block after block.
+/// Collects the keys of one table, block by block.
 pub struct FilterBlockBuilder {
     policy: Arc<dyn FilterPolicy>,
-    /// The keys of the filter under construction, one behind the other, and where each begins.
+    /// The keys of the filter under construction, concatenated, and where each begins.
     keys: Vec<u8>,
     starts: Vec<usize>,
-    /// Filters so far.
+    /// The finished filters, and where each begins.
     contents: Vec<u8>,
     offsets: Vec<u32>,
 }
 
 impl FilterBlockBuilder {
-    /// For a table whose first block begins at offset 0.
+    /// A builder for a table whose first block begins at offset 0.
     pub fn new(policy: Arc<dyn FilterPolicy>) -> Self {
         FilterBlockBuilder {
             policy,
@@ -38,7 +38,7 @@ impl FilterBlockBuilder {
         }
     }
 
-    /// The next data block begins here.
+    /// Begins the next data block, at `offset`.
     pub fn start_block(&mut self, offset: u64) {
         while (self.offsets.len() as u64) < offset >> BASE_LOG {
             self.finish_filter();
@@ -52,17 +52,17 @@ impl FilterBlockBuilder {
         self.keys.extend_from_slice(user_key);
     }
 
-    /// Bytes of the filters that are finished, offsets included.
+    /// Bytes of the finished filters, their offsets and the trailer included.
     pub fn size_estimate(&self) -> usize {
         self.contents.len() + self.offsets.len() * 4 + 5
     }
 
-    /// The whole block; `None` if it is longer than `limit`, which is less than 4 GiB: a table can do without.
+    /// The whole block. `None` if it is longer than `limit` or 4 GiB: a table can do without.
     pub fn finish(mut self, limit: usize) -> Option<Vec<u8>> {
         if !self.starts.is_empty() {
             self.finish_filter();
         }
-        // Offsets only grow: where the last one fits 32 bits, all do.
+        // Offsets only grow: if the last one fits 32 bits, all do.
         if self.size_estimate() > limit.min(u32::MAX as usize) {
             return None;
         }
@@ -98,7 +98,7 @@ pub struct FilterBlockLayout {
 }
 
 impl FilterBlockLayout {
-    /// Reads the end of a filter block; `None` where it makes no sense.
+    /// Parses the end of a filter block. `None` if it contradicts the format.
     pub fn parse(contents: &[u8]) -> Option<Self> {
         let array_end = contents.len().checked_sub(5)?;
         let array = fixed32_at(contents, array_end)? as usize;
@@ -107,14 +107,14 @@ impl FilterBlockLayout {
         (base_log < 64).then_some(FilterBlockLayout { array, count, base_log })
     }
 
-    /// Where the filter is for the data block that begins at `block_offset`; `None` where there is none that makes sense. (An
-    /// empty one makes none, since a data block has keys: it must not hide them.)
+    /// The filter of the data block that begins at `block_offset`. `None` if there is no usable one. An empty
+    /// filter is not usable: a data block has keys, and an empty filter would hide them.
     #[inline]
     pub fn filter(&self, contents: &[u8], block_offset: u64) -> Option<Range<usize>> {
         let index =
             usize::try_from(block_offset >> self.base_log).ok().filter(|&index| index < self.count)?;
         let entry = self.array + index * 4;
-        // Behind the last offset stands the offset of the array, where the last filter ends.
+        // The offset of the array follows the last filter's offset, and so is the end of the last filter.
         let (start, end) = (fixed32_at(contents, entry)? as usize, fixed32_at(contents, entry + 4)? as usize);
         (start < end && end <= self.array).then_some(start..end)
     }
@@ -126,7 +126,7 @@ mod tests {
     use crate::filter_policy::BloomFilterPolicy;
     use crate::util::hash::hash32 as hash;
 
-    /// A filter is the list of its keys' hashes.
+    /// A policy whose filter is the list of the keys' hashes.
     struct HashList;
 
     impl FilterPolicy for HashList {
@@ -203,7 +203,7 @@ mod tests {
         let mut contents = builder.finish(u32::MAX as usize).unwrap();
         let layout = FilterBlockLayout::parse(&contents).unwrap();
         assert_eq!((layout.filter(&contents, 0), layout.filter(&contents, 2048)), (Some(0..9), None));
-        // The array begins where the second filter ends; the first is said to end where it begins.
+        // The array begins where the second filter ends; the first filter is made to end at 0.
         contents[18 + 4..18 + 8].fill(0);
         assert_eq!(layout.filter(&contents, 0), None);
     }

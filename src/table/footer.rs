@@ -1,4 +1,4 @@
-//! Where things are in a table: block handles, and the footer that the reading starts from.
+//! Block handles, and the footer, from which reading a table starts. LevelDB's format.
 //!
 //! ```text
 //! handle  | offset varint64 | size varint64 |      size without the block's 5-byte trailer
@@ -8,37 +8,38 @@
 
 use crate::util::coding::{fixed64_at, get_varint64, put_fixed64, put_varint64};
 
-/// Bytes of a footer.
+/// The length of a footer, in bytes.
 pub const FOOTER_SIZE: usize = 48;
 
-/// Bytes that follow every block.
+/// The length of the trailer that follows every block, in bytes.
 pub const BLOCK_TRAILER_SIZE: usize = 5;
 
 const HANDLES_SIZE: usize = 40;
 
-/// LevelDB's.
+/// The magic number of LevelDB's tables.
 const MAGIC: u64 = 0xdb47_7524_8b80_fb57;
 
-/// Of RocksDB's tables of blocks, plain tables and cuckoo tables. (With its first version it wrote tables of blocks under LevelDB's.)
+/// The magic numbers of RocksDB's block-based tables, plain tables and cuckoo tables. (RocksDB's first format
+/// version of block-based tables had LevelDB's number.)
 const ROCKSDB_MAGICS: [u64; 3] = [0x88e2_41b7_85f4_cff7, 0x8242_2296_63bf_9564, 0x9267_89d0_c5f1_7873];
 
-/// Where a block is.
+/// Where a block is in its file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct BlockHandle {
-    /// Of its first byte in the file.
+    /// The offset of the block's first byte.
     pub offset: u64,
-    /// Bytes, without the trailer.
+    /// The length of the block in bytes, without the trailer.
     pub size: u64,
 }
 
 impl BlockHandle {
-    /// Appends the handle.
+    /// Appends the encoded handle to `dst`.
     pub fn encode(&self, dst: &mut Vec<u8>) {
         put_varint64(dst, self.offset);
         put_varint64(dst, self.size);
     }
 
-    /// Reads a handle and moves `src` past it.
+    /// Decodes a handle and moves `src` past it.
     pub fn decode(src: &mut &[u8]) -> Option<Self> {
         let mut probe = *src;
         let handle = BlockHandle { offset: get_varint64(&mut probe)?, size: get_varint64(&mut probe)? };
@@ -46,7 +47,7 @@ impl BlockHandle {
         Some(handle)
     }
 
-    /// Where the block's trailer ends, or `None` past 64 bits.
+    /// The offset where the block's trailer ends; `None` if that overflows 64 bits.
     pub fn end(&self) -> Option<u64> {
         self.offset.checked_add(self.size)?.checked_add(BLOCK_TRAILER_SIZE as u64)
     }
@@ -55,25 +56,25 @@ impl BlockHandle {
 /// The last 48 bytes of a table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Footer {
-    /// Of the metaindex block.
+    /// Where the metaindex block is.
     pub metaindex: BlockHandle,
-    /// Of the index block.
+    /// Where the index block is.
     pub index: BlockHandle,
 }
 
-/// Why bytes are no footer.
+/// Why bytes are not a footer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BadFooter {
-    /// The file is something else.
+    /// The magic number is unknown: the file is not a table.
     Magic,
-    /// The handles can't be read.
+    /// The handles cannot be decoded.
     Handles,
     /// The file is a table in one of RocksDB's own formats.
     RocksDb,
 }
 
 impl Footer {
-    /// Appends the footer.
+    /// Appends the encoded footer to `dst`.
     pub fn encode(&self, dst: &mut Vec<u8>) {
         let start = dst.len();
         self.metaindex.encode(dst);
@@ -82,7 +83,7 @@ impl Footer {
         put_fixed64(dst, MAGIC);
     }
 
-    /// Reads a footer.
+    /// Decodes a footer.
     pub fn decode(bytes: &[u8; FOOTER_SIZE]) -> Result<Self, BadFooter> {
         match fixed64_at(bytes, HANDLES_SIZE) {
             Some(MAGIC) => {}

@@ -1,21 +1,26 @@
-//! The index of an open table: for each data block a key at or after its last one, and where the block is.
+//! The index of an open table: for each data block, a separator (a key at or after the block's last key and
+//! before the next block's first) and the block's handle.
 //!
 //! Parsed once, when the table is opened, into flat arrays made for searching:
 //!
 //! ```text
-//! common    what the user keys of all separators but the last begin with
+//! common    the common prefix of the user keys of all separators but the last
 //! prefixes  a u64 for each of those: the next 8 bytes of its user key, big-endian, padded with zeros; every
 //!           16th once more
 //! slots     16 bytes a block: offset u64, size u32, end of its key in `keys` u32
-//! keys      the rest of each separator, one behind the other: user key behind `common`, 8 bytes of trailer
+//! keys      the rest of each separator, concatenated: user key after `common`, 8 bytes of trailer
 //! ```
-//! A search compares the target with `common` once, then finds its 8 bytes among `prefixes`, where the order of the numbers
-//! is that of the keys; whole keys are compared only where prefixes are equal. The last separator is kept whole and
-//! compared last: it is often cut down to a single byte, with which the others have nothing in common. Other orders than
-//! the bytewise one have neither `common` nor `prefixes`; their comparator is asked.
+//! A search compares the target with `common` once. Then it finds the target's next 8 bytes among `prefixes`,
+//! where the order of the numbers is that of the keys. Whole keys are compared only if prefixes are equal.
+//! The last separator is kept whole and compared last: often it is shortened to a single byte, so that it has
+//! nothing in common with the others. Under another comparator than the bytewise one there are neither
+//! `common` nor `prefixes`, and whole keys are compared.
 //!
-//! The order of the keys is not trusted: a search among keys in no order ends as soon, somewhere. Handles are checked: within
-//! the file, ascending, not overlapping, so that a scan reads no more bytes than the file has.
+//! The order of the keys is not trusted: a search among unordered keys ends just as soon, somewhere. Handles
+//! are checked to lie within the file, to ascend, and not to overlap, so that a scan reads no more bytes than
+//! the file has.
+//!
+//! Shared between threads; nothing changes after `parse`.
 
 use super::block::{BadBlock, Block, compare_bytewise};
 use super::block_builder::common_prefix_length;
@@ -25,7 +30,7 @@ use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, user_key}
 use std::cmp::Ordering;
 use std::fmt;
 
-/// The data blocks of a table, by ordinal.
+/// The data blocks of a table, by ordinal (0 is the first block).
 #[derive(Default)]
 pub(super) struct Index {
     common: CommonPrefix,
@@ -34,8 +39,9 @@ pub(super) struct Index {
     keys: Box<[u8]>,
 }
 
-/// Ascending numbers, and every 16th of them once more: a search steps through those, which are few enough to stay in a
-/// cache near the processor, and then touches two lines of the rest, where a binary search would touch a line a step.
+/// Ascending numbers, and a copy of every 16th of them. A search goes through the copies, which are few
+/// enough to stay in a cache near the processor, and then touches two lines of the rest. A binary search of
+/// all would touch a line a step.
 #[derive(Default)]
 struct Prefixes {
     samples: Box<[u64]>,
@@ -60,7 +66,8 @@ impl Prefixes {
         self.numbers.get(at).copied()
     }
 
-    /// The first number at or after `number`; `len()` if none is. Numbers in no order give some place.
+    /// The place of the first number at or after `number`; `len()` if there is none. Among unordered numbers,
+    /// any place.
     #[inline]
     fn find(&self, number: u64) -> usize {
         let start = self.samples.partition_point(|&sample| sample < number) * SAMPLED;
@@ -75,7 +82,7 @@ struct Slot {
     key_end: u32,
 }
 
-/// Why an index block can't be used.
+/// Why an index block cannot be used. The number is the ordinal of the bad entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum BadIndex {
     Block(BadBlock),
@@ -107,16 +114,17 @@ impl From<BadBlock> for BadIndex {
 struct Collector<'a> {
     comparator: &'a InternalKeyComparator,
     slots: Vec<Slot>,
-    /// Whole separators.
+    /// The separators, whole, concatenated.
     keys: Vec<u8>,
     max_key_bytes: usize,
-    /// What all user keys so far, but the last, have in common.
+    /// The length of the common prefix of all user keys so far but the last.
     common: usize,
 }
 
 impl Index {
-    /// Parses an index block whose data blocks all end at or before `data_limit`. With `check_order` keys must ascend (they
-    /// are not looked at otherwise). The index has the entries before the first bad one.
+    /// Parses an index block whose data blocks all end at or before `data_limit`. `check_order`: the keys
+    /// must ascend (their order is not checked otherwise). If an entry is bad, the index has the entries
+    /// before it.
     pub fn parse(
         contents: &[u8],
         comparator: &InternalKeyComparator,
@@ -125,11 +133,11 @@ impl Index {
     ) -> (Index, Option<BadIndex>) {
         let mut collector = Collector {
             comparator,
-            // An entry is hardly ever shorter.
+            // Entries are hardly ever shorter.
             slots: Vec::with_capacity(contents.len() / 20),
             keys: Vec::with_capacity(contents.len()),
-            // Index keys are stored whole by LevelDB and by us. Who shares prefixes gains little; keys that grow more are made
-            // to exhaust memory.
+            // LevelDB and this code store index keys whole. A writer that shares prefixes gains little. Keys
+            // that expand more than this are made to exhaust memory.
             max_key_bytes: contents.len().saturating_mul(16).saturating_add(1 << 20).min(u32::MAX as usize),
             common: usize::MAX,
         };
@@ -137,26 +145,28 @@ impl Index {
         (collector.finish(), bad)
     }
 
-    /// Data blocks.
+    /// The number of data blocks.
     #[inline]
     pub fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Where block `ordinal < len()` is.
+    /// Where block `ordinal` is; `ordinal` is less than `len()`.
     #[inline]
     pub fn handle(&self, ordinal: usize) -> BlockHandle {
         let slot = &self.slots[ordinal];
         BlockHandle { offset: slot.offset, size: u64::from(slot.size) }
     }
 
-    /// The only block that can hold the first entry at or after `target`; `len()` if it is after all.
+    /// The only block that can hold the first entry at or after `target`; `len()` if `target` is after all
+    /// separators.
     #[inline]
     pub fn find(&self, comparator: &InternalKeyComparator, target: &[u8]) -> usize {
         self.find_of(comparator, user_key(target), || target)
     }
 
-    /// As `find`, where the user key of `target` is at hand, and the whole of it is asked for when it is needed.
+    /// As `find`, where the caller has the user key of `target`, and builds the internal key only if `target`
+    /// is called.
     #[inline]
     pub fn find_of<'k>(
         &self,
@@ -173,7 +183,8 @@ impl Index {
         if is_last && compare_bytewise(self.key(at), target()).is_lt() { self.len() } else { at }
     }
 
-    /// The first block, all but the last, whose separator is at or after `target`.
+    /// The first block, the last one excepted, whose separator is at or after `target`; the last block if
+    /// there is none.
     #[inline]
     fn find_bytewise<'k>(&self, user_key: &[u8], target: &impl Fn() -> &'k [u8]) -> usize {
         let prefix = match self.common.place(user_key) {
@@ -188,7 +199,7 @@ impl Index {
         self.find_among_ties(first, prefix, target())
     }
 
-    /// As `find_bytewise`, from the first block whose prefix is that of the target.
+    /// As `find_bytewise`, from the first block whose prefix equals the target's.
     #[inline(never)]
     fn find_among_ties(&self, first: usize, prefix: u64, target: &[u8]) -> usize {
         let mut last = first + 1;
@@ -196,7 +207,7 @@ impl Index {
             let end = self.prefixes.len();
             last = partition_point(last, end, |at| self.prefixes.get(at) == Some(prefix));
         }
-        let rest = &target[self.common.len()..];
+        let rest = &target[self.common.length()..];
         partition_point(first, last, |at| compare_bytewise(self.key(at), rest).is_lt())
     }
 
@@ -210,7 +221,7 @@ impl Index {
         self.compare_to_separator(comparator, ordinal, key).is_lt()
     }
 
-    /// Is the internal key behind the separator of block `ordinal`?
+    /// Is the internal key after the separator of block `ordinal`?
     pub fn is_behind_separator(
         &self,
         comparator: &InternalKeyComparator,
@@ -220,7 +231,7 @@ impl Index {
         self.compare_to_separator(comparator, ordinal, key).is_gt()
     }
 
-    /// Where the internal key stands to the separator of block `ordinal`.
+    /// Compares the internal key with the separator of block `ordinal`.
     #[inline]
     fn compare_to_separator(
         &self,
@@ -236,7 +247,7 @@ impl Index {
         let user = user_key(key);
         match user.get(..common.len()) {
             Some(start) if start == common => compare_bytewise(&key[common.len()..], separator),
-            // It is not a prefix of the common bytes' that is equal: shorter, or different.
+            // The user key does not begin with all the common bytes: it is shorter or differs.
             _ => user.cmp(common),
         }
     }
@@ -247,15 +258,15 @@ impl Index {
         [common, user_key(self.key(ordinal))].concat()
     }
 
-    /// Bytes of memory.
+    /// The memory that the index takes, in bytes.
     pub fn memory_usage(&self) -> usize {
-        self.common.len()
+        self.common.length()
             + (self.prefixes.len() + self.prefixes.samples.len()) * 8
             + size_of_val(&*self.slots)
             + self.keys.len()
     }
 
-    /// The separator of a block, without `common` in all but the last.
+    /// The separator of a block, as stored here: without `common`, the last one whole.
     #[inline]
     fn key(&self, ordinal: usize) -> &[u8] {
         let start = if ordinal == 0 { 0 } else { self.slots[ordinal - 1].key_end as usize };
@@ -285,7 +296,7 @@ impl Collector<'_> {
             if self.keys.len() + key.len() > self.max_key_bytes {
                 return Err(BadIndex::KeysTooLong);
             }
-            // This is one key late: the last one does not count.
+            // This runs one key late, because the last separator does not count.
             if ordinal > 0 {
                 let last_user = user_key(self.last_key());
                 self.common = common_prefix_length(last_user, &self.keys[..self.common.min(last_user.len())]);
@@ -301,7 +312,7 @@ impl Collector<'_> {
         &self.keys[start..]
     }
 
-    /// Leaves `common` out of the keys and makes the prefixes.
+    /// Removes `common` from the keys and computes the prefixes.
     fn finish(mut self) -> Index {
         if !self.comparator.is_bytewise() || self.slots.is_empty() {
             let (slots, keys) = (self.slots.into(), self.keys.into());
@@ -311,14 +322,14 @@ impl Collector<'_> {
         let common = if last == 0 { &[] } else { &self.keys[..self.common] };
         let common = CommonPrefix::new(common);
         let mut prefixes = Vec::with_capacity(last);
-        let mut keys = Vec::with_capacity(self.keys.len() - last * common.len());
+        let mut keys = Vec::with_capacity(self.keys.len() - last * common.length());
         let mut start = 0;
         for (ordinal, slot) in self.slots.iter_mut().enumerate() {
             let mut key = &self.keys[start..slot.key_end as usize];
             start = slot.key_end as usize;
             if ordinal < last {
-                prefixes.push(first_eight(user_key(key), common.len()));
-                key = &key[common.len()..];
+                prefixes.push(first_eight(user_key(key), common.length()));
+                key = &key[common.length()..];
             }
             keys.extend_from_slice(key);
             slot.key_end = keys.len() as u32;
@@ -327,7 +338,8 @@ impl Collector<'_> {
     }
 }
 
-/// The first of `first..last` for which `is_before` is not true, where those for which it is come first.
+/// The first place in `first..last` for which `is_before` is false. The places for which it is true must come
+/// first.
 #[inline]
 fn partition_point(mut first: usize, mut last: usize, mut is_before: impl FnMut(usize) -> bool) -> usize {
     while first < last {

@@ -1,9 +1,10 @@
-//! Moves over the entries of a table: a position in the index, and one in the block there.
+//! An iterator over the entries of a table: a position in the index, and a position in the block there.
 //!
-//! Blocks without entries are passed over. So are damaged ones, and those of an unknown compression, unless `paranoid_checks` is set: the first error stays in
-//! `status` until the next seek, and the entries around it can be read, as in LevelDB.
+//! Blocks without entries are skipped. Damaged blocks, and blocks of an unknown codec, are skipped too unless
+//! `paranoid_checks` is set: then the first error stays in `status` until the next seek, and the entries
+//! around it can be read, as in LevelDB.
 //!
-//! One thread at a time; may be moved between threads.
+//! Used by one thread at a time; may move between threads.
 
 use super::TableReadOptions;
 use super::block::{BlockIterator, WholeOrPart};
@@ -13,19 +14,19 @@ use crate::format::internal_key::KeyPrefix;
 use crate::iterator::InternalIterator;
 use std::sync::Arc;
 
-/// After this many blocks in a row the system is told of what comes next.
+/// After this many blocks in a row, the system is told to read ahead.
 const READAHEAD_AFTER_BLOCKS: u32 = 4;
 const READAHEAD_SIZE: u64 = 256 << 10;
 
-/// A position in a table, which it keeps alive.
+/// A position in a table. Keeps the table open.
 pub struct TableIterator {
     block: BlockIterator<Table>,
-    /// The block that `block` is on; `usize::MAX` for none.
+    /// The ordinal of the open block; `NO_BLOCK` if none is open.
     ordinal: usize,
     read: TableReadOptions,
-    /// Blocks taken one after another, forward.
+    /// Blocks opened one after another in forward direction.
     consecutive_blocks: u32,
-    /// The system was told of what comes before this offset.
+    /// The system was told to read ahead up to this offset.
     readahead_end: u64,
     error: Option<Error>,
 }
@@ -44,14 +45,14 @@ impl TableIterator {
         }
     }
 
-    /// The table.
+    /// The table it iterates over.
     pub fn table(&self) -> &Arc<Table> {
         self.block.owner()
     }
 
-    /// Makes it an iterator over another table, on no entry.
+    /// Moves the iterator to another table, on no entry.
     pub fn change_table(&mut self, table: Arc<Table>) {
-        self.rest();
+        self.release_blocks();
         self.block.change_owner(table);
     }
 
@@ -60,10 +61,10 @@ impl TableIterator {
         self.consecutive_blocks = 0;
     }
 
-    /// Takes the block `ordinal`, if it is not the one at hand: `whole`, or as much as is looked at. False if it can't be read; the
-    /// error is kept.
+    /// Opens block `ordinal`, if it is not the open one. `whole`: decompress all of it, not just as far as
+    /// needed. Returns false if the block cannot be read; the error is kept.
     fn load(&mut self, ordinal: usize, whole: bool) -> bool {
-        if self.ordinal == ordinal && self.block.stored_value_length().is_none() {
+        if self.ordinal == ordinal && self.block.raw_block_value_length().is_none() {
             return true;
         }
         let read = self.read;
@@ -87,10 +88,11 @@ impl TableIterator {
         }
     }
 
-    /// Takes the block `ordinal` and stands on its first entry, if it has any. False if it can't be read; the error is kept.
+    /// Opens block `ordinal` and stands on its first entry, if there is one. Returns false if the block
+    /// cannot be read; the error is kept.
     fn load_first(&mut self, ordinal: usize, whole: bool) -> bool {
         let read = self.read;
-        if read.leaves_stored && self.block.open_alone(|table, key| table.entry_alone(ordinal, read, key)) {
+        if read.leaves_stored && self.block.open_raw(|table, key| table.entry_alone(ordinal, read, key)) {
             self.ordinal = ordinal;
             return true;
         }
@@ -101,11 +103,11 @@ impl TableIterator {
         loaded
     }
 
-    /// Did the last move within block `ordinal` meet bytes that contradict the format? The error is kept.
+    /// Did the last move in block `ordinal` find bytes that contradict the format? The error is kept.
     #[inline]
     fn found_corruption(&mut self, ordinal: usize) -> bool {
         let Some(bad) = self.block.corruption() else { return false };
-        // Whoever comes back to this block shall meet the error again.
+        // The block must be opened again, so that a return to it reports the error again.
         self.ordinal = NO_BLOCK;
         let table = self.table();
         let error = table.file().bad_block(table.index().handle(ordinal), bad);
@@ -113,7 +115,7 @@ impl TableIterator {
         true
     }
 
-    /// The first error is kept; but one that ends the iteration takes the place of damage that was passed over.
+    /// Keeps the first error. But an error that ends the iteration replaces damage that was skipped.
     #[cold]
     fn keep_error(&mut self, error: Error) {
         if self.error.is_none() || (!self.stopped() && self.stops_at(&error)) {
@@ -125,19 +127,20 @@ impl TableIterator {
         self.table().options().paranoid_checks || !error.is_unreadable_block()
     }
 
-    /// Must the iteration end at the error it has met?
+    /// Has the iteration met an error that ends it?
     fn stopped(&self) -> bool {
         self.error.as_ref().is_some_and(|error| self.stops_at(error))
     }
 
-    /// Lets go of the block, so that the iterator is not valid.
+    /// Releases the block; the iterator is not valid then.
     #[cold]
     fn stop(&mut self) {
         self.block.close();
         self.ordinal = NO_BLOCK;
     }
 
-    /// Takes the block `ordinal` and stands where `position` puts it, or on the first entry behind.
+    /// Opens block `ordinal` and calls `position`. If the block has no entry there, moves to the first entry
+    /// after it.
     fn start_at(&mut self, ordinal: usize, position: impl FnOnce(&mut BlockIterator<Table>)) {
         if ordinal >= self.table().index().len() {
             return self.end();
@@ -152,7 +155,7 @@ impl TableIterator {
         self.skip_forward(ordinal);
     }
 
-    /// Behind the last block.
+    /// The end of the table: reports damage of the index, and releases the block.
     fn end(&mut self) {
         if let Some(damage) = self.table().damage().cloned() {
             self.keep_error(damage);
@@ -160,7 +163,7 @@ impl TableIterator {
         self.stop();
     }
 
-    /// The block at hand has no further entry.
+    /// Leaves the open block, which has no further entry.
     #[inline(never)]
     fn leave_forward(&mut self) {
         if self.ordinal != NO_BLOCK {
@@ -170,7 +173,7 @@ impl TableIterator {
         }
     }
 
-    /// The block at hand has no entry before.
+    /// Leaves the open block, which has no earlier entry.
     #[inline(never)]
     fn leave_backward(&mut self) {
         if self.ordinal != NO_BLOCK {
@@ -180,7 +183,7 @@ impl TableIterator {
         }
     }
 
-    /// Moves to the first entry of the blocks behind `ordinal`.
+    /// Moves to the first entry of the blocks after `ordinal`.
     fn skip_forward(&mut self, mut ordinal: usize) {
         while !self.stopped() {
             ordinal += 1;
@@ -188,7 +191,7 @@ impl TableIterator {
                 return self.end();
             }
             self.read_ahead(ordinal);
-            // Who passes from block to block needs them whole.
+            // An iteration that passes from block to block reads them whole.
             if self.load_first(ordinal, self.consecutive_blocks > 1) {
                 if self.block.valid() {
                     if self.begins_in_order(ordinal) {
@@ -202,7 +205,8 @@ impl TableIterator {
         self.stop();
     }
 
-    /// Is the first entry of the block at hand not before the last separator? The error is kept if not.
+    /// Is the first entry of the open block at or after the previous block's separator? If not, the error is
+    /// kept.
     fn begins_in_order(&mut self, ordinal: usize) -> bool {
         let table = self.table();
         let index = table.index();
@@ -236,7 +240,7 @@ impl TableIterator {
         self.stop();
     }
 
-    /// Is the last entry of the block at hand not behind the block's own separator? The error is kept if not.
+    /// Is the last entry of the open block at or before the block's own separator? If not, the error is kept.
     fn ends_in_order(&mut self, ordinal: usize) -> bool {
         let table = self.table();
         let index = table.index();
@@ -300,8 +304,8 @@ impl InternalIterator for TableIterator {
     }
 
     #[inline]
-    fn lacks(&self, target: &[u8]) -> bool {
-        self.table().lacks(target)
+    fn definitely_lacks(&self, target: &[u8]) -> bool {
+        self.table().definitely_lacks(target)
     }
 
     #[inline]
@@ -313,13 +317,13 @@ impl InternalIterator for TableIterator {
     }
 
     #[inline]
-    fn next_if_plain(&mut self) -> Option<u64> {
-        self.block.next_if_plain(true)
+    fn try_next_user_key(&mut self) -> Option<u64> {
+        self.block.try_next_user_key(true)
     }
 
     #[inline(always)]
-    fn next_if_plain_alone(&mut self) -> Option<u64> {
-        self.block.next_if_plain(false)
+    fn try_next_user_key_without_prefix(&mut self) -> Option<u64> {
+        self.block.try_next_user_key(false)
     }
 
     #[inline]
@@ -351,11 +355,11 @@ impl InternalIterator for TableIterator {
     }
 
     #[inline]
-    fn stored_value_length(&self) -> Option<u32> {
-        self.block.stored_value_length()
+    fn raw_block_value_length(&self) -> Option<u32> {
+        self.block.raw_block_value_length()
     }
 
-    fn rest(&mut self) {
+    fn release_blocks(&mut self) {
         self.begin_move();
         self.readahead_end = 0;
         self.stop();

@@ -1,9 +1,10 @@
-//! The memory that the open tables of this process may take: their indexes, filters and properties.
+//! The budget for the metadata (indexes, filters and properties) of the open tables of this process.
 //!
-//! Each database has a budget of its own, by its options. All of a process together may take as much as the largest of these: so one
-//! setting bounds a process with a thousand databases too. Three quarters may be pinned (tables that stay open as long as their file
-//! is part of a version, so that a look-up finds them without a lock); the rest is for tables that are closed, the least
-//! recently used first, when there is no room.
+//! Each database has a budget of its own, set by its options. All databases of a process together may take as
+//! much as the largest of these budgets, so one setting also bounds a process with a thousand databases.
+//! Three quarters of a budget may be pinned: by tables that stay open as long as their file is part of a
+//! version, so that look-ups find them without a lock. The rest is for tables that are closed, least recently
+//! used first, if there is no room.
 //!
 //! Thread rule: any thread.
 
@@ -12,38 +13,38 @@ use crate::util::lock::Mutex;
 use crate::util::shared_budget::SharedBudget;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How much of a budget may be pinned.
+/// How many bytes of a budget may be pinned.
 pub fn pinnable(budget: usize) -> usize {
     budget - budget / 4
 }
 
-/// The memory of the tables of this process.
+/// The metadata of the tables of one process.
 #[derive(Default)]
 pub struct MetadataBudget {
-    /// Pinned and not.
+    /// The bytes of all open tables, pinned or not.
     pub shared: SharedBudget,
     pinned: AtomicUsize,
-    /// The largest of `budgets`.
+    /// The largest of `budgets`, in bytes.
     limit: AtomicUsize,
-    /// Of the open databases.
+    /// The budget of each open database, in bytes.
     budgets: Mutex<Vec<usize>>,
 }
 
 impl MetadataBudget {
-    /// That of this process.
+    /// The budget of this process. A forked child has its own.
     pub fn of_process() -> &'static MetadataBudget {
         static BUDGET: PerProcess<MetadataBudget> = PerProcess::new();
         BUDGET.get()
     }
 
-    /// A database with this budget is opened.
+    /// Adds a database with this budget.
     pub fn join(&self, budget: usize) {
         let mut budgets = self.budgets.lock();
         budgets.push(budget);
         self.limit.store(budgets.iter().copied().max().unwrap_or(0), Ordering::Relaxed);
     }
 
-    /// A database with this budget is closed.
+    /// Removes a database with this budget.
     pub fn leave(&self, budget: usize) {
         let mut budgets = self.budgets.lock();
         if let Some(at) = budgets.iter().position(|&other| other == budget) {
@@ -52,19 +53,19 @@ impl MetadataBudget {
         self.limit.store(budgets.iter().copied().max().unwrap_or(0), Ordering::Relaxed);
     }
 
-    /// Counts `bytes` as pinned, if there is room.
+    /// Counts `bytes` as pinned. Returns false, without counting, if there is no room.
     pub fn try_pin(&self, bytes: usize) -> bool {
         let pinnable = pinnable(self.limit.load(Ordering::Relaxed));
         let fits = |pinned: usize| pinned.checked_add(bytes).filter(|&sum| sum <= pinnable);
         self.pinned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
     }
 
-    /// So many bytes are not pinned any more.
+    /// Counts `bytes` as not pinned any more.
     pub fn unpin(&self, bytes: usize) {
         self.pinned.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Bytes by which the databases of the process are over the limit.
+    /// The number of bytes by which the databases of the process exceed the limit.
     pub fn excess(&self) -> usize {
         self.shared.used().saturating_sub(self.limit.load(Ordering::Relaxed))
     }

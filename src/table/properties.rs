@@ -1,4 +1,4 @@
-//! What a table says of itself: the `rocksdb.properties` meta block, which LevelDB ignores and RocksDB reads.
+//! The properties of a table: the meta block `rocksdb.properties`, which LevelDB ignores and RocksDB reads.
 //!
 //! A block whose every entry is a restart point; keys in bytewise order; numbers as varint64:
 //!
@@ -6,11 +6,11 @@
 //! rocksdb.comparator          bytes   name of the comparator of user keys
 //! rocksdb.creation.time       number  seconds since the epoch
 //! rocksdb.data.size           number  bytes of the data blocks, trailers included
-//! rocksdb.deleted.keys        number
+//! rocksdb.deleted.keys        number  tombstones
 //! rocksdb.filter.size         number  bytes
 //! rocksdb.index.size          number  bytes, trailer included
 //! rocksdb.num.data.blocks     number
-//! rocksdb.num.entries         number  deletions included
+//! rocksdb.num.entries         number  tombstones included
 //! rocksdb.raw.key.size        number  bytes of the internal keys
 //! rocksdb.raw.value.size      number  bytes
 //! terrace.largest.sequence    number
@@ -25,30 +25,30 @@ use crate::util::coding::{get_varint64, put_varint64};
 /// The name of the meta block.
 pub const PROPERTIES_BLOCK: &[u8] = b"rocksdb.properties";
 
-/// What a table's `rocksdb.properties` meta block says (and our `terrace.*` keys in it).
+/// The part of a table's `rocksdb.properties` meta block that this code reads, `terrace.*` keys included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableProperties {
-    /// Entries, deletions included.
+    /// The number of entries, tombstones included.
     pub num_entries: u64,
-    /// Deletions.
+    /// The number of tombstones.
     pub num_deletions: u64,
-    /// Bytes of the internal keys.
+    /// The bytes of all internal keys, uncompressed.
     pub raw_key_size: u64,
-    /// Bytes of the values.
+    /// The bytes of all values, uncompressed.
     pub raw_value_size: u64,
-    /// Bytes of data blocks on disk.
+    /// The bytes of the data blocks in the file, trailers included.
     pub data_size: u64,
-    /// Data blocks.
+    /// The number of data blocks.
     pub num_data_blocks: u64,
-    /// Lowest and highest sequence number of any entry.
+    /// The lowest sequence number of any entry.
     pub smallest_sequence: u64,
-    /// See above.
+    /// The highest sequence number of any entry.
     pub largest_sequence: u64,
     /// Seconds since the epoch.
     pub creation_time: u64,
 }
 
-/// What else is written, for RocksDB; nothing here reads it.
+/// The properties that are only written, for RocksDB; nothing here reads them.
 pub(super) struct OtherProperties<'a> {
     pub comparator_name: &'a [u8],
     pub index_size: u64,
@@ -83,8 +83,8 @@ impl TableProperties {
         Ok(block.finish()?.to_vec())
     }
 
-    /// Reads the meta block. `None` where it is damaged, or was written by someone who does not tell the range of the
-    /// sequence numbers.
+    /// Parses the meta block. `None` if it is damaged, or lacks the number of entries or the range of
+    /// sequence numbers, as blocks of other writers do.
     pub(super) fn decode(contents: &[u8]) -> Option<Self> {
         let mut properties = TableProperties::default();
         let mut essential = 0;

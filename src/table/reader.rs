@@ -1,18 +1,20 @@
-//! An open table: look-ups, and the way from a key to a block.
+//! An open table: look-ups, and the access from a key to a block.
 //!
-//! What opening reads stays: the index in flat arrays (`index`), the filters, the properties. A data block is read in place
-//! where it lies raw in a mapping, else through the block cache; a block that the cache does not want is decompressed into a
-//! buffer of the thread. Its checksum is verified when it is first read: once in a mapping, which a bit for each block
-//! remembers, and each time where the file is read.
+//! What opening reads stays in memory: the index in flat arrays (`index`), the filters, the properties. A
+//! data block that lies uncompressed in a mapping is read in place. Any other is read through the block
+//! cache; if the cache does not want it, it is decompressed into a buffer of the thread. A block's checksum
+//! is verified when the block is first read. In a mapping that happens once, and a bit per block remembers
+//! it; a block that is read from the file is verified at each read.
 //!
-//! A table whose index is damaged opens unless `paranoid_checks` is set, with the blocks that can still be found: what is
-//! found there is returned, but "not there" becomes the error, and iterators end with it.
+//! A table whose index is damaged opens, unless `paranoid_checks` is set, with the blocks that can still be
+//! found. Entries found there are returned, but a result of "not found" becomes the error, and iterators end
+//! with the error.
 //!
 //! Shared between threads, without locks.
 
 mod opening;
 
-use super::block::{self, Block, BlockBytes, BlockOwner, NotedTarget, PartialBlock, WholeOrPart};
+use super::block::{self, Block, BlockBytes, BlockOwner, LazyBlock, LookupTarget, WholeOrPart};
 use super::filter_block::FilterBlockLayout;
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle, FOOTER_SIZE};
 use super::index::Index;
@@ -31,26 +33,27 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
-/// What a cached block takes beside its bytes: its reference counts and its entry in the cache.
+/// The bytes that a cached block takes in addition to its own: its reference counts, and its entry in the
+/// cache.
 const CACHED_BLOCK_OVERHEAD: usize = 64;
 
-/// Hits of a cached block after which it gets notes.
-const NOTED_HITS: u8 = 2;
+/// After this many hits, a cached block gets a lookup index.
+const INDEXED_HITS: u8 = 2;
 
-/// Bytes of a stored block that are asked for when it is going to be decompressed in steps.
+/// The bytes of a stored block that are prefetched before it is decompressed in steps.
 const FIRST_LOOK: usize = 1 << 10;
 
-/// Data blocks that are looked at to see how a table is compressed, where its index is not.
+/// The number of data blocks that are examined to find a table's codec, if the index is uncompressed.
 const LOOKS_FOR_COMPRESSION: usize = 16;
 
-/// How a look-up in one table went.
+/// The outcome of a look-up in one table.
 #[derive(Debug)]
 pub enum TableGet<R> {
-    /// The callback ran on the first entry at or after the look-up key, and this is what it returned.
+    /// The first entry at or after the look-up key has its user key. This is the callback's result.
     Found(R),
-    /// No entry at or after the key (in the block that would have it), or the filter says no.
+    /// The table has no such entry, or a filter excludes the key.
     Missing {
-        /// Was a data block looked at? (A seek is charged only for real block reads, never for a filter's answer.)
+        /// Was a data block read? (A seek is charged only for a block read, never for a filter's answer.)
         block_read: bool,
     },
 }
@@ -60,26 +63,27 @@ pub struct Table {
     options: Arc<TableOptions>,
     file: BlockFile,
     index: Index,
-    /// Where the index is stored.
+    /// Where the index block is stored.
     index_handle: BlockHandle,
-    /// What is wrong with the index.
+    /// Damage of the index.
     damage: Option<Error>,
-    /// What is wrong with the meta blocks, which are done without then.
+    /// Damage of meta blocks. The table does without those.
     meta_damage: Option<Error>,
     whole_table_filter: Option<WholeTableFilter>,
     filter: Option<Filter>,
     properties: Option<TableProperties>,
-    /// This table's name in the block cache.
+    /// The identity of this table in the block cache; 0 without one.
     cache_id: u64,
-    /// In a mapping: blocks whose checksum was right.
+    /// For a mapped file: the blocks whose checksum was verified.
     verified: BlockSet,
-    /// Blocks known not to lie raw in a mapping.
+    /// The blocks that are known not to lie uncompressed in a mapping.
     not_in_place: BlockSet,
-    /// Of compressed blocks in a mapping that were read once: how many restart points they have; 0 of others.
+    /// For a compressed block in a mapping that was read once: the number of its restart points. 0 for other
+    /// blocks.
     restarts: Box<[AtomicU16]>,
 }
 
-/// The lines of the whole-table filter.
+/// The lines of the whole-table filter: in the mapping, or in memory.
 enum WholeTableFilter {
     InMapping { offset: usize, length: usize },
     Loaded(LoadedLines),
@@ -91,14 +95,14 @@ struct Filter {
     contents: Contents,
 }
 
-/// Contents of a meta block that stay at hand.
+/// The contents of a meta block that stays open: in the mapping, or in memory.
 enum Contents {
     InMapping(BlockHandle),
     Loaded(Arc<[u8]>),
 }
 
 impl Table {
-    /// Opens and checks: footer, index, filter, properties. `path` is for messages.
+    /// Opens a table: reads and checks footer, index, filters and properties. `path` is for error messages.
     pub fn open(
         options: Arc<TableOptions>,
         file: Arc<dyn RandomAccessFile>,
@@ -134,8 +138,9 @@ impl Table {
         Ok(Arc::new(table))
     }
 
-    /// Finds the first entry at or after `internal_key` in the block where it would be, and hands (internal key, value) to `found` (not
-    /// copied anywhere). `found` is not called when the entry's user key is another.
+    /// Looks in the block where `internal_key` would be for the first entry at or after it. If that entry has
+    /// the same user key, hands its internal key and value to `found`, without copying them. Otherwise
+    /// `found` is not called.
     pub fn get<R>(
         &self,
         read: TableReadOptions,
@@ -145,11 +150,11 @@ impl Table {
         if !self.may_have(KeyHash::of(user_key(internal_key))) {
             return self.missing(false);
         }
-        let target = NotedTarget { user_key: user_key(internal_key), trailer: trailer(internal_key) };
+        let target = LookupTarget { user_key: user_key(internal_key), trailer: trailer(internal_key) };
         self.get_unfiltered(read, target, || internal_key, found)
     }
 
-    /// As `get`, for a key whose hash is known (one look-up asks several tables).
+    /// As `get`, for a key whose hash is computed already. One look-up probes several tables.
     #[inline]
     pub fn get_hashed<R>(
         &self,
@@ -161,15 +166,16 @@ impl Table {
         if !self.may_have(hash) {
             return self.missing(false);
         }
-        let target = NotedTarget { user_key: key.user_key(), trailer: key.trailer() };
+        let target = LookupTarget { user_key: key.user_key(), trailer: key.trailer() };
         self.get_unfiltered(read, target, || key.internal_key(), found)
     }
 
-    /// As `get`, where the filter of all keys lets the key pass. `internal_key` makes the whole of the target.
+    /// As `get`, after the whole-table filter has let the key pass. `internal_key` builds the internal key
+    /// when it is needed.
     fn get_unfiltered<'k, R>(
         &self,
         read: TableReadOptions,
-        target: NotedTarget<'_>,
+        target: LookupTarget<'_>,
         internal_key: impl Fn() -> &'k [u8],
         found: impl FnOnce(&[u8], &[u8]) -> R,
     ) -> Result<TableGet<R>> {
@@ -190,8 +196,9 @@ impl Table {
         let result = match self.block_for_get(ordinal, read)? {
             WholeOrPart::Part(mut part) => part.get(comparator, self.stored(handle), internal_key(), found),
             WholeOrPart::Whole(BlockBytes::Loaded(cached)) => {
-                let noted = block::get_noted(cached.block(), cached.notes(), target, found);
-                noted.unwrap_or_else(|found| get(cached.block(), found))
+                let with_lookup_index =
+                    block::get_by_lookup_index(cached.block(), cached.lookup_index(), target, found);
+                with_lookup_index.unwrap_or_else(|found| get(cached.block(), found))
             }
             WholeOrPart::Whole(bytes) => get(&bytes, found),
         };
@@ -202,35 +209,38 @@ impl Table {
         }
     }
 
-    /// Does the filter of all keys say that there is no entry of this internal key's user key?
+    /// Does the whole-table filter prove that the table has no entry of the user key of `internal_key`?
     #[inline]
-    pub fn lacks(&self, internal_key: &[u8]) -> bool {
+    pub fn definitely_lacks(&self, internal_key: &[u8]) -> bool {
         self.whole_table_filter.is_some() && !self.may_have(KeyHash::of(user_key(internal_key)))
     }
 
-    /// Iterates. Unless `paranoid_checks` is set, a damaged block is passed over and the error kept in `status`.
+    /// An iterator over the table. Unless `paranoid_checks` is set, it skips a damaged block and keeps the
+    /// error in `status`.
     pub fn iter(self: &Arc<Self>, read: TableReadOptions) -> TableIterator {
         TableIterator::new(self.clone(), read)
     }
 
-    /// About where in the file the entry at or after this internal key lies.
+    /// The approximate offset in the file of the entry at or after this internal key.
     pub fn approximate_offset_of(&self, internal_key: &[u8]) -> u64 {
         let ordinal = self.index.find(&self.options.comparator, internal_key);
         match ordinal.checked_sub(1) {
-            // Behind all: where the last block ends.
+            // After all keys: where the last block ends.
             Some(last) if ordinal == self.index.len() => self.index.handle(last).end().unwrap_or(u64::MAX),
             None if self.index.len() == 0 => 0,
             _ => self.index.handle(ordinal).offset,
         }
     }
 
-    /// At most `count` user keys that divide the table's blocks into so many runs of about the same length, and end the last.
+    /// Up to `count` user keys that divide the table's blocks into runs of about equal length. The last key
+    /// ends the last run.
     pub fn quantiles(&self, count: usize) -> impl Iterator<Item = Vec<u8>> {
         let (blocks, count) = (self.index.len(), count.min(self.index.len()));
         (1..=count).map(move |quantile| self.index.separator(blocks * quantile / count - 1))
     }
 
-    /// How the table is compressed, as its index and some of its blocks tell, as far as any of those is.
+    /// The table's codec, as far as the index and some data blocks show it. `None` if all of these are
+    /// uncompressed.
     pub fn compression(&self) -> Option<Compression> {
         let (blocks, looks) = (self.index.len(), self.index.len().min(LOOKS_FOR_COMPRESSION));
         let some = (0..looks).map(|look| self.index.handle(blocks * look / looks));
@@ -238,7 +248,7 @@ impl Table {
         handles.find_map(|handle| self.file.compression_of(handle))
     }
 
-    /// NotSupported if a block is as it was written, and is not understood here.
+    /// NotSupported if any block is undamaged but has an encoding that this build cannot read.
     pub fn check_understood(&self) -> Result<()> {
         if let Some(error) = self.meta_damage.as_ref().filter(|error| error.is_not_supported()) {
             return Err(error.clone());
@@ -246,22 +256,23 @@ impl Table {
         (0..self.index.len()).try_for_each(|ordinal| self.file.check_understood(self.index.handle(ordinal)))
     }
 
-    /// What the table says of itself; `None` for tables that LevelDB wrote.
+    /// The table's properties. `None` if it has none that can be used: LevelDB's tables have none.
     pub fn properties(&self) -> Option<&TableProperties> {
         self.properties.as_ref()
     }
 
-    /// What opening found damaged and did without: an opening with `paranoid_checks` would have failed with it.
+    /// The damage that opening found and tolerated. With `paranoid_checks`, opening would have failed with
+    /// it.
     pub fn damage_when_opened(&self) -> Option<&Error> {
         self.damage.as_ref().or(self.meta_damage.as_ref())
     }
 
-    /// The file.
+    /// The path of the table's file.
     pub fn path(&self) -> &Path {
         self.file.path()
     }
 
-    /// Bytes of memory that the open table takes, blocks in the cache or in a mapping left out.
+    /// The memory that the open table takes, in bytes, without blocks in the cache or in a mapping.
     pub fn memory_usage(&self) -> usize {
         let filter = match &self.filter {
             Some(Filter { contents: Contents::Loaded(bytes), .. }) => bytes.len(),
@@ -289,12 +300,12 @@ impl Table {
         &self.file
     }
 
-    /// Why there may be blocks that the index does not have.
+    /// The damage of the index, if any: there may be blocks that the index does not have.
     pub(super) fn damage(&self) -> Option<&Error> {
         self.damage.as_ref()
     }
 
-    /// The contents of the data block `ordinal`.
+    /// The contents of data block `ordinal`, all of them.
     #[inline]
     pub(super) fn read_block(&self, ordinal: usize, read: TableReadOptions) -> Result<BlockBytes<'_>> {
         match self.block_at_hand(ordinal, read)? {
@@ -303,8 +314,9 @@ impl Table {
         }
     }
 
-    /// The data block `ordinal` as it is stored in a mapping, with its trailer, the length of its value, and in `key` its key, if it plainly
-    /// has one entry that fills it, and is compressed as a new one would be.
+    /// Data block `ordinal` in its stored form in a mapping, with its trailer, and the length of its value;
+    /// its key is written to `key`. `None` unless the block provably has a single entry, at least a block
+    /// size long, and has the codec of new blocks.
     pub(super) fn entry_alone(
         &self,
         ordinal: usize,
@@ -318,15 +330,16 @@ impl Table {
             return None;
         }
         if self.must_verify(ordinal, read) {
-            // What is wrong shows when it is read in the usual way.
+            // If the checksum is wrong, the usual read reports it.
             self.file.verify_in_mapping(handle).ok()?;
         }
-        let value_length = block::value_alone(trailer[0], contents, self.options.block_size, key)?;
+        let value_length =
+            block::single_entry_value_length(trailer[0], contents, self.options.block_size, key)?;
         Some((stored, value_length))
     }
 
-    /// The contents of the data block `ordinal`, or, where that can be done and nobody else wants them whole, a way to the first of
-    /// them.
+    /// The contents of data block `ordinal`. If possible, and unless the cache wants the block, they are not
+    /// decompressed yet.
     #[inline]
     pub(super) fn read_some_of_block(
         &self,
@@ -339,7 +352,8 @@ impl Table {
         }
     }
 
-    /// As `read_some_of_block`, for a look-up of a key: what is found in the cache again and again gets notes.
+    /// As `read_some_of_block`, for the look-up of a key: a block that is found in the cache repeatedly gets
+    /// a lookup index.
     #[inline]
     fn block_for_get(&self, ordinal: usize, read: TableReadOptions) -> Result<WholeOrPart<'_>> {
         if let Some(contents) = self.block_in_place(ordinal, read)? {
@@ -349,22 +363,22 @@ impl Table {
         let Some((mut block, hits)) = cache.get_counted(self.cache_key(ordinal)) else {
             return self.load_some_of_block(ordinal, read);
         };
-        if block.notes().is_empty() && hits >= NOTED_HITS && read.fill_cache {
+        if block.lookup_index().is_empty() && hits >= INDEXED_HITS && read.fill_cache {
             self.note(ordinal, &mut block);
         }
         Ok(WholeOrPart::Whole(BlockBytes::Loaded(block)))
     }
 
-    /// Replaces a cached block by one with notes.
+    /// Replaces a cached block by one with a lookup index.
     #[cold]
     fn note(&self, ordinal: usize, block: &mut CachedBlock) {
-        if self.options.comparator.is_bytewise() && block.block().len() <= block::LONGEST_NOTED {
-            *block = block.noted(block::notes_of(block.block()));
+        if self.options.comparator.is_bytewise() && block.block().len() <= block::MAX_INDEXED_BLOCK {
+            *block = block.with_lookup_index(block::lookup_index_of(block.block()));
             self.keep_in_cache(ordinal, block);
         }
     }
 
-    /// The block, if it need not be loaded.
+    /// The block, if it lies uncompressed in a mapping or is cached.
     #[inline]
     fn block_at_hand(&self, ordinal: usize, read: TableReadOptions) -> Result<Option<BlockBytes<'_>>> {
         if let Some(contents) = self.block_in_place(ordinal, read)? {
@@ -373,10 +387,10 @@ impl Table {
         Ok(self.cached_block(ordinal).map(BlockBytes::Loaded))
     }
 
-    /// The block, if it lies raw in a mapping.
+    /// The block, if it lies uncompressed in a mapping.
     #[inline]
     fn block_in_place(&self, ordinal: usize, read: TableReadOptions) -> Result<Option<&[u8]>> {
-        // Known to be elsewhere: then the mapping, which may be cold, is not looked at.
+        // If the block is known not to lie in place, the mapping, which may be cold, is not touched.
         if self.not_in_place.contains(ordinal) {
             return Ok(None);
         }
@@ -389,8 +403,9 @@ impl Table {
         Ok(contents)
     }
 
-    /// Asks for a block that may lie raw in a mapping. A seek is mostly waiting for memory: for the block's end, for keys at
-    /// restart points, for the entries behind one. So all of it comes at once.
+    /// Prefetches a block that may lie uncompressed in a mapping. A seek mostly waits for memory: for the
+    /// block's end, for keys at restart points, for the entries that follow one. The prefetch fetches all of
+    /// these at once.
     #[inline]
     pub(super) fn prefetch_in_place(&self, ordinal: usize) {
         if !self.not_in_place.contains(ordinal) {
@@ -405,7 +420,8 @@ impl Table {
 
     fn is_wanted_in_cache(&self, ordinal: usize, read: TableReadOptions) -> bool {
         let Some(cache) = self.options.block_cache.as_ref().filter(|_| read.fill_cache) else { return false };
-        // How long the block is shows when it is decompressed; most are a little longer than the block size.
+        // The block's length is known only after decompression. Most blocks are a little longer than the
+        // block size.
         let charge = self.options.block_size.max(self.index.handle(ordinal).size as usize);
         cache.wants(self.cache_key(ordinal), charge + CACHED_BLOCK_OVERHEAD)
     }
@@ -415,13 +431,13 @@ impl Table {
         CacheKey { id: self.cache_id, offset: self.index.handle(ordinal).offset }
     }
 
-    /// Must the checksum be looked at? In a mapping once; what was read into memory was never seen before.
+    /// Must the checksum be verified? In a mapping, once; in bytes just read into memory, always.
     #[inline]
     pub(super) fn must_verify(&self, ordinal: usize, read: TableReadOptions) -> bool {
         read.verify_checksums || !self.verified.contains(ordinal)
     }
 
-    /// Notes that a block was read from elsewhere than a raw place in a mapping, and was found right.
+    /// Records that a block was read, not in place, and was found undamaged.
     #[inline]
     fn loaded(&self, ordinal: usize, contents: &[u8]) {
         if !self.not_in_place.contains(ordinal) {
@@ -431,18 +447,18 @@ impl Table {
                 let stored = self.file.whole_in_mapping(self.index.handle(ordinal));
                 let type_byte = stored.and_then(|stored| stored.last_chunk::<BLOCK_TRAILER_SIZE>());
                 if type_byte.is_none_or(|trailer| trailer[0] != TYPE_SNAPPY) {
-                    return; // no other is decompressed in steps
+                    return; // only Snappy is decompressed in steps
                 }
                 let count = contents.last_chunk::<4>().map_or(0, |count| u32::from_le_bytes(*count));
                 if self.options.comparator.is_bytewise() && Block::parse(contents).is_ok() {
-                    // A hint, as the bits are.
+                    // A hint, like the bits of `BlockSet`.
                     self.restarts[ordinal].store(count.try_into().unwrap_or(0), Ordering::Relaxed);
                 }
             }
         }
     }
 
-    /// Reads a block from the file, and puts it into the cache if it is wanted there.
+    /// Reads a block from the file, and inserts it into the cache if the cache wants it.
     #[inline(never)]
     fn load_block(&self, ordinal: usize, read: TableReadOptions, is_wanted: bool) -> Result<BlockBytes<'_>> {
         let handle = self.index.handle(ordinal);
@@ -468,7 +484,7 @@ impl Table {
         }
     }
 
-    /// As `load_block`; a block that the cache does not want is not decompressed yet.
+    /// As `load_block`, but a block that the cache does not want is not decompressed yet, if possible.
     #[inline(never)]
     fn load_some_of_block(&self, ordinal: usize, read: TableReadOptions) -> Result<WholeOrPart<'_>> {
         let is_wanted = self.is_wanted_in_cache(ordinal, read);
@@ -477,7 +493,7 @@ impl Table {
             let handle = self.index.handle(ordinal);
             let source = self.stored(handle);
             block::prefetch(&source[..source.len().min(FIRST_LOOK)]);
-            if let Some(part) = PartialBlock::new(handle, source, num_restarts.into())? {
+            if let Some(part) = LazyBlock::new(handle, source, num_restarts.into())? {
                 return Ok(WholeOrPart::Part(part));
             }
         }
@@ -492,7 +508,7 @@ impl Table {
         }
     }
 
-    /// May the table have a key with this hash?
+    /// May the table have a key with this hash? Asks the whole-table filter.
     #[inline]
     fn may_have(&self, hash: KeyHash) -> bool {
         match &self.whole_table_filter {
@@ -541,7 +557,7 @@ impl BlockSet {
         BlockSet { words: (0..blocks.div_ceil(64)).map(|_| AtomicU64::new(0)).collect() }
     }
 
-    // The bits are hints about bytes that do not change, so no order of memory accesses depends on them.
+    // The bits are hints about bytes that do not change, so no ordering of memory accesses is needed.
     #[inline]
     fn contains(&self, ordinal: usize) -> bool {
         self.words[ordinal / 64].load(Ordering::Relaxed) >> (ordinal % 64) & 1 != 0

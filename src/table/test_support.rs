@@ -1,4 +1,4 @@
-//! Files in memory and random entries, for the tests of this folder.
+//! For the tests of this folder: files in memory, and random entries.
 
 use super::builder::{BuiltTable, TableBuilder};
 use super::reader::Table;
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{self, AtomicUsize};
 
-/// Numbers that look random and depend on the seed only.
+/// Numbers that look random and depend only on the seed.
 pub struct TestRandom(pub u64);
 
 impl TestRandom {
@@ -31,7 +31,7 @@ impl TestRandom {
     }
 
     pub fn bytes(&mut self, length: u64) -> Vec<u8> {
-        // Half of the bytes repeat, so that snappy has something to do.
+        // Half of the bytes repeat, so that Snappy can compress them.
         let byte = self.next() as u8;
         (0..length).map(|i| if i % 16 < 8 { byte } else { self.next() as u8 }).collect()
     }
@@ -67,13 +67,13 @@ impl RandomAccessFile for MemoryFile {
     }
 }
 
-/// A file that is written to memory, where others can look at it.
+/// A file that is written to memory, which other handles can read.
 #[derive(Clone, Default)]
 pub struct MemorySink {
     pub bytes: Arc<Mutex<Vec<u8>>>,
-    /// Calls, in order: `s`ync and `c`lose.
+    /// The calls so far, in order: `s` for sync, `c` for close.
     pub calls: Arc<Mutex<String>>,
-    /// Fails all appends beyond this size.
+    /// Appends that would make the file longer than this fail.
     pub full_at: Option<usize>,
 }
 
@@ -99,7 +99,7 @@ impl WritableFile for MemorySink {
     }
 }
 
-/// Bytes, but from the greatest to the least.
+/// The bytewise order, reversed.
 pub struct Reverse;
 
 impl Comparator for Reverse {
@@ -111,7 +111,7 @@ impl Comparator for Reverse {
     }
 }
 
-/// All that this build can write.
+/// All codecs that this build can write.
 pub fn compressions() -> Vec<Compression> {
     use Compression::*;
     [None, Snappy, Zlib, RawDeflate, Zstd]
@@ -139,14 +139,14 @@ pub fn options() -> TableOptions {
     }
 }
 
-/// Internal key and value.
+/// An internal key and a value.
 pub type TestEntry = (Vec<u8>, Vec<u8>);
 
 pub fn internal(user_key: &[u8], sequence: u64) -> Vec<u8> {
     InternalKey::new(user_key, sequence, ValueType::Value).encoded().to_vec()
 }
 
-/// A table with these entries, and what the builder said.
+/// Builds a table with these entries. Returns its bytes and the builder's result.
 pub fn build(options: &TableOptions, entries: &[TestEntry]) -> (Vec<u8>, BuiltTable) {
     let sink = MemorySink::default();
     let mut builder = TableBuilder::new(Arc::new(options.clone()), Box::new(sink.clone()), 1_700_000_000);
@@ -168,7 +168,8 @@ pub fn open(options: &TableOptions, bytes: &[u8], mapped: bool) -> Result<Arc<Ta
     Table::open(Arc::new(options.clone()), file, PathBuf::from("db/000007.ldb"), bytes.len() as u64)
 }
 
-/// `count` entries in the order of `comparator`: user keys of several shapes, some with several versions, some deleted.
+/// `count` entries in the order of `comparator`: user keys of several shapes, some with several versions,
+/// some tombstones.
 pub fn random_entries(
     random: &mut TestRandom,
     count: usize,

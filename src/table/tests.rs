@@ -1,4 +1,4 @@
-//! Tables written and read back: contents, moves, options, errors of the writer.
+//! Tables are written and read back: contents, moves, options, errors of the writer.
 
 use super::block::Block;
 use super::builder::TableBuilder;
@@ -15,6 +15,11 @@ use crate::util::cache::BlockCache;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+#[cfg(test)]
+pub(super) mod hostile;
+#[cfg(test)]
+pub(super) mod single_entry;
 
 fn all_options() -> Vec<TableOptions> {
     let mut all = Vec::new();
@@ -40,7 +45,7 @@ fn all_options() -> Vec<TableOptions> {
     all
 }
 
-/// Runs `check` on tables of `count` random entries under all options, mapped and not.
+/// Runs `check` on tables of `count` random entries under all options, mapped and unmapped.
 fn with_all_tables(count: usize, check: impl Fn(&Arc<Table>, &[TestEntry], &InternalKeyComparator, u64)) {
     for (seed, options) in all_options().into_iter().enumerate() {
         let mut random = TestRandom(seed as u64);
@@ -55,7 +60,7 @@ fn with_all_tables(count: usize, check: impl Fn(&Arc<Table>, &[TestEntry], &Inte
     }
 }
 
-/// The iterator stands on entry `at`, or on none.
+/// Asserts that the iterator stands on entry `at`, or on none.
 #[track_caller]
 fn assert_at(iterator: &impl InternalIterator, entries: &[TestEntry], at: Option<usize>) {
     iterator.status().unwrap();
@@ -310,7 +315,7 @@ fn meta_block_names(table: &[u8]) -> Vec<String> {
     names
 }
 
-/// The even numbers, and how many look-ups of odd ones read a block.
+/// Entries whose keys are the even numbers.
 fn even_numbers() -> Vec<TestEntry> {
     (0..5000).map(|i| (internal(format!("{:08}", i * 2).as_bytes(), 1), vec![b'v'; 50])).collect()
 }
@@ -343,7 +348,8 @@ fn a_filter_spares_the_block() {
     }
 }
 
-/// Bytes, but its equal keys need not be equal bytes, for all that anyone knows.
+/// Orders keys by bytes, but is not the bytewise comparator: equal keys might be different bytes, for all
+/// that the code knows.
 struct Unknown;
 
 impl Comparator for Unknown {
@@ -365,7 +371,7 @@ fn the_whole_table_filter_serves_the_bytewise_order_only() {
     assert!(blocks_read_in_vain(&open(&unknown, &bytes, true).unwrap()) > 4900);
 }
 
-/// A policy that lets no key through.
+/// A policy that excludes every key.
 struct Never;
 
 impl FilterPolicy for Never {
@@ -427,7 +433,8 @@ fn blocks_are_read_once_while_they_are_cached() {
     }
 }
 
-/// Look-ups and moves again and again, so that what is remembered of a block (in the cache or beside a mapping) is used.
+/// Repeats look-ups and moves, so that what is remembered of a block (in the cache, or for a mapping) is
+/// used.
 #[test]
 fn tables_of_every_compression_are_read_in_every_way() {
     let value = |i: usize| format!("{:01$}", i, [20, 90, 7000][i % 3]).into_bytes();

@@ -1,17 +1,18 @@
-//! The whole-table filter: which user keys a table may have, asked at the price of one cache line.
+//! The whole-table filter: which user keys a table may have. A probe touches one cache line.
 //!
-//! The meta block `terrace.filter`, which LevelDB and RocksDB ignore; never compressed:
+//! It is the meta block `terrace.filter`, which LevelDB and RocksDB ignore; never compressed:
 //!
 //! ```text
 //! | padding u8 0..64, zeros | line, 64 bytes, for each 51 keys | number of lines u32 | version u8 = 1 |
 //! ```
-//! The padding puts the lines at multiples of 64 in the file, and so on cache lines of a mapping of it. A blocked bloom
-//! filter: the 64-bit hash `h` of a key names one line (its upper half, scaled to the number of lines) and 6 bits there
-//! (the six highest groups of 9 bits of `h * MIX`; bit `b` is bit `b mod 8` of byte `b / 8`). With 10 bits a key a key
-//! that is not there passes 0.95 times in a hundred.
+//! The padding puts the lines at multiples of 64 in the file, and so on cache lines of a mapping of it. It is
+//! a blocked Bloom filter: the 64-bit hash `h` of a key names one line (its upper half, scaled to the number
+//! of lines) and 6 bits there (the six highest groups of 9 bits of `h * MIX`; bit `b` is bit `b mod 8` of
+//! byte `b / 8`). With 10 bits per key, 0.95 percent of the keys that the table lacks pass.
 //!
-//! Equal keys must be equal bytes, so that only tables in the bytewise order have one. The reader trusts nothing: a block
-//! that makes no sense is no filter. What is here is shared between threads, or used by one (the builder).
+//! Equal keys must be equal bytes, so only tables in the bytewise order have this filter. The reader trusts
+//! nothing: a block that contradicts the format is no filter. A builder is used by one thread; everything
+//! else is shared between threads.
 
 use crate::util::coding::{fixed32_at, put_fixed32};
 use crate::util::hash::hash64;
@@ -22,26 +23,26 @@ pub const WHOLE_TABLE_FILTER_BLOCK: &[u8] = b"terrace.filter";
 
 const VERSION: u8 = 1;
 const LINE_SIZE: usize = 64;
-/// Number of lines and version.
+/// The bytes that follow the lines: number of lines and version.
 const TAIL_SIZE: usize = 5;
-/// Bits for each key.
+/// Bits of the filter for each key.
 pub const BITS_PER_KEY: usize = 10;
 /// A prime near 2^64 divided by the golden ratio.
 const MIX: u64 = 0x9e37_79b9_7f4a_7c55;
 const SEED: u64 = 0;
 
-/// The hash of a user key as filters want it: once for all tables of a look-up.
+/// The hash of a user key for whole-table filters. Computed once for all tables of a look-up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct KeyHash(u64);
 
 impl KeyHash {
-    /// Of this user key.
+    /// Hashes a user key.
     #[inline]
     pub fn of(user_key: &[u8]) -> Self {
         KeyHash(hash64(user_key, SEED))
     }
 
-    /// The line of this hash among `lines` (less than 2 to the power of 32).
+    /// The line of this hash, of `lines` lines (fewer than 2^32).
     #[inline]
     fn line(self, lines: usize) -> usize {
         (((self.0 >> 32) * lines as u64) >> 32) as usize
@@ -62,7 +63,7 @@ pub struct WholeTableFilterBuilder {
 }
 
 impl WholeTableFilterBuilder {
-    /// Adds a user key; the versions of one key follow each other and count once.
+    /// Adds a user key. The versions of one key must follow each other; they count once.
     #[inline]
     pub fn add_key(&mut self, user_key: &[u8]) {
         let KeyHash(hash) = KeyHash::of(user_key);
@@ -71,7 +72,7 @@ impl WholeTableFilterBuilder {
         }
     }
 
-    /// The whole block, to be written at `offset`; `None` where there is nothing to filter, or too much of it.
+    /// The whole block, to be written at `offset`. `None` if there are no keys, or too many.
     pub fn finish(self, offset: u64) -> Option<Vec<u8>> {
         let lines = (self.hashes.len() as u64 * BITS_PER_KEY as u64).div_ceil(LINE_SIZE as u64 * 8);
         let lines = u32::try_from(lines).ok().filter(|&lines| lines > 0)? as usize;
@@ -90,7 +91,7 @@ impl WholeTableFilterBuilder {
     }
 }
 
-/// Where the lines are in a filter block; `None` where it makes no sense.
+/// Where the lines are in a filter block. `None` if it contradicts the format.
 pub fn lines(contents: &[u8]) -> Option<Range<usize>> {
     let end = contents.len().checked_sub(TAIL_SIZE)?;
     let lines = fixed32_at(contents, end)? as usize;
@@ -98,14 +99,14 @@ pub fn lines(contents: &[u8]) -> Option<Range<usize>> {
     (contents.last() == Some(&VERSION) && lines > 0 && start < LINE_SIZE).then_some(start..end)
 }
 
-/// May the key with this hash be among those of the filter with these lines?
+/// May the key with this hash be among the filter's keys?
 #[inline]
 pub fn may_match(lines: &[u8], hash: KeyHash) -> bool {
     let (lines, _) = lines.as_chunks::<LINE_SIZE>();
     lines.get(hash.line(lines.len())).is_none_or(|line| line_may_match(line, hash))
 }
 
-/// Are all bits of the hash set? Without a branch for each: they are in one cache line.
+/// Are all bits of the hash set? One branch for all: they are in one cache line.
 #[inline]
 fn line_may_match(line: &[u8; LINE_SIZE], hash: KeyHash) -> bool {
     let (words, _) = line.as_chunks::<8>();
@@ -113,7 +114,7 @@ fn line_may_match(line: &[u8; LINE_SIZE], hash: KeyHash) -> bool {
         != 0
 }
 
-/// Lines that were read into memory, on cache lines.
+/// Lines that were read into memory, aligned to cache lines.
 pub struct LoadedLines(Box<[Line]>);
 
 #[derive(Clone, Copy)]
@@ -121,18 +122,18 @@ pub struct LoadedLines(Box<[Line]>);
 struct Line([u8; LINE_SIZE]);
 
 impl LoadedLines {
-    /// A copy of these lines.
+    /// Copies these lines.
     pub fn copy_of(lines: &[u8]) -> Self {
         LoadedLines(lines.as_chunks::<LINE_SIZE>().0.iter().map(|line| Line(*line)).collect())
     }
 
-    /// As [`may_match`].
+    /// As the function [`may_match`], for these lines.
     #[inline]
     pub fn may_match(&self, hash: KeyHash) -> bool {
         self.0.get(hash.line(self.0.len())).is_none_or(|line| line_may_match(&line.0, hash))
     }
 
-    /// Bytes of memory.
+    /// The memory that the lines take, in bytes.
     pub fn memory_usage(&self) -> usize {
         size_of_val(&*self.0)
     }
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_bytes_stay_what_they_are() {
-        // They are in files.
+        // Files have them.
         let block = block_of(["a", "b", "b", "c"].map(String::from).into_iter(), 60);
         let mut set = Vec::new();
         for (at, byte) in block[4..68].iter().enumerate() {

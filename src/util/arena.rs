@@ -1,16 +1,17 @@
-//! Memory for a memtable: bytes are handed out by moving a pointer, and all of it is freed at once.
+//! Memory for a memtable. An allocation moves a pointer; all memory is freed at once.
 //!
-//! Blocks double from 4 KiB, so that an empty memtable is small, to 256 KiB, so that a large one consists of few
-//! blocks. Those of 256 KiB come from a store, where it has any (`blocks`; then the first one does too), and go there. A
-//! large allocation gets a block of its own and leaves the current block alone; the next block is larger then. Memory never
-//! moves and is not freed before the arena is dropped.
+//! Regular blocks double in size from 4 KiB, so that an empty memtable is small, to 256 KiB, so that a large
+//! one has few blocks. Blocks of 256 KiB come from the block store and return to it (`blocks`); if the store
+//! has idle blocks, the first block is one of them. A large allocation gets a block of its own and leaves the
+//! current block current; the next regular block is then larger. Memory never moves, and is not freed before
+//! the arena is dropped.
 //!
-//! Where the system has no memory of the preferred kind for a block, one of the general allocator takes its place, a small one if need
-//! be. `prepare` has a spare block made beforehand for what is allocated next, where the current one may not do, so that nobody finds
-//! out in the middle of a write that there is no memory.
+//! If the system has no memory of the preferred kind for a block, a block of the general allocator takes its
+//! place, a small one if need be. `prepare` allocates a spare block beforehand if the current one might not
+//! suffice for the next allocations, so that no write finds out halfway that there is no memory.
 //!
-//! Thread rule: one thread allocates at a time; any thread may read `memory_usage` meanwhile, and of course what was
-//! allocated and then published to it.
+//! Thread rule: one thread allocates at a time. Any thread may read `memory_usage` at the same time, and
+//! memory that was allocated and then published to it.
 #![allow(unsafe_code)]
 
 pub mod blocks;
@@ -22,20 +23,21 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The size of the first block.
+/// In bytes.
 const FIRST_BLOCK_SIZE: usize = 4 << 10;
-/// A spare block has at least this size; pages of it that nobody touches are none.
+/// A spare block has at least this size, in bytes. Pages of it that are never touched take no memory.
 const LEAST_SPARE: usize = 16 << 10;
-/// Blocks are aligned to a cache line; no allocation may ask for more.
+/// Blocks are aligned to a cache line. No allocation may ask for a larger alignment.
 const BLOCK_ALIGN: usize = 64;
 
 /// A region of memory that grows by allocations and is freed as a whole.
 pub struct Arena {
-    /// Touched by the allocating thread only.
+    /// Touched only by the allocating thread.
     state: UnsafeCell<State>,
-    /// Bytes handed out, with the gaps and the ends of blocks that were given up. Written by the allocating thread.
+    /// In bytes: what was handed out, alignment gaps, and the unused ends of former current blocks. Written
+    /// only by the allocating thread.
     memory_usage: AtomicUsize,
-    /// Where blocks of the largest size come from and go to.
+    /// Source and destination of blocks of `BLOCK_SIZE`; `None`: the system.
     store: Option<Arc<BlockStore>>,
 }
 
@@ -43,51 +45,56 @@ struct State {
     /// The free part of the current block: `remaining` bytes from `next`.
     next: *mut u8,
     remaining: usize,
-    /// Blocks of the general allocator, with what they were allocated with: small ones and large allocations.
+    /// Blocks of the general allocator with the layouts they were allocated with: small regular blocks,
+    /// blocks of large allocations, spare blocks.
     blocks: Vec<(NonNull<u8>, Layout)>,
-    /// Blocks of `BLOCK_SIZE`.
+    /// Blocks of `BLOCK_SIZE` from the store or the system.
     pages: Vec<Pages>,
-    /// The size the next regular block will have.
+    /// The size of the next regular block, in bytes.
     next_block_size: usize,
-    /// One of `blocks` that nothing was taken of, and its size: for when there is no memory.
+    /// A block of `blocks` (address and size) from which nothing was allocated, for use when there is no
+    /// memory.
     spare: Option<(NonNull<u8>, usize)>,
 }
 
-// SAFETY: the blocks belong to the arena alone, and raw memory may be freed by any thread.
+// SAFETY: only the arena owns the blocks, and raw memory may be freed by any thread.
 unsafe impl Send for Arena {}
-// SAFETY: by shared reference, `state` is reached only in `allocate` and `try_reserve`, whose callers promise that no
-// two threads are inside at once; `memory_usage` is atomic.
+// SAFETY: by shared reference, `state` is reached only in `allocate`, `has_room`, `prepare` and
+// `try_reserve`, whose callers promise that no two threads are inside at once; `memory_usage` is atomic.
 unsafe impl Sync for Arena {}
 
 impl Arena {
-    /// An arena without blocks: the first allocation gets one.
+    /// An arena without blocks and without a store. The first allocation allocates a block.
     pub fn new() -> Self {
         Arena::with_store(None)
     }
 
-    /// The same, with a store for the blocks of the largest size.
+    /// An arena without blocks that takes blocks of `BLOCK_SIZE` from `store` and returns them to it.
     pub fn with_store(store: Option<Arc<BlockStore>>) -> Self {
         let (blocks, pages) = (Vec::new(), Vec::new());
-        // Nothing remains at this address, but it is aligned and not null.
+        // A dangling pointer, aligned and not null, of a block of 0 bytes.
         let next = ptr::without_provenance_mut(BLOCK_ALIGN);
-        // Idle blocks are there because memtables grow.
+        // The store has idle blocks if earlier memtables filled them: this one is expected to grow as well.
         let is_to_grow = store.as_ref().is_some_and(|store| store.idle_bytes() > 0);
         let next_block_size = if is_to_grow { BLOCK_SIZE } else { FIRST_BLOCK_SIZE };
         let state = State { next, remaining: 0, blocks, pages, next_block_size, spare: None };
         Arena { state: UnsafeCell::new(state), memory_usage: AtomicUsize::new(0), store }
     }
 
-    /// Bytes in use: what was handed out, alignment gaps and given-up ends of blocks included. Any thread may ask.
+    /// Bytes in use: what was handed out, alignment gaps, and the unused ends of former current blocks. Any
+    /// thread.
     #[inline]
     pub fn memory_usage(&self) -> usize {
         self.memory_usage.load(Ordering::Relaxed)
     }
 
-    /// `layout.size()` uninitialised bytes, aligned as asked for (to 64 at most). They live as long as the arena. Where
-    /// the system has no memory the process ends, as with any allocation; see `prepare` and `try_reserve`.
+    /// `layout.size()` uninitialised bytes with the alignment asked for (at most 64). They are valid as long
+    /// as the arena. If the system has no memory, the process ends, as with any allocation; `prepare` and
+    /// `try_reserve` prevent that.
     ///
     /// # Safety
-    /// No other thread is inside `allocate` or `try_reserve`, and what earlier calls did happens before this call.
+    /// No other thread is inside `allocate`, `has_room`, `prepare` or `try_reserve`, and earlier calls happen
+    /// before this one.
     #[inline]
     pub unsafe fn allocate(&self, layout: Layout) -> NonNull<u8> {
         debug_assert!(layout.align() <= BLOCK_ALIGN);
@@ -107,7 +114,7 @@ impl Arena {
         unsafe { NonNull::new_unchecked(start) }
     }
 
-    /// Do allocations of `size` bytes in total, gaps included, fit the current block?
+    /// True if allocations of `size` bytes in total, gaps included, fit the current block.
     ///
     /// # Safety
     /// As for `allocate`.
@@ -117,8 +124,8 @@ impl Arena {
         size <= unsafe { &*self.state.get() }.remaining
     }
 
-    /// Sees to it that allocations of `size` bytes in total, gaps included, can't fail; where they come to lie is as it would be
-    /// otherwise, if there is memory. False where there is none.
+    /// Ensures that allocations of `size` bytes in total, gaps included, cannot fail. While there is memory,
+    /// they are placed as they would be without this call. False if there is no memory.
     ///
     /// # Safety
     /// As for `allocate`.
@@ -129,8 +136,8 @@ impl Arena {
         size <= state.remaining || state.prepare_spare(size)
     }
 
-    /// Makes room for allocations of `size` bytes in total, gaps included, so that they can't fail. False where the
-    /// system has no memory for them.
+    /// Makes a current block in which allocations of `size` bytes in total, gaps included, fit, so that they
+    /// cannot fail. False if the system has no memory for it.
     ///
     /// # Safety
     /// As for `allocate`.
@@ -155,7 +162,8 @@ impl Arena {
     fn allocate_slow(&self, state: &mut State, layout: Layout) -> NonNull<u8> {
         self.add_usage(layout.size());
         if layout.size() > state.next_block_size / 4 {
-            // Of many that are large for the blocks of now, the next ones are to share a block.
+            // Allocations that are large for the current block size keep coming: later blocks are larger, so
+            // that several of them share one.
             state.next_block_size = (state.next_block_size * 2).min(BLOCK_SIZE);
             let own = Layout::from_size_align(layout.size(), BLOCK_ALIGN).ok();
             if let Some(block) = own.and_then(|own| state.new_block(own)) {
@@ -170,7 +178,8 @@ impl Arena {
         }
     }
 
-    /// Makes `block` of `size` bytes the current one, and takes its beginning, for which it suffices.
+    /// Makes `block` of `size` bytes the current one, and allocates `layout` at its beginning. The block must
+    /// be large enough.
     fn take_from(&self, state: &mut State, block: NonNull<u8>, size: usize, layout: Layout) -> NonNull<u8> {
         self.replace_current(state, block, size);
         // SAFETY: the block has at least the size that is taken here.
@@ -179,7 +188,8 @@ impl Arena {
         block
     }
 
-    /// A new block of the size that is due, or of `least` bytes and a few more, and its size. `None` where there is no memory.
+    /// A new block and its size: `next_block_size`, or, if there is no memory for that, the least multiple of
+    /// `FIRST_BLOCK_SIZE` that holds `least` bytes. `None` if there is no memory for that either.
     fn regular_block(&self, state: &mut State, least: usize) -> Option<(NonNull<u8>, usize)> {
         if state.next_block_size >= BLOCK_SIZE
             && let Some(block) = self.pages(state)
@@ -195,7 +205,7 @@ impl Arena {
         Some((state.new_block(Layout::from_size_align(size, BLOCK_ALIGN).ok()?)?, size))
     }
 
-    /// A block of `BLOCK_SIZE` of the store, or of the system.
+    /// A block of `BLOCK_SIZE` from the store, else from the system.
     fn pages(&self, state: &mut State) -> Option<NonNull<u8>> {
         state.pages.try_reserve(1).ok()?;
         let idle = self.store.as_ref().and_then(|store| store.take());
@@ -209,14 +219,14 @@ impl Arena {
         Some(block)
     }
 
-    /// Gives up what is left of the current block for a new one.
+    /// Makes `block` the current one. The rest of the former one is lost until the arena is dropped.
     fn replace_current(&self, state: &mut State, block: NonNull<u8>, size: usize) {
         self.add_usage(state.remaining);
         state.next = block.as_ptr();
         state.remaining = size;
     }
 
-    /// Only the allocating thread writes, so that this needs no atomic addition.
+    /// A load and a store instead of an atomic addition: only the allocating thread writes.
     #[inline]
     fn add_usage(&self, size: usize) {
         self.memory_usage.store(self.memory_usage.load(Ordering::Relaxed) + size, Ordering::Relaxed);
@@ -224,13 +234,14 @@ impl Arena {
 }
 
 impl State {
-    /// Is there a spare block of at least `size` bytes, or can there be?
+    /// True if there is a spare block of at least `size` bytes, or one could be allocated.
     #[cold]
     fn prepare_spare(&mut self, size: usize) -> bool {
         if self.spare.is_some_and(|(_, spare)| spare >= size) {
             return true;
         }
-        // Twice as large each time, if that can be had: those that were too small stay until the arena goes.
+        // A power of two if there is memory for it, so that spare blocks grow fast: each one that was too
+        // small is kept until the arena is dropped.
         let ample = size.checked_next_power_of_two().unwrap_or(size).max(LEAST_SPARE);
         for size in [ample, size] {
             if let Ok(layout) = Layout::from_size_align(size, BLOCK_ALIGN)
@@ -243,7 +254,7 @@ impl State {
         false
     }
 
-    /// A block of the general allocator, which the arena will free. `None` where there is no memory.
+    /// A block of the general allocator, which the arena frees when dropped. `None` if there is no memory.
     fn new_block(&mut self, layout: Layout) -> Option<NonNull<u8>> {
         self.blocks.try_reserve(1).ok()?;
         debug_assert!(layout.size() > 0);
@@ -251,7 +262,8 @@ impl State {
         if tests::NO_MEMORY.get() <= layout.size() {
             return None;
         }
-        // SAFETY: the layout's size is not 0: a large allocation is over a quarter of a block, a regular one a block.
+        // SAFETY: the layout's size is not 0: a large allocation is over a quarter of a block, a regular one
+        // a block.
         let block = NonNull::new(unsafe { alloc::alloc(layout) })?;
         self.blocks.push((block, layout));
         Some(block)
@@ -268,7 +280,8 @@ impl Drop for Arena {
     fn drop(&mut self) {
         let state = self.state.get_mut();
         for (block, layout) in state.blocks.drain(..) {
-            // SAFETY: the block came from `alloc` with this layout, and whoever borrowed from the arena is gone.
+            // SAFETY: the block came from `alloc` with this layout, and no borrower of the arena exists any
+            // more.
             unsafe { alloc::dealloc(block.as_ptr(), layout) };
         }
         if let Some(store) = &self.store {
@@ -288,13 +301,14 @@ mod tests {
     }
 
     thread_local! {
-        /// There is no memory for blocks of the general allocator of this size or larger.
+        /// Simulates that the general allocator has no memory for blocks of this size or larger.
         pub static NO_MEMORY: std::cell::Cell<usize> = const { std::cell::Cell::new(usize::MAX) };
-        /// The system maps no pages.
+        /// Simulates that the system maps no pages.
         pub static NO_PAGES: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
     }
 
-    /// vm.max_map_count is reached, or the address space is used up: the heap has some memory still, then less, then none.
+    /// `vm.max_map_count` is reached or the address space is used up; the heap first has plenty of memory,
+    /// then less, then none.
     #[test]
     fn without_pages_blocks_are_of_the_heap_and_what_was_prepared_for_never_fails() {
         for least_refused in [usize::MAX, BLOCK_SIZE, 8 << 10] {
@@ -396,7 +410,7 @@ mod tests {
         };
         drop(fill(0));
         assert_eq!(store.idle_bytes(), 0);
-        // Small blocks come first, of less than one large block in total.
+        // The first blocks are small, together smaller than one large block.
         drop(fill(3));
         assert_eq!(store.idle_bytes(), 3 * BLOCK_SIZE);
         let second = fill(2);
@@ -444,7 +458,7 @@ mod tests {
         // SAFETY: one thread.
         unsafe {
             assert!(!arena.try_reserve(usize::MAX));
-            // (Miri ends the process where memory is short.)
+            // Miri ends the process when memory is short.
             assert!(cfg!(miri) || !arena.try_reserve(isize::MAX as usize / 2));
         }
         assert_eq!(arena.memory_usage(), 1 << 20);

@@ -1,34 +1,36 @@
-//! A cache bounded by the sum of its entries' charges: sharded, cheap to hit, and not washed out by a scan.
+//! A sharded, scan-resistant cache with cheap hits, bounded by the sum of the charges of its entries.
 //!
-//! # Who stays
+//! # Eviction
 //! Each shard follows S3-FIFO ("FIFO queues are all you need for cache eviction", SOSP 2023):
-//! - A new entry joins the *small* queue, which is held to a tenth of the shard. At its end it moves on to the main
-//!   queue if it was hit twice, and else is evicted; its fingerprint is remembered for a while.
-//! - An entry whose fingerprint is still remembered when it is inserted joins the *main* queue at once. At the end of
-//!   that an entry that was hit starts over, with one hit less; one that was not is evicted.
+//! - A new entry joins the *small* queue, which is limited to a tenth of the shard. At the end of that queue
+//!   an entry that was hit twice moves to the main queue. Any other entry is evicted, and its fingerprint is
+//!   remembered for a while.
+//! - An entry whose fingerprint is still remembered when it is inserted joins the *main* queue at once. At
+//!   the end of that queue an entry that was hit is queued again with one hit less; one that was not hit is
+//!   evicted.
 //!
-//! So a scan passes through the small queue and leaves the main one alone. A hit moves nothing: it counts up to 3 in
-//! the entry, and writes nothing once there.
+//! So a scan passes through the small queue and leaves the main queue unchanged. A hit moves nothing: it
+//! increments a count in the entry up to 3, and writes nothing once the count is 3.
 //!
-//! Whoever can do without inserting asks [`Cache::wants`] first: a full cache wants what was missed twice. The
-//! fingerprint that the first miss leaves is the same as that of an evicted entry, so the value joins the main queue.
+//! A caller that can do without inserting asks [`Cache::wants`] first: a full cache wants only values that
+//! were missed twice. The first miss leaves the same fingerprint as an evicted entry, so the value then joins
+//! the main queue.
 //!
-//! # Room
-//! The capacity is one for all shards, so that a value far larger than a shard's share can be kept too. Whoever inserts
-//! first reserves the charge, then evicts until the reservations fit: from the value's own shard down to half of its
-//! share, and beyond that evenly from all. Values that are evicted are dropped with no lock held. After an insertion,
-//! with none other under way, the total charge is at most the capacity. What a shard needs for itself (about 100 bytes
-//! an entry) is not charged.
+//! # Capacity
+//! All shards share one capacity, so that a value far larger than a shard's share can be cached too. An
+//! insertion first reserves the charge, then evicts until the reservations fit: from the value's own shard
+//! down to half of its share, and then evenly from all shards. Evicted values are dropped with no lock held.
+//! After an insertion, with no other insertion in progress, the total charge is at most the capacity. The
+//! memory that a shard needs for itself (about 100 bytes per entry) is not charged.
 //!
 //! # A shard
-//! Entries lie in a slab, and are linked into their queue by index. An open-addressing table (linear probing; removal
-//! moves the entries behind back) has 32 bits of each entry's hash and its index, 8 bytes a bucket, so that a look-up
-//! touches a line of the table and the entry's own.
+//! The entries lie in a slab and are linked into their queue by index. An open-addressing table (linear
+//! probing; removal moves the following entries back) has 32 bits of each entry's hash and its index, 8 bytes
+//! per bucket, so that a lookup touches one cache line of the table and that of the entry.
 //!
-//! Thread rule: everything may be called from any thread at any time. One shard is locked at a time, never while a
-//! value is dropped.
+//! Thread rule: any thread at any time. A thread locks one shard at a time, and none while it drops a value.
 
-use crate::util::fork::Generation;
+use crate::util::fork::ProcessGeneration;
 use crate::util::hash;
 use crate::util::lock::Mutex;
 use crate::util::sync::CachePadded;
@@ -36,71 +38,74 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// A shard has at least this share of the capacity: 64 blocks of the usual size, so that its queues mean something.
+/// The smallest share of a shard, in bytes: 64 blocks of the usual size, enough for its queues to be
+/// meaningful.
 const MIN_SHARE: usize = 256 << 10;
-/// Shards of a large cache; 16 MiB get as many.
+/// The most shards a cache has; from 16 MiB on it has that many.
 const MAX_SHARDS: usize = 64;
-/// The small queue's part of a shard.
+/// The small queue gets one part in this many of a shard.
 const SMALL_QUEUE_FRACTION: usize = 10;
-/// Hits are counted up to this number.
+/// The hit count of an entry stops here.
 const MAX_HITS: u8 = 3;
-/// Hits that move an entry from the small queue on to the main one.
+/// An entry of the small queue with this many hits moves to the main queue.
 const PROMOTING_HITS: u8 = 2;
 
-/// What a cached value is known by: its table and its offset there.
+/// The identity of a cached value: its table and its offset there.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct CacheKey {
-    /// From `BlockCache::new_id`.
+    /// The table's number in this cache, from `Cache::new_id`.
     pub id: u64,
-    /// Of the block in its file.
+    /// The offset of the block in its file, in bytes.
     pub offset: u64,
 }
 
 /// A sharded, scan-resistant cache bounded by the sum of its entries' charges.
 pub struct Cache<V> {
     capacity: usize,
-    process: Generation,
-    /// The charges of all shards, and of insertions under way.
+    process: ProcessGeneration,
+    /// The charges of all entries, and of insertions in progress, in bytes.
     total_charge: CachePadded<AtomicUsize>,
     next_id: AtomicU64,
     shards: Shards<V>,
 }
 
-/// The cache of uncompressed blocks.
+/// The cache of uncompressed blocks (LevelDB's `block_cache`).
 pub type BlockCache = Cache<CachedBlock>;
 
-/// The bytes of a block, and what was noted to find its keys sooner. Shared.
+/// The bytes of a block, shared, and the lookup index that was built for it, if one was.
 #[derive(Clone)]
 pub struct CachedBlock {
     block: Arc<[u8]>,
-    /// In memory of their own: a block that is noted stays where it is, and leaves no hole behind.
-    notes: Option<Arc<[u8]>>,
+    /// Allocated apart from the block: adding a lookup index does not reallocate the block, and so leaves no
+    /// hole in the heap.
+    lookup_index: Option<Arc<[u8]>>,
 }
 
-/// What an allocation takes beside its bytes.
+/// An estimate of what an allocation takes in addition to its bytes.
 const ALLOCATION_OVERHEAD: usize = 32;
 
 impl CachedBlock {
-    /// The same block with notes.
-    pub fn noted(&self, notes: Vec<u8>) -> Self {
-        CachedBlock { block: self.block.clone(), notes: Some(notes.into()) }
+    /// The same block (its bytes are shared) with this lookup index.
+    pub fn with_lookup_index(&self, lookup_index: Vec<u8>) -> Self {
+        CachedBlock { block: self.block.clone(), lookup_index: Some(lookup_index.into()) }
     }
 
-    /// The block.
+    /// The bytes of the block.
     #[inline]
     pub fn block(&self) -> &[u8] {
         &self.block
     }
 
-    /// What was noted; empty if nothing was.
+    /// The encoded lookup index; empty if there is none.
     #[inline]
-    pub fn notes(&self) -> &[u8] {
-        self.notes.as_deref().unwrap_or_default()
+    pub fn lookup_index(&self) -> &[u8] {
+        self.lookup_index.as_deref().unwrap_or_default()
     }
 
-    /// Bytes of memory, of block and notes.
+    /// Bytes of memory of the block and its lookup index.
     pub fn memory_usage(&self) -> usize {
-        self.block.len() + self.notes.as_ref().map_or(0, |notes| notes.len() + ALLOCATION_OVERHEAD)
+        self.block.len()
+            + self.lookup_index.as_ref().map_or(0, |lookup_index| lookup_index.len() + ALLOCATION_OVERHEAD)
     }
 }
 
@@ -112,11 +117,11 @@ impl From<&[u8]> for CachedBlock {
 
 impl From<Arc<[u8]>> for CachedBlock {
     fn from(bytes: Arc<[u8]>) -> Self {
-        CachedBlock { block: bytes, notes: None }
+        CachedBlock { block: bytes, lookup_index: None }
     }
 }
 
-/// The shards, which take no memory before the first of them is used: many a database never reads a block.
+/// The shards. They take no memory before the first use: many databases never read a block.
 struct Shards<V> {
     /// A power of two.
     count: usize,
@@ -134,7 +139,7 @@ impl<V: Clone> Shards<V> {
         (0..self.count).map(new_shard).collect()
     }
 
-    /// Those there are.
+    /// The shards, or none if they were not used yet.
     fn if_made(&self) -> &[CachePadded<Shard<V>>] {
         self.made.get().map_or(&[], |made| made)
     }
@@ -150,37 +155,38 @@ impl<V: Clone> Deref for Shards<V> {
 }
 
 struct Shard<V> {
-    /// The charge of its entries; written under the lock, read without.
+    /// The charge of the shard's entries, in bytes. Written under the lock, read without.
     charge: AtomicUsize,
     state: Mutex<State<V>>,
 }
 
 impl<V: Clone> Cache<V> {
-    /// A cache of about `capacity` bytes (0 keeps nothing).
+    /// A cache of `capacity` bytes (0: nothing is cached).
     pub fn new(capacity: usize) -> Self {
         let shards = (capacity / MIN_SHARE).clamp(1, MAX_SHARDS);
         let count = 1 << shards.ilog2();
         let small_queue_limit = capacity / count / SMALL_QUEUE_FRACTION;
         Cache {
             capacity,
-            process: Generation::current(),
+            process: ProcessGeneration::current(),
             total_charge: CachePadded::new(AtomicUsize::new(0)),
             next_id: AtomicU64::new(1),
             shards: Shards { count, small_queue_limit, made: OnceLock::new() },
         }
     }
 
-    /// The most that charges may sum up to.
+    /// The largest sum of charges, in bytes.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Was it made by this process, and not inherited from the parent? Else a shard may be locked for ever.
+    /// True if this process made the cache. If the process inherited it by `fork`, a shard may be permanently
+    /// locked.
     pub fn is_of_this_process(&self) -> bool {
         self.process.is_current()
     }
 
-    /// A number no other user of this cache has.
+    /// A number that no other user of this cache has.
     pub fn new_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
@@ -191,15 +197,16 @@ impl<V: Clone> Cache<V> {
         self.get_counted(key).map(|(value, _)| value)
     }
 
-    /// The value, if it is cached, and how often it was hit of late, this time included: 3 at most.
+    /// The value, if it is cached, and its hit count, this hit included: at most 3.
     #[inline]
     pub fn get_counted(&self, key: CacheKey) -> Option<(V, u8)> {
         let hash = Hash::of(key);
         self.shards[self.shard_of(hash)].state.lock().get(key, hash.tag)
     }
 
-    /// Keeps a value that takes `charge` bytes; a value under the same key is replaced. A value charged with more than
-    /// the capacity is not kept. A charge of 0 counts as 1.
+    /// Caches a value that takes `charge` bytes, replacing the value under the same key. A value whose charge
+    /// exceeds the capacity is not cached (the old value under its key is removed). A charge of 0 counts as
+    /// 1.
     pub fn insert(&self, key: CacheKey, value: V, charge: usize) {
         let charge = charge.max(1);
         let hash = Hash::of(key);
@@ -217,7 +224,7 @@ impl<V: Clone> Cache<V> {
             drop(state);
             self.evict_anywhere(hash.tag as usize, &mut dropped);
             if self.excess() > 0 {
-                // Only other insertions under way can be in the way now: together they want more than there is.
+                // Nothing is left to evict: concurrent insertions together reserve more than the capacity.
                 self.total_charge.fetch_sub(charge, Ordering::Relaxed);
                 return self.remove(key);
             }
@@ -230,9 +237,9 @@ impl<V: Clone> Cache<V> {
         drop(state);
     }
 
-    /// Is a value that was missed worth inserting? While there is room for `charge` bytes: yes. Then only if it was missed
-    /// before, not too long ago: this call remembers the miss. What is read once then neither costs an insertion and an
-    /// eviction, nor pushes anything out.
+    /// True if a value that was missed is worth inserting. While there is room for `charge` bytes, every
+    /// value is. After that, only a value that was missed before, not too long ago, is: this call remembers
+    /// the miss. So a block that is read once costs no insertion and no eviction, and evicts nothing.
     pub fn wants(&self, key: CacheKey, charge: usize) -> bool {
         if charge > self.capacity {
             return false;
@@ -244,7 +251,7 @@ impl<V: Clone> Cache<V> {
         self.shards[self.shard_of(hash)].state.lock().was_missed_before(hash.tag)
     }
 
-    /// Forgets a value.
+    /// Removes the value under `key`, if there is one.
     pub fn remove(&self, key: CacheKey) {
         let hash = Hash::of(key);
         let shard = &self.shards[self.shard_of(hash)];
@@ -254,15 +261,15 @@ impl<V: Clone> Cache<V> {
             shard.charge.store(state.charge(), Ordering::Relaxed);
             self.total_charge.fetch_sub(*charge, Ordering::Relaxed);
         }
-        drop(state); // before the value
+        drop(state); // before the value is dropped
     }
 
-    /// Charges of all that is cached.
+    /// The sum of the charges of all entries, in bytes.
     pub fn total_charge(&self) -> usize {
         self.shards.if_made().iter().map(|shard| shard.charge.load(Ordering::Relaxed)).sum()
     }
 
-    /// Forgets everything.
+    /// Removes all entries.
     pub fn clear(&self) {
         for shard in self.shards.if_made() {
             let mut state = shard.state.lock();
@@ -280,12 +287,12 @@ impl<V: Clone> Cache<V> {
         hash.shard as usize & (self.shards.len() - 1)
     }
 
-    /// By how much the reservations exceed the capacity.
+    /// The bytes by which the reservations exceed the capacity.
     fn excess(&self) -> usize {
         self.total_charge.load(Ordering::Relaxed).saturating_sub(self.capacity)
     }
 
-    /// Evicts from a shard until the reservations fit, or about `most` was freed. True if anything was.
+    /// Evicts from one shard until the reservations fit, or about `most` bytes were freed. True if any were.
     fn evict(&self, index: usize, state: &mut State<V>, most: usize, dropped: &mut Vec<V>) -> bool {
         let mut freed = 0;
         while freed < most && self.excess() > 0 {
@@ -298,8 +305,8 @@ impl<V: Clone> Cache<V> {
         freed > 0
     }
 
-    /// Evicts until the reservations fit or nothing is left: an even part from each shard, beginning with `start`,
-    /// round and round.
+    /// Evicts until the reservations fit or nothing is left: from each shard in turn an equal amount,
+    /// beginning with `start`, in several rounds.
     #[cold]
     fn evict_anywhere(&self, start: usize, dropped: &mut Vec<V>) {
         let part = self.excess() / self.shards.len() + 1;
@@ -318,7 +325,7 @@ impl<V: Clone> Cache<V> {
     }
 }
 
-/// A key's hash, in parts.
+/// The parts of a key's hash.
 #[derive(Clone, Copy)]
 struct Hash {
     shard: u32,
@@ -333,17 +340,18 @@ impl Hash {
     }
 }
 
-/// No entry: the end of a queue, an empty bucket.
+/// The null index: the end of a queue, an empty bucket.
 const NONE: u32 = u32::MAX;
 
-/// A place in the slab, of an entry or free. A cache line of its own for the usual value, an `Arc<[u8]>`.
+/// A place in the slab, which holds an entry or is free. For the usual value, an `Arc<[u8]>`, it fills one
+/// cache line.
 #[repr(align(64))]
 struct Entry<V> {
     key: CacheKey,
     /// `None` where the place is free.
     value: Option<V>,
     charge: usize,
-    /// Neighbours in the queue. `older` also links the free places.
+    /// The neighbours in the queue. `older` also links the free places.
     newer: u32,
     older: u32,
     tag: u32,
@@ -382,17 +390,18 @@ struct Bucket {
 
 const EMPTY_BUCKET: Bucket = Bucket { tag: 0, index: NONE };
 
-/// What the lock of a shard protects.
+/// What the lock of a shard guards.
 struct State<V> {
     entries: Vec<Entry<V>>,
-    /// The first free place of `entries`.
+    /// The first of the linked free places of `entries`.
     free: u32,
     /// Entries in use.
     count: usize,
-    /// A power of two, at most three quarters full; empty at first.
+    /// The length is a power of two; at most three quarters are in use. Empty at first.
     buckets: Vec<Bucket>,
-    /// Tags of entries evicted from the small queue, and of values missed once, each at the place its own bits name. A newer one replaces the one
-    /// that was there, so that they fade after about as many evictions as there are places. As many as buckets.
+    /// Tags of entries evicted from the small queue, and of values missed once. The low bits of a tag select
+    /// its place. A newer tag overwrites the one at its place, so that tags are forgotten after about as many
+    /// evictions as there are places. As long as `buckets`.
     fingerprints: Vec<u32>,
     queues: [Queue; 2],
     small_queue_limit: usize,
@@ -445,8 +454,8 @@ impl<V: Clone> State<V> {
         entry.value.clone().map(|value| (value, entry.hits))
     }
 
-    /// Inserts an entry, and returns value and charge of the one it replaces. That one's place in its queue and its
-    /// hits are kept.
+    /// Inserts an entry, and returns the value and the charge of the one it replaces. A replaced entry's
+    /// position in its queue and its hits are kept.
     fn insert(&mut self, mut entry: Entry<V>) -> Option<(V, usize)> {
         if let Some(place) = self.find(entry.key, entry.tag) {
             let old = &mut self.entries[self.buckets[place].index as usize];
@@ -459,7 +468,8 @@ impl<V: Clone> State<V> {
         self.grow_if_full();
         let tag = entry.tag;
         let place = tag as usize & (self.fingerprints.len() - 1);
-        // Tag 0 is told from an empty place by nothing: such an entry is taken for a known one, which does no harm.
+        // Tag 0 looks like an empty place: an entry with that tag may be treated as remembered, which does no
+        // harm.
         if self.fingerprints[place] == tag {
             entry.queue = QueueName::Main;
             self.fingerprints[place] = 0;
@@ -472,7 +482,7 @@ impl<V: Clone> State<V> {
         None
     }
 
-    /// Is the fingerprint remembered? It is from now on.
+    /// True if the fingerprint is remembered. It is remembered from this call on.
     fn was_missed_before(&mut self, tag: u32) -> bool {
         if self.fingerprints.is_empty() {
             return true;
@@ -489,8 +499,8 @@ impl<V: Clone> State<V> {
         self.release(index)
     }
 
-    /// Evicts the entry that has least to say for itself. Every entry that is passed over has lost a hit or left the
-    /// small queue, so that the work is paid for by hits and insertions.
+    /// Evicts the first entry that has no claim to stay. Every entry that is passed has lost a hit or left
+    /// the small queue, so that hits and insertions pay for the work.
     fn evict_one(&mut self) -> Option<(V, usize)> {
         loop {
             let small = &self.queues[QueueName::Small as usize];
@@ -551,7 +561,8 @@ impl<V: Clone> State<V> {
         }
     }
 
-    /// A place in the slab for `entry`. Indexes stay below `NONE`: before that the entries would fill 256 GiB.
+    /// Puts `entry` into a place of the slab. Indexes stay below `NONE`: that many entries would take 256
+    /// GiB.
     fn allocate(&mut self, entry: Entry<V>) -> u32 {
         if self.free == NONE {
             self.entries.push(entry);
@@ -564,7 +575,7 @@ impl<V: Clone> State<V> {
         index
     }
 
-    /// Frees a place of the slab; returns what was there.
+    /// Frees a place of the slab, and returns the value and the charge that were there.
     fn release(&mut self, index: u32) -> Option<(V, usize)> {
         let entry = &mut self.entries[index as usize];
         entry.older = std::mem::replace(&mut self.free, index);
@@ -592,7 +603,7 @@ impl<V: Clone> State<V> {
         place
     }
 
-    /// Empties a bucket. Those behind it that would not be found any more move up.
+    /// Empties a bucket. Following entries that could not be found any more are moved back.
     fn remove_bucket(&mut self, mut hole: usize) {
         let mask = self.buckets.len() - 1;
         let mut place = hole;
@@ -602,7 +613,8 @@ impl<V: Clone> State<V> {
             if bucket.index == NONE {
                 break;
             }
-            // May it lie in the hole: is that on the way from its home to where it is?
+            // The entry may move into the hole if the hole lies between the entry's home bucket and its
+            // place.
             let distance_from_home = place.wrapping_sub(bucket.tag as usize) & mask;
             let distance_from_hole = place.wrapping_sub(hole) & mask;
             if distance_from_home >= distance_from_hole {
@@ -613,7 +625,7 @@ impl<V: Clone> State<V> {
         self.buckets[hole] = EMPTY_BUCKET;
     }
 
-    /// Makes sure that the table has room for one more.
+    /// Ensures room in the table for one more entry.
     fn grow_if_full(&mut self) {
         if (self.count + 1) * 4 <= self.buckets.len() * 3 {
             return;
@@ -633,5 +645,4 @@ impl<V: Clone> State<V> {
 }
 
 #[cfg(test)]
-#[path = "cache_tests.rs"]
 mod tests;

@@ -1,7 +1,10 @@
-//! Little-endian fixed and varint (base 128) integers, and byte strings with a varint32 length before them.
+//! Little-endian fixed and varint (base 128) integers, and byte strings preceded by a varint32 length.
 //!
-//! Readers take a slice by mutable reference and move it past what they read; `None` means the slice ends too early or
-//! holds an over-long integer, and then the slice is left where it was. Nothing here panics on any input.
+//! A reader takes a slice by mutable reference and advances it past the bytes it reads. It returns `None` if
+//! the slice ends too early or holds an over-long integer; then the slice is not advanced. No input makes a
+//! function of this file panic.
+//!
+//! Thread rule: pure functions.
 
 /// Appends `value` as 4 little-endian bytes.
 #[inline]
@@ -15,13 +18,13 @@ pub fn put_fixed64(dst: &mut Vec<u8>, value: u64) {
     dst.extend_from_slice(&value.to_le_bytes());
 }
 
-/// Appends `value` in 1 to 5 bytes, 7 bits a byte, low bits first.
+/// Appends `value` as a varint: 1 to 5 bytes, 7 bits in each, low bits first.
 #[inline]
 pub fn put_varint32(dst: &mut Vec<u8>, value: u32) {
     put_varint64(dst, u64::from(value));
 }
 
-/// Appends `value` in 1 to 10 bytes, 7 bits a byte, low bits first.
+/// Appends `value` as a varint: 1 to 10 bytes, 7 bits in each, low bits first.
 #[inline]
 pub fn put_varint64(dst: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -31,7 +34,8 @@ pub fn put_varint64(dst: &mut Vec<u8>, mut value: u64) {
     dst.push(value as u8);
 }
 
-/// Appends the length of `bytes` as a varint32, then `bytes`. The caller has made sure the length fits 32 bits.
+/// Appends the length of `bytes` as a varint32, then `bytes`. The caller ensures that the length fits 32
+/// bits.
 #[inline]
 pub fn put_bytes(dst: &mut Vec<u8>, bytes: &[u8]) {
     debug_assert!(bytes.len() <= u32::MAX as usize);
@@ -39,27 +43,21 @@ pub fn put_bytes(dst: &mut Vec<u8>, bytes: &[u8]) {
     dst.extend_from_slice(bytes);
 }
 
-/// How many bytes `put_varint64` appends.
-#[inline]
-pub fn varint_length(value: u64) -> usize {
-    (70 - (value | 1).leading_zeros() as usize) / 7
-}
-
-/// The u32 at `offset`, or `None` past the end.
+/// The u32 at `offset`, or `None` if it would end past the end of `src`.
 #[inline]
 pub fn fixed32_at(src: &[u8], offset: usize) -> Option<u32> {
     let bytes = src.get(offset..offset.checked_add(4)?)?;
     Some(u32::from_le_bytes(bytes.try_into().ok()?))
 }
 
-/// The u64 at `offset`, or `None` past the end.
+/// The u64 at `offset`, or `None` if it would end past the end of `src`.
 #[inline]
 pub fn fixed64_at(src: &[u8], offset: usize) -> Option<u64> {
     let bytes = src.get(offset..offset.checked_add(8)?)?;
     Some(u64::from_le_bytes(bytes.try_into().ok()?))
 }
 
-/// Reads a varint32; a fifth byte with bits above the 32nd is refused.
+/// Reads a varint32. A value of more than 32 bits is refused.
 #[inline]
 pub fn get_varint32(src: &mut &[u8]) -> Option<u32> {
     if let Some((&first, rest)) = src.split_first()
@@ -74,10 +72,10 @@ pub fn get_varint32(src: &mut &[u8]) -> Option<u32> {
     Some(value)
 }
 
-/// Reads a varint64 of at most 10 bytes.
+/// Reads a varint64. An encoding of more than 10 bytes, or of more than 64 bits, is refused.
 #[inline]
 pub fn get_varint64(src: &mut &[u8]) -> Option<u64> {
-    // Most are short: offsets and lengths within a table.
+    // Fast path for 1 to 3 bytes: most offsets and lengths within a table are that short.
     let (value, length) = match **src {
         [a, ..] if a < 0x80 => (u64::from(a), 1),
         [a, b, ..] if b < 0x80 => (u64::from(a & 0x7f) | u64::from(b) << 7, 2),
@@ -104,7 +102,7 @@ fn get_long_varint64(src: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// Reads a varint32 length and that many bytes.
+/// Reads a varint32 length and that many bytes after it.
 #[inline]
 pub fn get_bytes<'a>(src: &mut &'a [u8]) -> Option<&'a [u8]> {
     let mut probe = *src;
@@ -127,7 +125,7 @@ mod tests {
             for value in [1u64 << shift, (1u64 << shift) - 1, (1u64 << shift) | 1] {
                 let mut bytes = Vec::new();
                 put_varint64(&mut bytes, value);
-                assert_eq!(bytes.len(), varint_length(value));
+                assert_eq!(bytes.len(), (value.max(1).ilog2() / 7 + 1) as usize);
                 let mut rest = bytes.as_slice();
                 assert_eq!(get_varint64(&mut rest), Some(value));
                 assert!(rest.is_empty());

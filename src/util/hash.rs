@@ -1,15 +1,17 @@
-//! Two hashes. `hash32` is stored on disk: LevelDB's bloom filters depend on it bit for bit. `hash64` and `mix64` are
-//! for everything else: wide, fast, the same on every machine (they read little-endian), and not meant to withstand an
-//! adversary.
+//! Two hashes. `hash32` is stored on disk: LevelDB's bloom filters depend on it bit for bit. `hash64` and
+//! `mix64` serve everything else: they are wide, fast and the same on every machine (they read
+//! little-endian), and do not withstand an adversary.
+//!
+//! Thread rule: pure functions.
 
 /// The seed that LevelDB's bloom filters use with [`hash32`].
 pub const BLOOM_SEED: u32 = 0xbc9f_1d34;
 
-/// LevelDB's 32-bit hash of `data`, akin to Murmur.
+/// LevelDB's 32-bit hash of `data`, similar to Murmur.
 #[inline]
 pub fn hash32(data: &[u8], seed: u32) -> u32 {
     const MULTIPLIER: u32 = 0xc6a4_a793;
-    // The length is taken modulo 2^32, as the format has it.
+    // The format takes the length modulo 2^32.
     let mut hash = seed ^ (data.len() as u32).wrapping_mul(MULTIPLIER);
     let (words, tail) = data.as_chunks::<4>();
     for word in words {
@@ -24,12 +26,13 @@ pub fn hash32(data: &[u8], seed: u32) -> u32 {
     hash
 }
 
-// Odd numbers with as many ones as zeros, without a pattern: the digits of the square roots of 2, 3 and 5.
+// Odd constants without a pattern, with as many ones as zeros: the fractional parts of the square roots of 2,
+// 3 and 5.
 const KEY_0: u64 = 0x6a09_e667_f3bc_c909;
 const KEY_1: u64 = 0xbb67_ae85_84ca_a73b;
 const KEY_2: u64 = 0x3c6e_f372_fe94_f82b;
 
-/// Multiplies to 128 bits and folds the halves: every bit of either factor reaches all of the result.
+/// Multiplies to 128 bits and folds the halves: every bit of either factor affects every bit of the result.
 #[inline]
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
@@ -47,7 +50,8 @@ pub fn mix64(a: u64, b: u64) -> u64 {
 pub fn hash64(data: &[u8], seed: u64) -> u64 {
     let length = data.len();
     let seed = seed ^ KEY_0;
-    // Two words that hold all of the last 1 to 16 bytes; they may overlap, which the length makes up for.
+    // Two words that cover the last 1 to 16 bytes. The words may overlap; the length, mixed in below, tells
+    // such inputs apart.
     let (a, b, state) = if length > 16 {
         let state = hash_blocks(data, seed);
         (word64(data, length - 16), word64(data, length - 8), state)
@@ -64,8 +68,8 @@ pub fn hash64(data: &[u8], seed: u64) -> u64 {
     fold(fold(a ^ KEY_1, b ^ state) ^ KEY_2, KEY_1 ^ length as u64)
 }
 
-/// The state after all but the last 1 to 16 bytes of more than 16. Long inputs run in two independent lanes, since a
-/// multiplication takes several cycles but one can start every cycle.
+/// The state after all but the last 1 to 16 bytes of an input of more than 16. Long inputs use two
+/// independent lanes: a multiplication takes several cycles, but one can start every cycle.
 fn hash_blocks(mut data: &[u8], seed: u64) -> u64 {
     let mut state = seed;
     if data.len() > 64 {
@@ -116,7 +120,7 @@ mod tests {
 
     #[test]
     fn hash64_stays_what_it_is() {
-        // Values that end up in files must never change.
+        // Values that are stored in files must never change.
         let data: Vec<u8> = (0..200).collect();
         let all = [0, 1, 3, 4, 7, 8, 16, 17, 32, 64, 65, 200];
         let sum = all.iter().fold(0u64, |sum, &n| sum.rotate_left(9) ^ hash64(&data[..n], 7));
@@ -138,7 +142,8 @@ mod tests {
         }
     }
 
-    /// Counts of `hashes` in 256 classes of 8 of their bits must look random (a chi-square test at about 5 sigma).
+    /// Counts of `hashes` in 256 classes of 8 of their bits must look random (a chi-square test at about 5
+    /// sigma).
     fn assert_spread(name: &str, hashes: impl Iterator<Item = u64>) {
         let hashes: Vec<u64> = hashes.collect();
         let expected = hashes.len() as f64 / 256.0;

@@ -1,7 +1,9 @@
-//! A small seeded generator of random numbers (SplitMix64): 8 bytes of state, any seed is good, period 2^64. Not for
-//! secrets.
+//! A small seeded generator of random numbers (SplitMix64): 8 bytes of state, any seed is good, period 2^64.
+//! Not for secrets.
+//!
+//! Thread rule: one thread at a time.
 
-/// A generator; the same seed gives the same numbers on every machine.
+/// A generator. The same seed gives the same numbers on every machine.
 #[derive(Clone, Debug)]
 pub struct Random {
     state: u64,
@@ -32,13 +34,15 @@ impl Random {
 
     /// True once in `n` times on average; always where `n` is 0 or 1.
     #[inline]
+    #[cfg(any(test, feature = "test-support"))]
     pub fn one_in(&mut self, n: u64) -> bool {
         self.uniform(n) == 0
     }
 
-    /// A number in `0..2^max_log` that is small more often than not: as many bits as a uniform choice of `0..=max_log`
-    /// says. `max_log` is at most 63.
+    /// A number in `0..2^max_log`, small more often than not: its number of bits is a uniform choice of
+    /// `0..=max_log`. `max_log` is at most 63.
     #[inline]
+    #[cfg(any(test, feature = "test-support"))]
     pub fn skewed(&mut self, max_log: u32) -> u64 {
         let bits = self.uniform(u64::from(max_log.min(63)) + 1);
         self.uniform(1 << bits)
@@ -51,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_seed_always_gives_the_same_numbers() {
-        // The reference values of SplitMix64 for this seed.
+        // SplitMix64's reference values for this seed.
         let mut random = Random::new(1_234_567);
         assert_eq!(random.next_u64(), 6_457_827_717_110_365_317);
         assert_eq!(random.next_u64(), 3_203_168_211_198_807_973);

@@ -1,32 +1,33 @@
-//! A quantity that many holders of one process share: bytes of memory, descriptors.
+//! A quantity that many holders in one process share: bytes of memory, descriptors.
 //!
-//! Each holder bounds by itself what it holds. The budget knows the sum, and who can be asked to give something back when the sum is
-//! too large: holders are asked in turn, so that none pays for all. A holder that has nothing is not asked until it has something again.
+//! Each holder bounds its own amount. The budget knows the sum, and which holders it can ask to give
+//! something back when the sum is too large. It asks the holders in turn, so that no holder pays for all. A
+//! holder that has nothing is not asked until it has something again.
 //!
-//! Thread rule: any thread. A holder is asked without any lock of this file held; it may take its own, but not one under
-//! which [`SharedBudget::reclaim`] is called.
+//! Thread rule: any thread. No lock of this file is held while a holder is asked. The holder may take its own
+//! locks, but no lock under which [`SharedBudget::reclaim`] is called.
 
 use super::lock::Mutex;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-/// One that holds a part of what is shared.
+/// An owner of a part of the shared quantity.
 pub trait Holder: Send + Sync {
-    /// Gives back about `wanted`, or as much as can be spared now; returns how much it was, all of which was subtracted from
-    /// the budget.
+    /// Gives back about `wanted`, or as much as can be spared now. Returns the amount given back; the holder
+    /// has subtracted all of it from the budget ([`SharedBudget::sub`]).
     fn give_back(&self, wanted: usize) -> usize;
-    /// Does it hold anything that it might give back, now or later?
+    /// True if the holder has anything that it might give back, now or later.
     fn holds_any(&self) -> bool;
-    /// Whether the budget knows it.
+    /// The mark by which the budget knows whether this holder is in its list.
     fn membership(&self) -> &Membership;
 }
 
-/// Is the holder among those that are asked?
+/// True if the holder is in the list of those that are asked.
 #[derive(Default)]
 pub struct Membership(AtomicBool);
 
-/// The sum of what is held, and the holders.
+/// The sum of all parts, and the holders to ask.
 #[derive(Default)]
 pub struct SharedBudget {
     used: AtomicUsize,
@@ -34,27 +35,27 @@ pub struct SharedBudget {
 }
 
 impl SharedBudget {
-    /// What all hold together.
+    /// The sum over all holders.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// `holder` has got `amount` more.
+    /// Records that `holder` has `amount` more.
     pub fn add<T: Holder + 'static>(&self, holder: &Arc<T>, amount: usize) {
         self.used.fetch_add(amount, Ordering::Relaxed);
-        // After the holder has what it may be asked for: see `reclaim`.
+        // This comes after the holder has got what it may be asked for: see `reclaim`.
         if !holder.membership().0.swap(true, Ordering::SeqCst) {
             let holder: Weak<T> = Arc::downgrade(holder);
             self.holders.lock().push_back(holder);
         }
     }
 
-    /// `amount` was given back.
+    /// Records that a holder gave back `amount`.
     pub fn sub(&self, amount: usize) {
         self.used.fetch_sub(amount, Ordering::Relaxed);
     }
 
-    /// Asks the holders, each once at most, until `wanted` is given back; returns how much it was.
+    /// Asks the holders, each at most once, until `wanted` is given back. Returns the amount given back.
     pub fn reclaim(&self, wanted: usize) -> usize {
         let mut given = 0;
         let turns = self.holders.lock().len();
@@ -65,7 +66,8 @@ impl SharedBudget {
             let Some(next) = self.holders.lock().pop_front() else { break };
             let Some(holder) = next.upgrade() else { continue };
             given += holder.give_back(wanted - given);
-            // Marked before it is asked whether it holds anything: who adds to it after the answer puts it back.
+            // The mark is cleared before `holds_any` is asked: a thread that adds to the holder after the
+            // answer puts the holder back into the list.
             holder.membership().0.swap(false, Ordering::SeqCst);
             if holder.holds_any() && !holder.membership().0.swap(true, Ordering::SeqCst) {
                 self.holders.lock().push_back(next);
@@ -78,6 +80,7 @@ impl SharedBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::util::test_support::keep;
 
     struct Purse {
         budget: &'static SharedBudget,
@@ -118,7 +121,7 @@ mod tests {
     }
 
     fn budget() -> &'static SharedBudget {
-        Box::leak(Box::default())
+        keep(Default::default())
     }
 
     #[test]

@@ -1,34 +1,41 @@
-//! Two tools for data that many threads touch: padding against false sharing, and a published value that readers reach
-//! without a lock and without writing to a cache line that other readers write to.
+//! Two tools for data that many threads touch: padding against false sharing, and a published value. Readers
+//! reach a published value without a lock and without writing to a cache line that other readers write to.
 //!
 //! # Published values
 //! A [`Published`] holds the current `Arc<T>` in three places:
-//! - `current`: the `Arc` itself, behind a mutex. Whoever publishes swaps it there.
-//! - `current_address`: where that `Arc` points. For comparing only, never dereferenced.
-//! - `slots`: each null or an `Arc` (one reference count) that a reader left for the next reader. A thread always uses
-//!   the same slot, and threads share one only where there are more threads than slots.
+//! - `current`: the `Arc` itself, guarded by a mutex. A publisher replaces it there.
+//! - `current_address`: the address that this `Arc` points to. It is only compared, never dereferenced.
+//! - `slots`: each is null or an `Arc` (one reference count) that a reader left for the next reader. A thread
+//!   always uses the same slot; two threads share a slot only if there are more threads than slots.
 //!
-//! A reader takes the `Arc` out of its slot (a swap with null), checks that it is the current one, uses it, and puts it
-//! back (a compare-exchange from null). Where the slot was empty or its `Arc` out of date, it clones the `Arc` behind
-//! the mutex, which is held just for that. So the usual read costs two atomic operations on a cache line of its own and
-//! a load of one that only changes when a value is published. No lock is held while a guard lives: it may live long,
-//! nest, and be dropped in any order and on any thread.
+//! A reader takes the `Arc` out of its slot (a swap with null), checks that it is the current one, uses it,
+//! and puts it back (a compare-exchange from null). If the slot is empty or its `Arc` is out of date, the
+//! reader clones `current` under the mutex, which is held for the clone only. So the usual read costs two
+//! atomic operations on a cache line of its own, and a load of one that changes only when a value is
+//! published. No lock is held while a guard exists: guards may exist for long, nest, and be dropped in any
+//! order and on any thread.
 //!
-//! Three things hold (every operation on `slots` and `current_address` is sequentially consistent, so there is one
-//! order of them all that every thread agrees on; "before" below means that order):
+//! Three properties hold. Every operation on `slots` and `current_address` is sequentially consistent, so
+//! there is one order of them all that every thread agrees on; "before" and "after" below mean that order.
 //!
-//! 1. *A reader that starts after `publish` returned sees that value or a newer one.* It uses what it found in a slot
-//!    only if `current_address` still points there, which it loads after the store in `publish`. The address can't be
-//!    that of a newer value at the same place: the reader holds a count of what it found, so that place is taken.
-//! 2. *No slot keeps an old value*: once `publish` returned and every guard taken before is dropped, what was published
-//!    before has no count in any slot. Take a reader that puts back an old `p`. Its compare-exchange comes before the
-//!    sweep's look at the slot: then the sweep removes `p`, or someone else did, to whom this argument applies again.
-//!    Or it comes after: then it comes after the store to `current_address` too, which precedes the sweep; the reader
-//!    loads `current_address` again after putting back, sees that `p` is out of date, and takes it out again.
-//! 3. *Counts are right.* Each non-null pointer in a slot stands for one count, and it moves with the pointer: only a
-//!    successful swap or compare-exchange takes it out, only a successful compare-exchange from null puts it in. Should
-//!    the slot, when a reader takes its `p` out again, hold a newer value at the same address, the count taken is that
-//!    one's; the slot then is empty, which is merely slower.
+//! 1. *A reader that starts after `publish` returned sees that value or a newer one.* A reader uses what it
+//!    found in a slot only if `current_address` still points there, and it loads `current_address` after the
+//!    store in `publish`. The address cannot be that of a newer value allocated at the same place: the reader
+//!    holds a count of what it found, so that place is not free.
+//! 2. *No slot keeps an old value*: once `publish` has returned and every guard taken before has been
+//!    dropped, no slot holds a count of a value published before. Proof: take a reader that puts back an old
+//!    `p`. Either its compare-exchange comes before the sweep's look at the slot: then the sweep removes `p`,
+//!    or another thread has removed it, to which this argument applies again. Or its compare-exchange comes
+//!    after: then it comes after the store to `current_address` too, which precedes the sweep. The reader
+//!    loads `current_address` again after putting `p` back, sees that `p` is out of date, and takes it out
+//!    again.
+//! 3. *Counts are right.* Each non-null pointer in a slot stands for one count, and the count moves with the
+//!    pointer: only a successful swap or compare-exchange takes a pointer out, only a successful
+//!    compare-exchange from null puts one in. When a reader takes its `p` out again, the slot may by then
+//!    hold a newer value at the same address. Then the reader drops a count of the newer value, and the slot
+//!    is empty, which costs the next reader a clone and nothing else.
+//!
+//! Thread rule: any thread. `thread_number` is per thread.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -41,10 +48,10 @@ use crate::util::lock::Mutex;
 use crate::util::lock::atomic::{AtomicPtr, Ordering};
 use std::sync::atomic::AtomicUsize;
 
-/// Slots of a published value: more than most machines have cores. A power of two.
+/// The number of slots of a published value: more than most machines have cores. A power of two.
 const SLOTS: usize = 64;
 
-/// A value on cache lines of its own (two, since processors fetch them in pairs).
+/// A value on its own cache lines (128 bytes, since processors fetch lines in pairs).
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(128))]
 pub struct CachePadded<T> {
@@ -55,11 +62,6 @@ impl<T> CachePadded<T> {
     /// Pads `value`.
     pub const fn new(value: T) -> Self {
         CachePadded { value }
-    }
-
-    /// The value, without padding.
-    pub fn into_inner(self) -> T {
-        self.value
     }
 }
 
@@ -79,8 +81,8 @@ impl<T> DerefMut for CachePadded<T> {
     }
 }
 
-/// A small number for the calling thread: 0 for the first that asks, then 1, and so on. Cheap, and without a
-/// destructor, so that nothing runs when a thread of the host ends.
+/// A small number for the calling thread: 0 for the first thread that asks, then 1, and so on. Cheap, and
+/// without a destructor, so that no code of this library runs when a thread of the host program ends.
 #[inline]
 pub fn thread_number() -> usize {
     const UNKNOWN: usize = usize::MAX;
@@ -96,15 +98,17 @@ pub fn thread_number() -> usize {
     })
 }
 
-/// Between two sequentially consistent accesses of which others must see the first before the second: nothing, but for the
-/// model checker, which takes such accesses for merely acquiring and releasing, and knows one order of all only from fences.
+/// Stands between two sequentially consistent accesses if other threads must see the first before the second.
+/// Compiles to nothing outside of the model checker. The model checker treats sequentially consistent
+/// accesses as acquire and release only, and derives one order of all accesses from fences alone.
 #[inline(always)]
 fn in_one_order() {
     #[cfg(loom)]
     loom::sync::atomic::fence(Ordering::SeqCst);
 }
 
-/// A value that is read all the time and replaced now and then. See the top of this file.
+/// A value that is read all the time and replaced now and then. The top of this file has the protocol and its
+/// proof.
 pub struct Published<T> {
     current: Mutex<Arc<T>>,
     current_address: AtomicPtr<T>,
@@ -117,14 +121,14 @@ impl<T> Published<T> {
         Self::with_slots(value, SLOTS)
     }
 
-    /// The number of slots is a power of two.
+    /// `slots` must be a power of two.
     fn with_slots(value: Arc<T>, slots: usize) -> Self {
         let current_address = AtomicPtr::new(Arc::as_ptr(&value).cast_mut());
         let slots = (0..slots).map(|_| CachePadded::new(AtomicPtr::new(ptr::null_mut()))).collect();
         Published { current: Mutex::new(value), current_address, slots }
     }
 
-    /// The current value, to be used for a while. It stays what it is while others publish.
+    /// The current value, for a short use. The guard's value does not change while others publish.
     #[inline]
     pub fn with(&self) -> PublishedGuard<'_, T> {
         self.with_slot(thread_number() & (self.slots.len() - 1))
@@ -135,7 +139,8 @@ impl<T> Published<T> {
         let found = self.slots[slot_number].swap(ptr::null_mut(), Ordering::SeqCst);
         in_one_order();
         let value = if !found.is_null() && found == self.current_address.load(Ordering::SeqCst) {
-            // SAFETY: a pointer in a slot came from `Arc::into_raw` and stands for one count, which the swap made ours.
+            // SAFETY: a pointer in a slot came from `Arc::into_raw` and stands for one count, which the swap
+            // made ours.
             unsafe { Arc::from_raw(found) }
         } else {
             self.refresh(found)
@@ -143,8 +148,8 @@ impl<T> Published<T> {
         PublishedGuard { published: self, slot_number, value: ManuallyDrop::new(value) }
     }
 
-    /// A count of the current value, to be kept for a while and then given to [`Published::put`]: the one in the slot, if there is one, so
-    /// that the next reader has to get another.
+    /// A count of the current value, to be used and then given to [`Published::put`]. It is the slot's count
+    /// if the slot has one, so a reader that comes in between has to clone.
     #[inline]
     pub fn take(&self) -> Arc<T> {
         let mut guard = ManuallyDrop::new(self.with());
@@ -152,19 +157,21 @@ impl<T> Published<T> {
         unsafe { ManuallyDrop::take(&mut guard.value) }
     }
 
-    /// Leaves what [`Published::take`] gave for the next reader of this thread, if it still is the current value; else drops it.
+    /// Leaves the result of [`Published::take`] in this thread's slot for its next reader if it is still the
+    /// current value; drops it otherwise.
     #[inline]
     pub fn put(&self, value: Arc<T>) {
         self.put_back(thread_number() & (self.slots.len() - 1), value);
     }
 
-    /// A count of the current value, to be kept for long.
+    /// A count of the current value that the caller may keep for any time.
     #[inline]
     pub fn load(&self) -> Arc<T> {
         self.with().to_arc()
     }
 
-    /// Makes `value` the current one and returns the one before, so that the caller may drop it where that suits.
+    /// Makes `value` the current one and returns the previous one, so that the caller chooses where to drop
+    /// it.
     pub fn publish(&self, value: Arc<T>) -> Arc<T> {
         let address = Arc::as_ptr(&value).cast_mut();
         let previous = {
@@ -177,7 +184,7 @@ impl<T> Published<T> {
         previous
     }
 
-    /// Takes the current value from behind the mutex, having dropped what was found in the slot.
+    /// Clones the current value under the mutex, after dropping the out-of-date one found in the slot.
     #[cold]
     fn refresh(&self, found: *mut T) -> Arc<T> {
         if !found.is_null() {
@@ -187,10 +194,11 @@ impl<T> Published<T> {
         self.current.lock().clone()
     }
 
-    /// Empties the slots.
+    /// Empties all slots.
     fn sweep(&self) {
         for slot in &self.slots {
-            // Not a swap at once: most slots are empty, and a load doesn't take the line from its reader.
+            // Load before the swap: most slots are empty, and a load does not take the cache line from its
+            // reader.
             if !slot.load(Ordering::SeqCst).is_null() {
                 let found = slot.swap(ptr::null_mut(), Ordering::SeqCst);
                 if !found.is_null() {
@@ -201,7 +209,8 @@ impl<T> Published<T> {
         }
     }
 
-    /// Leaves `value` in a slot for the next reader, or drops it where that is full or the value out of date.
+    /// Leaves `value` in the slot for the next reader, or drops it if the slot is full or the value out of
+    /// date.
     #[inline]
     fn put_back(&self, slot_number: usize, value: Arc<T>) {
         let slot = &self.slots[slot_number];
@@ -211,11 +220,12 @@ impl<T> Published<T> {
         if put && address == self.current_address.load(Ordering::SeqCst) {
             return;
         }
-        // Full: the count is still ours. Out of date: it is if it can be taken out again; if not, someone else has
-        // taken it.
+        // If the slot was full, the count is still ours. If the value is out of date, the count is ours if
+        // the pointer can be taken out again; if it cannot, another thread has taken it.
         let null = ptr::null_mut();
         if !put || slot.compare_exchange(address, null, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-            // SAFETY: the pointer came from `Arc::into_raw` and stands for one count, which is ours as just said.
+            // SAFETY: the pointer came from `Arc::into_raw` and stands for one count, which is ours as just
+            // said.
             drop(unsafe { Arc::from_raw(address) });
         }
     }
@@ -227,7 +237,7 @@ impl<T> Drop for Published<T> {
     }
 }
 
-/// A published value in use.
+/// A published value in use. Dropping the guard leaves the value in the slot for the next reader.
 pub struct PublishedGuard<'a, T> {
     published: &'a Published<T>,
     slot_number: usize,
@@ -235,7 +245,7 @@ pub struct PublishedGuard<'a, T> {
 }
 
 impl<T> PublishedGuard<'_, T> {
-    /// A count of the value, to be kept for longer than the guard.
+    /// A new count of the value, which may outlive the guard.
     #[inline]
     pub fn to_arc(&self) -> Arc<T> {
         Arc::clone(&self.value)
@@ -254,7 +264,7 @@ impl<T> Deref for PublishedGuard<'_, T> {
 impl<T> Drop for PublishedGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: the guard is being dropped; nobody uses its field afterwards.
+        // SAFETY: the guard is being dropped, and its field is not used afterwards.
         let value = unsafe { ManuallyDrop::take(&mut self.value) };
         self.published.put_back(self.slot_number, value);
     }
@@ -269,7 +279,7 @@ mod tests {
     use std::sync::atomic::AtomicBool;
     use std::thread;
 
-    /// Counts the values alive, and notices one that is dropped twice or used after.
+    /// Counts the values alive, and detects one that is dropped twice or used after its drop.
     struct Tracked {
         number: usize,
         alive: Arc<AtomicUsize>,
@@ -294,7 +304,6 @@ mod tests {
     fn padding_keeps_neighbours_on_lines_of_their_own() {
         let pair = [CachePadded::new(1u8), CachePadded::new(2u8)];
         assert_eq!(ptr::from_ref(&*pair[1]).addr() - ptr::from_ref(&*pair[0]).addr(), 128);
-        assert_eq!(pair[1].into_inner(), 2);
     }
 
     #[test]
@@ -378,7 +387,7 @@ mod tests {
         let published = Published::new(Tracked::new(1, &alive));
         let old = published.load();
         published.publish(Tracked::new(2, &alive));
-        // The moment between putting back and looking at the address again.
+        // The state between a reader's put-back and its second load of the address.
         let slot = &published.slots[thread_number() % SLOTS];
         slot.store(Arc::into_raw(old).cast_mut(), Ordering::SeqCst);
         assert_eq!(published.with().number, 2);
@@ -387,7 +396,7 @@ mod tests {
 
     #[test]
     fn readers_never_go_back_and_every_value_is_dropped_once() {
-        // A slot a thread, and then a slot for two or four threads.
+        // First a slot for each thread, then slots shared by two or four threads.
         for slots in [SLOTS, 4, 2] {
             read_and_publish(slots);
         }
@@ -407,7 +416,7 @@ mod tests {
                 assert!(guard.number >= at_least, "{} after {at_least}", guard.number);
                 assert!(guard.intact.load(Ordering::Relaxed), "used after its drop");
                 if reader.is_multiple_of(2) {
-                    // Nested, and dropped in the other order.
+                    // Nested guards, dropped in the opposite order.
                     let nested = published.with();
                     assert!(nested.number >= guard.number);
                     drop(guard);

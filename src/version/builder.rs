@@ -1,37 +1,39 @@
-//! A version and edits make the next version.
+//! Applies version edits to a version, which gives the next version.
 //!
-//! Edits are checked as they come: a MANIFEST is a file like any other. What an edit costs depends on what it changes:
-//! levels it leaves alone are shared with the base, a changed one is merged from runs of the old one, and only new files and
-//! their neighbours are compared.
+//! Every edit is checked when it is applied: a MANIFEST is a file like any other, and not trusted. The cost
+//! of an edit depends on what it changes. Levels that it does not change are shared with the base; a changed
+//! level is merged from runs of the old one, and only new files and their neighbours are compared.
 //!
-//! A file that an edit deletes at one level and adds at another (a move) stays the same object, so that a number is queued
-//! for removal only when no version has the file at any level.
+//! A file that an edit deletes at one level and adds at another (a move) stays the same object. So a number
+//! is queued for removal only when no version has the file at any level.
+//!
+//! One builder is used by one thread.
 
 use super::file_metadata::FileMetaData;
 use super::level::Level;
-use super::version::Version;
 use super::version_edit::VersionEdit;
 use crate::error::{Error, Result};
 use crate::format::NUM_LEVELS;
+use crate::version::Version;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-/// A version and edits make the next version.
+/// Collects edits to a base version and makes the next version.
 pub struct VersionBuilder {
     base: Arc<Version>,
-    /// The highest number of a file of the base; most files added have a higher one.
+    /// The highest file number in the base; most added files have a higher one.
     highest_base_number: u64,
-    /// Files of the base that edits deleted, by number. The same file may stand in `added` again.
+    /// Files of the base that edits deleted, by number. The same file may be in `added` again.
     deleted: HashMap<u64, Arc<FileMetaData>>,
     /// Files that edits added and that no later edit deleted, with their level, by number.
     added: HashMap<u64, (usize, Arc<FileMetaData>)>,
-    /// Levels that `deleted` or `added` are about.
+    /// The levels that `deleted` or `added` concern.
     changed: [bool; NUM_LEVELS],
 }
 
 impl VersionBuilder {
-    /// Starts from `base`.
+    /// A builder that starts from `base`, without edits.
     pub fn new(base: Arc<Version>) -> Self {
         let highest_base_number = base.levels.iter().filter_map(Level::highest_number).max().unwrap_or(0);
         VersionBuilder {
@@ -43,8 +45,9 @@ impl VersionBuilder {
         }
     }
 
-    /// Adds an edit: its deletions, then its new files. Corruption: level out of range, a number that is there already,
-    /// deletion of an unknown file, smallest > largest (see `checks_bounds`). After an error the builder is of no more use.
+    /// Applies an edit: its deletions, then its new files. Corruption if a level is out of range, a number to
+    /// add exists already, a file to delete is unknown, or a smallest key is above the largest (see
+    /// `checks_bounds`). After an error the builder must not be used any more.
     pub fn apply(&mut self, edit: &VersionEdit) -> Result<()> {
         let mut moving = HashMap::new();
         for &(level, number) in &edit.deleted_files {
@@ -97,14 +100,14 @@ impl VersionBuilder {
         Ok(())
     }
 
-    /// Is each file's smallest key compared with its largest as it is added? A user's comparator is called in an opening only
-    /// where LevelDB calls it, which is where files are compared with each other: a table's own keys are compared when it is
-    /// first opened.
+    /// Is each file's smallest key compared with its largest when the file is added? During open, a user
+    /// comparator is called only where LevelDB calls it, which is to compare files with each other. The keys
+    /// of a single file are then compared when its table is first opened.
     fn checks_bounds(&self) -> bool {
         self.base.comparator.is_bytewise() || self.base.table_cache.options().paranoid_checks
     }
 
-    /// Where file `number` stands after the edits so far.
+    /// The level of file `number` after the edits so far.
     fn level_of(&self, number: u64) -> Option<usize> {
         if let Some((level, _)) = self.added.get(&number) {
             return Some(*level);
@@ -115,8 +118,8 @@ impl VersionBuilder {
         self.base.levels.iter().position(|files| files.position(number).is_some())
     }
 
-    /// The files of the base that the edits so far leave at no level, by number: what to mark as deleted once the edits
-    /// are durable. A moved file is not among them.
+    /// The files of the base that are at no level after the edits so far, by number. Once the edits are
+    /// durable, these are marked as deleted. A moved file is not among them.
     pub fn removed_files(&self) -> Vec<Arc<FileMetaData>> {
         let removed = self.deleted.values().filter(|file| !self.added.contains_key(&file.number));
         let mut removed: Vec<_> = removed.cloned().collect();
@@ -124,7 +127,7 @@ impl VersionBuilder {
         removed
     }
 
-    /// The new version. Corruption: overlap at a level >= 1.
+    /// The new version. Corruption if files overlap at a level >= 1.
     pub fn finish(self) -> Result<Version> {
         let mut added: [Vec<Arc<FileMetaData>>; NUM_LEVELS] = Default::default();
         for (level, file) in self.added.into_values() {
@@ -152,16 +155,16 @@ fn check_level(level: usize, number: u64) -> Result<()> {
     )))
 }
 
-/// One level on its way to its next state.
+/// One level while its next state is built.
 struct LevelChange<'a> {
     base: &'a Version,
     level: usize,
     deleted: &'a HashMap<u64, Arc<FileMetaData>>,
-    /// The new state so far.
+    /// The files of the new state so far.
     files: Vec<Arc<FileMetaData>>,
 }
 
-/// What is not from the base, among origins.
+/// The origin of a file that is not from the base.
 const NEW: usize = usize::MAX;
 
 impl LevelChange<'_> {
@@ -196,7 +199,7 @@ impl LevelChange<'_> {
         Ok(base.changed_run(comparator, self.files, &origins))
     }
 
-    /// Takes over files of the base, but for the deleted ones.
+    /// Takes over a range of the base's files, except the deleted ones.
     fn keep(&mut self, base: &Level, range: std::ops::Range<usize>, origins: &mut Vec<usize>) -> Result<()> {
         for index in range {
             if !self.deleted.contains_key(&base.numbers()[index]) {
@@ -206,7 +209,7 @@ impl LevelChange<'_> {
         Ok(())
     }
 
-    /// Appends a file. Two neighbours from the base are known to be disjoint.
+    /// Appends a file. Neighbours that both come from the base are known to be disjoint; others are compared.
     fn push(&mut self, file: Arc<FileMetaData>, origin: usize, origins: &mut Vec<usize>) -> Result<()> {
         if let (Some(last), Some(&last_origin)) = (self.files.last(), origins.last()) {
             let is_new = origin == NEW || last_origin == NEW;
@@ -225,5 +228,4 @@ impl LevelChange<'_> {
 }
 
 #[cfg(test)]
-#[path = "builder_tests.rs"]
 mod tests;

@@ -1,11 +1,13 @@
-//! One table file, as versions know it.
+//! The metadata of one table file, as versions have it.
 //!
-//! A file's metadata is shared, by `Arc`, by every version that has the file, and a number has one metadata object for as
-//! long as any version has it (`builder` sees to that, also when a file moves to another level). The last reference to
-//! metadata that was marked deleted puts the number into [`ObsoleteFiles`]: so a number stands there only when no version,
-//! and no iterator over one, has the file any more.
+//! A file's metadata is shared, by `Arc`, by every version that has the file. A file number has one metadata
+//! object for as long as any version has the file (`builder` ensures that, also when a file moves to another
+//! level). Dropping the last reference to metadata that was marked deleted puts the number into
+//! [`ObsoleteFiles`]. So a number is there only when no version, and no iterator over a version, has the file
+//! any more.
 //!
-//! All methods may be called from any thread at once. `being_compacted` is written under the state mutex.
+//! All methods may be called from any thread at once. `being_compacted` is only written under the state
+//! mutex.
 
 use crate::error::{Error, Result};
 use crate::format::file_name;
@@ -18,22 +20,22 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// Numbers of files no version refers to any more, waiting to be removed.
+/// The numbers of files that no version has any more and that wait to be removed.
 #[derive(Default)]
 pub struct ObsoleteFiles {
     numbers: Mutex<Vec<u64>>,
-    /// As many; written under the lock, and asked at the end of each iterator.
+    /// The length of `numbers`. Written under the lock, read without it at the end of each iterator.
     count: AtomicUsize,
 }
 
 impl ObsoleteFiles {
-    /// Takes the numbers that are waiting.
+    /// Takes all waiting numbers out.
     pub fn take(&self) -> Vec<u64> {
         let mut numbers = self.numbers.lock();
         self.count.store(0, Ordering::Release);
         std::mem::take(&mut *numbers)
     }
-    /// How many numbers are waiting?
+    /// How many numbers are waiting.
     pub fn len(&self) -> usize {
         self.count.load(Ordering::Acquire)
     }
@@ -41,7 +43,7 @@ impl ObsoleteFiles {
     pub fn is_empty(&self) -> bool {
         self.count.load(Ordering::Acquire) == 0
     }
-    /// Adds a number (called as the last reference to a deleted file's metadata goes away).
+    /// Adds a number. Called when the last reference to a deleted file's metadata is dropped.
     pub fn push(&self, number: u64) {
         let mut numbers = self.numbers.lock();
         numbers.push(number);
@@ -49,35 +51,35 @@ impl ObsoleteFiles {
     }
 }
 
-/// One table file of a version; shared by all versions that have it. Dropping the last reference to metadata that was
-/// marked deleted (`mark_deleted`) puts the number into `ObsoleteFiles`.
+/// One table file of a version, shared by all versions that have it. Dropping the last reference after
+/// `mark_deleted` puts the number into `ObsoleteFiles`.
 pub struct FileMetaData {
-    /// The file's number.
+    /// The file number.
     pub number: u64,
-    /// Bytes.
+    /// The size of the file, in bytes.
     pub file_size: u64,
-    /// First key.
+    /// The smallest internal key.
     pub smallest: InternalKey,
-    /// Last key.
+    /// The largest internal key.
     pub largest: InternalKey,
-    /// The open table, once it is one of those that stay open with their file.
+    /// The open table, if it is pinned: then it stays open as long as this metadata exists.
     pinned: OnceLock<(Arc<Table>, PinPermit)>,
-    /// Seeks it may still waste before it had better be compacted.
+    /// The number of wasted seeks left until the file should be compacted. May be negative.
     allowed_seeks: AtomicI64,
     being_compacted: AtomicBool,
-    /// The smallest key was compared with the largest, and is not above it.
+    /// Was the smallest key compared with the largest, and found not to be above it?
     bounds_are_checked: AtomicBool,
-    /// Empty: not known yet; `None`: the table says nothing of itself.
+    /// Not set: not known yet. `None`: the table has no usable properties.
     properties: OnceLock<Option<TableProperties>>,
-    /// Where its number goes in the end; empty while a durable MANIFEST names the file.
+    /// Where the number is put by the drop of this metadata. Not set while a durable MANIFEST names the file.
     deleted: OnceLock<Arc<ObsoleteFiles>>,
 }
 
 /// A table borrowed from a file's metadata, or from the table cache.
 pub enum TableRef<'a> {
-    /// Hangs off the file.
+    /// Pinned in the file's metadata.
     Pinned(&'a Arc<Table>),
-    /// From the cache's list.
+    /// In the list of the table cache.
     Cached(Arc<Table>),
 }
 
@@ -92,22 +94,23 @@ impl std::ops::Deref for TableRef<'_> {
     }
 }
 
-/// A wasted seek costs about as much as compacting 40 KB; with LevelDB we take 16 KB for caution's sake.
+/// A wasted seek costs about as much as the compaction of 40 KB. LevelDB uses 16 KB to be conservative, and
+/// so does this code.
 const BYTES_PER_ALLOWED_SEEK: u64 = 16 << 10;
 
-/// A file whose seeks are used up says so again after this many more.
+/// A file whose seeks are used up reports this again after so many more wasted seeks.
 const SEEKS_BETWEEN_REMINDERS: i64 = 50;
 
-/// Files may waste so many seeks however small they are.
+/// The number of seeks that even the smallest file may waste.
 const MIN_ALLOWED_SEEKS: i64 = 100;
 
-/// How many seeks a file may waste.
+/// The number of seeks that a file of this size may waste.
 fn allowed_seeks(file_size: u64) -> i64 {
     i64::try_from(file_size / BYTES_PER_ALLOWED_SEEK).unwrap_or(i64::MAX).max(MIN_ALLOWED_SEEKS)
 }
 
 impl FileMetaData {
-    /// Metadata of a file.
+    /// The metadata of a file about whose contents nothing else is known.
     pub fn new(number: u64, file_size: u64, smallest: InternalKey, largest: InternalKey) -> Self {
         FileMetaData {
             number,
@@ -123,7 +126,7 @@ impl FileMetaData {
         }
     }
 
-    /// As `new`, for a table just built, whose properties are known.
+    /// As `new`, for a table that was just built, whose properties are known.
     pub fn with_properties(
         number: u64,
         file_size: u64,
@@ -136,7 +139,7 @@ impl FileMetaData {
         file
     }
 
-    /// The open table: no lock and no look-up where it is pinned. Corruption where the file is missing.
+    /// The open table. If it is pinned, that takes no lock and no search. Corruption if the file is missing.
     #[inline]
     pub fn table(&self, cache: &Arc<TableCache>) -> Result<TableRef<'_>> {
         match self.pinned.get() {
@@ -145,13 +148,13 @@ impl FileMetaData {
         }
     }
 
-    /// Is its table open for as long as the file is part of a version?
+    /// Does the table stay open as long as the file is part of a version?
     #[inline]
     pub fn is_pinned(&self) -> bool {
         self.pinned.get().is_some()
     }
 
-    /// Corruption where the smallest key is above the largest.
+    /// Corruption if the smallest key is above the largest.
     pub fn check_bounds(&self, comparator: &InternalKeyComparator) -> Result<()> {
         if comparator.compare(self.smallest.encoded(), self.largest.encoded()).is_gt() {
             return Err(Error::corruption(format!(
@@ -163,7 +166,7 @@ impl FileMetaData {
         Ok(())
     }
 
-    /// Gets the table from the cache, and pins it if there is room for one more.
+    /// Gets the table from the cache, and pins it if there is room.
     #[inline(never)]
     fn open_table(&self, cache: &Arc<TableCache>) -> Result<TableRef<'_>> {
         if !self.bounds_are_checked.load(Ordering::Relaxed) {
@@ -172,14 +175,15 @@ impl FileMetaData {
         let table = cache.find(self.number, self.file_size).map_err(|error| self.explain(cache, error))?;
         self.properties.get_or_init(|| table.properties().cloned());
         if let Some(permit) = cache.try_pin(self.number, &table) {
-            // Where another thread was faster, its table stays, and our permit is given back.
+            // If another thread was faster, its table stays and the permit is returned.
             let (table, _) = self.pinned.get_or_init(|| (table, permit));
             return Ok(TableRef::Pinned(table));
         }
         Ok(TableRef::Cached(table))
     }
 
-    /// A file that a version names and that is not there is damage to the database, not a key that was not found.
+    /// Turns NotFound into Corruption: a missing file that a version names is damage to the database, not a
+    /// missing key.
     #[cold]
     fn explain(&self, cache: &TableCache, error: Error) -> Error {
         if !error.is_not_found() {
@@ -195,47 +199,48 @@ impl FileMetaData {
         )
     }
 
-    /// The table's properties, as far as they are known without opening it.
+    /// The table's properties, if they are known without opening the table.
     pub fn properties(&self) -> Option<&TableProperties> {
         self.properties.get()?.as_ref()
     }
 
-    /// Takes one from the seeks it may still waste; true when they are used up, and now and then after that: the first time
-    /// there may be something more urgent.
+    /// Counts one wasted seek. Returns true when the allowed seeks are used up, and again after every 50
+    /// more, because the first report may be ignored in favour of more urgent work.
     pub fn charge_seek(&self) -> bool {
-        // The count may run on below zero: at one a nanosecond it would take centuries to wrap.
+        // The count may go below zero: at one seek per nanosecond it would take centuries to wrap.
         let left = self.allowed_seeks.fetch_sub(1, Ordering::Relaxed) - 1;
         left <= 0 && left % SEEKS_BETWEEN_REMINDERS == 0
     }
 
-    /// Is it on the way to be compacted for its seeks?
+    /// Has the file wasted at least half of its allowed seeks, so that a seek compaction of it is near?
     pub fn has_wasted_half_its_seeks(&self) -> bool {
         self.allowed_seeks.load(Ordering::Relaxed) <= allowed_seeks(self.file_size) / 2
     }
 
-    /// It may waste as many seeks as at first: it was not, or could not be, compacted for those it has wasted.
-    pub fn forgive_seeks(&self) {
+    /// Restores the initial number of allowed seeks, because the file was not, or could not be, compacted for
+    /// the seeks that it wasted.
+    pub fn reset_allowed_seeks(&self) {
         self.allowed_seeks.store(allowed_seeks(self.file_size), Ordering::Relaxed);
     }
 
-    /// Is a compaction reading it?
+    /// Does a compaction read the file?
     pub fn is_being_compacted(&self) -> bool {
         self.being_compacted.load(Ordering::Relaxed)
     }
 
-    /// Marks it as (not) being read by a compaction; under the state mutex.
+    /// Marks the file as (not) read by a compaction. Call under the state mutex.
     pub fn set_being_compacted(&self, yes: bool) {
         self.being_compacted.store(yes, Ordering::Relaxed);
     }
 
-    /// A durable MANIFEST no longer names it (at any level): when the last version that has it goes, its number goes to
-    /// `queue`.
+    /// Records that a durable MANIFEST no longer names the file at any level. When the last version that has
+    /// it is dropped, its number is put into `queue`.
     pub fn mark_deleted(&self, queue: &Arc<ObsoleteFiles>) {
-        // Marked twice, the first queue keeps it.
+        // If the file is marked twice, the first queue stays.
         let _ = self.deleted.set(queue.clone());
     }
 
-    /// Does `other` describe the same file in the same words?
+    /// Does `other` describe the same file, with the same number, size and bounds?
     pub(super) fn describes_the_same(&self, other: &FileMetaData) -> bool {
         (self.number, self.file_size) == (other.number, other.file_size)
             && self.smallest == other.smallest
@@ -245,7 +250,7 @@ impl FileMetaData {
 
 impl Drop for FileMetaData {
     fn drop(&mut self) {
-        // The table is closed before anyone learns that its file can be removed.
+        // The table must be closed before anybody learns that its file can be removed.
         drop(self.pinned.take());
         if let Some(queue) = self.deleted.take() {
             queue.push(self.number);
@@ -309,7 +314,7 @@ mod tests {
         assert!(!file.has_wasted_half_its_seeks());
         file.charge_seek();
         assert!(file.has_wasted_half_its_seeks());
-        file.forgive_seeks();
+        file.reset_allowed_seeks();
         assert!(!file.has_wasted_half_its_seeks());
         assert_eq!((1..).find(|_| file.charge_seek()), Some(300));
     }

@@ -1,27 +1,29 @@
 //! A look-up in the files of a version.
 //!
-//! Newer entries of a key stand above older ones: level 0 is asked from its newest file on, then each deeper level's one
-//! candidate; the first entry of the key at or before the look-up's sequence is the answer. Nothing is allocated, and the
-//! value is never copied here.
+//! Newer entries of a key are in higher levels than older ones. So level 0 is searched from its newest file
+//! on, then in each deeper level the one candidate file. The first entry of the key at or before the
+//! look-up's sequence number is the answer. Nothing is allocated, and the value is not copied here.
 
 use super::file_metadata::FileMetaData;
-use super::version::Version;
 use crate::error::{Error, Result};
 use crate::format::file_name;
 use crate::format::internal_key::{LookupKey, ValueType, trailer, user_key};
 use crate::table::TableReadOptions;
 use crate::table::reader::TableGet;
 use crate::table::whole_table_filter::KeyHash;
+use crate::version::Version;
 use std::cell::Cell;
 use std::sync::Arc;
 
-/// A file that a look-up read in vain, before it went on to another: its level and itself.
+/// A file to charge a seek to: one that a look-up probed without a hit before it read another file. Its
+/// level, and the file.
 pub type SeekCharge = Option<(usize, Arc<FileMetaData>)>;
 
 impl Version {
-    /// The newest value of the key, not newer than the look-up, handed to `found` uncopied; `Ok(None)`: no value (deleted or
-    /// never there). With `charge_seeks`, the first file whose data block was read in vain while another had to be read too; or, now
-    /// and then, the first that a filter spared before another was read.
+    /// Hands the newest value of the key that is not newer than the look-up to `found`, without a copy.
+    /// `Ok(None)` if the key has no value: deleted, or never written. With `charge_seeks`, also returns the
+    /// first file whose data block was read without a hit if another file had to be read after it; or, in one
+    /// of 16 such look-ups, the first file that a filter excluded before another file was read.
     pub fn get<R>(
         &self,
         read: TableReadOptions,
@@ -35,8 +37,8 @@ impl Version {
         Ok((answer.flatten(), if charge_seeks { lookup.reads.charge() } else { None }))
     }
 
-    /// The file that a look-up of an entry that an iterator came by would begin with, if it would go on to another: what is
-    /// charged for a sample of what iterators read.
+    /// For a sampled entry of an iterator: the first file that a look-up of its key would read, if such a
+    /// look-up might read a second file. That file is charged a seek.
     pub fn sample_read(&self, internal_key: &[u8]) -> SeekCharge {
         let Version { levels, comparator, depth, .. } = self;
         let level0 = levels[0].covering(comparator, user_key(internal_key)).map(|file| (0, file));
@@ -50,36 +52,36 @@ impl Version {
     }
 }
 
-/// One look-up on its way through the files.
+/// A look-up in progress.
 struct Lookup<'a, F> {
     version: &'a Version,
     read: TableReadOptions,
     key: &'a LookupKey<'a>,
-    /// Of the user key, for the filters.
+    /// The hash of the user key, for the whole-table filters.
     hash: KeyHash,
-    /// Taken when the value is found.
+    /// The callback; taken when the value is found.
     found: Option<F>,
     reads: Reads<'a>,
 }
 
-/// A file that a filter spares a look-up costs it about a sixteenth of one that is read in vain: of so many look-ups, one is charged
-/// for it.
+/// A file that a filter excludes costs a look-up about a sixteenth of a file that is read without a hit. So
+/// of this many look-ups one is charged for the exclusion.
 const SPARED_PER_CHARGE: u8 = 16;
 
-/// What was read on the way, for the charge of a seek.
+/// The files that were read so far, for the charge of a seek.
 #[derive(Default)]
 struct Reads<'a> {
-    /// The first file in which a data block was read in vain.
+    /// The first file in which a data block was read without a hit.
     first_in_vain: Option<(usize, &'a Arc<FileMetaData>)>,
-    /// The first file that a filter spared before another was read.
+    /// The first file that a filter excluded before any file was read.
     first_spared: Option<(usize, &'a Arc<FileMetaData>)>,
     /// Was a block of any file read?
     any_read: bool,
-    /// Was a block of another file read after it?
+    /// Was a block of another file read after `first_in_vain`?
     read_on: bool,
 }
 
-/// What a table's entry for the key says.
+/// The newest entry of the key in one table.
 enum Entry<R> {
     Value(Option<R>),
     Deletion,
@@ -112,7 +114,7 @@ impl<'a> Reads<'a> {
     }
 }
 
-/// Is this look-up of the thread one of those that are charged for what filters spared them?
+/// Is this look-up the one in `SPARED_PER_CHARGE` of its thread that is charged for exclusions by filters?
 #[inline]
 fn is_charged_for_spared() -> bool {
     thread_local! {
@@ -124,7 +126,7 @@ fn is_charged_for_spared() -> bool {
 }
 
 impl<'a, R, F: FnOnce(&[u8]) -> R> Lookup<'a, F> {
-    /// `None`: no file has the key; `Some(None)`: it is deleted.
+    /// `None`: no file has the key. `Some(None)`: the newest entry is a tombstone.
     fn run(&mut self) -> Result<Option<Option<R>>> {
         let Version { levels, comparator, depth, .. } = self.version;
         let (key, user_key) = (self.key, self.key.user_key());
@@ -143,8 +145,8 @@ impl<'a, R, F: FnOnce(&[u8]) -> R> Lookup<'a, F> {
                 if let Some(answer) = self.look_into(level, &files[index])? {
                     return Ok(Some(answer));
                 }
-                // A file's recorded bounds may be wider than its entries: where a key is split over files, the next one
-                // has a say too.
+                // A file's recorded bounds may be wider than its entries. If versions of the key are split
+                // over two files, the next file must be searched too.
                 if !found.may_be_split || !files.is_split_after(index, comparator, user_key) {
                     break;
                 }
@@ -154,7 +156,7 @@ impl<'a, R, F: FnOnce(&[u8]) -> R> Lookup<'a, F> {
         Ok(None)
     }
 
-    /// What file `file` says of the key; `None`: nothing.
+    /// Looks the key up in `file`. `None`: it has no entry of the key.
     #[inline]
     fn look_into(&mut self, level: usize, file: &'a Arc<FileMetaData>) -> Result<Option<Option<R>>> {
         let table = file.table(&self.version.table_cache)?;
@@ -195,5 +197,4 @@ impl<'a, R, F: FnOnce(&[u8]) -> R> Lookup<'a, F> {
 }
 
 #[cfg(test)]
-#[path = "get_tests.rs"]
 mod tests;

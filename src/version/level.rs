@@ -1,14 +1,15 @@
-//! The files of one level, and an index to find the one that may have a key.
+//! The files of one level, and an index to find the file that may have a key.
 //!
-//! A level of thousands of files is searched for every look-up, so the search should touch few cache lines. With the
-//! bytewise comparator a level keeps, in two flat arrays, 8 bytes of each file's smallest and largest user key: the 8 that
-//! follow the prefix which all keys of the level share (tables of `user:0000001234` would all look alike in their first 8
-//! bytes). Integers decide nearly every step of the search; whole keys are compared only where 8 bytes tie.
+//! Every look-up searches the level, which may have thousands of files, so the search should touch few cache
+//! lines. With the bytewise comparator a level keeps, in two flat arrays, 8 bytes of each file's smallest and
+//! largest user key: the 8 that follow the prefix that all keys of the level share (without that, tables of
+//! `user:0000001234` would look alike in their first 8 bytes). Comparing integers decides nearly every step
+//! of the search. Whole keys are compared only if the 8 bytes are equal.
 //!
 //! A level never changes, and is shared by all versions in which it is the same. There are two kinds:
-//! - a *run* (levels 1 to 6): ascending and disjoint in internal keys. Neighbours may share a user key, whose versions are
-//!   then split over them, in old directories;
-//! - *level 0*: newest (highest number) first; files may overlap.
+//! - a *run* (levels 1 to 6): files ascend and are disjoint in internal keys. In old directories neighbours
+//!   may share a user key, whose versions are then split over them;
+//! - *level 0*: newest file (highest number) first; files may overlap.
 
 use super::file_metadata::FileMetaData;
 use crate::format::common_prefix::{CommonPrefix, Place, first_eight};
@@ -16,34 +17,35 @@ use crate::format::internal_key::{InternalKeyComparator, user_key};
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-/// The files of one level. Cheap to clone.
+/// The files of one level. Cheap to clone; any thread may read it.
 #[derive(Clone)]
 pub struct Level(Arc<Inner>);
 
 struct Inner {
     files: Vec<Arc<FileMetaData>>,
-    /// Of the files, in their order: looking for a number goes through them without touching the files.
+    /// The file numbers, in the order of the files: a search for a number does not touch the files.
     numbers: Vec<u64>,
     bytes: u64,
-    /// With the bytewise comparator.
+    /// Present with the bytewise comparator, except in a run made from a `Vec`.
     bounds: Option<Bounds>,
 }
 
 #[cfg_attr(test, derive(PartialEq, Debug))]
-/// The index: what is between `common` and the next 8 bytes of each user key, big-endian, zeros behind a shorter key.
+/// The index: of each user key, the 8 bytes that follow `common`, big-endian, padded with zeros after a
+/// shorter key.
 struct Bounds {
-    /// The prefix of every smallest and largest user key of the level.
+    /// The common prefix of all smallest and largest user keys of the level.
     common: CommonPrefix,
     smallest: Vec<u64>,
     largest: Vec<u64>,
 }
 
-/// The file of a run that a look-up begins with.
+/// The file of a run in which a look-up starts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Candidate {
-    /// Which file of the run.
+    /// The index of the file in the run.
     pub index: usize,
-    /// Whether [`Level::is_split_after`] need be asked: else it is not.
+    /// Must [`Level::is_split_after`] be asked? If not, the next file has no version of the key.
     pub may_be_split: bool,
 }
 
@@ -58,7 +60,8 @@ impl Bounds {
         }
     }
 
-    /// In a run: the files whose largest key ties with `eight`; files before them end below, files after them above.
+    /// In a run: the files whose largest key has the 8 bytes `eight`. Files before these end below, files
+    /// after these above.
     #[inline]
     fn ties(&self, eight: u64) -> Range<usize> {
         let start = self.largest.partition_point(|&largest| largest < eight);
@@ -71,7 +74,7 @@ impl Bounds {
     }
 }
 
-/// The prefix that all of `keys` share.
+/// The longest common prefix of all `keys`.
 fn common_prefix<'a>(mut keys: impl Iterator<Item = &'a [u8]>) -> &'a [u8] {
     let Some(first) = keys.next() else { return &[] };
     keys.fold(first, |common, key| {
@@ -81,7 +84,7 @@ fn common_prefix<'a>(mut keys: impl Iterator<Item = &'a [u8]>) -> &'a [u8] {
 }
 
 impl Level {
-    /// Level 0 of these files: they are sorted, newest (highest number) first.
+    /// Level 0 with these files. They are sorted here, newest (highest number) first.
     pub fn overlapping(comparator: &InternalKeyComparator, mut files: Vec<Arc<FileMetaData>>) -> Self {
         files.sort_unstable_by_key(|file| std::cmp::Reverse(file.number));
         let keys = files.iter().flat_map(|file| [file.smallest.user_key(), file.largest.user_key()]);
@@ -89,7 +92,7 @@ impl Level {
         Self::assemble(files, bounds)
     }
 
-    /// The run of these files, which are in order and disjoint.
+    /// A run of these files, which must be in order and disjoint.
     pub fn run(comparator: &InternalKeyComparator, files: Vec<Arc<FileMetaData>>) -> Self {
         debug_assert!(files.windows(2).all(|pair| {
             comparator.compare(pair[0].largest.encoded(), pair[1].smallest.encoded()).is_lt()
@@ -98,8 +101,8 @@ impl Level {
         Self::assemble(files, bounds)
     }
 
-    /// As [`Level::run`], for files of which most are those of `self`: `origins` holds the index in `self` of each that
-    /// is, and `usize::MAX` for the others. What the index says of those is taken over.
+    /// As [`Level::run`], for files most of which are in `self`: `origins` has the index in `self` of each of
+    /// those, and `usize::MAX` for the others. Their entries of the index are copied.
     pub(super) fn changed_run(
         &self,
         comparator: &InternalKeyComparator,
@@ -131,39 +134,40 @@ impl Level {
         Level(Arc::new(Inner { files, numbers, bytes, bounds }))
     }
 
-    /// Bytes of its files.
+    /// The sum of its files' sizes, in bytes.
     pub fn bytes(&self) -> u64 {
         self.0.bytes
     }
 
-    /// Are the two the same object (and so the same files)?
+    /// Are both the same object, and so the same files?
     #[cfg(test)]
     pub(super) fn is_shared_with(&self, other: &Level) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// The highest number of a file.
+    /// The highest file number in the level.
     pub(super) fn highest_number(&self) -> Option<u64> {
         self.0.numbers.iter().copied().max()
     }
 
-    /// The files' numbers, in their order.
+    /// The file numbers, in the order of the files.
     pub(super) fn numbers(&self) -> &[u64] {
         &self.0.numbers
     }
 
-    /// The index of file `number`, if it is here.
+    /// The index of file `number`, if the level has it.
     pub fn position(&self, number: u64) -> Option<usize> {
         self.0.numbers.iter().position(|&here| here == number)
     }
 
-    /// Where the index sees the user key; `None`: there is no index.
+    /// Where the user key lies relative to the common prefix. `None` if there is no index.
     #[inline]
     fn place(&self, user_key: &[u8]) -> Option<Place> {
         self.0.bounds.as_ref().map(|bounds| bounds.common.place(user_key))
     }
 
-    /// In a run: the index of the first file whose largest key is at or after `internal_key` (the length, if none).
+    /// In a run: the index of the first file whose largest key is at or after `internal_key`; the number of
+    /// files if there is none.
     #[inline]
     pub fn find_file(&self, comparator: &InternalKeyComparator, internal_key: &[u8]) -> usize {
         self.find_file_from(self.place(user_key(internal_key)), comparator, internal_key)
@@ -179,14 +183,16 @@ impl Level {
         self.first_not(place, |file| comparator.compare(file.largest.encoded(), internal_key).is_lt())
     }
 
-    /// In a run: the index of the first file whose largest user key is at or after `user_key` (the length, if none).
+    /// In a run: the index of the first file whose largest user key is at or after `user_key`; the number of
+    /// files if there is none.
     pub fn find_user_key(&self, comparator: &InternalKeyComparator, user_key: &[u8]) -> usize {
         self.first_not(self.place(user_key), |file| {
             comparator.compare_user_keys(file.largest.user_key(), user_key).is_lt()
         })
     }
 
-    /// In a run: the index of the first file that is not `before` what stands at `place`, by their largest keys.
+    /// In a run: the index of the first file that is not `before` the target, by largest keys. `place` is the
+    /// target's place in the index.
     #[inline]
     fn first_not(&self, place: Option<Place>, before: impl Fn(&FileMetaData) -> bool) -> usize {
         let files = &self.0.files;
@@ -199,9 +205,9 @@ impl Level {
         ties.start + files[ties].partition_point(|file| before(file))
     }
 
-    /// In a run: the index of the one file that may have the first entry at or after `internal_key`, if that entry is of
-    /// the same user key, and whether the next file may have versions of it too. `user_key` is that of `internal_key`, which is
-    /// asked for where the index can't tell.
+    /// In a run: the index of the one file that may have the first entry at or after `internal_key`, provided
+    /// that entry has the same user key; and whether the next file may have versions of it too. `user_key` is
+    /// that of `internal_key`, which is only built if the index does not decide.
     #[inline]
     pub fn candidate<'k>(
         &self,
@@ -223,7 +229,7 @@ impl Level {
         self.candidate_by_keys(comparator, user_key, internal_key())
     }
 
-    /// As `candidate`, by whole keys.
+    /// As `candidate`, by comparing whole keys.
     #[inline(never)]
     fn candidate_by_keys(
         &self,
@@ -237,14 +243,15 @@ impl Level {
         begins_by.then_some(Candidate { index, may_be_split: true })
     }
 
-    /// In a run: do file `index` and the next share the boundary `user_key`, its versions being split over them?
+    /// In a run: do file `index` and the next one both have `user_key` as their boundary, so that its
+    /// versions are split over them?
     pub fn is_split_after(&self, index: usize, comparator: &InternalKeyComparator, user_key: &[u8]) -> bool {
         let [file, next, ..] = &self.0.files[index..] else { return false };
         comparator.compare_user_keys(file.largest.user_key(), user_key).is_eq()
             && comparator.compare_user_keys(next.smallest.user_key(), user_key).is_eq()
     }
 
-    /// The files, in their order, whose range has `user_key` in it.
+    /// The files, in their order, whose range of user keys contains `user_key`.
     #[inline]
     pub fn covering<'a>(
         &'a self,
@@ -270,7 +277,8 @@ impl Level {
     }
 }
 
-/// The prefix of all keys of a run: in bytewise order what the first and the last key share, all between them share.
+/// The common prefix of all keys of a run. In bytewise order, keys between the first and the last share what
+/// those two share.
 fn run_prefix(files: &[Arc<FileMetaData>]) -> &[u8] {
     match files {
         [] => &[],
@@ -281,7 +289,7 @@ fn run_prefix(files: &[Arc<FileMetaData>]) -> &[u8] {
     }
 }
 
-/// A run without an index: what goes through it from one end to the other needs none.
+/// A run without an index. A scan from one end to the other needs none.
 impl From<Vec<Arc<FileMetaData>>> for Level {
     fn from(files: Vec<Arc<FileMetaData>>) -> Self {
         Self::assemble(files, None)
@@ -311,5 +319,4 @@ impl<'a> IntoIterator for &'a Level {
 }
 
 #[cfg(test)]
-#[path = "level_tests.rs"]
 mod tests;

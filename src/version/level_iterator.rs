@@ -1,7 +1,9 @@
-//! A position in a run of files: a level, or the inputs of a compaction.
+//! An iterator over a run of files: a level, or the inputs of a compaction.
 //!
-//! Creating one reads nothing and copies nothing but a reference to the level; a file is opened when it is reached. The
-//! files are kept alive, on disk too, by the iterator.
+//! Creating one reads nothing, and copies only a reference to the level. A file is opened when the iterator
+//! reaches it. The iterator keeps the files alive, on disk too.
+//!
+//! Used by one thread at a time; may move between threads.
 
 use super::file_metadata::FileMetaData;
 use super::level::Level;
@@ -13,7 +15,7 @@ use crate::table::cache::TableCache;
 use crate::table::iterator::TableIterator;
 use std::sync::Arc;
 
-/// The tables of a run, each a part.
+/// The tables of a run of files. Each table is one part of the two-level iterator.
 pub struct Tables {
     comparator: InternalKeyComparator,
     files: Level,
@@ -32,7 +34,7 @@ impl Parts for Tables {
         self.files.find_file(&self.comparator, target)
     }
 
-    fn lacks(&self, target: &[u8]) -> bool {
+    fn definitely_lacks(&self, target: &[u8]) -> bool {
         let Some(found) = self.files.candidate(&self.comparator, user_key(target), || target) else {
             return true;
         };
@@ -40,7 +42,7 @@ impl Parts for Tables {
         if found.may_be_split && self.files.is_split_after(index, &self.comparator, user_key(target)) {
             return false;
         }
-        self.files[index].table(&self.cache).is_ok_and(|table| table.lacks(target))
+        self.files[index].table(&self.cache).is_ok_and(|table| table.definitely_lacks(target))
     }
 
     fn open(&self, index: usize) -> Result<TableIterator> {
@@ -53,17 +55,18 @@ impl Parts for Tables {
         Ok(())
     }
 
-    fn may_rest(&self, index: usize) -> bool {
-        // Another table would stay open beyond the number that may.
+    fn may_stay_open(&self, index: usize) -> bool {
+        // An unpinned table would stay open in addition to the tables that the cache may keep open.
         self.files[index].is_pinned()
     }
 }
 
-/// A position in a run of files whose keys do not overlap, in order; opens a file only when it gets there.
+/// A position in a run of files that are ordered and do not overlap. Opens a file only when it reaches it.
 pub type LevelIterator = TwoLevelIterator<Tables>;
 
 impl LevelIterator {
-    /// Iterates over `files`: a version's level (`version.levels[n].clone()` shares it), or a `Vec` of files in order.
+    /// Iterates over `files`: a level of a version (`version.levels[n].clone()` shares it), or a `Vec` of
+    /// files in order.
     pub fn new(
         comparator: InternalKeyComparator,
         files: impl Into<Level>,
@@ -75,5 +78,4 @@ impl LevelIterator {
 }
 
 #[cfg(test)]
-#[path = "level_iterator_tests.rs"]
 mod tests;

@@ -1,12 +1,12 @@
-//! The file that says which files make up the database: a sequence of version edits, and CURRENT, which names
-//! it.
+//! The MANIFEST: a sequence of version edits that says which files make up the database; and CURRENT, which
+//! names the MANIFEST.
 //!
-//! CURRENT changes by one rename, when all that the new MANIFEST says is durable under a durable name. An
-//! edit is part of the database's state once it was appended and synced; after a failure in either nobody
-//! knows whether it is, and the same goes for a failed rename: then nothing may be deleted on the strength of
-//! one outcome, and the only cure is another new MANIFEST.
+//! CURRENT changes by one rename, after all contents of the new MANIFEST are durable and its name is durable.
+//! An edit is part of the database's state once it was appended and synced. If either fails, nobody knows
+//! whether the edit is part of the state; the same holds for a failed rename. Then no file may be deleted
+//! that either outcome needs, and the only cure is another new MANIFEST.
 //!
-//! One thread at a time.
+//! Used by one thread at a time.
 
 use super::version_edit::VersionEdit;
 use crate::env::{CreateMode, Env, read_file};
@@ -18,32 +18,33 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// CURRENT is a name and a line feed; whatever is longer is none.
+/// CURRENT is a name and a line feed. A longer file is refused. In bytes.
 const MAX_CURRENT_SIZE: u64 = 1024;
 
-/// A MANIFEST longer than this is neither read nor written. The keys of all live files are in memory too, so that none of ours
-/// reaches it.
+/// The longest MANIFEST that is read or written, in bytes. The keys of all live files are in memory too, so
+/// none of ours gets that long.
 const MAX_MANIFEST_SIZE: u64 = 256 << 30;
 
-/// A MANIFEST, all of whose edits were read and handed over.
+/// A MANIFEST all of whose edits were read and applied.
 #[derive(Debug)]
 pub struct RecoveredManifest {
-    /// Its number.
+    /// The number in the MANIFEST's name.
     pub number: u64,
-    /// Bytes of it.
+    /// The size of the file, in bytes.
     pub file_size: u64,
-    /// Does the last record end where the file ends, so that it may be appended to?
+    /// Does the last record end where the file ends, so that the MANIFEST may be appended to?
     pub clean_end: bool,
-    /// What is wrong behind the last whole edit, if that is more than a torn tail: an edit that a crash made garbage of before
-    /// it was synced, or one that was synced and has rotted. Which it is shows in the files: an edit that was not synced has
-    /// made nothing unneeded yet.
+    /// Damage after the last whole edit, if it is more than a torn tail. Either a crash left garbage instead
+    /// of an edit that was not synced, or a synced edit has rotted. The files of the directory tell which: an
+    /// edit that was not synced has not made any file obsolete yet.
     pub damaged_tail: Option<Error>,
 }
 
-/// Reads CURRENT (`MANIFEST-<digits>` and the end of a line), then every edit of that MANIFEST, and hands each to `apply` as it is
-/// read: years of LevelDB leave millions of edits about files that are gone, and they are never in memory at once. A torn tail
-/// ends the MANIFEST, and so does a damaged one (see `RecoveredManifest::damaged_tail`); damage inside is Corruption. CURRENT
-/// missing: NotFound. CURRENT naming a missing file: Corruption. What `apply` calls corrupt gets the MANIFEST's path.
+/// Reads CURRENT (`MANIFEST-<digits>` and the end of a line), then every edit of that MANIFEST, and hands
+/// each one to `apply` as it is read. Years of LevelDB leave millions of edits about files that are gone;
+/// they are never in memory together. A torn tail ends the MANIFEST, and so does a damaged one (see
+/// `RecoveredManifest::damaged_tail`). Damage before the tail is Corruption. NotFound if CURRENT is missing;
+/// Corruption if CURRENT names a missing file. A Corruption that `apply` returns gets the MANIFEST's path.
 pub fn recover(
     env: &Arc<dyn Env>,
     db: &Path,
@@ -54,7 +55,7 @@ pub fn recover(
         true => Error::corruption(format!("CURRENT points to a non-existent file: {}", error.message())),
         false => error,
     })?;
-    // A MANIFEST under a name that we would not give it is read, but never appended to.
+    // A MANIFEST whose name has another form than ours is read, but never appended to.
     recovered.clean_end &= path == file_name::manifest(db, number);
     Ok(recovered)
 }
@@ -64,7 +65,7 @@ pub fn current_number(env: &Arc<dyn Env>, db: &Path) -> Result<u64> {
     Ok(read_current(env, db)?.1)
 }
 
-/// Hands every edit of the MANIFEST at `path` to `apply`, whether CURRENT names it or not.
+/// Hands every edit of the MANIFEST at `path` to `apply`, whether CURRENT names that file or not.
 pub fn read(
     env: &Arc<dyn Env>,
     path: &Path,
@@ -95,8 +96,8 @@ pub fn read(
                 damaged_tail.get_or_insert(damage.error);
                 continue;
             }
-            // Each edit is synced before the next is written, so what is behind a hole shows that the hole
-            // was synced once.
+            // Each edit is synced before the next is written. So records after a hole prove that the hole was
+            // synced once.
             ReadOutcome::Hole(offset) => {
                 let what = format_args!("zeroed space at offset {offset}, with records behind it");
                 return Err(Error::corruption_in(path, what));
@@ -115,7 +116,7 @@ pub fn read(
     Ok(RecoveredManifest { number, file_size, clean_end, damaged_tail })
 }
 
-/// The MANIFEST that CURRENT names: its path and number.
+/// The path and the number of the MANIFEST that CURRENT names.
 fn read_current(env: &Arc<dyn Env>, db: &Path) -> Result<(PathBuf, u64)> {
     let path = file_name::current(db);
     let contents = read_file(env.as_ref(), &path, MAX_CURRENT_SIZE)?;
@@ -130,19 +131,20 @@ fn read_current(env: &Arc<dyn Env>, db: &Path) -> Result<(PathBuf, u64)> {
         Some(line) => line.strip_suffix(b"\r").map_or((line, true), |name| (name, false)),
         None => (contents.as_slice(), false),
     };
-    // A name of that form has no other byte than letters, a dash and digits: no second line, no NUL, no slash.
+    // A name of that form consists of letters, a dash and digits: no second line, no NUL, no slash.
     let Ok(name) = std::str::from_utf8(name) else { return malformed("does not name a MANIFEST") };
     let Some(FileType::Manifest(number)) = file_name::parse(OsStr::new(name)) else {
         return malformed("does not name a MANIFEST");
     };
-    // Editors and version control change the end of the line. So does whatever cuts the file, and then the name too.
+    // Editors and version control change the end of the line. So does a truncation of the file, which may cut
+    // the name too.
     if !ends_well && !is_the_only_manifest_called(env, db, name)? {
         return malformed("does not end with newline");
     }
     Ok((db.join(name), number))
 }
 
-/// Is there a MANIFEST of that name, and none whose name begins with it?
+/// Is there a MANIFEST with that name, and no other file whose name begins with it?
 fn is_the_only_manifest_called(env: &Arc<dyn Env>, db: &Path, name: &str) -> Result<bool> {
     let mut names = env.children(db)?;
     names.retain(|child| child.as_encoded_bytes().starts_with(name.as_bytes()));
@@ -161,18 +163,12 @@ pub struct ManifestWriter {
 impl ManifestWriter {
     /// Writes a new MANIFEST `number` that begins with `snapshot` (edits that describe the whole state), and
     /// makes CURRENT name it, in this order: write, fdatasync, fsync(dir), tmp (`<number>.dbtmp`), fdatasync,
-    /// rename, fsync(dir). On an error before the rename the new files are removed (best effort); from the
-    /// rename on both MANIFESTs are left.
-    pub fn create(
-        env: &Arc<dyn Env>,
-        db: &Path,
-        number: u64,
-        snapshot: &[VersionEdit],
-    ) -> std::result::Result<Self, ManifestError> {
-        let not_current = |error| ManifestError { error, may_be_current: false };
+    /// rename, fsync(dir). On an error before the rename the new files are removed (best effort). On an error
+    /// of the rename or later, both MANIFESTs stay.
+    pub fn create(env: &Arc<dyn Env>, db: &Path, number: u64, snapshot: &[VersionEdit]) -> Result<Self> {
         let path = file_name::manifest(db, number);
         // A file that is there already is somebody else's: it is not removed.
-        let file = env.create_writable(&path, CreateMode::New).map_err(not_current)?;
+        let file = env.create_writable(&path, CreateMode::New)?;
         let mut manifest = Self::new(env, path.clone(), number, RecordWriter::new(file, 0));
         let prepared = manifest.write_durably(env, db, snapshot).and_then(|()| {
             let temp = file_name::temp(db, number);
@@ -181,11 +177,11 @@ impl ManifestWriter {
         if let Err(error) = prepared {
             let _ = manifest.writer.close();
             let _ = env.remove_file(&path);
-            return Err(not_current(error));
+            return Err(error);
         }
-        env.rename(&file_name::temp(db, number), &file_name::current(db))
-            .and_then(|()| env.sync_dir(db))
-            .map_err(|error| ManifestError { error, may_be_current: true })?;
+        // From here on CURRENT may name the new MANIFEST, whatever is returned.
+        env.rename(&file_name::temp(db, number), &file_name::current(db))?;
+        env.sync_dir(db)?;
         Ok(manifest)
     }
 
@@ -201,7 +197,7 @@ impl ManifestWriter {
         env.sync_dir(db)
     }
 
-    /// Goes on with MANIFEST `number`, `size` bytes, which ended cleanly.
+    /// Opens MANIFEST `number`, which ended cleanly and has `size` bytes, to append to it.
     pub fn reopen(env: &Arc<dyn Env>, db: &Path, number: u64, size: u64) -> Result<Self> {
         let path = file_name::manifest(db, number);
         let found = env.file_size(&path)?;
@@ -213,16 +209,17 @@ impl ManifestWriter {
         Ok(Self::new(env, path, number, RecordWriter::new(file, size)))
     }
 
-    /// Appends one edit and makes it durable. After an error its outcome is unknown: never use this writer
+    /// Appends a group of edits and makes it durable. After an error its outcome is unknown: never use this writer
     /// again (it refuses).
-    pub fn append(&mut self, edit: &VersionEdit) -> Result<()> {
-        self.write(edit)?;
-        self.writer.sync().inspect_err(|_| self.spoil())
+    pub fn append(&mut self, edits: &[VersionEdit]) -> Result<()> {
+        edits.iter().try_for_each(|edit| self.write(edit))?;
+        self.writer.sync().inspect_err(|_| self.mark_torn())
     }
 
-    /// After a failed sync the MANIFEST reads as if all of it had been written, and a later sync says nothing of what was not. So
-    /// that the next opening does not go on with it either, a zero behind the last edit makes its end look torn.
-    fn spoil(&self) {
+    /// Makes the end look torn, by a zero after the last edit. After a failed sync, reading the MANIFEST
+    /// shows all that was written, and a later sync does not report what was lost. With the zero, the next
+    /// open does not append to this MANIFEST either.
+    fn mark_torn(&self) {
         let file = self.env.create_writable(&self.path, CreateMode::Append);
         let _ = file.and_then(|mut file| file.append(&[0]).and_then(|()| file.close()));
     }
@@ -237,22 +234,23 @@ impl ManifestWriter {
     }
 
     /// Closes the file. Every edit is durable already.
+    #[cfg(any(test, feature = "test-support"))]
     pub fn close(&mut self) -> Result<()> {
         self.writer.close()
     }
 
-    /// Its number.
+    /// The number in the MANIFEST's name.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// Bytes.
+    /// The size of the file, in bytes.
     pub fn file_size(&self) -> u64 {
         self.writer.file_size()
     }
 }
 
-/// Writes what is to become CURRENT, durably but for its name.
+/// Writes the file that will be renamed to CURRENT, and syncs its contents.
 fn write_temp(env: &Arc<dyn Env>, path: &Path, manifest_number: u64) -> Result<()> {
     let mut file = env.create_writable(path, CreateMode::Truncate)?;
     file.append(format!("MANIFEST-{manifest_number:06}\n").as_bytes())?;
@@ -260,15 +258,5 @@ fn write_temp(env: &Arc<dyn Env>, path: &Path, manifest_number: u64) -> Result<(
     file.close()
 }
 
-/// Why a MANIFEST could not be created, and whether CURRENT may name it nonetheless.
-#[derive(Debug)]
-pub struct ManifestError {
-    /// The failure.
-    pub error: Error,
-    /// The rename was tried: the new MANIFEST must be kept.
-    pub may_be_current: bool,
-}
-
 #[cfg(test)]
-#[path = "manifest_tests.rs"]
 mod tests;

@@ -1,7 +1,7 @@
-//! A change of the set of files, as one MANIFEST record.
+//! A version edit: a change of the set of files, and one record of a MANIFEST. LevelDB's format.
 //!
-//! A sequence of fields, each a varint32 tag and what follows it (`level` is a varint32, numbers are
-//! varint64, `bytes` a varint32 length and that many bytes):
+//! A record is a sequence of fields. Each is a varint32 tag and what follows it (`level` is a varint32,
+//! numbers are varint64, `bytes` a varint32 length and that many bytes):
 //!
 //! ```text
 //! 1  comparator name bytes         5  level | internal key bytes                     compact pointer
@@ -10,8 +10,8 @@
 //! 4  last sequence number               | largest internal key bytes                 new file
 //! 9  previous log number
 //! ```
-//! A reader refuses what it does not know: a MANIFEST that says more than this reader understands must not be
-//! acted upon. Whether the smallest key is not above the largest is for whoever has the comparator.
+//! A reader refuses an unknown tag: it must not act on a MANIFEST that says more than the reader understands.
+//! Whether a smallest key is above its largest is not checked here, since that takes the comparator.
 
 use super::file_metadata::FileMetaData;
 use crate::error::{Error, Result};
@@ -29,29 +29,30 @@ const LAST_SEQUENCE: u32 = 4;
 const COMPACT_POINTER: u32 = 5;
 const DELETED_FILE: u32 = 6;
 const NEW_FILE: u32 = 7;
-// 8 was used by LevelDB for large values, before its first release.
+// LevelDB used 8 for large values, before its first release.
 const PREVIOUS_LOG_NUMBER: u32 = 9;
 
-/// File numbers and sizes above it are refused: nothing reaches it, and what is computed from smaller ones
-/// does not overflow.
+/// File numbers and sizes above this are refused. No real number gets that high, and computations with lower
+/// ones do not overflow.
 const MAX_NUMBER: u64 = i64::MAX as u64;
 
-/// A change of the set of files, as one MANIFEST record.
+/// A change of the set of files, and of the counters that a MANIFEST keeps.
 #[derive(Clone, Default)]
 pub struct VersionEdit {
-    /// The family it is about (the default one writes no tag).
+    /// The column family that changes. Only the default one exists; it has no tag in the record.
     pub column_family: ColumnFamilyId,
-    /// Comparator name.
+    /// The name of the user comparator.
     pub comparator: Option<Vec<u8>>,
-    /// Logs below it are no longer needed.
+    /// WALs with lower numbers are no longer needed.
     pub log_number: Option<u64>,
-    /// A log being compacted (always written 0, as LevelDB does; old directories have others).
+    /// A WAL that was being flushed when the edit was written. Always written as 0, as LevelDB does; old
+    /// directories have other values.
     pub prev_log_number: Option<u64>,
-    /// Next file number.
+    /// No file has this number or a higher one.
     pub next_file_number: Option<u64>,
-    /// Last sequence number used by what the edit makes durable.
+    /// The last sequence number that is used in what the edit makes durable.
     pub last_sequence: Option<u64>,
-    /// Where the next compaction of a level starts.
+    /// (level, key): where the next size compaction of the level starts.
     pub compact_pointers: Vec<(usize, InternalKey)>,
     /// (level, number)
     pub deleted_files: Vec<(usize, u64)>,
@@ -60,7 +61,7 @@ pub struct VersionEdit {
 }
 
 impl VersionEdit {
-    /// Appends the MANIFEST record to `dst`: the fields in LevelDB's order.
+    /// Appends the MANIFEST record to `dst`, with the fields in LevelDB's order.
     pub fn encode(&self, dst: &mut Vec<u8>) {
         debug_assert_eq!(self.column_family, ColumnFamilyId::DEFAULT);
         if let Some(name) = &self.comparator {
@@ -98,7 +99,7 @@ impl VersionEdit {
         }
     }
 
-    /// From a MANIFEST record; Corruption names the field.
+    /// Decodes a MANIFEST record. Corruption names the field.
     pub fn decode(record: &[u8]) -> Result<Self> {
         let mut edit = VersionEdit::default();
         let mut rest = record;
@@ -242,7 +243,7 @@ mod tests {
 
     #[test]
     fn bytes_are_leveldbs() {
-        // the first record of every LevelDB database, and one with a file
+        // The first record of every LevelDB database, and a record with a file.
         let edit = VersionEdit {
             comparator: Some(b"leveldb.BytewiseComparator".to_vec()),
             log_number: Some(0),
@@ -280,7 +281,7 @@ mod tests {
                 Err(error) => assert!(error.message().starts_with("VersionEdit: "), "{error}"),
             }
         }
-        assert_eq!(whole_prefixes, 16); // before each of the fields
+        assert_eq!(whole_prefixes, 16); // one before each field
     }
 
     #[test]

@@ -1,21 +1,23 @@
-//! Logs that were replaced, and hold records that are not synced: open until the next sync, or until nobody needs them.
+//! Former WALs with records that are not synced. They stay open until the next sync, or until they are not
+//! needed.
 //!
-//! Shared by the writer of the log and by who removes files: a log is closed before it is removed. Each closes what it takes out with
-//! the list locked, so that what is in it no more is closed.
+//! The list is shared by the WAL writer and the remover of obsolete files, since a WAL is closed before it is
+//! removed. Each of them closes the WALs that it takes out while the list is locked. So a WAL that is not in
+//! the list any more is closed.
 //!
-//! Thread rule: everything may be called from any thread.
+//! Thread rule: any thread.
 
-use super::writer::Log;
+use super::wal_file::Log;
 use crate::error::Result;
 use crate::util::lock::{Mutex, MutexGuard};
 
-/// The logs, oldest first.
+/// The WALs, oldest first.
 #[derive(Default)]
 pub struct OlderLogs(Mutex<Vec<Log>>);
 
 impl OlderLogs {
-    /// Closes those with numbers below `min_log_number`: what they held is in durable tables. Returns the first error: the system may
-    /// have lost records that a reader of the logs would still go by.
+    /// Closes the WALs with numbers below `min_log_number`: durable tables hold their contents. Returns the
+    /// first error: the system may have lost records that a recovery would still read.
     pub fn release(&self, min_log_number: u64) -> Result<()> {
         let mut logs = self.lock();
         let mut result = Ok(());
@@ -25,7 +27,7 @@ impl OlderLogs {
         result
     }
 
-    /// The list, for the writer of the log.
+    /// The locked list, for the WAL writer.
     pub(super) fn lock(&self) -> MutexGuard<'_, Vec<Log>> {
         self.0.lock()
     }

@@ -1,18 +1,20 @@
-//! Reads a log back: every whole, valid batch, in order.
+//! Replays a WAL: returns every whole, valid batch, in order.
 //!
-//! A batch is checked whole before any of it is handed over. Damage is skipped and noted, as LevelDB does, or
-//! ends the replay with an error where the caller is strict.
+//! A batch is checked completely before any of it is handed over. Damage is skipped and recorded, as in
+//! LevelDB, or ends the replay with an error if the caller is strict.
 //!
-//! What lies behind something that a crash lost in the same log is not handed over: it was never acknowledged
-//! as synced. A loss shows as zeroed space inside the log (a *hole*), and whether anything was lost is told by
-//! the sequence numbers: a batch that continues where the last one ended follows no loss. (LevelDB, with
-//! reuse_logs, appends behind a preallocated tail: those records are good.)
+//! Batches that follow something that a crash lost in the same WAL are not handed over: they were never
+//! acknowledged as synced. A loss shows as zeroed space inside of the WAL (a *hole*). The sequence numbers
+//! show whether anything was lost there: a batch that continues where the last one ended follows no loss.
+//! (With reuse_logs, LevelDB appends after a preallocated tail: those records are good.)
 //!
-//! What was lost of the logs before this one matters only where this one is ours. A synced write of ours makes
-//! durable all that was logged before, so a log of ours that begins, by its marker (see `marker`), later than
-//! the logs before it end was never synced, and nothing of it is handed over: the database would be in a state
-//! that it never was in. A log without a marker is LevelDB's, which syncs each log alone: all of it counts,
-//! whatever was lost before, and whatever its numbers are.
+//! What was lost of the WALs before this one matters only if this WAL is ours. A synced write of ours makes
+//! everything durable that was logged before. So if a WAL of ours begins, according to its marker (see
+//! `marker`), later than the WALs before it end, it was never synced, and nothing of it is handed over: the
+//! database would be in a state that it never was in. A WAL without a marker is LevelDB's, which syncs each
+//! WAL separately: all of it counts, whatever was lost before and whatever its numbers are.
+//!
+//! Thread rule: one thread per replay.
 
 use super::marker;
 use crate::batch::HEADER_SIZE;
@@ -25,100 +27,106 @@ use crate::record::reader::{ReadOutcome, RecordReader};
 use std::path::Path;
 use std::sync::Arc;
 
-/// How many pieces of damage a summary describes; the others are only counted.
+/// A summary describes at most this many pieces of damage; the others are only counted.
 const MAX_DAMAGE_DESCRIBED: usize = 100;
 
-/// What was logged before a log.
+/// What is known of the sequence numbers before a WAL.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Before {
-    /// Nothing is known: the log stands alone, or damage before it was skipped.
+pub enum ExpectedFirstSequence {
+    /// Nothing is known: the WAL is replayed by itself, or damage before it was skipped.
     #[default]
     Unknown,
-    /// The logs before it end with this sequence number.
+    /// The WALs before it end with this sequence number.
     Logged(SequenceNumber),
-    /// No log; the MANIFEST counts up to this sequence number, and LevelDB's may count entries of this log already.
+    /// No WAL precedes it. The MANIFEST counts up to this sequence number; LevelDB's may count entries of
+    /// this WAL already.
     Counted(SequenceNumber),
 }
 
-impl Before {
-    /// Is something missing between what was before and an entry with this number?
+impl ExpectedFirstSequence {
+    /// True if entries are missing between what was logged before and an entry with this number.
     fn misses(self, sequence: SequenceNumber) -> bool {
         match self {
-            Before::Unknown => false,
-            Before::Logged(last) | Before::Counted(last) => sequence > last.saturating_add(1),
+            ExpectedFirstSequence::Unknown => false,
+            ExpectedFirstSequence::Logged(last) | ExpectedFirstSequence::Counted(last) => {
+                sequence > last.saturating_add(1)
+            }
         }
     }
 
-    /// Is such an entry older than what was logged before it?
+    /// True if what was logged before ends at or after this number: an entry with this number was logged
+    /// before.
     fn is_newer_than(self, sequence: SequenceNumber) -> bool {
-        matches!(self, Before::Logged(last) if sequence <= last)
+        matches!(self, ExpectedFirstSequence::Logged(last) if sequence <= last)
     }
 }
 
-/// How a log is replayed.
+/// The options of a replay.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReplayOptions {
-    /// The first damage is the error (paranoid_checks).
+    /// Return the first damage as an error (paranoid_checks).
     pub strict: bool,
-    /// What the log follows.
-    pub before: Before,
+    /// What the WAL follows.
+    pub before: ExpectedFirstSequence,
 }
 
-/// How a replay went.
+/// The outcome of a replay.
 #[derive(Debug, Default)]
 pub struct ReplaySummary {
-    /// Batches handed over.
+    /// The number of batches handed over.
     pub batches: u64,
-    /// The sequence number at which the first of them begins.
+    /// The sequence number of the first batch handed over.
     pub first_sequence: Option<SequenceNumber>,
-    /// The highest sequence number of any entry handed over (0 for none).
+    /// The highest sequence number of an entry handed over; 0 if there is none.
     pub last_sequence: SequenceNumber,
-    /// What was damaged and skipped, in order (empty for a clean log); the first hundred.
+    /// Descriptions of what was damaged and skipped, in order: the first hundred.
     pub damage: Vec<Error>,
-    /// How often anything was damaged.
+    /// The number of pieces of damage.
     pub damage_count: u64,
-    /// The replay ended at this offset, with records behind it, because something before them was lost.
+    /// The replay ended at this offset although records follow, because something before them was lost.
     pub stopped_at: Option<u64>,
-    /// A batch was left out, and counted as damage, for an entry that is too long for any table. What it holds is in the log alone.
+    /// True if a batch was left out, and counted as damage, because an entry is too long for any table. Its
+    /// contents are only in the WAL.
     pub has_unstorable: bool,
-    /// The sequence number that the marker says, if the log has one.
+    /// The sequence number of the marker, if the WAL has one.
     pub marker: Option<SequenceNumber>,
-    /// The last sequence number logged so far: by the last batch handed over, or before the marker.
+    /// The highest sequence number logged so far: by the batches handed over, or before the marker. `None`:
+    /// nothing is known, or the end of the WALs before this one was lost.
     pub logged: Option<SequenceNumber>,
-    /// What is odd about the numbers of a log without a marker, all of which was handed over.
+    /// Oddities in the sequence numbers of a WAL without a marker, all of which was handed over.
     pub oddities: Vec<Error>,
-    /// The offset behind the last whole record. Where it equals the file's length and nothing was damaged,
-    /// the log was closed cleanly and may be appended to.
+    /// The offset after the last whole record. If it equals the length of the file and nothing was damaged,
+    /// the WAL was closed cleanly and may be appended to.
     pub end_of_last_record: u64,
     /// The length of the file, in bytes.
     pub file_size: u64,
 }
 
 impl ReplaySummary {
-    /// Was everything handed over that the log holds?
+    /// True if everything in the WAL was handed over.
     pub fn is_whole(&self) -> bool {
         self.damage_count == 0 && self.stopped_at.is_none()
     }
 
-    /// Was the log closed cleanly, so that it may be appended to?
+    /// True if the WAL was closed cleanly, so that it may be appended to.
     pub fn is_clean(&self) -> bool {
         self.is_whole() && self.oddities.is_empty() && self.end_of_last_record == self.file_size
     }
 }
 
-/// Hands every whole, valid batch of a log to `apply(rep)`, in order. `strict` (paranoid_checks): the first
-/// damage is the error.
+/// Hands every whole, valid batch of a WAL to `apply(rep)`, in order. If `strict` (paranoid_checks), the
+/// first damage is the error.
 pub fn replay(
     env: &Arc<dyn Env>,
     path: &Path,
     strict: bool,
     apply: &mut dyn FnMut(&[u8]) -> Result<()>,
 ) -> Result<ReplaySummary> {
-    replay_with(env, path, ReplayOptions { strict, before: Before::Unknown }, apply)
+    replay_with(env, path, ReplayOptions { strict, before: ExpectedFirstSequence::Unknown }, apply)
 }
 
-/// As `replay`, with more to choose. Fails where the file can't be read, where `apply` does, and (strict) at
-/// damage.
+/// As `replay`, with options. Returns an error if the file cannot be read, if `apply` fails, and (strict) at
+/// the first damage.
 pub fn replay_with(
     env: &Arc<dyn Env>,
     path: &Path,
@@ -135,12 +143,12 @@ pub fn replay_with(
     Ok(replay.summary)
 }
 
-/// What was lost.
+/// Something that was lost.
 #[derive(Clone, Copy)]
 enum Loss {
-    /// The end of the logs before this one.
+    /// The end of the WALs before this one.
     BeforeThisLog,
-    /// What was at this offset, unless the next batch continues where the last one ended.
+    /// The data at this offset, unless the next batch continues where the last one ended.
     Hole(u64),
 }
 
@@ -149,10 +157,10 @@ struct Replay<'a> {
     reader: RecordReader,
     summary: ReplaySummary,
     strict: bool,
-    before: Before,
-    /// Nothing was read so far but zeros.
+    before: ExpectedFirstSequence,
+    /// True until something other than zeros was read.
     is_first: bool,
-    /// The sequence number of the next batch, if no entry is missing; unknown before the first one.
+    /// The sequence number of the next batch if no entry is missing; `None` before the first batch.
     next_sequence: Option<SequenceNumber>,
     loss: Option<Loss>,
 }
@@ -193,12 +201,12 @@ impl Replay<'_> {
                 Some(loss) => return self.stop(loss),
                 None => self.note(error)?,
             }
-            // What was damaged explains a gap; nothing can be said of what came before it.
+            // The damage may explain a gap; nothing can be said about what came before it.
             self.is_first = false;
         }
     }
 
-    /// Is it the marker? Then it is noted.
+    /// True if the record is the marker, which is then recorded in the summary.
     fn take_marker(&mut self, record: &[u8]) -> bool {
         let Some(sequence) = marker::decode(record, self.reader.end_of_last_record()) else { return false };
         self.is_first = false;
@@ -208,17 +216,17 @@ impl Replay<'_> {
         true
     }
 
-    /// Is nothing missing before a batch, behind a hole, that begins at `sequence`?
+    /// True if nothing is missing before a batch that begins at `sequence`, after a hole.
     fn continues(&self, sequence: SequenceNumber) -> bool {
         match (self.next_sequence, self.before) {
             (Some(next), _) => sequence == next,
-            (None, Before::Unknown) => false,
+            (None, ExpectedFirstSequence::Unknown) => false,
             (None, before) => !before.misses(sequence) && !before.is_newer_than(sequence),
         }
     }
 
     fn applied(&mut self, sequence: SequenceNumber, count: u32) {
-        let next = sequence + u64::from(count); // a valid batch: at most 2^56 - 1
+        let next = sequence + u64::from(count); // at most 2^56 - 1 in a valid batch
         self.is_first = false;
         self.next_sequence = Some(next);
         self.summary.batches += 1;
@@ -229,7 +237,7 @@ impl Replay<'_> {
         }
     }
 
-    /// Is it a batch that may stand here? Its sequence number and count.
+    /// Checks that the record is a batch that may be here. Returns its sequence number and count.
     fn check(&mut self, record: &[u8]) -> Result<(SequenceNumber, u32)> {
         let offset = self.reader.record_offset();
         let here = |what: &str| {
@@ -264,7 +272,7 @@ impl Replay<'_> {
         Ok((sequence, count))
     }
 
-    /// Notes what LevelDB's logs may have and ours do not: an error only where the caller is strict.
+    /// Records what LevelDB's WALs may have and ours do not. An error only if the caller is strict.
     fn pass_over(&mut self, what: &str, sequence: SequenceNumber) -> Result<()> {
         let offset = self.reader.record_offset();
         let what = format_args!("{what} at sequence number {sequence}, offset {offset}");
@@ -303,8 +311,8 @@ impl Replay<'_> {
     }
 }
 
-/// The lengths of an entry of a valid batch that can't be written to a table. (The batch is left out whole: it would stand in
-/// the way of all the others.)
+/// The lengths of key and value of an entry of a valid batch that no table can hold. Such a batch is left out
+/// as a whole: it would block the flush of all other batches.
 fn entry_for_no_table(record: &[u8]) -> Option<(usize, usize)> {
     if surely_fits_a_table(record.len()) {
         return None;
@@ -316,5 +324,4 @@ fn entry_for_no_table(record: &[u8]) -> Option<(usize, usize)> {
 }
 
 #[cfg(test)]
-#[path = "replay_tests.rs"]
 mod tests;

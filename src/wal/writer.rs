@@ -1,19 +1,24 @@
-//! The log that is written to, and what is not durable yet of it and of the logs before it.
+//! The current WAL, and what is not durable yet of it and of the WALs before it.
 //!
-//! What a successful `sync` promises holds for *everything* appended before it, so it makes durable, in this
-//! order: the older logs that have unsynced records, the names of logs (in their directory), this log. A new
-//! log's name is not durable until then: the directory is synced once for each log, not when it is created,
-//! since most writes never ask for it.
+//! A successful `sync` covers *everything* appended before it. So it makes durable, in this order: the older
+//! WALs that have unsynced records, the names of the WALs (in their directory), the current WAL. The name of
+//! a new WAL is not durable before that: the directory is synced once per WAL, and not when the WAL is
+//! created, since most writes never ask for a sync.
 //!
-//! A log begins with a marker (see `marker`), written together with its first record: an empty log stays empty.
+//! A WAL begins with a marker (see `marker`), which is written together with its first record: an empty WAL
+//! stays an empty file.
 //!
-//! One thread at a time. After a failed append, sync or close nobody knows what the files hold, so nothing
-//! is ever appended or synced again: every later call fails with the first error. What was acknowledged is
-//! still in memtables; when those are in durable tables, a new `WalWriter` may take over. An append or a sync that was refused
-//! before it did anything is another matter: then `poisoned` says nothing, and all is as it was before the call.
+//! After a failed append, sync or close the contents of the files are unknown, so nothing is ever appended or
+//! synced again: every later call fails with the first error. What was acknowledged is still in memtables;
+//! when these are in durable tables, a new `WalWriter` may take over. An append or a sync that was refused
+//! before it did anything is different: `poisoned` then returns `None`, and everything is as it was before
+//! the call.
+//!
+//! Thread rule: one thread at a time.
 
 use super::marker;
 use super::older_logs::OlderLogs;
+use super::wal_file::Log;
 use crate::env::{CreateMode, Env, LogFileOptions};
 use crate::error::{Error, Result};
 use crate::format::file_name;
@@ -22,34 +27,23 @@ use crate::record::writer::RecordWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// One log file.
-pub(super) struct Log {
-    pub(super) number: u64,
-    /// The last sequence number of the logs before it.
-    logged_before: SequenceNumber,
-    pub(super) writer: RecordWriter,
-    /// It has records that were not synced.
-    is_dirty: bool,
-    /// A crash of the machine would leave its name in the directory.
-    is_name_durable: bool,
-}
-
-/// The log that is written to, and what is still not durable of it and of the logs before it.
+/// The current WAL, and what is not durable yet of it and of the WALs before it.
 pub struct WalWriter {
     env: Arc<dyn Env>,
     db: PathBuf,
     options: LogFileOptions,
     current: Log,
-    /// Replaced logs with unsynced records.
+    /// Former WALs with unsynced records.
     older: Arc<OlderLogs>,
     failure: Option<Error>,
-    /// A sync has failed, or the close that stands for one: see `spoil`.
+    /// True after a failed sync, or after a failed close that stands for one: see `mark_torn`.
     sync_failed: bool,
 }
 
 impl WalWriter {
-    /// Creates `<db>/<number>.log` (exclusively). Logs that replace it later are made with the same options. `logged_before` is the
-    /// last sequence number of the logs before it: its marker says so, which is written with the first record.
+    /// Creates `<db>/<number>.log`, which must not exist. Later WALs are created with the same options.
+    /// `logged_before` is the last sequence number of the WALs before it, for the marker, which is written
+    /// with the first record.
     pub fn create(
         env: &Arc<dyn Env>,
         db: &Path,
@@ -61,9 +55,9 @@ impl WalWriter {
         Ok(Self::with(env, db, options, current))
     }
 
-    /// Goes on with the log `number` that was closed cleanly at `size` bytes (reuse_logs): it is as long, and
-    /// ends with the end of a record. Whether what it holds is durable is not known, so the first `sync`
-    /// makes it so. An empty one gets a marker, as if it were new.
+    /// Continues the WAL `number`, which was closed cleanly at `size` bytes (reuse_logs): the file has that
+    /// length and ends with a whole record. It is unknown whether its contents are durable, so the first
+    /// `sync` makes them durable. An empty WAL gets a marker, as if it were new.
     pub fn reopen(
         env: &Arc<dyn Env>,
         db: &Path,
@@ -104,46 +98,47 @@ impl WalWriter {
         Ok(Log { number, logged_before, writer, is_dirty: false, is_name_durable: false })
     }
 
-    /// Its number.
+    /// The number of the current WAL.
     #[inline]
     pub fn number(&self) -> u64 {
         self.current.number
     }
 
-    /// Bytes of the current log.
+    /// The length of the current WAL in bytes.
     #[inline]
     pub fn file_size(&self) -> u64 {
         self.current.writer.file_size()
     }
 
-    /// Has anything been appended that the last `sync` did not make durable?
+    /// True if anything was appended that the last `sync` did not make durable.
     pub fn has_unsynced_records(&self) -> bool {
         self.current.is_dirty || !self.older.lock().is_empty()
     }
 
-    /// Replaced logs with unsynced records, for who removes logs.
+    /// The former WALs with unsynced records, for the remover of obsolete files.
     pub fn older(&self) -> &Arc<OlderLogs> {
         &self.older
     }
 
-    /// Keeps replaced logs in this list, where none are yet.
+    /// Uses `older` as the list of former WALs. The present list must be empty.
     pub fn share_older(&mut self, older: Arc<OlderLogs>) {
         self.older = older;
     }
 
-    /// The error after which it refuses, if there was one.
+    /// The error after which every call fails, if there was one.
     pub fn poisoned(&self) -> Option<&Error> {
         self.failure.as_ref()
     }
 
-    /// Appends one batch; it has reached the system (survives `kill -9`) on return. After an error: poisoned, or nothing of it is
-    /// there.
+    /// Appends one batch. When this returns, the batch has reached the system and survives `kill -9`. After
+    /// an error, either nothing of the batch is in the file, or the writer is poisoned.
     #[inline]
+    #[cfg(any(test, feature = "test-support"))]
     pub fn add_record(&mut self, payload: &[u8]) -> Result<()> {
         self.add_record_in_two(payload, &[])
     }
 
-    /// The same of a batch in two pieces, which are not copied where the second is long.
+    /// As `add_record`, for a batch in two pieces, which are not copied if the second one is long.
     #[inline]
     pub fn add_record_in_two(&mut self, head: &[u8], tail: &[u8]) -> Result<()> {
         self.check()?;
@@ -155,16 +150,17 @@ impl WalWriter {
         result
     }
 
-    /// Cuts off the records from the one on that begins at `start` of the current log. They were not synced. On an error they may be
-    /// there or not: poisoned.
+    /// Removes the records of the current WAL from the one at `start` on, which must not have been synced.
+    /// After an error they may or may not be in the file, and the writer is poisoned.
     pub fn take_back(&mut self, start: u64) -> Result<()> {
         self.check()?;
         let result = self.current.writer.take_back(start);
         self.remember(result)
     }
 
-    /// Makes durable: every older log that is still dirty, the names of the logs, this log, in that order.
-    /// After an error: poisoned; a failed sync is never tried again. But not where the directory could not even be opened.
+    /// Makes durable, in this order: every older WAL with unsynced records, the names of the WALs, the
+    /// current WAL. An error poisons the writer, since a failed sync is never retried. Exception: if the
+    /// directory could not even be opened, the writer is not poisoned.
     pub fn sync(&mut self) -> Result<()> {
         self.check()?;
         if !self.has_unsynced_records() {
@@ -179,19 +175,19 @@ impl WalWriter {
             Ok(Some(refusal)) => Err(refusal),
             Err(error) => {
                 self.sync_failed = true;
-                self.spoil();
+                self.mark_torn();
                 self.remember(Err(error))
             }
         }
     }
 
-    /// After a failed sync the log reads as if all of it had been written, and a later sync says nothing of what was not. So the
-    /// log must not be gone on with, not by the next opening either: a zero behind the last record shows that it was not closed
-    /// cleanly, and readers take it for a torn tail.
-    fn spoil(&self) {
+    /// After a failed sync the WAL can be read as if all of it had been written, and a later sync says
+    /// nothing about what was not. So the WAL must not be continued, by the next open either. A zero byte
+    /// after the last record shows that the WAL was not closed cleanly; readers treat it as a torn tail.
+    fn mark_torn(&self) {
         let path = file_name::log(&self.db, self.current.number);
         let file = self.env.create_writable(&path, CreateMode::Append);
-        // As well as it can be done: on a disk that takes nothing at all there is no mark.
+        // Best effort: a disk that accepts nothing at all gets no mark.
         let _ = file.and_then(|mut file| file.append(&[0]).and_then(|()| file.close()));
     }
 
@@ -215,17 +211,19 @@ impl WalWriter {
         self.current.writer.sync()?;
         self.current.is_dirty = false;
         for mut log in self.older.lock().drain(..) {
-            let _ = log.writer.close(); // all of it is durable: nothing is lost by this error
+            let _ = log.writer.close(); // all of it is durable: an error loses nothing
         }
         Ok(())
     }
 
-    /// Goes over to a new log, before which `last_sequence` was the last number of anything logged: the current one becomes an older log, which stays open until it is synced or
-    /// released. Where the new one can't be created, nothing changes and the current one goes on.
+    /// Switches to a new WAL. `last_sequence` is the last sequence number logged before it. The current WAL
+    /// becomes an older one, which stays open until it is synced or released. If the new WAL cannot be
+    /// created, nothing changes and the current one continues.
     pub fn rotate(&mut self, number: u64, last_sequence: SequenceNumber) -> Result<()> {
         self.check()?;
         debug_assert!(number > self.current.number);
-        // Numbers that no record carries are not missing.
+        // If the current WAL has no record, numbers beyond its `logged_before` are not missing: no record has
+        // them.
         let is_empty = self.current.writer.file_size() == 0;
         let logged_before = if is_empty { self.current.logged_before } else { last_sequence };
         let new = Self::create_log(&self.env, &self.db, number, self.options, logged_before)?;
@@ -238,17 +236,17 @@ impl WalWriter {
         Ok(())
     }
 
-    /// Forgets (closes) older logs with numbers below `min_log_number`: what they held is in durable tables.
-    /// A failure to close one shows in the next append: the system may have lost records that a reader of the
-    /// logs would still go by.
+    /// Closes older WALs with numbers below `min_log_number`: durable tables hold their contents. If a close
+    /// fails, the next append returns the error: the system may have lost records that a recovery would still
+    /// read.
     pub fn release_older(&mut self, min_log_number: u64) {
         if let Err(error) = self.older.release(min_log_number) {
             self.failure.get_or_insert(error);
         }
     }
 
-    /// Closes all; the current log is cut to its length (after a failed sync, to one byte more). Returns the first error, if only that of an earlier
-    /// operation.
+    /// Closes all WALs. The current one is truncated to its length (after a failed sync, to one byte more).
+    /// Returns the first error, even of an earlier operation.
     pub fn close(&mut self) -> Result<()> {
         for mut log in self.older.lock().drain(..) {
             if let Err(error) = log.writer.close() {
@@ -260,7 +258,7 @@ impl WalWriter {
             self.failure.get_or_insert(error);
         }
         if std::mem::take(&mut self.sync_failed) {
-            self.spoil(); // perhaps again: the log was cut to its length
+            self.mark_torn(); // again if need be: the close truncated the file
         }
         self.check()
     }
@@ -283,5 +281,4 @@ impl WalWriter {
 }
 
 #[cfg(test)]
-#[path = "writer_tests.rs"]
 mod tests;

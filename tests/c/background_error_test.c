@@ -1,9 +1,10 @@
 /*
- * What a database says of background work that failed, of writes that are refused, and of going on: terrace_background_error()
- * and terrace_resume().
+ * The reports of failed background work and of refused writes, and retrying: terrace_background_error() and
+ * terrace_resume().
  *
- * Files may not grow past a limit (RLIMIT_FSIZE), which needs no privileges: a flush fails, then the log. With an argument, the
- * directory of a small disk with a file `ballast` on it, that disk is filled up instead (tests/disk_full).
+ * Without arguments, the test limits the size of files (RLIMIT_FSIZE), which needs no privileges: a flush
+ * fails, then the WAL. The argument is the directory of a small disk with a file `ballast`: then the test
+ * fills this disk instead (tests/disk_full).
  */
 #include "terrace.h"
 
@@ -51,7 +52,7 @@ static void check_value(leveldb_t *db, const char *key, const char *value, size_
     leveldb_readoptions_destroy(options);
 }
 
-/* Something has failed since `since`: with this errno, over a file of `path` that ends so. */
+/* Checks a failure that happened after `since`: its errno, and the end of the name of its file in `path`. */
 static void check_failure(const terrace_background_error_t *failure, int number, const char *path,
                           const char *ending, uint64_t since) {
     char *file, *message;
@@ -93,7 +94,7 @@ static void test_files_that_may_not_grow(void) {
     CHECK_NO_ERROR();
     check_well(db);
 
-    /* A flush fails: it is retried, and reads and writes go on. */
+    /* A flush fails: it is retried, and reads and writes continue. */
     limit_files_to(32 << 10);
     terrace_flush(db, &err);
     CHECK_ERROR("IO error: ");
@@ -104,7 +105,7 @@ static void test_files_that_may_not_grow(void) {
     terrace_resume(db, &err);
     CHECK_ERROR("IO error: ");
     limit_files_to(RLIM_INFINITY);
-    /* A try that was under way may still fail. */
+    /* A retry that has started before may still fail. */
     for (int tries = 0; tries < 3; tries++) {
         leveldb_free(err);
         err = NULL;
@@ -116,7 +117,7 @@ static void test_files_that_may_not_grow(void) {
     CHECK_NO_ERROR();
     check_well(db);
 
-    /* A record that no log may hold: that write fails, and nothing else. */
+    /* A record that fits into no WAL: this write fails, and nothing else. */
     limit_files_to(64 << 10);
     store(db, "huge", huge, sizeof huge);
     CHECK_ERROR("IO error: ");
@@ -134,7 +135,7 @@ static void test_files_that_may_not_grow(void) {
     terrace_flush(db, &err);
     CHECK_ERROR("IO error: ");
 
-    /* What it was is known after the database is closed; opened again it has all that was acknowledged. */
+    /* The report outlives the database. When it is opened again, the database has all acknowledged writes. */
     kept = terrace_background_error(db);
     leveldb_close(db);
     CHECK(terrace_background_error_errno(kept) == EFBIG);
@@ -151,7 +152,7 @@ static void test_files_that_may_not_grow(void) {
     close_and_destroy(db, path);
 }
 
-/* Writes until the disk is full: writes fail, and are taken again when there is space. */
+/* Writes until the disk is full: writes fail, and succeed again when there is space. */
 static void test_full_disk(const char *directory) {
     static char value[1000];
     char path[600], ballast[600], key[32];
@@ -166,7 +167,7 @@ static void test_full_disk(const char *directory) {
     leveldb_options_set_write_buffer_size(options, 256 << 10);
     db = leveldb_open(options, path, &err);
     CHECK_NO_ERROR();
-    /* A compaction may give some space back meanwhile. */
+    /* A compaction may free some space meanwhile. */
     while (failure == NULL) {
         CHECK(written < 1000000);
         snprintf(key, sizeof key, "key%08u", written);
@@ -181,7 +182,8 @@ static void test_full_disk(const char *directory) {
         failure = terrace_background_error(db);
     }
     check_failure(failure, ENOSPC, path, NULL, since);
-    /* Whether writers wait for a flush, or the log itself found no room: nobody has to open it again. */
+    /* Writers wait for a flush, or the WAL itself had no space: in both cases the database need not be
+     * reopened. */
     CHECK(terrace_background_error_severity(failure) < TERRACE_SEVERITY_UNTIL_REOPENED);
     terrace_background_error_destroy(failure);
     for (unsigned i = 0; i < written; i += 97) {

@@ -1,6 +1,7 @@
 /*
- * What the bindings for other languages use: reads and writes without copies in between, iterators moved in one call, orders that
- * shorten keys, environments made of callbacks and used by hand, tables by themselves, dumps.
+ * The functions for bindings of other languages: reads and writes without intermediate copies, iterators
+ * moved in one call, orders that shorten keys, environments of callbacks, the files of an environment,
+ * stand-alone tables, dumps.
  */
 
 #include "terrace.h"
@@ -17,7 +18,7 @@ static void no_error(void) {
     CHECK(err == NULL);
 }
 
-/* The call before failed with this kind and a message that has `part` in it. */
+/* Checks that the last call failed with this kind and a message that contains `part`. */
 static void failed_with(int code, const char* part) {
     CHECK(err != NULL && strstr(err, part) != NULL);
     CHECK(terrace_last_error_code() == code);
@@ -135,7 +136,7 @@ static const char* order_name(void* state) {
 static char* separator(void* state, const char* start, size_t start_len, const char* limit, size_t limit_len, size_t* length) {
     (void)start, (void)start_len, (void)limit, (void)limit_len;
     shortened++;
-    /* Nonsense, if the state says so: it is not to be believed. */
+    /* If the state says so, a wrong result, which must be ignored. */
     *length = 1;
     return state == NULL ? NULL : strdup("\xff");
 }
@@ -189,11 +190,11 @@ static void filters_by_hand(void) {
     leveldb_filterpolicy_destroy(bloom);
 }
 
-/* An environment of callbacks in front of another one, which counts the files that are open. */
+/* An environment of callbacks that wraps another one and counts the open files. */
 static int open_files = 0;
 static int destroyed = 0;
 
-/* Hands the outcome of a call on. */
+/* Converts the result of a call to that of a callback. */
 static int result(char* error, char** message) {
     if (error == NULL) {
         return TERRACE_OK;
@@ -215,7 +216,7 @@ static int new_sequential(void* state, const char* path, void** file, char** mes
 }
 static int sequential_read(void* file, char* buffer, size_t length, size_t* read, char** message) {
     char* error = NULL;
-    /* Less than is asked for: the library asks again. */
+    /* Fewer bytes than requested: the library reads again. */
     *read = terrace_seqfile_read(file, buffer, length > 7 ? 7 : length, &error);
     return result(error, message);
 }
@@ -381,7 +382,8 @@ static void environments_of_callbacks(void) {
     CHECK(destroyed == 1 && open_files == 0);
 }
 
-/* Nothing is touched in a buffer but what was read: the rest may be somebody else's. */
+/* Only the bytes that were read are written to the buffer: the memory after them may belong to somebody
+ * else. */
 static void buffers_shorter_than_what_is_asked_for(leveldb_env_t* env, const char* path) {
     char buffer[40], large[9000];
     memset(large, 'x', sizeof(large));
@@ -406,7 +408,7 @@ static void buffers_shorter_than_what_is_asked_for(leveldb_env_t* env, const cha
         CHECK(buffer[0] == '0');
         terrace_seqfile_destroy(in_order);
     }
-    /* More than one piece. */
+    /* More than one read of the library. */
     written = terrace_env_new_writable_file(env, path, 0, &err);
     for (int i = 0; i < 20; i++) {
         large[0] = (char)('a' + i);
@@ -445,7 +447,7 @@ static void files_in_memory(void) {
     failed_with(TERRACE_IO_ERROR, "past the end");
     terrace_randomfile_destroy(file);
 
-    /* No directory was created for any of these. */
+    /* The directories of these were not created. */
     const char* names[] = {"/dir/db", "a/b", "/tmp/xyz", "db", "/deep/er/and/deeper"};
     leveldb_options_t* options = leveldb_options_create();
     leveldb_options_set_env(options, env);
@@ -541,7 +543,7 @@ static void dumps_and_caches(void) {
     static struct text text;
     terrace_dump_file(NULL, path, &text, append_or_fail, &err);
     no_error();
-    // The marker with which a log begins, an empty batch of 12 bytes in two fragments, and what was put.
+    // The marker at the beginning of a WAL (an empty batch of 12 bytes in two fragments), then the put.
     CHECK(strcmp(text.bytes, "--- offset 0; sequence 1\n--- offset 26; sequence 1\n  put 'a\\x0a' 'value'\n") == 0);
     CHECK(text.calls == 2);
     terrace_dump_file(NULL, path, NULL, append_or_fail, &err);

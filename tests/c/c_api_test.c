@@ -1,7 +1,7 @@
 /*
- * Databases, iterators, snapshots and batches through leveldb/c.h, for what LevelDB promises: so it also runs against
- * Google's library (-DGOOGLE), which shows that what is asked of Terrace here is LevelDB's. Options and what they refer to
- * are in c_options_test.c, what LevelDB leaves undefined in c_misuse_test.c.
+ * Databases, iterators, snapshots and batches through leveldb/c.h, as LevelDB documents them. The test also
+ * runs against Google's library (-DGOOGLE), which shows that it expects LevelDB's behaviour. Options and
+ * their objects are in c_options_test.c, behaviour that LevelDB leaves undefined in c_misuse_test.c.
  */
 #include "check.h"
 
@@ -50,7 +50,7 @@ static void test_environment(void) {
     check_get(db, NULL, "a", "1");
     close_and_destroy(db, path);
     leveldb_options_destroy(options);
-    /* The handle only; the default environment goes on. */
+    /* Destroys only the handle, not the default environment. */
     leveldb_env_destroy(env);
 }
 
@@ -100,7 +100,7 @@ static void test_errptr(void) {
     char *stale = strdup("a message of the caller's"), *mine = stale;
     size_t length = 99;
 
-    /* Success, and a key that is not there, leave the old message alone. */
+    /* Success and an absent key do not change the old message. */
     leveldb_put(db, write_options, "k", 1, "v", 1, &stale);
     CHECK(stale == mine);
     CHECK(leveldb_get(db, read_options, "absent", 6, &length, &stale) == NULL);
@@ -108,13 +108,13 @@ static void test_errptr(void) {
     CHECK(stale == mine && strcmp(stale, "a message of the caller's") == 0);
     leveldb_delete(db, write_options, "absent", 6, &stale);
     CHECK(stale == mine);
-    /* Failure frees it and puts another one there: what valgrind and the allocator see. */
+    /* Failure frees and replaces it, which valgrind and the allocator check. */
     CHECK(leveldb_open(options, path, &stale) == NULL);
     CHECK(strncmp(stale, "IO error: ", 10) == 0);
     CHECK(leveldb_open(options, scratch("errptr-absent"), &stale) == NULL);
     CHECK(strncmp(stale, "Invalid argument: ", 18) == 0);
     free(stale);
-    /* LevelDB makes the directory before it refuses. */
+    /* LevelDB creates the directory before it refuses. */
     leveldb_destroy_db(options, scratch("errptr-absent"), &err);
     CHECK_NO_ERROR();
 
@@ -181,7 +181,7 @@ static void test_put_get_delete(void) {
     close_and_destroy(db, path);
 }
 
-/* Writes down what a batch holds: "put(k,v)" and "delete(k)". */
+/* The entries of a batch as text: "put(k,v)" and "delete(k)". */
 struct trace {
     char text[600];
 };
@@ -231,7 +231,7 @@ static void test_write_batch(void) {
     check_get(db, NULL, "bar", NULL);
     check_get(db, NULL, "box", "c");
 
-    /* It survives its write. */
+    /* The batch is unchanged after it was written. */
     check_batch(batch, "put(bar,b)put(box,c)delete(bar)");
     put(db, "bar", "by hand");
     put(db, "box", "by hand");
@@ -253,7 +253,7 @@ static void test_write_batch(void) {
     CHECK_NO_ERROR();
     check_get(db, NULL, "x", "1");
 
-    /* A NULL batch starts another log. */
+    /* A NULL batch starts a new WAL. */
     log_number = highest_number(path, ".log");
     leveldb_write(db, write_options, NULL, &err);
     CHECK_NO_ERROR();
@@ -279,7 +279,7 @@ static void test_iterator(void) {
     put(db, "", "");
     put(db, "box", "c");
     put(db, "foo", "hello");
-    /* What is written later is not seen. */
+    /* Later writes are not visible. */
     leveldb_iter_seek_to_first(iter);
     CHECK(!leveldb_iter_valid(iter));
     leveldb_iter_destroy(iter);
@@ -376,7 +376,7 @@ static void test_approximate_sizes(void) {
     CHECK(sizes[0] == 0 && sizes[1] == 0 && sizes[2] == 0 && sizes[3] == 7);
     write_megabyte(db);
 #ifndef GOOGLE /* where it counts from when its table is there */
-    /* The buffer was full once. What it held counts from then on, be it a table or not yet. */
+    /* The memtable was full once. Its entries count from then on, whether or not they are in a table yet. */
     leveldb_approximate_sizes(db, 3, start, start_length, limit, limit_length, sizes);
     CHECK(sizes[0] > 200000 && sizes[0] < 1000000 && sizes[2] == 0);
 #endif
@@ -386,7 +386,7 @@ static void test_approximate_sizes(void) {
     leveldb_approximate_sizes(db, 3, start, start_length, limit, limit_length, sizes);
     CHECK(sizes[0] > 200000 && sizes[0] < 1000000);
     CHECK(sizes[1] > 200000 && sizes[1] < 1000000 && sizes[2] == 0);
-    /* The second half may be in memory still. Compacting (which waits) shows all of it. */
+    /* The second half may still be in a memtable. After a compaction (which waits), all of it counts. */
     leveldb_compact_range(db, NULL, 0, NULL, 0);
     leveldb_approximate_sizes(db, 3, start, start_length, limit, limit_length, sizes);
     CHECK(sizes[0] > 200000 && sizes[0] < 1000000);
@@ -396,7 +396,7 @@ static void test_approximate_sizes(void) {
     close_and_destroy(db, path);
 }
 
-/* Clients write little more than a buffer of 1 MiB and expect that some of it has become a table. */
+/* Clients write little more than a write buffer of 1 MiB and expect that some of it is in a table. */
 static void test_a_full_buffer_becomes_a_table(void) {
     const char *path = scratch("buffer");
     leveldb_options_t *options = create_options();
@@ -409,7 +409,7 @@ static void test_a_full_buffer_becomes_a_table(void) {
     log_number = highest_number(path, ".log");
     write_megabyte(db); /* 840 kB of keys and values: full by the memtable's own overhead */
     CHECK(highest_number(path, ".log") > log_number);
-    /* The table is there when the database is closed, or when it has been opened and closed again. */
+    /* The table exists when the database is closed, or when it has been opened and closed again. */
     leveldb_close(db);
     db = leveldb_open(options, path, &err);
     CHECK_NO_ERROR();

@@ -1,6 +1,7 @@
 /*
- * What LevelDB leaves undefined and programs in the wild do all the same: NULL handles, nonsense lengths, handles of another
- * kind, objects destroyed in every order. Terrace promises that none of it crashes, leaks, or loses what was written.
+ * Uses that LevelDB leaves undefined, but that occur in programs: NULL handles, impossible lengths, handles
+ * of another kind, objects destroyed in any order. Terrace promises that none of them crashes, leaks, or
+ * loses writes.
  */
 #include "check.h"
 
@@ -8,7 +9,7 @@
 
 #define MISUSE "Invalid argument: "
 
-/* An address nothing may be read from. */
+/* An address that must not be read. */
 static const char *const nowhere = (const char *)16;
 
 static void test_null_handles(void) {
@@ -35,7 +36,7 @@ static void test_null_handles(void) {
     CHECK_ERROR(MISUSE "name is NULL");
     leveldb_iter_get_error(NULL, &err);
     CHECK_ERROR(MISUSE "iterator is NULL");
-    /* errptr, too. */
+    /* errptr may be NULL too. */
     leveldb_put(NULL, NULL, "k", 1, "v", 1, NULL);
     CHECK(leveldb_open(NULL, NULL, NULL) == NULL);
 
@@ -126,7 +127,7 @@ static void count_put(void *state, const char *k, size_t klen, const char *v, si
     count_entries++;
 }
 
-/* A length is judged before a byte is read; nothing at the addresses could be read. */
+/* A length is checked before a byte is read; reading at these addresses would crash. */
 static void test_nonsense_lengths(void) {
     const char *path = scratch("lengths");
     leveldb_t *db = open_fresh(path);
@@ -167,7 +168,7 @@ static void test_nonsense_lengths(void) {
         CHECK(size == 0);
         leveldb_compact_range(db, nowhere, huge[i], nowhere, huge[i]);
 
-        /* A batch remembers what it could not take; so does a batch it is appended to. */
+        /* A batch keeps the error of a refused entry, and so does a batch to which it is appended. */
         leveldb_writebatch_clear(batch);
         leveldb_writebatch_put(batch, "b", 1, "2", 1);
         leveldb_writebatch_put(batch, i == 0 ? "k" : nowhere, i == 0 ? 1 : huge[i], nowhere, huge[i]);
@@ -198,7 +199,7 @@ static void test_nonsense_lengths(void) {
     leveldb_approximate_sizes(db, -1, NULL, NULL, NULL, NULL, &size);
     leveldb_approximate_sizes(db, 0, NULL, NULL, NULL, NULL, NULL);
     CHECK(size == 7);
-    /* Emptying heals. */
+    /* Clearing the batch removes the error. */
     leveldb_writebatch_clear(batch);
     leveldb_writebatch_put(batch, "k", 1, "v", 1);
     leveldb_write(db, NULL, batch, &err);
@@ -215,7 +216,7 @@ static void test_nonsense_lengths(void) {
     close_and_destroy(db, path);
 }
 
-/* Bindings pass read options where write options belong, and destroy all of them with one function. */
+/* Bindings pass read options instead of write options, and destroy all kinds with one function. */
 static void test_handles_of_another_kind(void) {
     const char *path = scratch("kinds");
     leveldb_t *db = open_fresh(path);
@@ -253,7 +254,7 @@ static void test_handles_of_another_kind(void) {
     close_and_destroy(db, path);
 }
 
-/* R, C# and Ruby close a database while iterators and snapshots live. */
+/* Bindings of R, C# and Ruby close a database while iterators and snapshots exist. */
 static void test_iterators_and_snapshots_outlive_the_database(void) {
     const char *path = scratch("outlive");
     leveldb_t *db = open_fresh(path), *closed;
@@ -294,7 +295,7 @@ static void test_iterators_and_snapshots_outlive_the_database(void) {
     leveldb_free(err);
     err = NULL;
 
-    /* The same directory again, while what came from the first database still lives. */
+    /* Open the same directory again while objects of the first database still exist. */
     db = leveldb_open(NULL, path, &err);
     CHECK_NO_ERROR();
     check_get(db, NULL, "b", "2");
@@ -307,7 +308,8 @@ static void test_iterators_and_snapshots_outlive_the_database(void) {
     leveldb_readoptions_destroy(read_options);
 }
 
-/* Node's classic-level names a snapshot that it has released in the options of an iterator; others release one twice. */
+/* Node's classic-level uses a released snapshot in the options of an iterator; other programs release one
+ * twice. */
 static void test_a_released_snapshot_reads_the_latest_state(void) {
     const char *path = scratch("released"), *other_path = scratch("released_other");
     leveldb_t *db = open_fresh(path), *other = open_fresh(other_path);
@@ -332,7 +334,7 @@ static void test_a_released_snapshot_reads_the_latest_state(void) {
     leveldb_iter_destroy(iter);
     leveldb_release_snapshot(db, snapshot);
 
-    /* Released twice, it was not given to two. */
+    /* The handle that was released twice is reused for one snapshot only. */
     snapshot = leveldb_create_snapshot(db);
     put(db, "key", "newer");
     again = leveldb_create_snapshot(db);
@@ -345,7 +347,7 @@ static void test_a_released_snapshot_reads_the_latest_state(void) {
     leveldb_release_snapshot(db, snapshot);
     check_get(db, named_after, "key", "newer");
 
-    /* Of another database, released through this one, and of one that is closed. */
+    /* A snapshot of another database, released through this one, and a snapshot of a closed database. */
     put(other, "key", "other");
     of_other = leveldb_create_snapshot(other);
     leveldb_readoptions_set_snapshot(named_before, of_other);
@@ -388,7 +390,7 @@ static int compare(void *state, const char *a, size_t alen, const char *b, size_
     return order != 0 ? order : (alen > blen) - (alen < blen);
 }
 
-/* The name dies with the next call. */
+/* The returned name is valid until the next call only. */
 static const char *short_lived_name(void *state) {
     static char names[2][16];
     static unsigned turn;
@@ -403,7 +405,8 @@ static leveldb_comparator_t *make_comparator(void) {
     return leveldb_comparator_create(&destroyed, on_destroy, compare, short_lived_name);
 }
 
-/* A database cannot do without its order: it goes on using it, and the destructor runs when the last user is gone. */
+/* A database cannot work without its order: it continues to use it, and the destructor runs when the last
+ * user is gone. */
 static void test_comparator_destroyed_early(void) {
     const char *path = scratch("comparator");
     leveldb_options_t *options = create_options();
@@ -423,14 +426,14 @@ static void test_comparator_destroyed_early(void) {
     leveldb_close(db);
     CHECK(destroyed == 1);
 
-    /* Options that name it open nothing any more, and do not destroy it again. */
+    /* Options with the destroyed comparator open nothing, and do not destroy it again. */
     CHECK(leveldb_open(options, path, &err) == NULL);
     CHECK_ERROR(MISUSE "the comparator of the options was destroyed");
     leveldb_options_set_comparator(options, NULL);
     CHECK(leveldb_open(options, path, &err) == NULL);
     CHECK_ERROR(MISUSE "test.ShortLived does not match existing comparator : leveldb.Bytewise");
 
-    /* A live iterator keeps it. */
+    /* An iterator keeps the comparator alive. */
     comparator = make_comparator();
     leveldb_options_set_comparator(options, comparator);
     db = leveldb_open(options, path, &err);
@@ -441,7 +444,7 @@ static void test_comparator_destroyed_early(void) {
     leveldb_iter_destroy(iter);
     CHECK(destroyed == 1);
 
-    /* One that is never used, and one without callbacks. */
+    /* A comparator that is never used, and one without callbacks. */
     comparator = make_comparator();
     leveldb_options_set_comparator(options, comparator);
     leveldb_comparator_destroy(comparator);
@@ -460,7 +463,8 @@ static void test_comparator_destroyed_early(void) {
 static leveldb_t *_Atomic served;
 static atomic_int refusals;
 
-/* Calls the database that it serves: on the threads of callers and of compactions, with whatever locks are held there. */
+/* A comparator that calls its own database, on the threads of callers and of compactions, with any locks held
+ * there. */
 static int compare_and_call(void *state, const char *a, size_t alen, const char *b, size_t blen) {
     static _Thread_local int inside;
     leveldb_t *db = served;
@@ -483,7 +487,8 @@ static int compare_and_call(void *state, const char *a, size_t alen, const char 
     return compare(state, a, alen, b, blen);
 }
 
-/* What a comparator may not do with its database is refused, instead of waiting for a lock that its own thread has. */
+/* Forbidden calls of a comparator on its database are refused; they do not wait for a lock of their own
+ * thread. */
 static void test_comparator_that_calls_its_database(void) {
     const char *path = scratch("reentrant");
     leveldb_options_t *options = create_options();
@@ -519,7 +524,7 @@ static void test_comparator_that_calls_its_database(void) {
     CHECK_NO_ERROR();
 }
 
-/* A filter that knows its keys by their first bytes: it has no false negatives unless it is empty. */
+/* A filter of the first bytes of the keys: it has no false negatives unless it is empty. */
 static char *first_bytes(void *state, const char *const *keys, const size_t *lengths, int count,
                          size_t *filter_length) {
     char *filter = calloc(1, 256);
@@ -545,7 +550,7 @@ static leveldb_filterpolicy_t *make_policy(void) {
     return leveldb_filterpolicy_create(&destroyed, on_destroy, first_bytes, has_first_byte, short_lived_name);
 }
 
-/* A filter policy ends with its destroy function: no callback afterwards, and no key is lost for want of a filter. */
+/* After its destroy function no callback of a filter policy runs, and no key is lost for lack of a filter. */
 static void test_filter_policy_destroyed_early(void) {
     const char *path = scratch("filter");
     leveldb_options_t *options = create_options();
@@ -574,13 +579,13 @@ static void test_filter_policy_destroyed_early(void) {
     leveldb_close(db);
     CHECK(called == calls && destroyed == 1);
 
-    /* The options still name it: they open without it. */
+    /* The options still refer to it: they open a database without a policy. */
     db = leveldb_open(options, path, &err);
     CHECK_NO_ERROR();
     check_get(db, NULL, "banana", "2");
     leveldb_close(db);
     CHECK(called == calls);
-    /* A policy of the same name must not take a table without filters for one that has none of its keys. */
+    /* A policy of the same name must not treat a table without filters as a table without keys. */
     policy = make_policy();
     leveldb_options_set_filter_policy(options, policy);
     db = leveldb_open(options, path, &err);
@@ -594,7 +599,7 @@ static void test_filter_policy_destroyed_early(void) {
     leveldb_filterpolicy_destroy(policy);
     CHECK(destroyed == 1);
 
-    /* The bloom filter, which has no callbacks, simply goes on. */
+    /* The bloom filter, which has no callbacks, continues to be used. */
     options = create_options();
     policy = leveldb_filterpolicy_create_bloom(-1);
     leveldb_options_set_filter_policy(options, policy);
@@ -648,7 +653,7 @@ static void test_other_objects_destroyed_early(void) {
     close_and_destroy(db, path);
 }
 
-/* Empty keys and values are lent at an address that hosts with a moving stack take for a pointer. */
+/* Empty keys and values are lent at an address that hosts with a moving stack accept as a pointer. */
 static void test_empty_is_a_real_address(void) {
     const char *path = scratch("empty");
     leveldb_t *db = open_fresh(path);

@@ -1,12 +1,12 @@
 /*
- * Options and what they refer to (caches, comparators, filter policies), repair and destroy, for what LevelDB promises: so
- * it also runs against Google's library (-DGOOGLE).
+ * Options and their objects (caches, comparators, filter policies), repair and destroy, as LevelDB documents
+ * them. The test also runs against Google's library (-DGOOGLE).
  */
 #include "check.h"
 
 #include <limits.h>
 
-/* All other options, with values out of range, which are brought into range. */
+/* All other options, with values out of range, which are clipped. */
 static void test_options(void) {
     const char *path = scratch("options");
     leveldb_options_t *options = create_options();
@@ -41,7 +41,7 @@ static void test_options(void) {
         leveldb_close(second);
         leveldb_close(db);
     }
-    /* No order among what a database does not use any more. */
+    /* Objects that no database uses any more can be destroyed in any order. */
     leveldb_cache_destroy(cache);
     leveldb_destroy_db(options, path, &err);
     leveldb_destroy_db(options, scratch("options-second"), &err);
@@ -57,7 +57,7 @@ struct counter {
 
 static void count_destroyed(void *state) { ((struct counter *)state)->destroyed++; }
 
-/* The reverse of the order of bytes, by signs of any size. */
+/* The reverse order of bytes, with results of any magnitude. */
 static int reverse_compare(void *state, const char *a, size_t alen, const char *b, size_t blen) {
     size_t shorter = alen < blen ? alen : blen;
     int order = memcmp(a, b, shorter);
@@ -129,7 +129,7 @@ static void test_comparator(void) {
     leveldb_readoptions_destroy(read_options);
 }
 
-/* A filter policy whose answers the test makes up. */
+/* A filter policy whose answers the test sets. */
 static int fake_answer;
 static int filters_made;
 
@@ -185,7 +185,7 @@ static void test_filter_policy(int bloom) {
     check_get(db, NULL, "fox", NULL);
     if (!bloom) {
         CHECK(filters_made > 0 && counter.asked > 0);
-        /* No is no: the block is not looked into, so the key is not found. */
+        /* 0 is no: the block is not read, so the key is not found. */
         fake_answer = 0;
         check_get(db, NULL, "foo", NULL);
         check_get(db, NULL, "bar", NULL);
@@ -199,7 +199,7 @@ static void test_filter_policy(int bloom) {
     leveldb_filterpolicy_destroy(policy);
     CHECK(counter.destroyed == !bloom);
 
-    /* Without the policy its filters are not asked. */
+    /* Without the policy, its filters are not consulted. */
     fake_answer = 0;
     options = leveldb_options_create();
     db = leveldb_open(options, path, &err);
@@ -231,12 +231,12 @@ static void test_repair_and_destroy(void) {
     check_get(db, NULL, "foo", NULL);
     leveldb_close(db);
 
-    /* What repair puts aside is in the directory "lost", which is not the database's. */
+    /* Files that a repair sets aside are in the directory "lost", which destroy does not remove. */
     leveldb_destroy_db(options, path, &err);
     CHECK_NO_ERROR();
     CHECK(highest_number(path, ".ldb") == 0);
 
-    /* A file that is not the database's stays, and so does the directory. */
+    /* A file that is not a database file stays, and so does the directory. */
     path = scratch("destroy");
     leveldb_close(open_fresh(path));
     snprintf(foreign, sizeof foreign, "%s/notes.txt", path);

@@ -1,7 +1,7 @@
 /*
- * When a database calls its user's code, and from which thread: no more often than LevelDB does, where a user could tell. Hosts
- * with one thread (PHP, Lua, R) cannot be called from another, and some cannot be called at all inside of leveldb_open. So it
- * also runs against Google's library (-DGOOGLE).
+ * When a database calls its user's code, and on which thread: only where LevelDB does, as far as a user can
+ * observe. Hosts with one thread (PHP, Lua, R) cannot be called from another thread, and some cannot be
+ * called at all inside leveldb_open. The test also runs against Google's library (-DGOOGLE).
  */
 #include "check.h"
 
@@ -116,7 +116,7 @@ int main(void) {
     leveldb_close(db);
     NOTHING_AT_ALL();
 
-    /* What the log holds becomes a table within the opening, and nothing comes after that. */
+    /* The open writes the entries of the WAL to a table, and no callback runs after it. */
     db = open_it(options, path);
     NOTHING_FROM_OTHER_THREADS();
     CHECK(calls[FILTER_CREATE].own == 1);
@@ -124,7 +124,7 @@ int main(void) {
     leveldb_close(db);
     NOTHING_AT_ALL();
 
-    /* One table: there is nothing to compare it with. */
+    /* With one table, there is nothing to compare. */
     for (round = 0; round < 2; round++) {
         db = open_it(options, path);
         NOTHING_BUT_NAMES();
@@ -146,7 +146,8 @@ int main(void) {
     free(leveldb_property_value(db, "leveldb.sstables"));
     NOTHING_AT_ALL();
 
-    /* A compaction compares and makes filters, on its own thread; it does not ask for the comparator's name. */
+    /* A compaction compares and creates filters, on its own thread; it does not call the comparator's
+     * name. */
     put(db, "x", "x");
     leveldb_compact_range(db, NULL, 0, NULL, 0);
     CHECK(calls[COMPARE].others > 0 && calls[FILTER_CREATE].others > 0);

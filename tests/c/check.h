@@ -1,8 +1,8 @@
 /*
- * What the C test programs share: checks that are counted, the error of the last call, and scratch directories.
+ * Shared by the C test programs: counted checks, the error of the last call, and scratch directories.
  *
- * A program takes no arguments, keeps its databases under $TEST_TMPDIR, prints "PASS <n> checks" and ends with 0; the first
- * check that fails ends it with 1 and the place.
+ * A program takes no arguments, keeps its databases under $TEST_TMPDIR, prints "PASS <n> checks" and exits
+ * with 0. The first check that fails prints its place and ends the program with 1.
  */
 #ifndef TERRACE_TESTS_C_CHECK_H_
 #define TERRACE_TESTS_C_CHECK_H_
@@ -25,7 +25,7 @@
 #include "leveldb/c.h"
 
 static int checks_made;
-/* For errptr. */
+/* The errptr of all calls. */
 static char *err;
 
 #define CHECK(condition)                                                                          \
@@ -40,7 +40,7 @@ static char *err;
 
 #define CHECK_NO_ERROR() CHECK(err == NULL)
 
-/* The last call failed with a message that starts so; the message is freed. */
+/* Checks that the last call failed with a message that starts with `prefix`, and frees the message. */
 #define CHECK_ERROR(prefix)                                                                       \
     do {                                                                                          \
         CHECK(err != NULL);                                                                       \
@@ -49,12 +49,13 @@ static char *err;
         err = NULL;                                                                               \
     } while (0)
 
-/* Everything is slow there, and threads run one at a time. */
+/* Under valgrind everything is slow, and threads run one at a time. */
 static inline int under_valgrind(void) { return RUNNING_ON_VALGRIND; }
 
 /*
- * Ends a child of fork() for which all is well. What only the stacks of its parent's threads led to is lost there, which is
- * nobody's leak: valgrind, which would complain when the child exits, is asked for errors now, and left behind by exec.
+ * Ends a child of fork() successfully. Memory to which only the stacks of the parent's other threads pointed
+ * is lost in the child, which is not a leak. Valgrind would report it at the exit of the child: so its errors
+ * are counted now, and exec ends it.
  */
 static inline void end_child(void) {
     if (RUNNING_ON_VALGRIND && VALGRIND_COUNT_ERRORS == 0) {
@@ -68,7 +69,7 @@ static inline int passed(void) {
     return 0;
 }
 
-/* The path of something in the scratch directory; the four last ones asked for hold. */
+/* The path of `name` in the scratch directory. The last four results are valid. */
 static inline const char *scratch(const char *name) {
     static char paths[4][600];
     static unsigned next;
@@ -83,7 +84,7 @@ static inline int is_directory(const char *path) {
     return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-/* The highest number of a file of the database that ends so; 0 without one. */
+/* The highest number of a file of the database whose name ends with `ending`; 0 if there is none. */
 static inline long highest_number(const char *db, const char *ending) {
     DIR *directory = opendir(db);
     struct dirent *entry;
@@ -106,7 +107,7 @@ static inline leveldb_options_t *create_options(void) {
     return options;
 }
 
-/* An open database of default options in an empty directory. */
+/* Opens a database with default options in an empty directory. */
 static inline leveldb_t *open_fresh(const char *path) {
     leveldb_options_t *options = create_options();
     leveldb_t *db;
@@ -135,7 +136,7 @@ static inline void put(leveldb_t *db, const char *key, const char *value) {
     leveldb_writeoptions_destroy(options);
 }
 
-/* Checks a value; NULL expects that the key is not there. NULL options are made for the call. */
+/* Checks the value of a key; NULL expects that the key is absent. NULL options are created for the call. */
 static inline void check_get(leveldb_t *db, const leveldb_readoptions_t *given, const char *key,
                              const char *expected) {
     leveldb_readoptions_t *made = given ? NULL : leveldb_readoptions_create();
@@ -174,7 +175,7 @@ static inline void check_open_fails(const leveldb_options_t *options, const char
     err = NULL;
 }
 
-/* Writes 20000 entries of about 50 bytes: as little as programs write before they ask for sizes. */
+/* Writes 20000 entries of about 50 bytes: the least that programs write before they ask for sizes. */
 static inline void write_megabyte(leveldb_t *db) {
     leveldb_writeoptions_t *write_options = leveldb_writeoptions_create();
     char key[64], value[64];

@@ -1,6 +1,6 @@
 /*
- * A limit on the addresses of the process (RLIMIT_AS) and more tables than fit it: mapped tables leave the program half of what there
- * is, and the others are read all the same.
+ * A limit on the address space of the process (RLIMIT_AS) and more tables than fit into it: mapped tables
+ * leave half of it to the program, and other tables are read without mappings.
  */
 #include "terrace.h"
 
@@ -12,7 +12,7 @@ enum { TABLES = 80, VALUE = 1 << 20, ROOM = 100 << 20, NEEDED = 30 << 20 };
 
 static void key_of(char *key, int number) { snprintf(key, 16, "key%06d", number); }
 
-/* Bytes that do not compress, and differ from key to key. */
+/* Bytes that do not compress, different for each key. */
 static void fill(char *value, int number) {
     unsigned seed = 12345u + (unsigned)number;
     int i;
@@ -96,7 +96,7 @@ int main(void) {
     CHECK(getrlimit(RLIMIT_AS, &before) == 0);
     limit = before;
     limit.rlim_cur = addresses_in_use() + ROOM;
-    /* Valgrind's own memory would count. */
+    /* The limit would include valgrind's own memory. */
     if (!under_valgrind()) CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
     read_all(db, value);
     if (!under_valgrind()) CHECK(descriptors(db) > 0 && descriptors(db) < TABLES);

@@ -1,6 +1,6 @@
 /*
- * Many tables and few descriptors, without mappings of tables: what RLIMIT_NOFILE allows, and what the program around the
- * database leaves of that. Everything goes on, and where really none is left an error says so.
+ * Many tables and few descriptors, without mappings of tables: RLIMIT_NOFILE limits them, and the program
+ * uses some itself. Everything continues to work; if no descriptor is left, an error says so.
  */
 #include "terrace.h"
 
@@ -21,7 +21,7 @@ static void limit_descriptors_to(rlim_t count) {
     CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }
 
-/* The program takes every descriptor that there is. */
+/* The program takes all descriptors that are free. */
 static void take_all(void) {
     int descriptor;
     while (held_count < HELD && (descriptor = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0) {
@@ -90,7 +90,7 @@ static leveldb_t *open_there(const char *path, uint8_t create) {
     return db;
 }
 
-/* Makes a database of many tables, each of ten keys that no other has. */
+/* Creates a database of many tables, each with ten keys of its own. */
 static void make(const char *path) {
     leveldb_t *db = open_there(path, 1);
     int table, i;
@@ -111,7 +111,7 @@ static void read_all(leveldb_t *db, const char *value) {
     for (i = 0; i < TABLES; i++) check_value(db, i * 77 % TABLES * 10 + i % 10, value);
 }
 
-/* Few are allowed: everything is read and written, and tables hold half of them at most. */
+/* A low limit: everything can be read and written, and tables hold at most half of the descriptors. */
 static void test_a_low_limit(const char *path, rlim_t limit) {
     leveldb_t *db;
     limit_descriptors_to(limit);
@@ -125,7 +125,8 @@ static void test_a_low_limit(const char *path, rlim_t limit) {
     leveldb_close(db);
 }
 
-/* The program around takes all that are left while tables hold some: those go to whom needs them. */
+/* The program takes all free descriptors while tables hold some: tables give theirs up when they are
+ * needed. */
 static void test_a_greedy_program(const char *path) {
     leveldb_t *db;
     int i;
@@ -139,8 +140,8 @@ static void test_a_greedy_program(const char *path) {
     CHECK(count_keys(db) == TABLES * 10);
     CHECK_NO_ERROR();
     /*
-     * Logs, tables, a MANIFEST and directories need descriptors too. Under valgrind the program gets some back: there, a file
-     * that is refused a descriptor has been created all the same.
+     * WALs, new tables, a MANIFEST and directories need descriptors too. Under valgrind the program frees
+     * some: there, opening a file without a free descriptor fails but creates the file.
      */
     if (under_valgrind()) give(40);
     for (i = 0; i < TABLES * 10; i++) {
@@ -158,7 +159,7 @@ static void test_a_greedy_program(const char *path) {
     leveldb_close(db);
 }
 
-/* None is left: that is said of a file, with what to do, and nothing is lost. */
+/* No descriptor is left: the error names a file and says what to do, and nothing is lost. */
 static void test_none_left(const char *path) {
     leveldb_t *db;
     limit_descriptors_to(128);
@@ -173,7 +174,7 @@ static void test_none_left(const char *path) {
     CHECK(open_there("another", 1) == NULL);
     CHECK_ERROR("IO error: another");
     give(1);
-    /* One is enough to read by. */
+    /* One descriptor is enough for reading. */
     CHECK(count_keys(db) == TABLES * 10);
     CHECK_NO_ERROR();
     read_all(db, "second");

@@ -1,6 +1,7 @@
 /*
- * Kernels, sandboxes and file systems without shared mappings of files, without allocation of space, or without one of the calls
- * that only make things faster or better known: nothing fails, and what a process wrote that ended without closing is there.
+ * Kernels, sandboxes and file systems without shared mappings of files, without allocation of space, or
+ * without one of the calls that are only hints or queries: nothing fails, and the writes of a process that
+ * ended without closing are recovered.
  */
 #define _GNU_SOURCE
 #include "terrace.h"
@@ -21,7 +22,7 @@ static int entries(void) { return under_valgrind() ? 300 : 2000; }
 
 static void key_of(char *key, int number) { snprintf(key, 16, "key%06d", number); }
 
-/* Bytes that do not compress, and differ from key to key. */
+/* Bytes that do not compress, different for each key. */
 static void fill(char *value, int number) {
     unsigned seed = 12345u + (unsigned)number;
     for (int i = 0; i < VALUE; i++) {
@@ -90,7 +91,8 @@ static void check_end(pid_t child, const struct missing *missing) {
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/* In a process of its own: a first half is written and closed, a second one written by one that just ends. */
+/* In processes of their own: one writes the first half and closes, another one writes the second half and
+ * just ends. */
 static void check_without(const struct missing *missing) {
     pid_t child = fork();
     leveldb_options_t *options;
@@ -99,7 +101,7 @@ static void check_without(const struct missing *missing) {
     if (child == 0) {
         let_fail(missing->call, missing->argument, missing->value, missing->error);
         if (missing->call == SYS_mmap && under_valgrind()) {
-            /* It tells the kernel where. */
+            /* The library passes the address. */
             let_fail(missing->call, missing->argument, missing->value | MAP_FIXED, missing->error);
         }
         db = open_it();
@@ -134,7 +136,7 @@ static void check_without(const struct missing *missing) {
     leveldb_options_destroy(options);
 }
 
-/* Where logs are mapped: on the scratch directory's file system they may not be. */
+/* Uses tmpfs, where WALs are mapped: on the file system of the scratch directory they may not be. */
 static void use_memory_disk(void) {
     static char directory[64];
     snprintf(directory, sizeof directory, "/dev/shm/terrace-calls-%d", (int)getpid());
@@ -150,7 +152,7 @@ int main(void) {
         {SYS_mmap, 3, MAP_SHARED, ENOMEM},
         {SYS_mmap, 3, MAP_SHARED, EAGAIN},
         {SYS_mmap, 3, MAP_SHARED, ENFILE},
-        /* Space taken ahead: NFS, FUSE, ext3, old kernels. */
+        /* Preallocation: NFS, FUSE, ext3, old kernels. */
         {SYS_fallocate, ANY_ARGUMENT, 0, EOPNOTSUPP},
         {SYS_fallocate, ANY_ARGUMENT, 0, ENOSYS},
         {SYS_fallocate, ANY_ARGUMENT, 0, EPERM},
@@ -158,7 +160,7 @@ int main(void) {
         {SYS_fallocate, ANY_ARGUMENT, 0, ENOSPC},
         {SYS_fallocate, ANY_ARGUMENT, 0, EDQUOT},
         {SYS_fallocate, ANY_ARGUMENT, 0, EIO},
-        /* Linux before 5.14, and pages that can't be had. */
+        /* Linux before 5.14, and pages that cannot be allocated. */
         {SYS_madvise, 2, 23 /* MADV_POPULATE_WRITE */, EINVAL},
         {SYS_madvise, 2, 23, EFAULT},
         {SYS_madvise, 2, 23, ENOMEM},
@@ -175,7 +177,7 @@ int main(void) {
         {SYS_sched_getaffinity, ANY_ARGUMENT, 0, ENOSYS},
         {SYS_sched_getaffinity, ANY_ARGUMENT, 0, EPERM},
     };
-    /* Under valgrind, which is slow, a few of them. */
+    /* Under valgrind, which is slow, only a few of them. */
     for (size_t i = 0; i < sizeof systems / sizeof systems[0]; i += under_valgrind() ? 5 : 1) {
         if (i % 2 == 0) {
             use_memory_disk();

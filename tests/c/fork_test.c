@@ -1,6 +1,7 @@
 /*
- * fork(): a child's calls on its parent's database fail and never hang, whatever the parent's threads were doing; the parent
- * notices nothing; and a child whose parent had no other call running may open databases of its own.
+ * fork(): a child's calls on its parent's database fail and never hang, whatever the parent's threads were
+ * doing. The parent is not affected. A child whose parent had no other call running may open databases of its
+ * own.
  */
 #include "terrace.h"
 
@@ -11,10 +12,10 @@
 
 #include "check.h"
 
-/* A child that hangs is ended by this, and the test with it. */
+/* An alarm ends a child that hangs after this time, and the test fails. */
 #define PATIENCE_SECONDS 120
 
-/* Starts a child; in it, `child_of` returns 0. */
+/* Starts a child. Returns 0 in the child. */
 static pid_t child_of(void) {
     pid_t child;
     fflush(NULL);
@@ -47,7 +48,7 @@ static void check_child(pid_t child) {
         leveldb_put(NULL, NULL, "", 0, "", 0, NULL); /* another error in its place */             \
     } while (0)
 
-/* Everything that writes, and what waits for background work. */
+/* All calls that write, and those that wait for background work. */
 static void check_changes_are_refused(leveldb_t *db, const char *path) {
     leveldb_writeoptions_t *options = leveldb_writeoptions_create();
     leveldb_writebatch_t *batch = leveldb_writebatch_create();
@@ -105,7 +106,7 @@ static void check_reads_are_refused(leveldb_t *db) {
     leveldb_readoptions_destroy(options);
 }
 
-/* An iterator that came along stands where it stood, and ends when it is moved. */
+/* An inherited iterator keeps its position, and becomes invalid when it is moved. */
 static void check_inherited_iterator(leveldb_iterator_t *iter, void (*move)(leveldb_iterator_t *)) {
     check_entry(iter, "k", "parent");
     move(iter);
@@ -147,7 +148,7 @@ static void test_a_child_is_refused_and_its_parent_goes_on(void) {
     }
     check_child(child);
 
-    /* A child that closes nothing, and ends as programs do. */
+    /* A child that closes nothing and exits normally. */
     child = child_of();
     if (child == 0) {
         if (RUNNING_ON_VALGRIND) {
@@ -182,7 +183,7 @@ static void test_a_child_is_refused_and_its_parent_goes_on(void) {
     close_and_destroy(db, path);
 }
 
-/* ---- A parent whose threads are in the middle of everything ---- */
+/* ---- A parent whose threads are inside calls ---- */
 
 #define WRITERS 4
 
@@ -321,7 +322,7 @@ static void *write_in_child(void *argument) {
     return error;
 }
 
-/* With the options of the parent, its cache and its filter policy among them. */
+/* Uses the parent's options, with its cache and its filter policy. */
 static void use_another_database(const leveldb_options_t *options, const char *path) {
     leveldb_t *db = leveldb_open(options, path, &err);
     pthread_t threads[3];
@@ -377,9 +378,9 @@ static void test_a_child_opens_another_database(void) {
     leveldb_filterpolicy_destroy(policy);
 }
 
-/* ---- Who has the lock ---- */
+/* ---- The lock ---- */
 
-/* A child that has inherited what its parent has open, and lives until it reads the end of its pipe. */
+/* A child that has inherited its parent's open files, and waits until its pipe is closed. */
 static pid_t sleeping_child(int *end) {
     int ends[2];
     pid_t child;
@@ -409,7 +410,7 @@ static void test_the_lock_ends_with_the_parents_close_and_with_nothing_else(void
         end_child();
     }
     check_child(child);
-    /* The registry of this process, and the lock as another process sees it. */
+    /* The lock registry of this process, and the file lock as another process sees it. */
     CHECK(leveldb_open(NULL, path, &err) == NULL);
     CHECK_ERROR("IO error: lock ");
     child = child_of();
@@ -426,7 +427,7 @@ static void test_the_lock_ends_with_the_parents_close_and_with_nothing_else(void
         db = leveldb_open(NULL, path, &err);
         CHECK_NO_ERROR();
         put(db, "k", "a child's, in its own right");
-        /* And a child of that child is refused. */
+        /* A child of that child is refused too. */
         child = child_of();
         if (child == 0) {
             CHECK(leveldb_get(db, NULL, "k", 1, NULL, &err) == NULL);
@@ -462,7 +463,7 @@ static void test_a_killed_process_leaves_no_lock_with_its_children(void) {
         db = open_fresh(path);
         put(db, "k", "v");
         if (child_of() == 0) {
-            /* Lives on, until the test is over. */
+            /* Waits until the test is over. */
             close(life[1]);
             CHECK(write(ready[1], "!", 1) == 1);
             CHECK(read(life[0], &byte, 1) == 0);

@@ -1,4 +1,4 @@
-// The headers in C++: they compile without a warning, and their functions link by their C names.
+// The headers in C++: they compile without a warning, and their functions have C linkage.
 #include "terrace.h"
 
 #include "leveldb/c.h"

@@ -1,4 +1,4 @@
-/* terrace_iter_read(): many entries in one call. What it copies is compared with what the single steps show. */
+/* terrace_iter_read(): many entries in one call. Its results are compared with those of single steps. */
 #include "terrace.h"
 
 #include <sys/wait.h>
@@ -9,7 +9,7 @@ enum { ENTRIES = 500 };
 #define NO_ENTRY ((size_t)-1)
 #define BOTH (TERRACE_READ_KEYS | TERRACE_READ_VALUES)
 
-/* Keys "k000", "k002", ...; the value of key i is i % 90 letters long, so also empty. */
+/* Keys "k000", "k002", ...; the value of key i has i % 90 letters, so some are empty. */
 static void key_of(int i, char *key) { snprintf(key, 8, "k%03d", i * 2); }
 
 static leveldb_t *open_filled(const char *path) {
@@ -29,7 +29,8 @@ static leveldb_t *open_filled(const char *path) {
     return db;
 }
 
-/* Scans with the given buffer, entry by entry beside another iterator that takes single steps; returns the entries. */
+/* Scans with the given buffer, and compares each entry with an iterator that takes single steps. Returns
+ * their number. */
 static int scan(leveldb_t *db, int flags, const char *start, const char *stop, size_t size, size_t max) {
     leveldb_iterator_t *iter = leveldb_create_iterator(db, NULL);
     leveldb_iterator_t *steps = leveldb_create_iterator(db, NULL);
@@ -67,7 +68,7 @@ static int scan(leveldb_t *db, int flags, const char *start, const char *stop, s
             (flags & TERRACE_READ_BACKWARD ? leveldb_iter_prev : leveldb_iter_next)(steps);
         }
         CHECK(at <= size);
-        /* It stands where the single steps do, and told the size of what stands there. */
+        /* Both iterators stand on the same entry, whose size was returned. */
         CHECK(leveldb_iter_valid(iter) == leveldb_iter_valid(steps));
         if (leveldb_iter_valid(iter)) {
             size_t key_length, value_length;
@@ -154,7 +155,8 @@ static void test_directions_alternate(leveldb_t *db) {
     leveldb_iter_destroy(iter);
 }
 
-/* Calls with a fresh iterator that stands on the first entry; the iterator must then have an error, and none after a seek. */
+/* Calls with a new iterator on the first entry. The iterator must then have an error, and none after a
+ * seek. */
 static void check_refused(leveldb_t *db, int flags, const char *stop, size_t stop_len, char *buffer, size_t *ends) {
     leveldb_iterator_t *iter = leveldb_create_iterator(db, NULL);
     size_t next_size = 12345;
@@ -192,7 +194,8 @@ static void test_arguments(leveldb_t *db) {
     check_refused(db, BOTH, NULL, 0, buffer, NULL);
     check_refused(db, BOTH, "x", (size_t)-1, buffer, ends);
 
-    /* What is not needed may be NULL: everything to count, the buffer to ask for the next size. */
+    /* Arguments that are not needed may be NULL: both buffers for counting, the buffer for asking for the
+     * next size. */
     leveldb_iter_seek_to_first(iter);
     CHECK(terrace_iter_read(iter, BOTH, NULL, 77, NULL, 0, ends, 4, &next_size) == 0);
     CHECK(next_size == 4); /* the first value is empty */
@@ -212,7 +215,7 @@ static void test_empty_keys_and_values(void) {
     put(db, "", "");
     iter = leveldb_create_iterator(db, NULL);
     leveldb_iter_seek_to_first(iter);
-    /* It takes no room at all. */
+    /* The entry takes no bytes at all. */
     CHECK(terrace_iter_read(iter, BOTH, NULL, 0, NULL, 0, ends, 2, &next_size) == 1);
     CHECK(ends[0] == 0 && ends[1] == 0 && next_size == NO_ENTRY);
     leveldb_iter_seek_to_first(iter);
@@ -222,7 +225,7 @@ static void test_empty_keys_and_values(void) {
     close_and_destroy(db, path);
 }
 
-/* Orders backward. */
+/* The reverse order of bytes. */
 static int compare(void *state, const char *a, size_t alen, const char *b, size_t blen) {
     int order = memcmp(a, b, alen < blen ? alen : blen);
     (void)state;
@@ -273,7 +276,7 @@ static void test_a_closed_database_and_a_child_end_the_scan_with_an_error(leveld
     CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 
     leveldb_close(db);
-    /* The entry it stands on is still there; the move behind it fails. */
+    /* The current entry is still available; the move after it fails. */
     CHECK(terrace_iter_read(iter, BOTH, NULL, 0, buffer, 64, ends, 4, &next_size) <= 1);
     CHECK(next_size == NO_ENTRY);
     leveldb_iter_get_error(iter, &err);

@@ -1,7 +1,7 @@
 /*
- * What is too long, too many or too high: entries and batches above what the format can hold, options far out of their ranges,
- * empty filters, and files with huge numbers in the directory. Each is refused at once or brought into range, and nothing that
- * comes later is in its way.
+ * Limits: entries and batches that are too long for the format, options far out of their ranges, empty
+ * filters, and files with huge numbers in the directory. Each is refused at once or clipped, and later
+ * operations are not affected.
  */
 #include "check.h"
 #include "terrace.h"
@@ -12,14 +12,15 @@
 #define GIB ((size_t)1 << 30)
 #define LONGEST (4 * GIB - 1 - (64 << 10))
 
-/* Zeros that take no memory until they are read, which nobody should. */
+/* Zeros that take no memory unless they are read, which must not happen. */
 static const char *zeros(void) {
     void *bytes = mmap(NULL, 5 * GIB, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(bytes != MAP_FAILED);
     return bytes;
 }
 
-/* A batch as bytes, of one put of an 8-byte key and a value of so many bytes. It is read only as far as its head. */
+/* The representation of a batch with one put of an 8-byte key and a value of `value` bytes. Only its head is
+ * read. */
 static char *batch_of(size_t value, size_t *length) {
     char *rep = mmap(NULL, 5 * GIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     size_t at = 12;

@@ -1,7 +1,7 @@
 /*
- * A program that has used up what the system gives it, for a while: its mappings (vm.max_map_count), its addresses (RLIMIT_AS) or the
- * memory that it may lock (RLIMIT_MEMLOCK with mlockall). Calls fail then, if they must, and say so; no process ends, nothing
- * acknowledged is lost, and writes go on when the time has passed.
+ * A program that has temporarily used up a resource: its mappings (vm.max_map_count), its address space
+ * (RLIMIT_AS) or the memory that it may lock (RLIMIT_MEMLOCK with mlockall). Calls may fail then, with an
+ * error that says so; no process ends, nothing acknowledged is lost, and writes succeed again afterwards.
  */
 #define _GNU_SOURCE
 #include "terrace.h"
@@ -22,7 +22,7 @@ static unsigned char acknowledged[10000];
 
 static void key_of(char *key, int number) { snprintf(key, 16, "key%06d", number); }
 
-/* Bytes that do not compress, and differ from key to key. */
+/* Bytes that do not compress, different for each key. */
 static void fill(char *value, int number) {
     unsigned seed = 12345u + (unsigned)number;
     for (int i = 0; i < VALUE; i++) {
@@ -41,7 +41,7 @@ static leveldb_t *open_at(const char *path, size_t write_buffer) {
     return db;
 }
 
-/* Writes it; what was refused says why, and is not asked for later. */
+/* Writes an entry. A refused write has an error, and its entry is not expected later. */
 static int write_one(leveldb_t *db, const leveldb_writeoptions_t *options, int number) {
     char key[16], value[VALUE];
     key_of(key, number);
@@ -54,7 +54,7 @@ static int write_one(leveldb_t *db, const leveldb_writeoptions_t *options, int n
     return acknowledged[number];
 }
 
-/* Reads it, or is told why not. */
+/* Reads an entry, or checks the error. */
 static int read_one(leveldb_t *db, const leveldb_readoptions_t *options, int number) {
     char key[16], value[VALUE], *found;
     size_t length;
@@ -81,7 +81,7 @@ static void check_all(leveldb_t *db, int end) {
     leveldb_readoptions_destroy(options);
 }
 
-/* A limit, for a while. */
+/* A temporary limit. */
 struct limit {
     const char *name;
     void (*begin)(void);
@@ -89,7 +89,8 @@ struct limit {
     size_t write_buffer;
 };
 
-/* A heap that has been in use for a while has room for small things; what is larger can't be had. */
+/* A heap that has been in use for some time has free memory for small blocks; larger blocks cannot be
+ * allocated. */
 static void *holes[HOLES], *between[HOLES];
 
 static void make_holes(void) {
@@ -118,7 +119,7 @@ static void use_up_mappings(void) {
     while (made < MOST_MAPPINGS && mprotect(mappings + (size_t)made * 2 * PAGE, PAGE, PROT_READ) == 0) {
         made++;
     }
-    /* If not: vm.max_map_count is above 160000, and this machine can't show it. */
+    /* If this fails, vm.max_map_count is above 160000, and this machine cannot run the test. */
     CHECK(made < MOST_MAPPINGS);
 }
 
@@ -140,12 +141,13 @@ static void use_up_addresses(void) {
 
 static void give_addresses_back(void) { CHECK(setrlimit(RLIMIT_AS, &before) == 0); }
 
-/* What is mapped from now on is locked in memory, of which the process may lock very little. */
+/* All new mappings are locked in memory from now on, and the process may lock very little. */
 static void use_up_locked_memory(void) {
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct data[2];
     struct rlimit limit;
-    /* Who has this capability has no limit. (A thread's own; mappings are made by all threads, so main() drops it early.) */
+    /* A process with this capability has no limit. (It belongs to a thread; all threads map memory, so main()
+     * drops it early.) */
     CHECK(syscall(SYS_capget, &header, data) == 0);
     CHECK((data[0].effective & 1u << CAP_IPC_LOCK) == 0);
     CHECK(getrlimit(RLIMIT_MEMLOCK, &before) == 0);
@@ -174,8 +176,8 @@ static double now(void) {
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* A thread that has just been started needs memory of the C library, which ends the process where there is none: waits until all
-   others wait. */
+/* Waits until all other threads wait: a thread that has just been started allocates memory in the C library,
+ * which aborts the process if there is none. */
 static void await_quiet(void) {
     int busy = 1;
     double deadline = now() + PATIENCE_SECONDS;
@@ -198,7 +200,7 @@ static void await_quiet(void) {
     }
 }
 
-/* In a process of its own. */
+/* Runs in a process of its own. */
 static void check_under(const struct limit *limit, const char *path) {
     leveldb_writeoptions_t *write_options = leveldb_writeoptions_create();
     leveldb_readoptions_t *read_options = leveldb_readoptions_create();
@@ -208,7 +210,7 @@ static void check_under(const struct limit *limit, const char *path) {
     for (number = 0; number < BEFORE; number++) {
         CHECK(write_one(db, write_options, number));
     }
-    /* There is a table, and what lies above it. */
+    /* There is a table, and there are entries above it. */
     terrace_flush(db, &err);
     CHECK_NO_ERROR();
     leveldb_compact_range(db, NULL, 0, NULL, 0);
@@ -217,7 +219,7 @@ static void check_under(const struct limit *limit, const char *path) {
     }
     make_holes();
     await_quiet();
-    /* Valgrind would need more itself. */
+    /* Valgrind itself would need more. */
     if (!under_valgrind()) {
         limit->begin();
     }
@@ -235,7 +237,7 @@ static void check_under(const struct limit *limit, const char *path) {
     printf("%s: %d of %d writes, %d reads\n", limit->name, taken, MEANWHILE, read);
     fflush(stdout);
     CHECK(taken > 0 && (taken == MEANWHILE || !under_valgrind()));
-    /* Nobody has to open it again. */
+    /* The database need not be reopened. */
     deadline = now() + PATIENCE_SECONDS;
     while (!write_one(db, write_options, number)) {
         CHECK(now() < deadline);
@@ -260,9 +262,9 @@ int main(void) {
     };
     char on_memory_disk[64];
     may_not_lock_memory_at_will();
-    /* There logs are mapped, which on the scratch directory's file system they may not be. */
+    /* On tmpfs, WALs are mapped; on the file system of the scratch directory they may not be. */
     snprintf(on_memory_disk, sizeof on_memory_disk, "/dev/shm/terrace-memory-%d", (int)getpid());
-    /* Under valgrind there are no limits, and two memtables will do. */
+    /* Under valgrind there are no limits, and two memtables are enough. */
     for (size_t i = 0; i < sizeof limits / sizeof limits[0] * 2; i += under_valgrind() ? 3 : 1) {
         int status = 0;
         pid_t child = fork();

@@ -1,6 +1,6 @@
 /*
- * Systems without one of the locks that LOCK is taken with: the others do, and exclude as before; without a record lock nothing
- * opens.
+ * Systems without one of the kinds of locks on LOCK: the other kinds exclude other opens as before. Without
+ * record locks no database can be opened.
  */
 #define _GNU_SOURCE
 #include "terrace.h"
@@ -34,7 +34,7 @@ static void check_refused(const char *path, const char *why) {
     CHECK_ERROR("IO error: lock ");
 }
 
-/* A child of fork is another process: what it opens and closes is refused, and takes nothing from its parent. */
+/* A child of fork is another process: its open is refused, and closing does not release its parent's lock. */
 static void check_refused_to_a_child(const char *path) {
     pid_t child = fork();
     CHECK(child >= 0);
@@ -45,7 +45,7 @@ static void check_refused_to_a_child(const char *path) {
     check_end(child);
 }
 
-/* How many descriptors of the LOCK file this process has. */
+/* The number of descriptors of the LOCK file in this process. */
 static int lock_descriptors(const char *path) {
     char name[1000], target[1000];
     DIR *directory = opendir("/proc/self/fd");
@@ -75,11 +75,11 @@ static void check_one_opener_at_a_time(void) {
         CHECK_NO_ERROR();
         put(db, "k", "v");
         check_refused_to_a_child(path);
-        /* Refused in this process, by two names, nothing of the lock is lost. */
+        /* An open in this process is refused, under two names, and the lock stays. */
         check_refused(path, "already held by process");
         check_refused(link, "already held by process");
         check_refused_to_a_child(path);
-        /* Nor by another database that comes and goes. */
+        /* Opening and closing another database does not release it either. */
         another = try_open(other);
         CHECK_NO_ERROR();
         check_refused_to_a_child(other);
@@ -104,7 +104,7 @@ static void check_one_opener_at_a_time(void) {
     CHECK_NO_ERROR();
 }
 
-/* A child's copy of the database, closed or not, leaves its parent's lock alone. */
+/* A child's copy of the database, closed or not, does not release its parent's lock. */
 static void check_children_own_nothing(void) {
     const char *path = scratch("parent");
     leveldb_t *db = try_open(path);
@@ -134,7 +134,7 @@ static void check_nothing_opens(const char *why) {
     CHECK(access(path, F_OK) == 0 && lock_descriptors(path) == 0);
 }
 
-/* One system each, in a process of its own. */
+/* A simulated system; each runs in a process of its own. */
 struct system {
     unsigned ofd_error, process_error, flock_error;
     const char *nothing_opens;

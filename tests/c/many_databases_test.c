@@ -1,6 +1,7 @@
 /*
- * Many databases in one process: no thread where there is nothing to do, few where there is, and little memory each. And a system
- * that has no threads left: the work is done by who waits for it, later, or at the latest by close; nobody waits for ever.
+ * Many databases in one process: no thread while they are idle, few threads while they work, and little
+ * memory for each. And a system that has no threads left: background work is done by the thread that waits
+ * for it, later, or at the latest by close; no thread waits permanently.
  */
 #define _GNU_SOURCE
 #include "check.h"
@@ -12,12 +13,12 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-/* Threads of each of the three kinds there are, at most, and this one. */
+/* The largest number of threads: eight of each of the three kinds, and this one. */
 #define MOST_THREADS (1 + 3 * 8)
 
 static int refuse_threads, threads_refused;
 
-/* In place of the system's, also for the library. */
+/* Replaces the system's function, also for the library. */
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument) {
     int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
     *(void **)&create = dlsym(RTLD_NEXT, "pthread_create");
@@ -30,7 +31,7 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 
 static void *start_nothing(void *argument) { return argument; }
 
-/* A number of /proc/self/status. */
+/* A number from /proc/self/status. */
 static long status_of(const char *name) {
     FILE *file = fopen("/proc/self/status", "r");
     char line[256];
@@ -48,7 +49,7 @@ static long status_of(const char *name) {
 
 static long threads(void) { return status_of("Threads"); }
 
-/* Threads that have nothing to do end, soon. */
+/* Waits until the idle threads have ended. */
 static void wait_until_alone(void) {
     int patience;
     for (patience = 0; threads() > 1; patience++) {
@@ -111,7 +112,7 @@ static void test_many_databases(void) {
     CHECK(under_valgrind() || each <= 40); /* kilobytes; 20 were seen */
     close_all(count);
 
-    /* Now there are logs to be made tables of. */
+    /* Now there are WALs to be flushed to tables. */
     open_all(options, count, MOST_THREADS);
     wait_until_alone();
     for (i = 0; i < count; i++) {
@@ -129,7 +130,7 @@ static void test_many_databases(void) {
     leveldb_options_destroy(options);
 }
 
-/* Everything that waits for background work. */
+/* All calls that wait for background work. */
 static void use_without_threads(const char *path, leveldb_options_t *options) {
     leveldb_writeoptions_t *synced = leveldb_writeoptions_create();
     leveldb_t *db;
@@ -139,7 +140,7 @@ static void use_without_threads(const char *path, leveldb_options_t *options) {
     for (round = 0; round < 2; round++) {
         db = leveldb_open(options, path, &err);
         CHECK_NO_ERROR();
-        /* Sixteen memtables: writers wait for flushes, and for compactions. */
+        /* Sixteen memtables: writers wait for flushes and for compactions. */
         write_megabyte(db);
         leveldb_put(db, synced, "key", 3, "value", 5, &err);
         CHECK_NO_ERROR();
@@ -163,7 +164,7 @@ static void test_no_threads_left(void) {
     use_without_threads(path, options);
     CHECK(threads_refused > 0);
 
-    /* What could not be done is done once there are threads again. */
+    /* Deferred work is done once there are threads again. */
     db = leveldb_open(options, path, &err);
     CHECK_NO_ERROR();
     write_megabyte(db);
@@ -178,7 +179,7 @@ static void test_no_threads_left(void) {
     leveldb_options_destroy(options);
 }
 
-/* The same under the system's own limit on processes, which does not hold for root. */
+/* The same with the system's limit on processes, which does not apply to root. */
 static void test_a_limit_on_processes(void) {
     char path[] = "/tmp/terrace-limit-XXXXXX", db[100];
     struct rlimit none = {0, 0};

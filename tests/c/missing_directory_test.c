@@ -1,6 +1,6 @@
 /*
- * Directories that are missing, or none: what open, repair and destroy say of them, and what they leave behind. Also for GOOGLE's
- * library, whose words these are.
+ * Paths that are missing or no directories: the errors of open, repair and destroy, and the files that they
+ * leave. Also runs against Google's library (-DGOOGLE), whose messages these are.
  */
 #include <errno.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 
 static leveldb_options_t *creating, *not_creating;
 
-/* Does not have to be there for `lstat`. */
+/* Does the path exist? (A dead link exists too.) */
 static int is_there(const char *path) {
     struct stat status;
     return lstat(path, &status) == 0;
@@ -27,7 +27,7 @@ static void check_message(const char *kind, const char *path, const char *rest) 
     err = NULL;
 }
 
-/* No directory can be there: each call says so with LevelDB's words, and makes nothing. */
+/* The directory cannot be created: each call says so with LevelDB's message, and creates nothing. */
 static void check_impossible(const char *path, const char *kind, const char *why) {
     char lock[1000], of_directory[1000];
     int was_there = is_there(path), eie;
@@ -75,7 +75,7 @@ static void check_missing(const char *path) {
     leveldb_destroy_db(creating, path, &err);
     CHECK_NO_ERROR();
     CHECK(!is_there(path));
-    /* A repair makes an empty database, as an opening may. */
+    /* A repair creates an empty database, as an open may. */
     leveldb_repair_db(not_creating, path, &err);
     CHECK_NO_ERROR();
     check_empty_database(path);

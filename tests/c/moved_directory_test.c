@@ -1,6 +1,7 @@
 /*
- * A database opened by a relative path stays where it is when the process goes elsewhere, and when its directory is renamed and
- * another takes its name. A child of fork and what is opened later by that name are none of its business.
+ * A database opened by a relative path stays in its directory when the process changes its current directory,
+ * and when its directory is renamed and another takes the name. A child of fork, and databases opened later
+ * under that name, do not affect it.
  */
 #include "terrace.h"
 
@@ -17,7 +18,7 @@ static leveldb_t *must_open(const char *path) {
     return db;
 }
 
-/* Makes files of all kinds. */
+/* Creates files of all kinds. */
 static void use(leveldb_t *db, const char *prefix) {
     leveldb_writeoptions_t *write_options = leveldb_writeoptions_create();
     static char value[1000];
@@ -51,7 +52,7 @@ static int count(leveldb_t *db) {
     return entries;
 }
 
-/* Entries of the database at `path`. */
+/* The number of entries of the database at `path`. */
 static int count_in(const char *path) {
     leveldb_t *db = must_open(path);
     int entries = count(db);
@@ -91,7 +92,7 @@ int main(void) {
     use(db, "second");
     CHECK(count(db) == 400);
     CHECK(!is_directory("db"));
-    /* The same name, here, is another database. */
+    /* Here, the same name is another database. */
     other = must_open("db");
     use(other, "other");
     CHECK(count(other) == 200 && count(db) == 400);

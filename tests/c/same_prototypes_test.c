@@ -1,7 +1,7 @@
 /*
- * Our leveldb/c.h and LevelDB's own in one program: a function or a type declared in two ways does not compile. That there
- * are the same functions in both is another test's matter. Names of enumerators cannot be declared twice, so LevelDB's are
- * renamed, and compared.
+ * Our leveldb/c.h and LevelDB's own in one program: two different declarations of a function or a type do not
+ * compile. (Another test checks that both have the same functions.) Enumerators cannot be declared twice, so
+ * LevelDB's are renamed, and compared.
  */
 #include "leveldb/c.h"
 

@@ -1,6 +1,6 @@
 /*
- * Standard descriptors that are closed: no file of a database takes their numbers, so that what the program prints meanwhile
- * ends up nowhere.
+ * Closed standard descriptors: no file of a database gets their numbers, so that the program's output is not
+ * written into such a file.
  */
 #define _GNU_SOURCE
 #include "terrace.h"
@@ -19,7 +19,7 @@
 
 static atomic_int is_printing;
 
-/* A program that does not know that its output is closed. */
+/* A program that prints although its output is closed. */
 static void *print_all_the_time(void *unused) {
     while (atomic_load(&is_printing)) {
         if (write(1, "progress\n", 9) == 9 || write(2, "warning\n", 8) == 8) {
@@ -64,7 +64,8 @@ static void write_entries(leveldb_t *db) {
     leveldb_writeoptions_destroy(options);
 }
 
-/* Everything that opens files: logs, tables, MANIFESTs, LOCK, LOG, directories. `closed`: bits of the numbers to close. */
+/* All operations that open files: WALs, tables, MANIFESTs, LOCK, LOG, directories. `closed`: a bit for each
+ * descriptor to close. */
 static void use_a_database(const char *path, int closed) {
     leveldb_options_t *options = create_options();
     leveldb_t *db;
@@ -110,7 +111,7 @@ static void use_a_database(const char *path, int closed) {
     leveldb_options_destroy(options);
 }
 
-/* Where a number from 3 on is not to be had, an opening fails as it does for want of any. */
+/* If no descriptor from 3 on is free, an open fails as if there were no descriptor. */
 static void check_too_few_descriptors(const char *path) {
     struct rlimit limit = {3, 3};
     leveldb_options_t *options = create_options();
@@ -125,7 +126,7 @@ static void check_too_few_descriptors(const char *path) {
     leveldb_options_destroy(options);
 }
 
-/* In a process of its own, which says by its status how it went: it has nowhere to print. */
+/* Runs in a process of its own. Only its exit status reports the result, because it cannot print. */
 #define IN_A_CHILD(call)                                                                          \
     do {                                                                                          \
         int status = 0;                                                                           \

@@ -1,6 +1,6 @@
 /*
- * Other kernels, sandboxes and file systems: a filter under which a system call, with one value of one of its arguments, fails.
- * It holds for the process and its children, for good.
+ * Simulates other kernels, sandboxes and file systems: a filter lets a system call with a given value of one
+ * argument fail. It applies to the process and its children, permanently.
  */
 #ifndef TERRACE_TESTS_C_SYSTEM_FILTER_H_
 #define TERRACE_TESTS_C_SYSTEM_FILTER_H_
@@ -15,13 +15,13 @@
 
 #define ANY_ARGUMENT (-1)
 
-/* `call` fails with `error` if its argument number `argument` (from 0; or ANY_ARGUMENT) is `value`. */
+/* Lets `call` fail with `error` if its argument number `argument` (from 0; or ANY_ARGUMENT) is `value`. */
 static inline void let_fail(int call, int argument, unsigned value, unsigned error) {
     struct sock_filter load_call =
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
     struct sock_filter fail = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error);
     struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    /* The low half of the argument: this is for little-endian machines. */
+    /* The low half of the argument, on little-endian machines. */
     struct sock_filter load_argument =
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args) + 8 * (unsigned)argument);
     struct sock_filter with_argument[] = {
@@ -38,7 +38,7 @@ static inline void let_fail(int call, int argument, unsigned value, unsigned err
         program.filter = with_argument;
     }
     CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    /* Where this fails, nothing can be shown: the machine has no seccomp filters. */
+    /* If this fails, the machine has no seccomp filters, and cannot run the test. */
     CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
 }
 

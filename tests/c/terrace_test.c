@@ -41,19 +41,19 @@ static void test_last_error(void) {
     leveldb_free(text);
     CHECK_ERROR("NotFound: ");
 
-    /* Each thread has its own. */
+    /* Each thread has its own last error. */
     CHECK(pthread_create(&thread, NULL, other_thread, NULL) == 0);
     pthread_join(thread, NULL);
     CHECK(terrace_last_error_code() == TERRACE_NOT_FOUND);
 
-    /* Success with an errptr, whether it is used or not, clears it. */
+    /* The success of a function with an errptr clears it, even if the errptr is NULL. */
     db = leveldb_open(options, path, NULL);
     CHECK(db != NULL);
     CHECK(terrace_last_error_code() == TERRACE_OK);
     CHECK(terrace_last_error_errno() == 0 && !terrace_last_error_retryable());
     CHECK(terrace_last_error_path() == NULL);
 
-    /* A failure without an errptr sets it, and a success without one leaves it alone. */
+    /* A failure without an errptr sets it; a success without one does not change it. */
     leveldb_compact_range(NULL, NULL, 0, NULL, 0);
     CHECK(terrace_last_error_code() == TERRACE_INVALID_ARGUMENT);
     leveldb_compact_range(db, NULL, 0, NULL, 0);
@@ -73,7 +73,7 @@ static void test_options(void) {
     int round;
 
     for (round = 0; round < 3; round++) {
-        /* Sensible, everything off, and nonsense that is brought into range. */
+        /* Sensible values, everything off, and values out of range, which are clipped. */
         terrace_options_set_reuse_logs(options, round == 0);
         terrace_options_set_seek_compaction(options, round == 0);
         terrace_options_set_idle_compaction(options, round == 0);
@@ -221,7 +221,7 @@ static void test_logger(void) {
     leveldb_compact_range(db, NULL, 0, NULL, 0);
     leveldb_close(db);
     CHECK(lines == before);
-    /* The options still name it: the database logs to its own file. */
+    /* The options still refer to the destroyed logger: the database logs to its own file. */
     db = leveldb_open(options, path, &err);
     CHECK_NO_ERROR();
     CHECK(access(own_log, F_OK) == 0);
@@ -232,7 +232,7 @@ static void test_logger(void) {
     terrace_logger_destroy(NULL);
 }
 
-/* A healthy database has no background error; what a sick one says is in background_error_test.c. */
+/* A database without failures has no background error; failures are tested in background_error_test.c. */
 static void test_background_error(void) {
     const char *path = scratch("background-error");
     leveldb_options_t *options = create_options();

@@ -1,11 +1,12 @@
 /*
- * Sixteen threads that put, get, delete, write batches, iterate, take snapshots, compact and ask for properties at once; closed
- * after all have ended. Also run under the thread sanitizer (`make sanitize`), which is what it is for.
+ * Sixteen threads that put, get, delete, write batches, iterate, take snapshots, compact and read properties
+ * at the same time. The database is closed after all have ended. The program is made for the thread sanitizer
+ * (`make sanitize`).
  *
- * What must hold meanwhile:
- * - each counter has one writer, and nobody sees it go back;
- * - the two keys of a pair are written by one batch, and whoever looks at one state sees them equal;
- * - an iterator, and two reads at a snapshot, see one state.
+ * Invariants:
+ * - each counter has one writer, and no reader sees it decrease;
+ * - one batch writes the two keys of a pair, and every reader of one state sees equal values;
+ * - an iterator sees one state, and so do two reads at a snapshot.
  */
 #include "terrace.h"
 
@@ -38,7 +39,7 @@ static unsigned next_chance(struct worker *worker) {
         }                                                                                         \
     } while (0)
 
-/* A number that some thread has written; -1 without one. */
+/* The number at a key; -1 if the key is absent. */
 static long number_at(leveldb_t *db, const leveldb_readoptions_t *options, const char *key) {
     char *error = NULL, text[32];
     size_t length = 0;
@@ -54,7 +55,7 @@ static long number_at(leveldb_t *db, const leveldb_readoptions_t *options, const
     return atol(text);
 }
 
-/* A number in twenty digits, and something behind it to fill memory with. */
+/* A value: a number of twenty digits, then filler. */
 static size_t number_as_value(long number, char *value, size_t size) {
     snprintf(value, size, "%020ld", number);
     memset(value + 20, '.', (size_t)(number % 500));
@@ -73,7 +74,7 @@ static void *count(void *argument) {
         leveldb_put(worker->db, options, key, strlen(key), value,
                     number_as_value(number, value, sizeof value), &error);
         CHECK_NO(error);
-        /* Fills tables, and is partly deleted again. */
+        /* Fills tables; some of these keys are deleted again. */
         snprintf(key, sizeof key, "fill-%d-%ld", worker->number, number);
         leveldb_put(worker->db, options, key, strlen(key), value, 500, &error);
         CHECK_NO(error);
@@ -149,7 +150,7 @@ static void *watch_pairs(void *argument) {
     return NULL;
 }
 
-/* What a whole iteration says of the pairs; in one direction or the other. */
+/* Checks the pairs by complete iterations, forward and backward. */
 static void *iterate(void *argument) {
     struct worker *worker = argument;
     leveldb_readoptions_t *options = leveldb_readoptions_create();
@@ -270,7 +271,7 @@ int main(void) {
     leveldb_filterpolicy_t *policy = leveldb_filterpolicy_create_bloom(10);
 
     run_threads(path, options, rounds);
-    /* Small everything: much flushing and compacting, few open tables, records by write(). */
+    /* Small limits: many flushes and compactions, few open tables, WAL records by write(). */
     leveldb_options_set_write_buffer_size(options, 64 << 10);
     leveldb_options_set_max_file_size(options, 1 << 20);
     leveldb_options_set_max_open_files(options, 20);

@@ -1,14 +1,16 @@
-//! The C and C++ programs of `tests/c` and `examples/c`, compiled against Terrace as a user would, and run: bare and under valgrind.
+//! The C and C++ programs of `tests/c` and `examples/c`, compiled against Terrace as a user would, and run
+//! bare and under valgrind.
 //!
-//! A program of `tests/c` takes no arguments, keeps its databases under `$TEST_TMPDIR`, and ends with 0 when all is well.
-//! One that mentions `GOOGLE` also compiles against Google's LevelDB with `-DGOOGLE`, and must pass there too: so it is
-//! known to ask of us what LevelDB does. Google's library goes through no valgrind; its leaks are its own.
+//! A program of `tests/c` takes no arguments, keeps its databases under `$TEST_TMPDIR`, and exits with 0 on
+//! success. A program that mentions `GOOGLE` is also compiled against Google's LevelDB with `-DGOOGLE`, and
+//! must pass there too: this shows that it expects LevelDB's behaviour. Google's library does not run under
+//! valgrind, because it has leaks of its own.
 
 use crate::support::{Tool, c_compiler, repository, scratch, terrace_path};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The exit status by which valgrind says that it found something.
+/// The option that sets valgrind's exit status for errors.
 const VALGRIND_FOUND: &str = "--error-exitcode=99";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,7 +19,7 @@ enum Against {
     Google,
 }
 
-/// Compiles `source` to `program`, warnings being errors.
+/// Compiles `source` to `program`, with warnings as errors.
 fn compile(source: &Path, program: &Path, against: Against) {
     let compiler = if source.extension().is_some_and(|ending| ending == "cc") {
         Tool::new("c++", "g++").args(["-std=c++17"])
@@ -36,7 +38,7 @@ fn compile(source: &Path, program: &Path, against: Against) {
     };
 }
 
-/// Puts the library beside the program under the name by which the loader will look for it.
+/// Puts the library beside the program, under the name for which the loader searches.
 fn terrace_by_soname(program: &Path) -> PathBuf {
     let dynamic = Tool::new("readelf", "binutils").args(["-dW"]).args([terrace_path()]).run();
     let soname = dynamic.lines().find(|line| line.contains("(SONAME)"));
@@ -48,7 +50,7 @@ fn terrace_by_soname(program: &Path) -> PathBuf {
     link
 }
 
-/// Compiles a program of `tests/c` into `directory`, and runs it with arguments.
+/// Compiles a program of `tests/c` in `directory`, and runs it with arguments.
 pub fn run_with(source: &str, directory: &Path, arguments: &[&Path]) -> String {
     let program = directory.join("program");
     compile(&repository().join("tests/c").join(source), &program, Against::Terrace);
@@ -82,7 +84,7 @@ fn programs() -> Vec<PathBuf> {
     programs
 }
 
-/// Compiles and runs every program that fits; a failure does not hide the next one's.
+/// Compiles and runs every matching program. A failure does not hide later ones.
 fn for_each_program(against: Against, valgrind: bool) {
     let scratch = scratch();
     let mut failures = Vec::new();
@@ -118,7 +120,7 @@ fn programs_for_both_pass_with_googles_library() {
     for_each_program(Against::Google, false);
 }
 
-/// Indexes a small tree twice, with changes in between, and asks all its questions.
+/// Runs the file index on a small tree twice, with changes in between, and runs all its queries.
 fn run_file_index(against: Against, valgrind: bool) {
     let scratch = scratch();
     let program = scratch.path().join("fileindex");

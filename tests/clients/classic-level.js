@@ -1,6 +1,6 @@
 'use strict'
 
-// The suite of abstract-level on classic-level, and what made classic-level name a released snapshot.
+// The suite of abstract-level on classic-level, and the case in which classic-level uses a released snapshot.
 
 const { mkdtempSync } = require('fs')
 const { tmpdir } = require('os')

@@ -1,4 +1,5 @@
-// classic-level's LevelDB is a fork whose DB::Get takes a ValueSink. This is that Get on LevelDB's interface.
+// The LevelDB of classic-level is a fork whose DB::Get takes a ValueSink. This file implements that Get with
+// LevelDB's interface.
 
 #include <string>
 

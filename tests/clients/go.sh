@@ -1,6 +1,7 @@
-# How the tests of a Go module are run: read by the scripts of Go clients.
+# Runs the tests of a Go module: read by the scripts of the Go clients.
 
-# test_module MODULE VERSION TAGS: the tests of a module, and those below them, with Terrace behind cgo.
+# test_module MODULE VERSION TAGS: runs the tests of a module and their subtests, with Terrace linked through
+# cgo.
 test_module() {
     need go golang-go
     need cc gcc
@@ -20,7 +21,7 @@ test_module() {
     grep -E '^ *--- FAIL|^panic|^FAIL|SIG' "$work/log" || true
     good=$(grep -cE '^ *--- PASS' "$work/log" || true)
     bad=$(grep -cE '^ *--- FAIL' "$work/log" || true)
-    # A crash leaves no result of its test.
+    # A test that crashes has no result.
     tail -n 1 "$work/log" | grep -qE '^(PASS|FAIL)$' || bad=$((bad + 1))
     report "$good" "$bad"
 }

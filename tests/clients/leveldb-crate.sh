@@ -1,10 +1,10 @@
 #!/bin/sh
-# The `leveldb` crate, Rust's binding of LevelDB's C interface, with its own tests. Its leveldb-sys builds a LevelDB; cargo's way to
-# override such a build script names Terrace instead.
+# The `leveldb` crate, a Rust binding of LevelDB's C interface, with its own tests. The build script of its
+# leveldb-sys builds LevelDB; a cargo configuration overrides it and names Terrace.
 . tests/clients/common.sh
 need cargo cargo
 version=0.8.6
-# A package that only names the crate has cargo fetch it.
+# A package that depends on the crate lets cargo fetch it.
 rm -rf "$work/fetch" "$work/crate"
 mkdir -p "$work/fetch/src"
 : >"$work/fetch/src/lib.rs"

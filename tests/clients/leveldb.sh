@@ -1,6 +1,7 @@
 #!/bin/sh
-# LevelDB's own test programs, compiled against Terrace's headers and linked with the object in LevelDB's place. Their source is
-# Debian's source package of LevelDB (or LEVELDB_SOURCE); googletest is Debian's package.
+# LevelDB's own test programs, compiled against Terrace's headers and linked with the object in LevelDB's
+# place. Their source is Debian's source package of LevelDB (or LEVELDB_SOURCE); googletest is Debian's
+# package.
 . tests/clients/common.sh
 need c++ g++
 need objcopy binutils
@@ -16,15 +17,15 @@ fi
 source=${LEVELDB_SOURCE:-$(sh scripts/debian-source.sh leveldb "$work/source")}
 [ -f "$source/db/recovery_test.cc" ] || fail "no tests of LevelDB in $source"
 
-# `leveldb/*.h` are Terrace's, what is not part of the interface is LevelDB's.
+# The headers `leveldb/*.h` are Terrace's; headers that are not part of the interface are LevelDB's.
 flags="-std=c++17 -O1 -g1 -pthread -w -DLEVELDB_SHARED_LIBRARY -DLEVELDB_PLATFORM_POSIX=1 -DLEVELDB_IS_BIG_ENDIAN=0 -DHAVE_SNAPPY=1
     -I$prefix/include/terrace -I$source"
 built=$work/built
 rm -rf "$built"
 mkdir -p "$built/internals"
 
-# LevelDB's own parts that the tests use beside the interface. What they define of the interface too is made private to them, so
-# that a test gets it from Terrace.
+# LevelDB's internal parts that the tests use beside the interface. Symbols of the interface that they also
+# define are made local, so that a test gets them from Terrace.
 nm -D --defined-only "$drop_in/libleveldb.so.1" | awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }' >"$built/interface"
 for part in db/dbformat db/filename db/log_reader db/log_writer db/memtable db/write_batch util/arena util/coding util/crc32c util/env \
     util/hash util/logging util/testutil; do
@@ -50,7 +51,7 @@ for test in issues/issue178 issues/issue200 issues/issue320 util/env util/cache 
     all=$(sed -n 's/^\[==========\] Running \([0-9]*\) test.*/\1/p' "$built/$name.log")
     good=$(grep -c '^\[       OK' "$built/$name.log" || true)
     echo "  $name: $good of ${all:-?}"
-    # A program that ended early has failed in what it did not run.
+    # Tests that a program did not run because it ended early count as failed.
     passed=$((passed + good))
     failed=$((failed + ${all:-1} - good))
     grep '^\[  FAILED  \].*(' "$built/$name.log" || true

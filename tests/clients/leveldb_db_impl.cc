@@ -1,4 +1,5 @@
-// What LevelDB's tests call of its DBImpl, on a database of Terrace's: they cast the DB that they opened.
+// The functions of DBImpl that LevelDB's tests call, for a database of Terrace: the tests cast the DB that
+// they have opened.
 
 #include "db/db_impl.h"
 
@@ -6,7 +7,7 @@ namespace leveldb {
 
 Status DBImpl::TEST_CompactMemTable() { return static_cast<DB*>(this)->Write(WriteOptions(), nullptr); }
 
-// All levels rather than one.
+// Compacts all levels, not only one.
 void DBImpl::TEST_CompactRange(int, const Slice* begin, const Slice* end) {
   static_cast<DB*>(this)->CompactRange(begin, end);
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# leveldown 5.6.0, of which Debian has the source with all of its own tests.
+# leveldown 5.6.0, whose source in Debian has all of its own tests.
 . tests/clients/common.sh
 . tests/clients/node.sh
 source=$(sh scripts/debian-source.sh node-leveldown "$work/source")

@@ -1,6 +1,6 @@
 'use strict'
 
-// The suite of abstract-leveldown on leveldown, with what leveldown can do.
+// The suite of abstract-leveldown on leveldown, with the features that leveldown supports.
 
 const { mkdtempSync } = require('fs')
 const { tmpdir } = require('os')

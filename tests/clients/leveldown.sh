@@ -1,6 +1,6 @@
 #!/bin/sh
-# leveldown, Node's binding, on the suite that abstract-leveldown ships for it. The package leaves its own tests out: those of an
-# older version are run by leveldown-5.sh.
+# leveldown, a Node binding, with the suite that abstract-leveldown ships for it. The package does not contain
+# its own tests; leveldown-5.sh runs those of an older version.
 . tests/clients/common.sh
 . tests/clients/node.sh
 fetch_packages leveldown@6.1.1 abstract-leveldown@7.2.0 tape@5

@@ -1,6 +1,7 @@
-# How Node's bindings are fetched and built: read by the scripts of Node clients.
+# Fetches and builds Node bindings: read by the scripts of the Node clients.
 
-# fetch_packages PACKAGE...: into $work/node, without their install scripts, which would take prebuilt bindings.
+# fetch_packages PACKAGE...: fetches packages into $work/node, without their install scripts, which would use
+# prebuilt bindings.
 fetch_packages() {
     need node nodejs
     need npm npm
@@ -13,8 +14,8 @@ fetch_packages() {
     (cd "$work/node" && npm install --ignore-scripts --no-audit --no-fund --loglevel=error "$@")
 }
 
-# build_binding DIRECTORY NAME [FLAG...]: compiles binding.cc with Terrace's headers instead of the LevelDB in the package. Node takes what is
-# in build/Release before what is prebuilt.
+# build_binding DIRECTORY NAME [FLAG...]: compiles binding.cc with Terrace's headers instead of the LevelDB in
+# the package. Node prefers build/Release to a prebuilt binding.
 build_binding() {
     macros=$(cd "$1" && node -p "require('path').dirname(require.resolve('napi-macros/package.json'))")
     binding=$1
@@ -37,7 +38,7 @@ run_tap() {
         (cd "$directory" && LD_LIBRARY_PATH=$drop_in timeout 900 node --expose-gc "$program" >"$work/log" 2>"$work/errors") || status=$?
         passes=$(grep -c '^ok ' "$work/log" || true)
         fails=$(grep -c '^not ok ' "$work/log" || true)
-        # A crash is not among the checks.
+        # A crash is not counted by the checks, so it is added.
         if ! grep -q '^1\.\.' "$work/log"; then
             echo "  $program ended with $status before its end:"
             tail -n 5 "$work/errors"

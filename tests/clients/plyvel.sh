@@ -1,5 +1,6 @@
 #!/bin/sh
-# plyvel, Python's binding of LevelDB's C++ interface, with its own tests: Debian's build of it, and one from its source.
+# plyvel, a Python binding of LevelDB's C++ interface, with its own tests: Debian's build, and a build from
+# its source.
 . tests/clients/common.sh
 need python3 python3
 env -u TMPDIR PLYVEL_PREFIX="$prefix" sh scripts/plyvel.sh >"$work/log" 2>&1 || true

@@ -1,8 +1,8 @@
-//! LevelDB's C++ interface: the headers alone on top of libterrace, and the object that stands in for libleveldb.so.1.
+//! LevelDB's C++ interface: header-only on top of libterrace, and the object that replaces libleveldb.so.1.
 //!
-//! The programs of `bindings/cpp/tests` use LevelDB's interface only. Each is compiled against Terrace header-only, against the object,
-//! and against Google's headers and library, which shows that it asks of us what LevelDB does; what was compiled for Google's
-//! library is then run on the object, as prebuilt programs would be.
+//! The programs of `bindings/cpp/tests` use LevelDB's interface only. Each is compiled header-only against
+//! Terrace, against the object, and against Google's headers and library. The last one shows that the program
+//! expects LevelDB's behaviour; it then also runs with the object, as a prebuilt program would.
 
 use crate::drop_in::prefix;
 use crate::support::{Tool, google_path, repository, scratch};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// How a program is built.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Build {
-    /// All inline, in a namespace of its own, linked with libterrace.
+    /// Everything inline, in a namespace of its own, linked with libterrace.
     HeaderOnly,
     /// Linked with the object in the drop-in directory.
     Object,
@@ -27,7 +27,7 @@ fn compiler(standard: &str) -> Tool {
     Tool::new("c++", "g++").args([&*format!("-std={standard}"), "-g", "-O1", "-pthread"])
 }
 
-/// Compiles and links `source`, which is relative to the repository.
+/// Compiles and links `source`, a path relative to the repository.
 fn compile(source: &str, program: &Path, build: Build, standard: &str) {
     let source = repository().join(source);
     let tool = compiler(standard).args(["-o".as_ref(), program.as_os_str(), source.as_os_str()]);
@@ -133,7 +133,7 @@ fn tables_and_dumps_are_googles_byte_for_byte() {
     }
 }
 
-/// The names that a file defines for others (or, with `dynamic` false, contains).
+/// The names that a file exports (or, with `dynamic` false, contains).
 fn defined(file: &Path, dynamic: bool) -> BTreeSet<String> {
     let tool =
         Tool::new("nm", "binutils").args(["--defined-only"]).args(dynamic.then_some("-D")).args([file]);
@@ -142,8 +142,8 @@ fn defined(file: &Path, dynamic: bool) -> BTreeSet<String> {
     names.map(|name| name.split('@').next().unwrap_or(name).to_owned()).collect()
 }
 
-/// What Google's library shows and no program can use: private members (a class's own), what the compiler put in of the C++
-/// library (a program has its own copy), and classes inside of functions.
+/// Is this an exported name of Google's library that no program can use? These are private members, copies of
+/// the C++ standard library's templates (a program has its own copies), and classes local to functions.
 fn is_out_of_reach(symbol: &str) -> bool {
     const PRIVATE: [&str; 6] = [
         "_ZN7leveldb12TableBuilder10WriteBlockE",
@@ -158,7 +158,7 @@ fn is_out_of_reach(symbol: &str) -> bool {
     PRIVATE.iter().chain(&of_the_standard_library).chain(&inside_of_functions).any(|p| symbol.starts_with(p))
 }
 
-/// Where Google's library is: the loader knows by its name.
+/// The file of Google's library, which the loader finds by its name.
 fn google_file() -> PathBuf {
     let path = google_path();
     if path.is_absolute() {
@@ -228,7 +228,7 @@ fn the_headers_compile_without_exceptions_and_without_rtti() {
     }
 }
 
-/// Configures, builds and runs a program by CMake.
+/// Configures, builds and runs a program with CMake.
 fn with_cmake(package: &str, target: &str, directory: &Path) {
     let scratch = scratch();
     let (source, build) = (scratch.path().join("source"), scratch.path().join("build"));
@@ -251,7 +251,7 @@ fn with_cmake(package: &str, target: &str, directory: &Path) {
     let needed = Tool::new("readelf", "binutils").args(["-dW"]).args([&program]).run();
     let library = if package == "terrace" { "[libterrace.so.0]" } else { "[libleveldb.so.1]" };
     assert!(needed.contains(library), "{needed}");
-    // CMake has put the directory into the program.
+    // CMake has put the library's directory into the program.
     run(&program, &[], None, false);
 }
 
@@ -272,7 +272,7 @@ fn the_example_indexes_words() {
         let program = scratch.path().join(format!("{build:?}"));
         compile("examples/cpp/wordindex.cc", &program, build, "c++11");
         let database = scratch.path().join(format!("{build:?}.db"));
-        // Real text: this repository's own.
+        // Real text: from this repository.
         let (readme, license) = (repository().join("README.md"), scratch.path().join("license"));
         fs::copy(repository().join("LICENSE"), &license).expect("a copy of a text");
         let library_path = match build {
@@ -297,7 +297,7 @@ fn the_example_indexes_words() {
         let words = call("words", &[Path::new("softw")]);
         assert!(words.starts_with("software "), "{words}");
 
-        // Anew, with less in it: nothing of the old text is left.
+        // Index it again, with less text: no entry of the old text is left.
         fs::write(&license, "one line\n").expect("a shorter text");
         let said = call("add", &[&license]);
         assert!(said.contains("1 lines, 2 places") && !said.contains(" 0 before"), "{said}");

@@ -1,9 +1,10 @@
-//! Crashes while several threads write: their writes are committed in groups, so that one record of the log holds the writes
-//! of several.
+//! Crashes while several threads write: their writes are committed in groups, so that one record of the WAL
+//! has the writes of several threads.
 //!
-//! Each thread writes batches of two keys of its own, with the same number in both, counting up. After a crash each thread's
-//! keys hold one number, the same in both; every write is there that was acknowledged before a synced write began that was
-//! acknowledged itself; and no write is missing that was acknowledged before another began that is there.
+//! Each thread writes batches of two keys of its own, with the same increasing number in both. After a crash,
+//! both keys of a thread have the same number. Let S be a synced write that was acknowledged: every write
+//! that was acknowledged before S began is present. Let W be a write that is present: every write that was
+//! acknowledged before W began is present.
 
 use super::run::PATH;
 use super::states::{Effort, choices, describe, open};
@@ -18,10 +19,10 @@ const THREADS: usize = 4;
 const WRITES: usize = 20;
 const RUNS: u64 = 4;
 
-/// Seeds with which something was found: half of a header was lost at the end of a log, and the next log replayed.
+/// Seeds that found a defect: half of a header was lost at the end of a WAL, and the next WAL was replayed.
 const FOUND: [u64; 1] = [1_795_239_435_000];
 
-/// When a write was called, and when it returned.
+/// The moments at which a write was called and returned.
 #[derive(Clone, Copy)]
 struct Write {
     start: usize,
@@ -33,7 +34,7 @@ fn keys(thread: usize) -> [Vec<u8>; 2] {
     ["a", "z"].map(|half| format!("{half}{thread}").into_bytes())
 }
 
-/// What each thread wrote, in its order.
+/// Runs the threads. Returns the writes of each thread, in order.
 fn write_together(disk: &MemEnv, db: &Db, seed: u64) -> Vec<Vec<Write>> {
     let start = Barrier::new(THREADS);
     let write_alone = |thread: usize| {
@@ -41,7 +42,7 @@ fn write_together(disk: &MemEnv, db: &Db, seed: u64) -> Vec<Vec<Write>> {
         start.wait();
         let write = |number: usize| {
             let mut batch = WriteBatch::new();
-            // Some large enough to fill the write buffer among them.
+            // Some values are large enough to fill the memtable.
             let padding = vec![b'.'; random.pick(&[1, 50, 400, 3000])];
             keys(thread)
                 .iter()
@@ -59,7 +60,7 @@ fn write_together(disk: &MemEnv, db: &Db, seed: u64) -> Vec<Vec<Write>> {
     })
 }
 
-/// How many writes of each thread a database holds.
+/// The number of writes of each thread that a database has.
 fn found_in(db: &Db) -> Result<Vec<usize>, String> {
     let number = |key: &[u8]| -> Result<usize, String> {
         let value = db.get(&ReadOptions::default(), key).map_err(|error| format!("get fails: {error}"))?;
@@ -77,7 +78,7 @@ fn found_in(db: &Db) -> Result<Vec<usize>, String> {
     (0..THREADS).map(both).collect()
 }
 
-/// Holds what was found after a crash against what was acknowledged.
+/// Compares the writes found after a crash with the acknowledged ones.
 fn check(writes: &[Vec<Write>], found: &[usize], crash: usize, gaps: bool) -> Result<(), String> {
     let all = || {
         writes

@@ -1,9 +1,9 @@
-//! Directories that LevelDB's own rules leave after a power cut: it syncs each log alone, so the end of an older one may be lost
-//! where a younger one, which was synced, is whole. Logs have no marker, and there may be several, or one that the MANIFEST calls the
-//! previous one.
+//! Directories as LevelDB leaves them after a power loss. LevelDB syncs each WAL alone, so the end of an
+//! older WAL may be lost although a younger, synced one is complete. These WALs have no marker; there may be
+//! several, or one that the MANIFEST names as the previous WAL.
 //!
-//! What must be found is LevelDB's rule: of each log every batch before its damage, whatever became of the others; and nothing by
-//! half. The strong rule of our own logs (I1-I3) is `oracle`'s.
+//! The expected result is LevelDB's rule: of each WAL every batch before its damage, independent of the
+//! others, and no batch in part. The stronger rule for our own WALs (I1-I3) is in `oracle`.
 
 use super::run::PATH;
 use super::states::open;
@@ -13,21 +13,21 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use terrace::env::mem::{CrashChoice, MemEnv};
 use terrace::env::{CreateMode, Env};
-use terrace::format::file_name;
-use terrace::record::writer::RecordWriter;
-use terrace::version::manifest::ManifestWriter;
-use terrace::version::version_edit::VersionEdit;
+use terrace::internals::format::file_name;
+use terrace::internals::record::writer::RecordWriter;
+use terrace::internals::version::manifest::ManifestWriter;
+use terrace::internals::version::version_edit::VersionEdit;
 use terrace::{Db, ReadOptions, WriteBatch, WriteOptions};
 
 const DIRECTORIES: u64 = 400;
 
-/// One log: what a power cut left of it.
+/// One WAL after the power loss.
 struct Log {
     number: u64,
     bytes: Vec<u8>,
     /// Batches before the damage.
     whole: Vec<u64>,
-    /// Is it as it was written?
+    /// Is the WAL undamaged?
     is_whole: bool,
 }
 
@@ -35,7 +35,7 @@ fn key(batch: u64, half: char) -> Vec<u8> {
     format!("{batch:06}{half}").into_bytes()
 }
 
-/// Writes a log of batches with two keys each, from `first` on, and loses its end unless it is `synced`.
+/// Writes a WAL of `batches`, each with two keys, and cuts off its end unless it is `synced`.
 fn log(disk: &MemEnv, random: &mut Random, number: u64, batches: std::ops::Range<u64>, synced: bool) -> Log {
     let path = PathBuf::from("/scratch");
     let mut writer =
@@ -56,7 +56,7 @@ fn log(disk: &MemEnv, random: &mut Random, number: u64, batches: std::ops::Range
     let mut bytes = whole.clone();
     if !synced && !bytes.is_empty() {
         let cut = random.below(bytes.len() as u64) as usize;
-        // What a disk loses at once, or a file that ends anywhere.
+        // The end is at a sector boundary, or anywhere.
         let cut = if random.one_in(2) { cut / 512 * 512 } else { cut };
         match random.below(4) {
             0 => bytes.truncate(cut),
@@ -79,7 +79,7 @@ fn put_file(disk: &MemEnv, path: &Path, bytes: &[u8]) {
     file.append(bytes).and_then(|()| file.sync()).and_then(|()| file.close()).expect("a write to memory");
 }
 
-/// The batches that are there, each whole.
+/// The batches that the database has. Checks that each is complete.
 fn found(db: &Db, batches: u64) -> Result<BTreeSet<u64>, String> {
     let has = |batch: u64, half: char| {
         db.get(&ReadOptions::default(), &key(batch, half)).map(|value| value.is_some())
@@ -116,7 +116,7 @@ fn check(seed: u64) -> Result<(), String> {
         log_number: Some(logs[usize::from(has_previous)].number),
         prev_log_number: Some(if has_previous { logs[0].number } else { 0 }),
         next_file_number: Some(100),
-        // LevelDB counts what is in logs as well.
+        // LevelDB's number includes entries in WALs.
         last_sequence: Some(random.below(next * 2 + 1)),
         ..VersionEdit::default()
     };

@@ -1,4 +1,4 @@
-//! What crashes have found, as it was printed: each workload is named after its symptom, and stays.
+//! Workloads that have found defects, as they were printed. Each is named after its symptom.
 
 use super::check;
 use super::workload::{Operation::*, Setup, Workload};

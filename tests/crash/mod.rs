@@ -1,8 +1,9 @@
-//! A crash at every moment, with everything that may survive it.
+//! A crash at every moment, with all states that may survive it.
 //!
-//! A workload runs once, on a disk in memory that writes down all that happens to it. Then, for every moment of it, the
-//! disks that a crash at that moment might have left are made, opened, and held against what was acknowledged by then
-//! (`oracle`): see `states` for which disks, and for what is checked. A failure is shrunk and printed as a test.
+//! A workload runs once, on a disk in memory that records every change. Then, for every moment of the
+//! workload, the test builds the disks that a crash might leave, opens them, and compares them with the
+//! writes acknowledged by then (`oracle`). `states` says which disks are built and what is checked. A failure
+//! is shortened and printed as a test. `I1` to `I7` in messages are the invariants of doc/durability.md.
 //!
 //! `TERRACE_SEED=n` runs the random workload n alone; `TERRACE_WORKLOADS=n` runs n of them.
 
@@ -22,16 +23,16 @@ use states::{Checker, Effort, Tally, Violation};
 use std::time::Instant;
 use workload::{Setup, Workload};
 
-/// Random workloads.
+/// Number of random workloads.
 const WORKLOADS: u64 = 80;
 
-/// Operations of a random workload.
+/// Number of operations of a random workload.
 const OPERATIONS: usize = 24;
 
 /// How thoroughly workloads are checked.
 pub const EFFORT: Effort = Effort { subsets: 8, pairs: 6, one_recovered_in: 40 };
 
-/// Checks every crash of a workload from the moment that `from_open` says.
+/// Checks every crash of a workload: from the first open on if `from_open` is set, else from its start.
 fn check_crashes(workload: &Workload, seed: u64, from_open: bool) -> Result<Tally, Violation> {
     let run = run::run(workload).map_err(|error| Violation {
         what: format!("an operation fails although nothing else does: {error}"),
@@ -42,7 +43,7 @@ fn check_crashes(workload: &Workload, seed: u64, from_open: bool) -> Result<Tall
     Ok(checker.tally)
 }
 
-/// As above; a failure is shrunk, and ends the test. `name` says how to get it again.
+/// As above. A failure is shortened and ends the test; `name` says how to repeat it.
 fn check_or_shrink(name: &str, workload: Workload, seed: u64, from_open: bool) -> Tally {
     check_crashes(&workload, seed, from_open).unwrap_or_else(|violation| {
         announce(&format!("{name} fails, and is being shrunk: {violation}"));
@@ -52,8 +53,8 @@ fn check_or_shrink(name: &str, workload: Workload, seed: u64, from_open: bool) -
     })
 }
 
-/// For tests made of failures: every crash of the workload, a few times over.
-#[allow(dead_code)] // called by the tests that a shrunk failure becomes
+/// For tests made from failures: checks every crash of the workload, several times.
+#[allow(dead_code)] // called by tests that are printed for failures
 pub fn check(workload: &Workload) {
     for seed in 0..4 {
         if let Err(violation) = check_crashes(workload, seed, false) {
@@ -67,7 +68,7 @@ fn check_sequences(name: &str, before: Vec<workload::Operation>, setups: u64) ->
     let mut tally = Tally::default();
     for (number, operations) in workload::sequences().into_iter().enumerate() {
         let setup = Setup::numbered(number as u64 * 7 + setups);
-        let from_open = number > 10; // creation and opening are the same for all
+        let from_open = number > 10; // creation and the first open are the same for all
         let workload = Workload { setup, before: before.clone(), operations };
         tally.add(check_or_shrink(&format!("{name} {number}"), workload, number as u64, from_open));
     }
@@ -109,7 +110,7 @@ fn random_seeds() -> std::ops::Range<u64> {
     seeds(number_from_env("TERRACE_WORKLOADS").unwrap_or(WORKLOADS))
 }
 
-// Two tests, so that two cores share them.
+// Two tests, so that they run on two cores.
 #[test]
 fn random_workloads_with_odd_seeds_survive_every_crash() {
     check_random("random workloads, odd seeds", random_seeds().filter(|seed| seed % 2 == 1));

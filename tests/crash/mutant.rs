@@ -1,7 +1,8 @@
-//! The engine with one step of its order of writes, syncs, renames and unlinks left out, or out of order.
+//! Mutants of the engine: one step of its order of writes, syncs, renames and unlinks is left out, or out of
+//! order.
 //!
-//! What the engine asks of its environment is all that a disk sees of it, so an environment in between can leave steps out.
-//! Which sync of a directory is meant is told by what the same thread did just before it.
+//! A disk sees of the engine only its calls of the environment, so a wrapping environment can leave out
+//! steps. The purpose of a directory sync is recognised by the previous operation of the same thread.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -13,21 +14,21 @@ use terrace::Result;
 use terrace::env::{
     CreateMode, Env, FileLock, LogFileOptions, RandomAccessFile, ReadMode, SequentialFile, WritableFile,
 };
-use terrace::format::file_name::{self, FileType};
-use terrace::record::reader::{ReadOutcome, RecordReader};
+use terrace::internals::format::file_name::{self, FileType};
+use terrace::internals::record::reader::{ReadOutcome, RecordReader};
 
-/// What is wrong with the engine.
+/// The changed step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
-    /// Nothing.
+    /// No change.
     None,
-    /// Nothing, but everything goes through the environment that makes mutants.
+    /// No change, but all calls go through the wrapping environment.
     Watched,
-    /// A synced write does not make durable what older logs hold.
+    /// A synced write does not make older WALs durable.
     NoSyncOfOlderLogs,
-    /// A synced write does not make the name of a new log durable.
+    /// A synced write does not make the name of a new WAL durable.
     NoSyncOfLogNames,
-    /// A synced write does not make its log durable.
+    /// A synced write does not make its WAL durable.
     NoSyncOfLogs,
     /// Tables are not made durable.
     NoSyncOfTables,
@@ -35,23 +36,23 @@ pub enum Mutant {
     NoSyncOfTableNames,
     /// Edits of the MANIFEST are not made durable.
     NoSyncOfManifests,
-    /// CURRENT is made to name a MANIFEST whose own name is not durable.
+    /// CURRENT names a MANIFEST whose own name is not durable.
     NoSyncOfManifestNames,
     /// The file that becomes CURRENT is not made durable.
     NoSyncOfTemporaryFiles,
-    /// CURRENT's change is not made durable.
+    /// The rename to CURRENT is not made durable.
     NoSyncAfterRename,
-    /// What an edit of a MANIFEST in use makes unneeded is removed before the edit is durable.
+    /// Files that an edit of the MANIFEST makes obsolete are removed before the edit is durable.
     UnlinkBeforeManifestSync,
-    /// A log that could not be appended to is appended to again.
+    /// A WAL is appended to again after a failed append.
     AppendAfterFailedAppend,
-    /// A log with a torn tail is taken for one that was closed cleanly.
+    /// A WAL with a torn tail is treated as cleanly closed.
     ReuseOfTornLog,
-    /// A synced write returns before its log is durable.
+    /// A synced write returns before its WAL is durable.
     AcknowledgedBeforeSync,
 }
 
-/// What a thread did last.
+/// The last operation of a thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
     Log,
@@ -63,7 +64,7 @@ enum Step {
 
 type SharedFile = Arc<Mutex<Box<dyn WritableFile>>>;
 
-/// An environment that makes of the engine a mutant.
+/// The wrapping environment.
 #[derive(Clone)]
 pub struct MutantEnv {
     mutant: Mutant,
@@ -75,9 +76,9 @@ pub struct MutantEnv {
 struct Shared {
     last_steps: HashMap<ThreadId, Step>,
     newest_log: u64,
-    /// MANIFESTs whose sync waits for a removal.
+    /// MANIFESTs whose sync is delayed until a file is removed.
     unsynced_manifests: Vec<SharedFile>,
-    /// The log whose last append failed.
+    /// The WAL whose last append failed.
     failed_log: Option<PathBuf>,
 }
 
@@ -99,7 +100,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl MutantEnv {
-    /// Passes on to `inner` all that this mutant still does.
+    /// Wraps `inner`, and passes on the steps that the mutant does not leave out.
     pub fn new(mutant: Mutant, inner: Arc<dyn Env>) -> MutantEnv {
         MutantEnv { mutant, inner, shared: Arc::default() }
     }
@@ -220,14 +221,14 @@ struct MutantFile {
     env: MutantEnv,
     path: PathBuf,
     inner: SharedFile,
-    /// A sync was acknowledged and not made.
+    /// A sync was acknowledged but not executed.
     owes_sync: bool,
-    /// Not its first sync.
+    /// The file was synced before.
     was_synced: bool,
 }
 
 impl MutantFile {
-    /// Makes good what a mutant left undone before.
+    /// Executes the steps that the mutant has deferred.
     fn catch_up(&mut self) -> Result<()> {
         self.env.note(step_of(&self.path));
         if std::mem::take(&mut self.owes_sync) { lock(&self.inner).sync() } else { Ok(()) }

@@ -1,5 +1,6 @@
-//! The harness is tested too: each step of the order of writes, syncs, renames and unlinks is left out in turn, and the
-//! random workloads must notice. Only synced writes are held against a mutant, not what a flush promises beyond them.
+//! A test of the harness: each step of the order of writes, syncs, renames and unlinks is left out in turn,
+//! and the random workloads must detect it. Only the promise of synced writes is checked, not the additional
+//! promise of a flush.
 
 use super::mutant::Mutant;
 use super::states::{Checker, Tally, Violation};
@@ -7,7 +8,7 @@ use super::{EFFORT, OPERATIONS, run, workload};
 use crate::fault;
 use crate::support::random::announce;
 
-/// Random workloads that a mutant may survive. Most don't survive the first.
+/// The number of random workloads for a mutant. Most mutants are caught by the first one.
 const WORKLOADS: u64 = 40;
 
 fn check(mutant: Mutant, seed: u64) -> (Tally, Result<(), Violation>) {
@@ -27,7 +28,7 @@ fn check(mutant: Mutant, seed: u64) -> (Tally, Result<(), Violation>) {
     (checker.tally, result)
 }
 
-/// The thirteen, in the order of the steps that they leave out. (Those of a feature come with the feature.)
+/// The thirteen mutants, in the order of the steps that they leave out.
 const MUTANTS: [Mutant; 13] = [
     Mutant::NoSyncOfOlderLogs,
     Mutant::NoSyncOfLogNames,
@@ -44,10 +45,10 @@ const MUTANTS: [Mutant; 13] = [
     Mutant::AcknowledgedBeforeSync,
 ];
 
-/// By what a mutant is caught, if it is.
+/// The check that catches a mutant; `None` if none does.
 fn catch(mutant: Mutant) -> Option<String> {
     if mutant == Mutant::AppendAfterFailedAppend {
-        return fault::catch_mutant(); // it takes a failure
+        return fault::catch_mutant(); // this mutant shows only after a failure
     }
     let mut tally = Tally::default();
     (1..=WORKLOADS).find_map(|seed| {

@@ -1,54 +1,55 @@
-//! What a database may hold after a crash: the writes that were made, and when each was acknowledged.
+//! The permitted contents of a database after a crash: the writes, and when each was acknowledged.
 //!
-//! Time is the number of changes that the disk had seen. A crash after `n` of them must keep every write that is *durable
-//! at n* (a synced write that was acknowledged by then, and all before it), may keep any that had begun, and must leave the
-//! database as it was after one of them.
+//! Time is the number of changes of the disk. A crash after `n` changes must keep every write that is
+//! *durable at n* (a synced write that was acknowledged by then, and all writes before it). It may keep later
+//! writes that had begun. The database must be in the state after one of its writes.
 
 use crate::support::random::Random;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a database holds.
+/// The contents of a database.
 pub type Contents = BTreeMap<Vec<u8>, Arc<Vec<u8>>>;
 
-/// A key, and its new value if it is not removed.
+/// A key and its new value; `None`: the key is deleted.
 pub type Change = (Vec<u8>, Option<Arc<Vec<u8>>>);
 
-/// A write that was tried.
+/// A write, successful or not.
 #[derive(Debug)]
 pub struct Write {
-    /// When it was called.
+    /// The moment of the call.
     pub start: usize,
-    /// When it returned.
+    /// The moment of the return.
     pub end: usize,
-    /// Was it to be durable, and all before it?
+    /// Was the write synced?
     pub sync: bool,
-    /// Did it return an error?
+    /// Did the write return an error?
     pub failed: bool,
-    /// Did the disk see anything of it? If not, and it failed, it must never be found.
+    /// Did the write change the disk? If not, and it failed, it must never be found.
     pub left_traces: bool,
-    /// What it changes, all or nothing.
+    /// The changes, which are atomic.
     pub changes: Vec<Change>,
 }
 
-/// All that was written to a database, by one writer.
+/// All writes to a database by one writer.
 #[derive(Default)]
 pub struct History {
-    /// What was there before.
+    /// The contents before the first write.
     base: Contents,
     writes: Vec<Write>,
-    /// Moments by which so many writes were durable although they had not asked for it: a flush.
+    /// Flushes: (moment, number of writes that were durable then, synced or not).
     barriers: Vec<(usize, usize)>,
-    /// What it holds after each number of writes, failed ones left out.
+    /// The contents after each number of writes, without failed ones.
     views: Vec<Contents>,
 }
 
-/// The bytes of a key: some long, so that what the MANIFEST says of tables takes more than a sector of the disk.
+/// The bytes of a key. Some keys are long, so that the edits of the MANIFEST take more than a sector of the
+/// disk.
 pub fn key(number: u8) -> Vec<u8> {
     format!("key{number}{}", "-".repeat(usize::from(number) * 25)).into_bytes()
 }
 
-/// The value that write `write` stores under a key: like no other, if it has eight bytes.
+/// The value that write `write` stores at a key: unique if it has at least eight bytes.
 pub fn value(write: usize, key: u8, length: usize) -> Arc<Vec<u8>> {
     let id = (write as u64) << 8 | u64::from(key);
     let mut random = Random::new(id);
@@ -72,12 +73,12 @@ fn apply(contents: &mut Contents, changes: &[Change]) {
 }
 
 impl History {
-    /// Nothing was written yet to a database that holds `base`.
+    /// An empty history of a database with the contents `base`.
     pub fn new(base: Contents) -> History {
         History { views: vec![base.clone()], base, writes: Vec::new(), barriers: Vec::new() }
     }
 
-    /// Notes a write that has returned.
+    /// Records a write that has returned.
     pub fn record(&mut self, write: Write) {
         let mut view = self.now().clone();
         if !write.failed {
@@ -87,28 +88,28 @@ impl History {
         self.writes.push(write);
     }
 
-    /// Notes that all writes so far (but for those that failed) are durable at `end`.
+    /// Records that all successful writes so far are durable at `end`.
     pub fn record_barrier(&mut self, end: usize) {
         let last = self.writes.iter().rposition(|write| !write.failed);
         self.barriers.push((end, last.map_or(0, |last| last + 1)));
     }
 
-    /// Forgets what flushes promise beyond synced writes.
+    /// Removes the promises of flushes, which go beyond those of synced writes.
     pub fn forget_barriers(&mut self) {
         self.barriers.clear();
     }
 
-    /// Writes so far, the failed ones included.
+    /// The number of writes so far, including failed ones.
     pub fn len(&self) -> usize {
         self.writes.len()
     }
 
-    /// What the open database must show: every write that did not fail.
+    /// The contents that the open database must have: every write that did not fail.
     pub fn now(&self) -> &Contents {
         self.views.last().expect("there is always a first view")
     }
 
-    /// How many writes a crash after `operations` must keep at least, and may keep at most.
+    /// The least and the largest number of writes that may be kept by a crash after `operations`.
     pub fn bounds(&self, operations: usize) -> (usize, usize) {
         let synced = |(index, write): (usize, &Write)| {
             (write.sync && !write.failed && write.end <= operations).then_some(index + 1)
@@ -120,20 +121,20 @@ impl History {
         (by_sync.max(by_barrier), begun)
     }
 
-    /// May a database hold `found` after a crash after `operations`? `gaps`: unsynced writes in between may be missing (some
-    /// of the log came out as garbage). Otherwise says what is wrong.
+    /// Are `found` permitted contents after a crash after `operations`? If not, the error says why. `gaps`:
+    /// unsynced writes may be missing between others (a part of the WAL has become garbage).
     pub fn explain(&self, found: &Contents, operations: usize, gaps: bool) -> Result<(), String> {
         let (least, most) = self.bounds(operations);
         self.explain_between(found, least, most, gaps)
     }
 
-    /// Does `found` have every write that did not fail (a process was killed, or the database closed)?
+    /// Does `found` have every write that did not fail? (After a kill of the process, or a close.)
     pub fn explain_whole(&self, found: &Contents) -> Result<(), String> {
         self.explain_between(found, self.writes.len(), self.writes.len(), false)
     }
 
-    /// Is `found` what an open database shows? It was opened after the first `opened_after` writes; of those that failed since
-    /// nothing may be seen.
+    /// Are `found` the contents of an open database, which was opened after the first `opened_after` writes?
+    /// Writes that failed since then must not be visible.
     pub fn explain_live(&self, found: &Contents, opened_after: usize) -> Result<(), String> {
         match self.is_prefix(found, self.writes.len(), opened_after) {
             true => Ok(()),
@@ -161,8 +162,8 @@ impl History {
         ))
     }
 
-    /// Is it what the first `count` writes lead to? One of the first `recovered` that failed may have been made nonetheless, if
-    /// the disk saw anything of it.
+    /// Are `found` the contents after the first `count` writes? A failed write among the first `recovered`
+    /// may have taken effect, if it changed the disk.
     fn is_prefix(&self, found: &Contents, count: usize, recovered: usize) -> bool {
         if *found == self.views[count] {
             return true;
@@ -183,7 +184,8 @@ impl History {
         })
     }
 
-    /// Is it what the first `least` writes and some of those up to `most` lead to, each of them whole?
+    /// Are `found` the contents after the first `least` writes and any subset of the writes up to `most`,
+    /// each of them complete?
     fn is_subset(&self, found: &Contents, least: usize, most: usize) -> bool {
         let later = |from: usize, key: &[u8], value: Option<&Arc<Vec<u8>>>| {
             let mut changes = self.writes[from..most].iter().flat_map(|write| &write.changes);
@@ -197,7 +199,7 @@ impl History {
             let changes = &self.writes[index].changes;
             let seen = |change: &Change| change.1.is_some() && found.get(&change.0) == change.1.as_ref();
             let stands = |change: &Change| {
-                // Within a batch the last change of a key counts.
+                // Within a batch, the last change of a key counts.
                 let last = changes.iter().rfind(|other| other.0 == change.0).expect("at least itself");
                 found.get(&change.0) == last.1.as_ref() || later(index + 1, &change.0, found.get(&change.0))
             };
@@ -210,7 +212,7 @@ impl History {
     }
 }
 
-/// Contents, briefly: which write each value comes from.
+/// A short description of contents: the write of each value.
 pub fn show(contents: &Contents) -> String {
     let entries = contents.iter().map(|(key, value)| {
         let source = match value.first_chunk::<8>() {
@@ -226,7 +228,8 @@ pub fn show(contents: &Contents) -> String {
 mod tests {
     use super::*;
 
-    /// Three writes: put 1 (synced, returned at 10), a batch of 1 and 2 (returned at 20), delete 1 (returned at 30).
+    /// Three writes: put 1 (synced, returned at 10), a batch of 1 and 2 (returned at 20), delete 1 (returned
+    /// at 30).
     fn history() -> History {
         let mut history = History::new(Contents::new());
         let put = |write, number| (key(number), Some(value(write, number, 20)));
@@ -266,7 +269,7 @@ mod tests {
     #[test]
     fn a_gap_is_allowed_only_where_it_is_explained() {
         let history = history();
-        assert!(history.explain(&contents(&[]), 30, true).is_ok()); // the batch is missing, the deletion is there
+        assert!(history.explain(&contents(&[]), 30, true).is_ok()); // only the batch is missing
         assert!(history.explain(&contents(&[]), 30, false).is_err());
     }
 

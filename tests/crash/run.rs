@@ -1,4 +1,4 @@
-//! Runs a workload, and writes down what was acknowledged when.
+//! Runs a workload, and records when each write was acknowledged.
 
 use super::oracle::{Contents, History, Write, key, value};
 use super::workload::{Operation, Setup, Workload};
@@ -11,32 +11,32 @@ use terrace::{Db, Error, ReadOptions, WriteBatch, WriteOptions};
 /// The directory of the database; its parent is the root.
 pub const PATH: &str = "/db";
 
-/// A database while a workload runs.
+/// A database during a workload.
 pub struct Driver {
     setup: Setup,
     disk: MemEnv,
     env: Arc<dyn Env>,
     db: Option<Db>,
-    /// How much was written before it was opened.
+    /// The number of writes before the last open.
     opened_after: usize,
-    /// What was written so far.
+    /// The writes so far.
     pub history: History,
 }
 
 impl Driver {
-    /// A database on `disk`, which is reached through `env` and holds `base`; not open yet.
+    /// A database on `disk`, used through `env`, with the contents `base`. It is not open yet.
     pub fn new(setup: &Setup, disk: &MemEnv, env: Arc<dyn Env>, base: Contents) -> Driver {
         let env = setup.env(env);
         let history = History::new(base);
         Driver { setup: *setup, disk: disk.clone(), env, db: None, opened_after: 0, history }
     }
 
-    /// The open database.
+    /// The database; `None` if it is not open.
     pub fn db(&self) -> Option<&Db> {
         self.db.as_ref()
     }
 
-    /// Opens it, if it is not open.
+    /// Opens the database, if it is not open.
     pub fn open(&mut self) -> Result<&Db, Error> {
         if self.db.is_none() {
             self.db = Some(Db::open(&self.setup.options(self.env.clone()), Path::new(PATH))?);
@@ -45,17 +45,17 @@ impl Driver {
         Ok(self.db.as_ref().expect("just opened"))
     }
 
-    /// Does the open database show what it must?
+    /// Checks the contents of the open database.
     pub fn check_live(&self, found: &Contents) -> Result<(), String> {
         self.history.explain_live(found, self.opened_after)
     }
 
-    /// Closes it, if it is open.
+    /// Closes the database, if it is open.
     pub fn close(&mut self) -> Result<(), Error> {
         self.db.take().map_or(Ok(()), Db::close)
     }
 
-    /// Does one thing, opening the database first where that failed before.
+    /// Runs one operation. Opens the database first if an earlier open has failed.
     pub fn apply(&mut self, operation: &Operation) -> Result<(), Error> {
         match operation {
             Operation::Put { key, length, sync } => self.write(&[(*key, Some(*length))], *sync, true),
@@ -112,17 +112,17 @@ fn is_log_write(operation: &str) -> bool {
     operation.contains(": write ") && operation.contains(".log ")
 }
 
-/// A workload that has run, without an error.
+/// A workload that has run without an error.
 pub struct Run {
-    /// The disk, and all that happened to it.
+    /// The disk, with its recorded changes.
     pub disk: MemEnv,
-    /// What was written.
     pub history: History,
-    /// When the database was open for the first time.
+    /// The moment after the first open.
     pub opened: usize,
 }
 
-/// A disk on which the first part of a workload is durable, and what it holds.
+/// Runs the first part of a workload. Returns a disk on which it is durable, and the contents of the
+/// database.
 pub fn prepare(setup: &Setup, before: &[Operation]) -> Result<(MemEnv, Contents), Error> {
     let disk = MemEnv::with_journal();
     if before.is_empty() {
@@ -134,7 +134,7 @@ pub fn prepare(setup: &Setup, before: &[Operation]) -> Result<(MemEnv, Contents)
     Ok((disk.crash_clone(CrashChoice::Everything), driver.history.now().clone()))
 }
 
-/// Runs a workload to its end and closes the database: a crash may come while it closes, too.
+/// Runs a workload to its end and closes the database. (Crashes during the close are tested too.)
 pub fn run(workload: &Workload) -> Result<Run, Error> {
     let (disk, base) = prepare(&workload.setup, &workload.before)?;
     let mut driver = Driver::new(&workload.setup, &disk, disk.shared(), base);
@@ -145,7 +145,7 @@ pub fn run(workload: &Workload) -> Result<Run, Error> {
     Ok(Run { disk, history: driver.history, opened })
 }
 
-/// All that a database holds, read by iteration and again key by key.
+/// The contents of a database. Checks that iteration and look-ups return the same.
 pub fn contents(db: &Db) -> Result<Contents, String> {
     let options = ReadOptions { verify_checksums: true, ..ReadOptions::default() };
     let mut iterator = db.iter(&options);

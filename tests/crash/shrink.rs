@@ -1,16 +1,16 @@
-//! Makes a failing workload short, and prints it as a test.
+//! Shortens a failing workload, and prints it as a test.
 
 use super::states::Violation;
 use super::workload::{Operation, Workload};
 use std::time::{Duration, Instant};
 
-/// How long a failure may take to shrink; what was found by then is shown.
+/// The longest time for shortening a failure; the shortest workload found by then is printed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often a shorter workload is run before it counts as harmless: background threads keep no fixed order.
+/// How often a shorter workload runs before it counts as passing: background threads have no fixed order.
 const TRIES: u64 = 3;
 
-/// The shortest workload found that fails, and how it fails. `check` runs one.
+/// The shortest failing workload that was found, and its violation. `check` runs a workload.
 pub fn shrink(
     mut workload: Workload,
     mut violation: Violation,
@@ -53,7 +53,7 @@ impl Workload {
     }
 }
 
-/// The message of a failing test: what is wrong, and a test that shows it.
+/// The message of a failing test: the violation, and a test that shows it.
 pub fn report(workload: &Workload, violation: &Violation, call: &str) -> String {
     format!(
         "{violation}\n\nthe shortest workload found, as a test to be named after its symptom:\n\n\

@@ -1,5 +1,5 @@
-//! Every crash of a run: a crash after each change of the disk, with all that may survive it; each state is opened and
-//! checked, used, crashed again and opened again.
+//! Every crash of a run: a crash after each change of the disk, with many of the states that may survive it.
+//! Each state is opened and checked, used, crashed again and opened again.
 
 use super::oracle::{Contents, History, key, show};
 use super::run::{PATH, contents};
@@ -11,36 +11,35 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use terrace::env::mem::{CrashChoice, CrashPoint, MemEnv};
-use terrace::util::crc32c;
+use terrace::internals::util::crc32c;
 use terrace::{Db, Error, WriteOptions};
 
-/// Crashes within recovery, one within the other.
+/// The largest depth of nested crashes within recoveries.
 const DEPTH: u32 = 3;
 
-/// How many states are tried.
+/// The number of states to try.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Random subsets of what was not synced, at each crash.
+    /// Number of random subsets of the unsynced changes, for each crash.
     pub subsets: u64,
-    /// Pairs of an earlier change that is lost and a later one that is kept, at each crash.
+    /// Number of pairs of an earlier change that is lost and a later one that is kept, for each crash.
     pub pairs: usize,
-    /// Of so many states, one also gets crashes within its recovery.
+    /// One in this many states also gets crashes within its recovery.
     pub one_recovered_in: u64,
 }
 
-/// States so far.
+/// The number of states so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
-    /// States tried, the same disk perhaps more than once.
+    /// States tried; the same disk may be among them more than once.
     pub tried: u64,
-    /// Disks that differ (in bytes, or in what must be found), each opened three times.
+    /// Different disks (in bytes, or in the permitted contents), each opened three times.
     pub opened: u64,
     /// Crashes within recoveries, each opened.
     pub within_recovery: u64,
 }
 
 impl Tally {
-    /// Adds another.
     pub fn add(&mut self, other: Tally) {
         self.tried += other.tried;
         self.opened += other.opened;
@@ -66,9 +65,9 @@ impl fmt::Display for Tally {
 /// A state that breaks a promise.
 #[derive(Debug)]
 pub struct Violation {
-    /// Which, and how.
+    /// The promise, and how it is broken.
     pub what: String,
-    /// The crash.
+    /// A description of the crash.
     pub crash: String,
 }
 
@@ -82,19 +81,16 @@ impl fmt::Display for Violation {
 pub struct Checker<'a> {
     /// How the databases are opened.
     pub setup: &'a Setup,
-    /// What they may hold.
+    /// The writes, which determine the permitted contents.
     pub history: &'a History,
-    /// How many states.
     pub effort: Effort,
-    /// What the random subsets are drawn from.
+    /// The seed of the random subsets.
     pub seed: u64,
-    /// States so far.
     pub tally: Tally,
     seen: HashSet<u64>,
 }
 
 impl<'a> Checker<'a> {
-    /// Nothing was checked yet.
     pub fn new(setup: &'a Setup, history: &'a History, effort: Effort, seed: u64) -> Checker<'a> {
         Checker { setup, history, effort, seed, tally: Tally::default(), seen: HashSet::new() }
     }
@@ -109,7 +105,7 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    /// Checks what may survive a crash at one moment.
+    /// Checks the states that may survive a crash at one moment.
     pub fn check_point(&mut self, disk: &MemEnv, point: &CrashPoint) -> Result<(), Violation> {
         let mut random = Random::new(self.seed ^ (point.operations() as u64) << 20);
         for choice in choices(point, &self.effort, &mut random) {
@@ -130,7 +126,7 @@ impl<'a> Checker<'a> {
     ) -> Result<(), String> {
         let disk = point.disk(choice);
         let files = disk.files();
-        // What must be found at the least and at the most belongs to the state.
+        // The permitted contents are part of the state.
         if !self.seen.insert(fingerprint(&files, self.history.bounds(point.operations()))) {
             return Ok(());
         }
@@ -150,7 +146,7 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    /// What was found is still there, with a synced write on top, after the next crash.
+    /// Adds a synced write and crashes: the contents found and the write must still be there.
     fn check_second_life(&self, disk: &MemEnv, db: Db, mut found: Contents) -> Result<(), String> {
         let (key, value) = (key(0), b"after the crash".to_vec());
         db.put(&WriteOptions { sync: true }, &key, &value)
@@ -166,7 +162,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// An opening with paranoid checks finds the same, or refuses and leaves everything as it is.
+    /// An open with paranoid checks must find the same contents, or refuse and change nothing.
     fn check_strict_opening(
         &self,
         disk: &MemEnv,
@@ -191,7 +187,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// A crash anywhere in the first `opened` changes of an opening that led to `found` leads there, too.
+    /// If an open that has made `opened` changes has led to `found`, a crash after any of these changes must
+    /// lead to `found` too.
     fn check_recovery(
         &mut self,
         disk: &MemEnv,
@@ -201,7 +198,7 @@ impl<'a> Checker<'a> {
         random: &mut Random,
     ) -> Result<(), String> {
         let effort = Effort { subsets: 2, pairs: 2, one_recovered_in: 0 };
-        // All moments of the first recovery, one of those within.
+        // All moments of the first recovery, one moment of each nested recovery.
         let one = random.below(opened as u64 + 1) as usize;
         let moments = if depth == 1 { 0..=opened } else { one..=one };
         let mut point = disk.crash_point(0);
@@ -233,7 +230,8 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// How many changes an opening has made to the disk when all that it leaves for later is done, too.
+/// The number of changes that an open makes to the disk, including the work that it defers (settling the
+/// recovery debt).
 fn confirmed(db: &Db, disk: &MemEnv) -> Result<usize, String> {
     db.flush().map_err(|error| format!("what was found is not written down: {error}"))?;
     Ok(disk.operation_count())
@@ -246,7 +244,7 @@ pub fn open(setup: &Setup, disk: &MemEnv, paranoid_checks: bool) -> Result<Db, E
     Db::open(&options, Path::new(PATH))
 }
 
-/// What may survive a crash at this moment, as far as it is tried.
+/// The states that may survive a crash at this moment, as far as they are tried.
 pub fn choices(point: &CrashPoint, effort: &Effort, random: &mut Random) -> Vec<CrashChoice> {
     let unsynced = point.unsynced();
     let mut choices = vec![CrashChoice::OnlySynced, CrashChoice::Everything];
@@ -276,7 +274,7 @@ fn fingerprint(files: &[(PathBuf, Vec<u8>)], bounds: (usize, usize)) -> u64 {
     print
 }
 
-/// The crash, for people: the changes just before it, those that were not synced, and what became of them.
+/// A description of the crash: the changes just before it, and which unsynced changes survived.
 pub fn describe(disk: &MemEnv, point: &CrashPoint, choice: CrashChoice) -> String {
     let operations = point.operations();
     let list = |indexes: &[usize]| {

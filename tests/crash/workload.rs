@@ -1,5 +1,5 @@
-//! What a database is put through: how it is opened, and what is done to it. Any part of a workload is a workload too, so
-//! that it can shrink; it prints itself as Rust.
+//! A workload: how a database is opened, and the operations on it. Any part of a workload is a workload too,
+//! so that it can be shortened. A workload prints itself as Rust code.
 
 use super::mutant::{Mutant, MutantEnv};
 use crate::support::random::Random;
@@ -9,30 +9,30 @@ use terrace::Options;
 use terrace::compression::Compression;
 use terrace::env::{Env, info_log};
 use terrace::filter_policy::BloomFilterPolicy;
-use terrace::util::cache::BlockCache;
+use terrace::internals::util::cache::BlockCache;
 
-/// Keys there are; few, so that each has many versions.
+/// Number of keys: few, so that each has many versions.
 pub const KEYS: u8 = 8;
 
-/// Bytes of the write buffer: the least there may be.
+/// Size of the write buffer, in bytes: the smallest permitted.
 const WRITE_BUFFER: usize = 64 << 10;
 
 /// How the database is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setup {
-    /// Go on with the last log and MANIFEST.
+    /// Append to the last WAL and MANIFEST.
     pub reuse_logs: bool,
-    /// Append to the log as if through a mapping: space ahead of records, payload before header.
+    /// Append to the WAL as through a mapping: preallocated space, payload before header.
     pub mapped_log: bool,
-    /// Memtables before a writer waits.
+    /// Number of memtables before a writer waits.
     pub memtables: usize,
-    /// Level-0 files at which a compaction starts.
+    /// Number of level-0 files at which a compaction starts.
     pub level0_trigger: usize,
     /// With a bloom filter.
     pub bloom: bool,
     /// With compressed blocks.
     pub compressed: bool,
-    /// What is wrong with the engine.
+    /// The changed step of the engine.
     pub mutant: Mutant,
 }
 
@@ -51,7 +51,7 @@ impl Default for Setup {
 }
 
 impl Setup {
-    /// The setup of this number: every combination comes up among the first 32.
+    /// The setup with this number. The first 32 include every combination.
     pub fn numbered(number: u64) -> Setup {
         let bit = |index: u32| number >> index & 1 == 1;
         Setup {
@@ -65,7 +65,7 @@ impl Setup {
         }
     }
 
-    /// The options of an opening on `env`.
+    /// The options for an open on `env`.
     pub fn options(&self, env: Arc<dyn Env>) -> Options {
         Options {
             env,
@@ -84,7 +84,7 @@ impl Setup {
         }
     }
 
-    /// The system as the engine of this setup sees it.
+    /// The environment of the engine: `inner`, wrapped if there is a mutant.
     pub fn env(&self, inner: Arc<dyn Env>) -> Arc<dyn Env> {
         match self.mutant {
             Mutant::None => inner,
@@ -94,7 +94,7 @@ impl Setup {
 }
 
 impl fmt::Display for Setup {
-    /// As Rust: what is not by default.
+    /// As Rust code: the fields that differ from the default.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let default = Setup::default();
         let mut fields = Vec::new();
@@ -118,16 +118,24 @@ impl fmt::Display for Setup {
     }
 }
 
-/// One thing done. A key is a number; so is a value: its length in bytes, and what it holds is all its own.
+/// One operation. A key is a number. A value is given by its length in bytes; its contents are unique.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Operation {
-    /// Stores a value.
-    Put { key: u8, length: usize, sync: bool },
-    /// Removes a key.
-    Delete { key: u8, sync: bool },
-    /// Stores values, or removes keys, all at once.
-    Batch { changes: Vec<(u8, Option<usize>)>, sync: bool },
-    /// Starts a new memtable and log.
+    Put {
+        key: u8,
+        length: usize,
+        sync: bool,
+    },
+    Delete {
+        key: u8,
+        sync: bool,
+    },
+    /// Puts (with a length) and deletes (`None`), atomically.
+    Batch {
+        changes: Vec<(u8, Option<usize>)>,
+        sync: bool,
+    },
+    /// Switches the memtable and the WAL.
     Rotate,
     /// Writes all memtables to tables, and waits.
     Flush,
@@ -155,19 +163,18 @@ impl fmt::Debug for Operation {
     }
 }
 
-/// A setup, what was there before, and what is done.
+/// A setup, the operations before the recorded part, and the recorded operations.
 #[derive(Clone, Debug)]
 pub struct Workload {
-    /// How the database is opened.
     pub setup: Setup,
-    /// What was done and made durable long before; nothing for a directory that does not exist yet.
+    /// Operations that were made durable before; empty: the directory does not exist yet.
     pub before: Vec<Operation>,
-    /// What is done.
+    /// The operations during which crashes are tested.
     pub operations: Vec<Operation>,
 }
 
 impl fmt::Display for Workload {
-    /// The body of a test, but for the call that checks it.
+    /// The body of a test, without the call that checks the workload.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "    let workload = Workload {{")?;
         writeln!(f, "        setup: {},", self.setup)?;
@@ -182,7 +189,7 @@ impl fmt::Display for Workload {
     }
 }
 
-/// The ten operations whose sequences are all tried.
+/// The ten operations of which all sequences are tried.
 pub fn ten_operations() -> [Operation; 10] {
     use Operation::*;
     let changes = vec![(1, Some(300)), (2, None), (3, Some(700))];
@@ -192,7 +199,7 @@ pub fn ten_operations() -> [Operation; 10] {
         Delete { key: 1, sync: true },
         Batch { changes: changes.clone(), sync: false },
         Batch { changes, sync: true },
-        Put { key: 3, length: 70_000, sync: false }, // fills the write buffer, and three blocks of the log
+        Put { key: 3, length: 70_000, sync: false }, // fills the memtable, and three blocks of the WAL
         Rotate,
         Flush,
         Compact,
@@ -200,7 +207,7 @@ pub fn ten_operations() -> [Operation; 10] {
     ]
 }
 
-/// All sequences of up to two of the ten.
+/// All sequences of up to two of the ten operations.
 pub fn sequences() -> Vec<Vec<Operation>> {
     let ten = ten_operations();
     let one = ten.iter().map(|first| vec![first.clone()]);
@@ -208,7 +215,8 @@ pub fn sequences() -> Vec<Vec<Operation>> {
     std::iter::once(Vec::new()).chain(one).chain(two).collect()
 }
 
-/// A database with two tables in level 0 (or one further down), and something in its log.
+/// The operations of a database with two tables in level 0 (or one at a deeper level), and entries in its
+/// WAL.
 pub fn something() -> Vec<Operation> {
     use Operation::*;
     vec![
@@ -223,11 +231,11 @@ pub fn something() -> Vec<Operation> {
     ]
 }
 
-/// The workload of this seed.
+/// The workload of a seed.
 pub fn random(seed: u64, length: usize) -> Workload {
     let mut random = Random::new(seed);
     let before = if random.one_in(3) { something() } else { Vec::new() };
-    // Some workloads sync at every chance, some hardly ever; and so with the rest.
+    // Some workloads sync every write, some hardly any; the other parameters vary in the same way.
     let one_synced_in = random.pick(&[1, 2, 4, 16]);
     let one_rotated_in = random.pick(&[4, 8, 16]);
     let operations = (0..length)

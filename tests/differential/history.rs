@@ -1,23 +1,24 @@
-//! A history: what is done to a database, drawn from a seed. Any subset of one is a history too, so that it can shrink.
+//! A history: a random sequence of operations on a database, generated from a seed. Any subset of its
+//! operations is a history too, so a history can be shortened.
 
 use crate::support::leveldb_c::{OpenOptions, Order};
 use crate::support::random::Random;
 use std::fmt;
 
-/// Iterators that are open at once.
+/// Largest number of iterators that are open at the same time.
 pub const ITERATORS: usize = 3;
 
-/// Snapshots that are held at once.
+/// Largest number of snapshots that are held at the same time.
 pub const SNAPSHOTS: usize = 4;
 
-/// What kind of keys and values a history is made of.
+/// The kind of keys and values of a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// A few dozen keys, so that each has many versions.
     FewKeys,
     /// Thousands of keys.
     ManyKeys,
-    /// Keys with zero and 0xff bytes, prefixes of each other, and the empty key.
+    /// Keys with 0 and 0xff bytes, keys that are prefixes of each other, and the empty key.
     OddBytes,
     /// Some values far larger than a block and than the write buffer.
     LargeValues,
@@ -25,12 +26,11 @@ pub enum Family {
     ReverseOrder,
 }
 
-/// A value by its recipe; a history with its values spelt out could not be read.
+/// A value given by length and seed, so that a printed history stays readable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Value {
-    /// Bytes.
+    /// In bytes.
     pub length: usize,
-    /// What they are made from.
     pub seed: u64,
 }
 
@@ -52,35 +52,31 @@ impl Value {
 /// A write of a batch.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// A key and its value.
+    /// Key and value.
     Put(usize, Value),
-    /// A key.
     Delete(usize),
 }
 
 /// A move of an iterator.
 #[derive(Clone, Copy, Debug)]
 pub enum Move {
-    /// To the first entry.
     First,
-    /// To the last entry.
     Last,
     /// To the key of this number.
     Seek(usize),
-    /// On, if it stands somewhere.
+    /// Ignored if the iterator stands on no entry.
     Next,
-    /// Back, if it stands somewhere.
+    /// Ignored if the iterator stands on no entry.
     Prev,
 }
 
-/// One thing done. Keys are numbers that [`History::key`] spells; snapshots are counted from the oldest, modulo their number.
+/// One operation. Keys are numbers, which [`History::key`] converts to bytes. Snapshots are counted from the
+/// oldest, modulo their number. A `bool` of a write is its `sync`.
 #[derive(Clone, Debug)]
 pub enum Operation {
-    /// Store a value.
     Put(usize, Value, bool),
-    /// Remove a key.
     Delete(usize, bool),
-    /// Write a batch, made whole or appended from two halves cut here.
+    /// Write a batch, built at once or appended from two parts that are split at this index.
     Write(Vec<Change>, Option<usize>, bool),
     /// Read a key.
     Get(usize),
@@ -90,28 +86,26 @@ pub enum Operation {
     TakeSnapshot,
     /// Release a snapshot.
     ReleaseSnapshot(usize),
-    /// Replace the iterator of this slot, over the present or over a snapshot.
+    /// Replace the iterator of a slot, over the current state or over a snapshot.
     NewIterator(usize, Option<usize>),
-    /// Move the iterator of this slot, this many times.
+    /// Move the iterator of a slot, a number of times.
     MoveIterator(usize, Move, usize),
-    /// Close the iterator of this slot.
+    /// Close the iterator of a slot.
     CloseIterator(usize),
-    /// Compact between two keys; none is unbounded.
+    /// Compact between two keys; `None` is no bound.
     Compact(Option<usize>, Option<usize>),
-    /// Close, let the two directories change hands if told so, and open with other options.
+    /// Close, exchange the two directories if the flag is set, and open with other options.
     Reopen(Box<OpenOptions>, bool),
 }
 
-/// A seed's worth of operations.
+/// The operations generated from a seed.
 #[derive(Clone)]
 pub struct History {
-    /// What it is made of.
     pub family: Family,
-    /// How the databases are opened first.
+    /// The options of the first open.
     pub options: OpenOptions,
-    /// What is done.
     pub operations: Vec<Operation>,
-    /// For the harness's own test: this key is looked up wrongly.
+    /// For the test of the harness: look-ups of this key return a wrong result.
     pub lie_about_get: Option<usize>,
     keys: Vec<Vec<u8>>,
 }
@@ -127,7 +121,7 @@ impl fmt::Display for History {
 }
 
 impl History {
-    /// The history of this seed.
+    /// The history of a seed.
     pub fn generate(family: Family, seed: u64, operations: usize) -> History {
         let mut random = Random::new(seed.wrapping_mul(31).wrapping_add(family as u64));
         let keys = keys(family, &mut random);

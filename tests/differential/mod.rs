@@ -1,10 +1,12 @@
-//! Random histories run by Terrace, by Google's LevelDB and by an ordered map in memory: every answer is the same.
+//! Random histories on Terrace, on Google's LevelDB and on an ordered map in memory: every result is the
+//! same.
 //!
-//! Two directories live through one history, one held by each library; at a reopening they change hands (and options), so
-//! that each library reads what the other wrote. A failing history is shrunk before it is shown.
+//! A history runs on two directories, one opened by each library. When it reopens them, the libraries may
+//! exchange the directories (and change options), so that each library reads what the other one wrote. A
+//! failing history is shortened before it is printed.
 //!
-//! Of each of the five families of keys there are forty short histories and ten long ones. `TERRACE_SEED=n` runs history n alone;
-//! `TERRACE_HISTORIES=n` runs n of each length.
+//! Each of the five families of keys has forty short and ten long histories. `TERRACE_SEED=n` runs history n
+//! alone; `TERRACE_HISTORIES=n` runs n of each length.
 
 mod history;
 mod model;
@@ -15,16 +17,16 @@ use crate::support::random::{announce, count, number_from_env, seeds};
 use history::{Family, History};
 use std::time::Instant;
 
-/// Operations of a long history.
+/// Number of operations of a long history.
 const OPERATIONS: usize = 5_000;
 
-/// Long histories of one family.
+/// Number of long histories of one family.
 const HISTORIES: u64 = 10;
 
-/// Operations of a short history.
+/// Number of operations of a short history.
 const SHORT_OPERATIONS: usize = 2_000;
 
-/// Short histories of one family, of which there are five.
+/// Number of short histories of one family; there are five families.
 const SHORT_HISTORIES: u64 = 40;
 
 fn check_histories(family: Family, histories: u64, operations: usize) {

@@ -1,4 +1,4 @@
-//! The oracle: an ordered map, copied when a view of it is held and it changes.
+//! The oracle: an ordered map, which is copied when it changes while a view of it is held.
 
 use super::history::{Move, Value};
 use crate::support::leveldb_c::Order;
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
 
-/// A key in the order of its database.
+/// A key, compared in the order of its database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     order: Order,
@@ -36,7 +36,6 @@ pub struct Model {
 }
 
 impl Model {
-    /// An empty one.
     pub fn new(order: Order) -> Model {
         Model { order, now: Arc::default() }
     }
@@ -45,19 +44,17 @@ impl Model {
         Key { order: self.order, bytes: bytes.to_vec() }
     }
 
-    /// Stores a value.
     pub fn put(&mut self, key: &[u8], value: Value) {
         let key = self.key(key);
         Arc::make_mut(&mut self.now).insert(key, value);
     }
 
-    /// Removes a key.
     pub fn delete(&mut self, key: &[u8]) {
         let key = self.key(key);
         Arc::make_mut(&mut self.now).remove(&key);
     }
 
-    /// What it holds now.
+    /// The current contents.
     pub fn view(&self) -> View {
         self.now.clone()
     }
@@ -67,7 +64,7 @@ impl Model {
         view.get(&self.key(key)).copied()
     }
 
-    /// An iterator over a view of this model; it stands nowhere.
+    /// An iterator over a view of this model. It stands on no entry.
     pub fn cursor(&self, view: View) -> Cursor {
         Cursor { order: self.order, view, at: None }
     }
@@ -81,13 +78,13 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// The entry it stands on.
+    /// The current entry.
     pub fn entry(&self) -> Option<(&[u8], Value)> {
         let key = self.at.as_ref()?;
         Some((&key.bytes, self.view[key]))
     }
 
-    /// Moves it; `key` spells the number of a seek.
+    /// Moves the iterator. `key` converts the number of a seek to a key.
     pub fn step<'a>(&mut self, step: Move, key: impl Fn(usize) -> &'a [u8]) {
         let found = match step {
             Move::First => self.view.first_key_value(),

@@ -7,12 +7,12 @@ use crate::support::{google, scratch, terrace};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Where a history went wrong, and how.
+/// A difference between a library and the model.
 #[derive(Debug)]
 pub struct Failure {
-    /// The number of the operation.
+    /// The index of the operation.
     pub operation: usize,
-    /// What differed.
+    /// A description of the difference.
     pub what: String,
 }
 
@@ -43,7 +43,7 @@ pub fn run(history: &History) -> Result<(), Failure> {
     state.check_everything().map_err(failed(history.operations.len()))
 }
 
-/// One library at work on one directory.
+/// One library with its directory.
 struct Side {
     library: &'static Library,
     db: Db,
@@ -275,7 +275,7 @@ impl<'h> State<'h> {
         Ok(())
     }
 
-    /// Every entry, in both directions, and no more levels than there are.
+    /// Checks all entries, in both directions, and that the number of files of each level is a number.
     fn check_everything(&self) -> Outcome {
         for side in &self.sides {
             for (first, step) in [(Move::First, Move::Next), (Move::Last, Move::Prev)] {

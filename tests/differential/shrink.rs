@@ -1,13 +1,13 @@
-//! Makes a failing history short: whole stretches of operations are dropped as long as it still fails.
+//! Shortens a failing history: removes ranges of operations as long as the history still fails.
 
 use super::history::History;
 use super::run::{Failure, run};
 use std::time::{Duration, Instant};
 
-/// How long a failure may take to shrink; what was found by then is shown.
+/// The longest time for shortening a failure; the shortest history found by then is printed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The shortest history found that fails, and how it fails.
+/// The shortest failing history that was found, and its failure.
 pub fn shrink(mut history: History, mut failure: Failure) -> (History, Failure) {
     let end = Instant::now() + PATIENCE;
     history.operations.truncate(failure.operation + 1);

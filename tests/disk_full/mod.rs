@@ -1,7 +1,8 @@
-//! A real file system that is full: a tmpfs of 24 MiB, mounted for the test, which therefore needs root. Reads go on, nothing
-//! acknowledged is lost, and writes go on by themselves once there is space.
+//! A real file system that is full: a tmpfs of 24 MiB, mounted for the test, which therefore needs root.
+//! Reads continue, nothing acknowledged is lost, and writes succeed again without any action once there is
+//! space.
 //!
-//! (The same on a disk in memory, at every operation, is in `fault`.)
+//! (`fault` tests the same at every operation, on a disk in memory.)
 
 use crate::c_programs;
 use crate::support::scratch;
@@ -11,7 +12,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use terrace::{Db, Options, ReadOptions, WriteOptions};
 
-/// A mounted tmpfs, unmounted in the end.
+/// A mounted tmpfs. Dropping it unmounts it.
 struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
@@ -33,7 +34,7 @@ impl Drop for SmallDisk<'_> {
 }
 
 fn value(number: u64) -> Vec<u8> {
-    // Hardly compressible.
+    // A value that hardly compresses.
     let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     (0..1000)
         .map(|_| {
@@ -52,7 +53,7 @@ fn check(db: &Db, model: &BTreeMap<String, u64>) {
     }
 }
 
-/// Writes until the disk is full; what was acknowledged is in the model.
+/// Writes until the disk is full. Acknowledged writes are added to the model.
 fn fill(db: &Db, model: &mut BTreeMap<String, u64>, first: u64) -> terrace::Error {
     for number in first..first + 100_000 {
         let key = format!("key{:06}", number * 7919 % 1_000_000);
@@ -80,13 +81,14 @@ fn a_full_disk(mmap_wal: bool) {
     assert!(error.to_string().contains(path.to_str().unwrap()), "the message names no file: {error}");
     assert!(model.len() > 3000, "{} values fit", model.len());
     check(&db, &model);
-    // A compaction or an old log may have given back enough already; whatever `resume` says, nothing is lost by it.
+    // A compaction or the removal of an old WAL may have freed enough space already. Whatever `resume`
+    // returns, nothing is lost.
     if let Err(error) = db.resume() {
         assert!(error.is_no_space() && db.background_error().is_some(), "{error}");
     }
     check(&db, &model);
 
-    // Space comes back: background work resumes by itself, and with it writes.
+    // There is space again: background work is retried, and writes succeed again.
     std::fs::remove_file(&ballast).unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
     while let Err(error) = db.put(&WriteOptions { sync: true }, b"after", &value(1)) {
@@ -102,7 +104,7 @@ fn a_full_disk(mmap_wal: bool) {
     db.compact_range(None, None).unwrap();
     check(&db, &model);
 
-    // Full once more, closed like that, and opened where there is space again.
+    // The disk is full again; the database is closed in this state, and opened when there is space again.
     std::fs::write(&ballast, vec![1; 4 << 20]).unwrap();
     let error = fill(&db, &mut model, 200_000);
     assert!(error.is_no_space(), "{error}");
@@ -130,7 +132,7 @@ fn a_c_program_is_told_of_a_full_disk_and_goes_on_when_it_has_space() {
     assert!(said.starts_with("PASS"), "{said}");
 }
 
-/// A file system in a file, mounted; unmounted in the end.
+/// Mounts a file system that is in a file.
 fn mount_ext4(scratch: &Path, name: &str, default_options: &str, options: &str) -> std::path::PathBuf {
     let (image, place) = (scratch.join(format!("{name}.image")), scratch.join(name));
     std::fs::File::create(&image).and_then(|file| file.set_len(24 << 20)).expect("an image");
@@ -146,7 +148,8 @@ fn mount_ext4(scratch: &Path, name: &str, default_options: &str, options: &str) 
     place
 }
 
-/// Where ext4 journals data, a store into a mapped log that was synced raises SIGBUS once the file system is shut down.
+/// On ext4 that journals data, a store into a mapped WAL that was synced raises SIGBUS after the file system
+/// is shut down.
 #[test]
 fn a_log_is_mapped_on_ext4_but_not_where_data_is_journalled() {
     let cases = [
@@ -163,7 +166,7 @@ fn a_log_is_mapped_on_ext4_but_not_where_data_is_journalled() {
         db.put(&WriteOptions::default(), b"key", b"value").unwrap();
         let names = std::fs::read_dir(place.join("db")).unwrap().map(|entry| entry.unwrap().path());
         let log = names.into_iter().find(|path| path.extension().is_some_and(|e| e == "log")).unwrap();
-        // A mapped log has space ahead of its records.
+        // A mapped WAL has preallocated space after its records.
         assert_eq!(std::fs::metadata(log).unwrap().len() % 4096 == 0, is_mapped, "{name}");
         drop(db);
     }

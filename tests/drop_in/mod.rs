@@ -1,12 +1,12 @@
-//! An installed Terrace in the place of LevelDB: the same binary by another library path, the same build by another
-//! pkg-config path, and linked statically.
+//! An installed Terrace in the place of LevelDB: the same binary with another library path, the same build
+//! with another pkg-config path, and a static build.
 
 use crate::support::{Tool, c_compiler, repository, scratch};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// Where this process has installed Terrace, once for all tests.
+/// The prefix under which this process has installed Terrace, once for all tests.
 pub fn prefix() -> &'static Path {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
     INSTALLED.get_or_init(|| {
@@ -25,14 +25,14 @@ fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-/// What pkg-config answers for a package under the prefix.
+/// The output of pkg-config for a package under the prefix.
 fn pkg_config(directory: &str, arguments: &[&str]) -> Vec<String> {
     let path = prefix().join(directory);
     let tool = Tool::new("pkg-config", "pkg-config").args(arguments);
     words(&tool.env("PKG_CONFIG_PATH", path).env_remove("PKG_CONFIG_LIBDIR").run())
 }
 
-/// Compiles `program.c`; `flags` stand around it as a makefile would put them.
+/// Compiles `program.c` with `flags`, in the order of a makefile.
 fn compile(program: &Path, flags: &[String]) {
     let source = repository().join("tests/drop_in/program.c");
     c_compiler()
@@ -43,7 +43,7 @@ fn compile(program: &Path, flags: &[String]) {
         .run();
 }
 
-/// Runs the program on a database of its own; it says which library served it.
+/// Runs the program on a database of its own. Returns which library served it.
 fn served_by(program: &Path, library_path: Option<&Path>) -> String {
     let database = program.with_extension("db");
     let _ = fs::remove_dir_all(&database);
@@ -95,7 +95,7 @@ fn a_static_build_needs_no_library_at_run_time() {
     let scratch = scratch();
     let program = scratch.path().join("program");
     let flags = pkg_config("lib/pkgconfig", &["--static", "--cflags", "--libs", "terrace"]);
-    // The linker takes a shared library before an archive of the same name unless it is told which file to take.
+    // The linker prefers a shared library to an archive of the same name, unless the file is named.
     let archive = |flag: String| if flag == "-lterrace" { "-l:libterrace.a".to_owned() } else { flag };
     let mut flags: Vec<String> = flags.into_iter().map(archive).collect();
     assert!(flags.iter().any(|flag| flag == "-l:libterrace.a"), "{flags:?}");

@@ -1,5 +1,5 @@
-/* A program written for LevelDB's C API, which knows nothing of Terrace. It uses a database, and then says which library
- * served it: "terrace" where a symbol of Terrace's own is to be found in the process, else "leveldb". */
+/* A program written for LevelDB's C API, which does not use Terrace's functions. It uses a database, and then
+ * prints which library served it: "terrace" if the process has a symbol of Terrace's own, else "leveldb". */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <leveldb/c.h>

@@ -1,4 +1,5 @@
-//! Directories that change hands: each library reads, goes on writing and compacts what the other left.
+//! Exchange of directories: each library opens, reads, writes and compacts a directory that the other one has
+//! left.
 
 use crate::fuzz::mend;
 use crate::kill::{Plan, Writer};
@@ -27,7 +28,8 @@ fn refusal(library: &'static Library, path: &Path, options: &OpenOptions) -> Str
     }
 }
 
-/// Writes `count` entries of this generation (puts and deletes of a shared key space), singly and in batches.
+/// Writes `count` entries of a generation (puts and deletes in a shared key space), one by one and in
+/// batches.
 fn write_generation(db: &Db, generation: u64, count: u64) {
     let mut random = Random::new(generation);
     let mut batch = WriteBatch::new(db.library());
@@ -48,7 +50,7 @@ fn write_generation(db: &Db, generation: u64, count: u64) {
     db.write(&batch, false).expect("write");
 }
 
-/// Writes a generation through `library` and closes; returns what the database then held.
+/// Writes a generation through `library` and closes the database. Returns its entries.
 fn fill(library: &'static Library, path: &Path, options: &OpenOptions, generation: u64) -> Entries {
     let db = open(library, path, options);
     write_generation(&db, generation, 5_000);
@@ -108,7 +110,7 @@ fn what_is_on_disk_of_an_open_database_is_all_that_was_written() {
     for (writer, reader) in both_ways() {
         let scratch = scratch();
         let (path, image) = (scratch.path().join("db"), scratch.path().join("image"));
-        // A write buffer that never fills: everything is in the log, which only a recovery reads.
+        // The write buffer never fills: everything is in the WAL, which only a recovery reads.
         let db = open(writer, &path, &OpenOptions::default());
         write_generation(&db, 1, 3_000);
         let written = contents(&db);
@@ -175,7 +177,7 @@ fn bloom_filters_of_one_library_serve_the_other() {
     }
 }
 
-/// A policy whose filter is a checksum of its keys, one byte a key; it counts the questions it is asked.
+/// A policy whose filter has a checksum of one byte per key. It counts the calls of `may_match`.
 #[derive(Default)]
 struct Watched {
     created: AtomicU64,
@@ -335,7 +337,7 @@ fn tables_of_the_old_name_are_read() {
         assert!(read(reader, &path, &small()) == written, "{reader:?} reads .sst tables otherwise");
         let db = open(reader, &path, &small());
         db.compact_range(None, None);
-        // Overwritten whole, so that every old table has been replaced after the next compaction.
+        // Overwrite all keys, so that the next compaction replaces every old table.
         for (key, _) in &written {
             db.put(key, b"new", false).expect("put");
         }
@@ -409,7 +411,8 @@ fn the_other_library_repairs_a_database_without_manifest() {
     }
 }
 
-/// LevelDB's rotation: the older log was not synced, the younger one was. A power cut takes any end of the older one.
+/// LevelDB's WAL switch: the older WAL was not synced, the younger one was. A power loss takes any end of the
+/// older one.
 #[test]
 fn after_a_power_cut_at_least_what_leveldb_finds_is_found() {
     let scratch = scratch();
@@ -423,7 +426,7 @@ fn after_a_power_cut_at_least_what_leveldb_finds_is_found() {
     let older = files_named(&image, "log").pop().expect("a log");
     let number: u64 =
         older.file_stem().and_then(|stem| stem.to_str()).expect("a name").parse().expect("a number");
-    // Two logs of the records of one: byte for byte what LevelDB would have written.
+    // Split the records of one WAL into two: byte for byte what LevelDB would have written.
     let records = mend::parse_records(&fs::read(&older).expect("the log"));
     assert_eq!(records.len(), 20);
     let unsynced = mend::frame_records(&records[..10]);
@@ -453,7 +456,8 @@ fn after_a_power_cut_at_least_what_leveldb_finds_is_found() {
     }
 }
 
-/// The marker that our logs begin with; LevelDB reads on past it, and what it appends to such a directory is read by us.
+/// The marker at the beginning of our WALs: LevelDB ignores it, and we read what LevelDB appends to such a
+/// directory.
 #[test]
 fn logs_are_leveldbs_but_for_a_marker_which_leveldb_passes_over() {
     let scratch = scratch();

@@ -1,4 +1,4 @@
-//! One run of a workload in which something fails.
+//! One run of a workload in which an operation fails.
 
 use super::workloads::Named;
 use crate::crash::run::{Driver, contents, prepare};
@@ -6,25 +6,25 @@ use crate::crash::states::{Checker, Effort, open};
 use crate::crash::workload::{Operation, Setup};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use terrace::db::Severity;
 use terrace::env::fault::{FaultEnv, FaultKind, FaultRule};
 use terrace::env::mem::MemEnv;
+use terrace::internals::db::Severity;
 
 /// How an operation fails, and with which error number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// This one alone.
+    /// Only this operation fails.
     Once(i32),
-    /// This one and all that follow, until the workload has ended.
+    /// This operation and all later ones fail, until the workload has ended.
     Sticky(i32),
-    /// This one alone, but it is carried out.
+    /// Only this operation fails, but it is carried out.
     CarriedOut(i32),
-    /// This write (the nth of all writes) alone, of which a part is made.
+    /// Only this write (the nth of all writes) fails, after a part of it was made.
     ShortWrite(i32),
 }
 
 impl Mode {
-    /// Each with EIO and ENOSPC.
+    /// All modes, each with EIO and ENOSPC.
     pub fn all() -> Vec<Mode> {
         let modes: [fn(i32) -> Mode; 4] = [Mode::Once, Mode::Sticky, Mode::CarriedOut, Mode::ShortWrite];
         modes.iter().flat_map(|mode| [mode(libc::EIO), mode(libc::ENOSPC)]).collect()
@@ -43,7 +43,7 @@ impl Mode {
             Mode::Once(_) => FaultRule::any().nth(nth).once(),
             Mode::Sticky(_) => FaultRule::any().nth(nth),
             Mode::CarriedOut(_) => FaultRule::any().nth(nth).once().after(),
-            // Within the header of a record, and behind it.
+            // Within the header of a record, and after it.
             Mode::ShortWrite(_) => {
                 let bytes = 1 + (nth as usize * 5) % 23;
                 FaultRule::new([FaultKind::Append]).nth(nth).once().short_write(bytes)
@@ -65,31 +65,30 @@ impl std::fmt::Debug for Mode {
     }
 }
 
-/// The nth operation fails.
+/// A case: the nth operation fails in a given mode.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
-    /// From 1 on.
+    /// Counted from 1.
     pub nth: u64,
-    /// How.
     pub mode: Mode,
 }
 
-/// How the database got over it.
+/// How the database recovered from the failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
-    /// There are fewer operations than that.
+    /// The workload has fewer operations.
     NothingFailed,
-    /// It was not open any more, and could be opened.
+    /// The database was not open any more, and could be opened.
     Opened,
-    /// It went on by itself.
+    /// Writes succeeded again without any action.
     WentOn,
-    /// It went on when asked to.
+    /// Writes succeeded again after `Db::resume`.
     Resumed,
-    /// It refused writes, and was opened again.
+    /// The database refused writes until it was opened again.
     Reopened,
 }
 
-/// What failed, and how far the disk was at the first failure.
+/// The operations that failed, and the number of changes of the disk at the first failure.
 #[derive(Default)]
 struct Failures {
     list: Vec<(FaultKind, PathBuf)>,
@@ -97,7 +96,8 @@ struct Failures {
 }
 
 impl Failures {
-    /// May only a reopening help? After a failed sync of a log, always; after another error of a log that may not go away.
+    /// May the database need to be reopened? After a failed sync of a WAL always, and after another permanent
+    /// error of a WAL.
     fn may_need_reopening(&self, errno: i32) -> bool {
         self.list.iter().any(|(kind, path)| {
             let is_log = path.extension().is_some_and(|extension| extension == "log");
@@ -110,7 +110,7 @@ impl Failures {
 }
 
 impl Failures {
-    /// Could a file neither be synced nor, just after that, be marked?
+    /// Did a sync of a file fail, and then the marking of the file as torn?
     fn mark_failed(&self) -> bool {
         self.list.iter().enumerate().any(|(at, (kind, path))| {
             let is_mark = |(other, marked): &(FaultKind, PathBuf)| {
@@ -121,7 +121,7 @@ impl Failures {
     }
 }
 
-/// The number of operations of a workload in which nothing fails.
+/// The number of file operations of a workload without failures.
 pub fn count_operations(named: &Named) -> Result<u64, String> {
     let (disk, base) =
         prepare(&named.workload.setup, &named.workload.before).map_err(|error| error.to_string())?;
@@ -133,7 +133,7 @@ pub fn count_operations(named: &Named) -> Result<u64, String> {
     Ok(faults.operations())
 }
 
-/// Runs one case. An error says which promise was broken.
+/// Runs one case. The error says which promise was broken.
 pub fn run(named: &Named, case: Case) -> Result<Outcome, String> {
     let setup = &named.workload.setup;
     let (disk, base) = prepare(setup, &named.workload.before).map_err(|error| error.to_string())?;
@@ -144,7 +144,7 @@ pub fn run(named: &Named, case: Case) -> Result<Outcome, String> {
     for operation in &named.workload.operations {
         let result = driver.apply(operation);
         if rule.hits() > 0 {
-            // Reads may fail, too; what they show must be right.
+            // Reads may fail too; their results must be correct.
             check_live(&driver, false).map_err(|what| format!("after {operation:?} ({result:?}): {what}"))?;
         } else if let Err(error) = result {
             return Err(format!("{operation:?} fails before anything else does: {error}"));
@@ -168,7 +168,7 @@ pub fn run(named: &Named, case: Case) -> Result<Outcome, String> {
         open(setup, &disk, false).map_err(|error| explain(format!("I4: it does not open again: {error}")))?;
     driver.history.explain_whole(&contents(&db)?).map_err(|what| explain(format!("I7: {what}")))?;
     drop(db);
-    // What the only mark of a failed sync could not be put on may be taken for what was closed cleanly.
+    // A file that could not be marked after a failed sync may be treated as cleanly closed.
     let is_marked = !setup.reuse_logs || !failures.mark_failed();
     if hits > 0 && is_marked {
         let moments = [failures.first_at.unwrap_or(failed_by), failed_by, disk.operation_count()];
@@ -177,7 +177,7 @@ pub fn run(named: &Named, case: Case) -> Result<Outcome, String> {
     Ok(outcome)
 }
 
-/// Writes down what fails. A sync that fails makes nothing durable, and no later one does.
+/// Records a failure. A failed sync makes nothing durable, and neither does a later one.
 fn note_failure(
     disk: &MemEnv,
     failures: &Arc<Mutex<Failures>>,
@@ -194,7 +194,7 @@ fn note_failure(
     }
 }
 
-/// The open database shows every write that did not fail, and none that did.
+/// Checks that the open database has every write that did not fail, and none that failed.
 fn check_live(driver: &Driver, must_read: bool) -> Result<(), String> {
     let Some(db) = driver.db() else { return Ok(()) };
     match contents(db) {
@@ -204,7 +204,7 @@ fn check_live(driver: &Driver, must_read: bool) -> Result<(), String> {
     }
 }
 
-/// The disk is well again: gets the database to take writes, as it should be got.
+/// After the disk works again: makes the database accept writes again, in the documented ways.
 fn recover(driver: &mut Driver, failures: &Failures, errno: i32) -> Result<Outcome, String> {
     let Some(db) = driver.db() else {
         driver.open().map_err(|error| format!("I4: it does not open: {error}"))?;
@@ -213,7 +213,8 @@ fn recover(driver: &mut Driver, failures: &Failures, errno: i32) -> Result<Outco
     if db.background_error().is_none() && write_again(driver).is_ok() {
         return Ok(Outcome::WentOn);
     }
-    // What fails may be told a little later than it failed: a retry may still be under way with the old error.
+    // A failure may be reported a little later: a retry that has started before may still report the old
+    // error.
     for _ in 0..3 {
         let db = driver.db().expect("it was open");
         match db.background_error() {
@@ -244,7 +245,7 @@ fn write_again(driver: &mut Driver) -> Result<(), String> {
     driver.apply(&put).map_err(|error| format!("it takes no writes: {error}"))
 }
 
-/// Nothing that was acknowledged is lost by a crash at these moments.
+/// Checks that a crash at these moments loses no acknowledged write.
 fn check_crashes(driver: &Driver, disk: &MemEnv, setup: &Setup, moments: &[usize]) -> Result<(), String> {
     let effort = Effort { subsets: 2, pairs: 1, one_recovered_in: 0 };
     let mut checker = Checker::new(setup, &driver.history, effort, moments[0] as u64);

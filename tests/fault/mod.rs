@@ -1,13 +1,14 @@
-//! An error at every single operation on files, once and for good.
+//! A failure of every single file operation, temporary and permanent.
 //!
-//! Each workload runs again and again, each time with another of its operations on the file system failing: that one alone,
-//! or everything from there on; with EIO or ENOSPC; undone, or carried out all the same; writes cut short. Whatever happens,
-//! nothing hangs or panics, what was acknowledged stays readable, through crashes too, and when the disk is well again the
-//! database goes on, by itself or by `Db::resume`; only a log that could not be synced asks for a reopening. A workload that
-//! fails is made short, and printed as a test.
+//! Each workload runs many times, each time with another of its file operations failing: only this operation,
+//! or all from it on; with EIO or ENOSPC; not carried out, or carried out anyway; writes also carried out in
+//! part. In every case nothing hangs or panics, and acknowledged writes stay readable, also after crashes.
+//! When the disk works again, the database accepts writes again, without any action or after `Db::resume`;
+//! only after a failed sync of a WAL must it be reopened. A workload that fails is shortened, and printed as
+//! a test.
 //!
-//! `TERRACE_CASE="name nth mode"`, as a failure prints it, runs one case alone. `TERRACE_FIRST_SEED=n` puts the twelve random
-//! workloads from n on in the place of the twelve that are written down.
+//! `TERRACE_CASE="name nth mode"`, as printed by a failure, runs one case alone. With `TERRACE_FIRST_SEED=n`,
+//! the twelve random workloads from n on replace the twelve fixed ones.
 
 mod case;
 mod workloads;
@@ -26,10 +27,10 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 use workloads::{Named, seeded, twelve};
 
-/// How long a case may take before it counts as hanging.
+/// The time after which a case counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The same while a failure is made short.
+/// The same while a failure is shortened.
 const PATIENCE_IN_SHRINKING: Duration = Duration::from_secs(10);
 
 /// A case that breaks a promise.
@@ -46,7 +47,7 @@ impl fmt::Display for Broken {
     }
 }
 
-/// Runs a case on a thread of its own, so that a hang is noticed.
+/// Runs a case on a thread of its own, so that a hang is detected.
 fn run_watched(workload: &Arc<Named>, case: Case, patience: Duration) -> Result<Outcome, String> {
     let (sender, receiver) = channel();
     let workload = workload.clone();
@@ -64,7 +65,7 @@ fn run_watched(workload: &Arc<Named>, case: Case, patience: Duration) -> Result<
     }
 }
 
-/// Which cases of a workload are run, and how long each may take.
+/// Which cases of a workload run, and how long each may take.
 struct Plan<'a> {
     modes: &'a dyn Fn(Mode) -> bool,
     only: Option<String>,
@@ -72,13 +73,13 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    /// All of them, unless the environment says otherwise.
+    /// All cases, unless the environment selects some.
     fn new() -> Plan<'static> {
         Plan { modes: &|_| true, only: std::env::var("TERRACE_CASE").ok(), patience: PATIENCE }
     }
 }
 
-/// How many cases had each outcome, or the first that fails.
+/// The number of cases with each outcome, or the first case that fails.
 fn run_all(workload: &Arc<Named>, plan: &Plan<'_>) -> Result<BTreeMap<Outcome, u64>, Broken> {
     let broken = |case: Case, what: String| Broken {
         case,
@@ -89,7 +90,8 @@ fn run_all(workload: &Arc<Named>, plan: &Plan<'_>) -> Result<BTreeMap<Outcome, u
     let operations = case::count_operations(workload).map_err(|what| broken(none, what))?;
     let mut outcomes = BTreeMap::new();
     for mode in Mode::all().into_iter().filter(|mode| (plan.modes)(*mode)) {
-        // Background threads keep no fixed order: a few more, for runs that are longer than the one that was counted.
+        // Background threads have no fixed order, so a run may have a few more operations than the one that
+        // was counted.
         for nth in 1..=operations + 8 {
             let case = Case { nth, mode };
             let name = format!("{} {nth} {mode:?}", workload.name);
@@ -103,7 +105,8 @@ fn run_all(workload: &Arc<Named>, plan: &Plan<'_>) -> Result<BTreeMap<Outcome, u
     Ok(outcomes)
 }
 
-/// The shortest workload found in which something that fails in the same manner breaks a promise, and which.
+/// The shortest workload that was found in which a failure of the same mode breaks a promise, and the
+/// violation.
 fn shrink_case(workload: &Named, broken: &Broken) -> (Named, Violation) {
     let name = &workload.name;
     let violation = Violation { what: broken.to_string(), crash: String::new() };
@@ -118,7 +121,7 @@ fn shrink_case(workload: &Named, broken: &Broken) -> (Named, Violation) {
     (Named { name: name.clone(), workload }, violation)
 }
 
-/// What a test that fails says.
+/// The message of a failing test.
 fn report(workload: &Named, violation: &Violation) -> String {
     format!(
         "{violation}\nthe shortest workload found, as a test to be named after its symptom:\n\n{workload}"
@@ -150,7 +153,7 @@ fn workloads() -> Vec<Named> {
     first_seed().map_or_else(twelve, |first| (first..first + 12).map(seeded).collect())
 }
 
-// Two tests, so that two cores share them.
+// Two tests, so that they run on two cores.
 #[test]
 fn an_error_at_any_operation_of_the_first_six_workloads_loses_nothing() {
     check(workloads().into_iter().take(6));
@@ -161,7 +164,7 @@ fn an_error_at_any_operation_of_the_last_six_workloads_loses_nothing() {
     check(workloads().into_iter().skip(6));
 }
 
-/// Closing cut the mark off that says that its sync failed (so it did where a file that has failed was left to its drop).
+/// Closing a WAL cut off the mark of its failed sync (when a failed file was only closed by its drop).
 #[test]
 fn a_log_that_could_not_be_synced_is_not_gone_on_with_by_the_next_opening() {
     let workload = Workload {
@@ -176,7 +179,7 @@ fn a_log_that_could_not_be_synced_is_not_gone_on_with_by_the_next_opening() {
     check([Named { name: "unsynced-and-reused".to_owned(), workload }].into_iter());
 }
 
-/// Runs the engine that appends again to a log that could not be appended to.
+/// Runs the mutant that appends to a WAL again after a failed append.
 fn run_mutant() -> (Arc<Named>, Result<BTreeMap<Outcome, u64>, Broken>) {
     let mut workload = workloads::synced_and_not();
     workload.workload.setup.mutant = Mutant::AppendAfterFailedAppend;
@@ -186,7 +189,7 @@ fn run_mutant() -> (Arc<Named>, Result<BTreeMap<Outcome, u64>, Broken>) {
     (workload, outcome)
 }
 
-/// By what that mutant is caught, if it is; the others are caught in `crash`.
+/// The check that catches that mutant; `None` if none does. The other mutants are caught in `crash`.
 pub fn catch_mutant() -> Option<String> {
     let broken = run_mutant().1.err()?;
     let is_loss = broken.what.contains("I1") || broken.what.contains("I7");

@@ -1,4 +1,4 @@
-//! The twelve workloads in which everything fails once.
+//! The twelve workloads in which every operation fails once.
 
 use crate::crash::workload::Operation::{self, *};
 use crate::crash::workload::{Setup, Workload, random, something};
@@ -8,7 +8,6 @@ use std::fmt;
 pub struct Named {
     /// Without spaces.
     pub name: String,
-    /// What is done.
     pub workload: Workload,
 }
 
@@ -31,7 +30,7 @@ fn put_synced(key: u8, length: usize) -> Operation {
     Put { key, length, sync: true }
 }
 
-/// Writes, some of them synced, over two logs.
+/// Writes, some of them synced, in two WALs.
 pub fn synced_and_not() -> Named {
     let setup = Setup { mapped_log: false, ..Setup::default() };
     let operations = vec![
@@ -47,7 +46,7 @@ pub fn synced_and_not() -> Named {
     named("synced-and-not", setup, Vec::new(), operations)
 }
 
-/// The twelve.
+/// The twelve fixed workloads.
 pub fn twelve() -> Vec<Named> {
     let default = Setup::default();
     let reuse = Setup { reuse_logs: true, ..default };
@@ -100,7 +99,7 @@ pub fn twelve() -> Vec<Named> {
     ]
 }
 
-/// A random one.
+/// The random workload of a seed.
 pub fn seeded(seed: u64) -> Named {
     Named { name: format!("random-{seed}"), workload: random(seed, 16) }
 }

@@ -1,10 +1,11 @@
-//! The Go module and its example: vetted, formatted, and their own tests, under the race detector, over an installed Terrace.
+//! The Go module and its example: vet, formatting, and their own tests, under the race detector, with an
+//! installed Terrace.
 
 use crate::drop_in::prefix;
 use crate::support::{Tool, repository};
 use std::path::Path;
 
-/// A command in one of the modules. Nothing is fetched: the modules depend on nothing.
+/// Runs a command in one of the modules. Nothing is downloaded: the modules have no dependencies.
 fn go(module: &str, arguments: &[&str]) -> String {
     in_module(Tool::new("go", "golang-go").args(arguments), module).run()
 }
@@ -20,7 +21,7 @@ fn in_module(tool: Tool, module: &str) -> Tool {
         .current_dir(&repository().join(module))
 }
 
-/// Runs a module's tests and prints how many there were.
+/// Runs the tests of a module and prints their number.
 fn passes(module: &str, at_least: usize) {
     let printed = go(module, &["test", "-race", "-count=1", "-v", "./..."]);
     let count = |what: &str| printed.lines().filter(|line| line.trim_start().starts_with(what)).count();
@@ -49,7 +50,7 @@ fn vet_and_gofmt_find_nothing() {
     go("examples/go", &["vet", "./..."]);
 }
 
-/// What the README of the module shows is what a user does first.
+/// The way of using the module that its README shows.
 #[test]
 fn a_module_elsewhere_uses_it_by_a_replace_directive() {
     let scratch = crate::support::scratch();

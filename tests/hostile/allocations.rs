@@ -1,6 +1,7 @@
-//! Counts what this binary has allocated, so that a test can say how much memory something took at most.
+//! Counts the memory that this binary has allocated, so that a test can check the peak memory of an
+//! operation.
 //!
-//! The count is of the whole process: a test that asks runs alone, in a process of its own.
+//! The count is for the whole process: a test that uses it runs alone, in a process of its own.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,42 +21,42 @@ fn add(bytes: usize) {
     }
 }
 
-// SAFETY: every call goes to the system's allocator as it is; the counters are beside it.
+// SAFETY: every call is passed unchanged to the system's allocator; counting does not affect it.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add(layout.size());
-        // SAFETY: the caller's promise.
+        // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         add(layout.size());
-        // SAFETY: the caller's promise.
+        // SAFETY: as the caller promises.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise.
+        // SAFETY: as the caller promises.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         add(size);
         ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise.
+        // SAFETY: as the caller promises.
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
 
-/// Forgets the peak; what is allocated now.
+/// Resets the peak. Returns the bytes allocated now.
 pub fn start() -> usize {
     let allocated = ALLOCATED.load(Ordering::Relaxed);
     PEAK.store(allocated, Ordering::Relaxed);
     allocated
 }
 
-/// The most that was allocated at once since `start`.
+/// The peak of the allocated bytes since `start`.
 pub fn peak() -> usize {
     PEAK.load(Ordering::Relaxed)
 }

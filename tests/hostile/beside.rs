@@ -1,5 +1,6 @@
-//! The hostile databases of this theme opened by Google's library too, by the C API alone, each in a process of its own, because it
-//! crashes and hangs. What becomes of it is a table; that nothing becomes of us is what the test asserts.
+//! The hostile databases of this theme, also opened by Google's library: through the C API alone, each in a
+//! process of its own, because that library crashes and hangs. Its results are a table; the tests assert that
+//! Terrace behaves as expected.
 //!
 //! `make hostile-report` prints the table.
 
@@ -15,13 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// The most memory that a child may have, in KiB: more is what a file made it take.
+/// The memory limit of a child, in KiB: more memory would be due to the contents of a file.
 const MOST_KIB: i64 = 256 << 10;
 
-/// Of the cases of one test at most so many: a log can be torn at any byte, and a process is slow to start.
+/// The largest number of cases of one test: a WAL can be torn at any byte, and starting a process is slow.
 const MOST_CASES: usize = 24;
 
-/// The tests that make the cases, and the numbers of these.
+/// The tests that create the cases, with the numbers of the cases.
 const THEMES: [(&str, &str, fn()); 18] = [
     (
         "1",
@@ -63,7 +64,7 @@ const THEMES: [(&str, &str, fn()); 18] = [
     ),
 ];
 
-/// Files but for LOCK and the log for people.
+/// The files, without LOCK and LOG.
 fn files_of(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry"));
     let files = entries.filter_map(|entry| {
@@ -89,7 +90,7 @@ fn script(kind: &Kind) -> &'static str {
     }
 }
 
-/// What a look-up of a hundred entries said: right, wrong, absent, errors.
+/// The results of a hundred look-ups: right, wrong, absent, errors.
 fn counts(line: &str) -> [usize; 4] {
     let numbers: Vec<usize> = line
         .split(", ")
@@ -98,7 +99,7 @@ fn counts(line: &str) -> [usize; 4] {
     std::array::from_fn(|at| numbers.get(at).copied().unwrap_or(0))
 }
 
-/// What of a story is not as it must be, in a few words.
+/// The deviation of a story from the expected result, in a few words; `None` if there is none.
 fn complaint(
     offer: &Offer,
     story: &Story,
@@ -182,7 +183,7 @@ fn group_complaint(must_be_whole: bool, story: &Story) -> Option<String> {
     None
 }
 
-/// Runs a case with a library; what there is to complain of.
+/// Runs a case with a library. Returns the deviation from the expected result.
 fn run(library: &Path, offer: &Offer) -> Option<String> {
     let scratch = scratch();
     let directory = scratch.path().join("db");
@@ -195,7 +196,7 @@ fn run(library: &Path, offer: &Offer) -> Option<String> {
         .map(|complaint| format!("{complaint}\u{0}{}: {:?}", offer.0, story))
 }
 
-/// Some of many, evenly.
+/// An evenly distributed selection of the cases.
 fn sample(offers: Vec<Offer>) -> Vec<Offer> {
     let step = offers.len().div_ceil(MOST_CASES).max(1);
     offers.into_iter().step_by(step).collect()
@@ -230,10 +231,11 @@ fn hostile_databases_beside_leveldb() {
     assert!(ours.is_empty(), "{}", ours.join("\n"));
 }
 
-/// Of the mutations so many, one in a hundred, because a process is slow to start.
+/// The number of mutations: one in a hundred, because starting a process is slow.
 const MUTATIONS: u64 = 200;
 
-/// Mutations of whole databases, opened, read and compacted: what ends a process, hangs, or takes too much memory.
+/// Mutations of whole databases, opened, read and compacted: which of them end a process, hang, or take too
+/// much memory.
 #[test]
 fn mutated_databases_beside_leveldb() {
     let bases = bases::all();
@@ -265,7 +267,7 @@ fn mutated_databases_beside_leveldb() {
     assert!(ours.is_empty(), "{}", ours.join("\n"));
 }
 
-/// What a C program can do wrong by itself.
+/// Misuse of the C API by a program.
 #[test]
 fn misuse_of_the_c_api_beside_leveldb() {
     let cases = [

@@ -1,5 +1,5 @@
-//! Case 39: comparators and systems that panic, contradict themselves, or call the database they serve. Nobody waits for ever, what
-//! was acknowledged stays, and a batch is never seen by half.
+//! Case 39: comparators and environments that panic, contradict themselves, or call their own database. No
+//! thread waits permanently, acknowledged writes stay, and batches are atomic.
 
 use super::support::{WRITE, entry, put_group, scan};
 use crate::fuzz::archive::{disk, path};
@@ -17,10 +17,10 @@ use terrace::env::fault::{FaultEnv, FaultKind, FaultRule};
 use terrace::env::mem::MemEnv;
 use terrace::{Db, ErrorKind, Options, ReadOptions, Result, WriteBatch, WriteOptions};
 
-/// How long a test waits for what should come soon.
+/// The longest wait for an event that should happen soon.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A comparator that is whatever a test wants.
+/// A comparator with a function of the test.
 struct Callback<F>(F);
 
 impl<F: Fn(&[u8], &[u8]) -> Ordering + Send + Sync> Comparator for Callback<F> {
@@ -46,7 +46,7 @@ fn has(db: &Db, key: &[u8]) -> bool {
     db.get(&ReadOptions::default(), key).expect("a get").is_some()
 }
 
-/// Runs `body` on a thread of its own; fails where it has not ended after a long time.
+/// Runs `body` on a thread of its own. Fails if it has not ended after `PATIENCE`.
 fn within_patience(body: impl FnOnce() + Send + 'static) {
     let (sender, receiver) = channel();
     let thread = std::thread::spawn(move || {
@@ -61,7 +61,7 @@ fn within_patience(body: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Waits until background work has noted its end.
+/// Waits until background work has reported its failure.
 fn wait_for_background_error(db: &Db) -> String {
     let deadline = std::time::Instant::now() + PATIENCE;
     loop {
@@ -73,8 +73,8 @@ fn wait_for_background_error(db: &Db) -> String {
     }
 }
 
-/// The sequence numbers of such a batch were used up, but not published: the next write published them, and with them the half of
-/// the batch that had got into the memtable.
+/// The sequence numbers of such a batch were used, but not published: the next write published them, and with
+/// them the half of the batch that was in the memtable.
 #[test]
 fn a_batch_whose_write_panicked_is_never_seen_by_half() {
     let env = disk(&[], false);
@@ -100,7 +100,7 @@ fn a_batch_whose_write_panicked_is_never_seen_by_half() {
     assert_eq!(scan(&db).0, [b"m"]);
     db.close().expect("a close");
     let db = open_with(&env, |a, b| a.cmp(b)).expect("open");
-    // It was in the log, whole.
+    // The complete batch was in the WAL.
     assert_eq!(scan(&db).0, [b"a".as_slice(), b"boom", b"m", b"z"]);
     db.put(&WRITE, b"n", b"after").expect("a put");
 }
@@ -159,7 +159,7 @@ fn a_panic_in_background_work_makes_the_database_read_only_and_nobody_waits() {
         (FaultKind::Append, "MANIFEST", 1),
         (FaultKind::Sync, "MANIFEST", 1),
         (FaultKind::Remove, ".log", 1),
-        // The second table is the compaction's.
+        // The third table is the output of the compaction.
         (FaultKind::Create, ".ldb", 3),
         (FaultKind::Sync, ".ldb", 3),
         (FaultKind::Sync, "MANIFEST", 3),
@@ -186,7 +186,7 @@ fn a_panic_in_background_work_makes_the_database_read_only_and_nobody_waits() {
                 let more = [db.put(&WRITE, b"a000+", b"v"), db.compact_range(None, None)];
                 drop((results, more, other.join().expect("a panic has left the database")));
             });
-            // What is removed may be removed by a worker that nobody waits for.
+            // A worker for which nobody waits may do the removal.
             let error = wait_for_background_error(&db);
             assert_eq!(rule.hits(), 1, "{case}");
             assert!(error.contains("internal error in a background thread: seeded"), "{case}: {error}");
@@ -210,7 +210,7 @@ fn a_panic_in_background_work_makes_the_database_read_only_and_nobody_waits() {
     }
 }
 
-/// Anything a program does.
+/// All operations of a program.
 fn use_in_every_way(db: &Db, round: u32) {
     for number in 0..60 {
         let _ = db.put(&WRITE, format!("k{:03}", number * 7 % 60).as_bytes(), &[b'v'; 2000]);
@@ -218,8 +218,7 @@ fn use_in_every_way(db: &Db, round: u32) {
     }
     let snapshot = db.snapshot();
     let _ = db.delete(&WRITE, b"k007");
-    let mut iterator =
-        db.iter(&ReadOptions { snapshot: Some(snapshot.sequence()), ..ReadOptions::default() });
+    let mut iterator = db.iter(&ReadOptions { snapshot: Some(&snapshot), ..ReadOptions::default() });
     iterator.seek_to_first();
     for step in 0..500u32 {
         match (iterator.valid(), step % 5) {
@@ -256,7 +255,7 @@ fn a_comparator_that_contradicts_itself_does_no_harm_to_memory_and_ends() {
             for round in 0..6 {
                 let calls = calls.clone();
                 let opened = open_with(&env, move |a, b| compare(calls.fetch_add(1, SeqCst), a, b));
-                // The MANIFEST may contradict this order by now.
+                // The MANIFEST may contradict this order meanwhile.
                 let Ok(db) = opened else { continue };
                 use_in_every_way(&db, round);
                 let error = db.background_error().map(|error| error.to_error().to_string());
@@ -272,7 +271,8 @@ thread_local! {
     static BUSY: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What a comparator tries with the database it serves; whatever changes it, waits for it or asks for its state is refused.
+/// The calls of a comparator on its own database. Calls that change it, wait for it or read its state are
+/// refused.
 fn call_back(db: &Db, call: u64) {
     let refused = |result: Result<()>| {
         let error = result.expect_err("a call from within a comparator");

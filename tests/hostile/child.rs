@@ -1,8 +1,8 @@
-//! A process of its own that uses one library by its C API, and may crash, hang or be killed in it: this test binary again, with
-//! a script in its environment.
+//! A child process that uses one library through its C API, and may crash, hang or be killed: this test
+//! binary again, with a script in its environment.
 //!
-//! Each step of a script prints a line; what the process printed, how it ended and how much memory it took is all that its
-//! parent knows of it.
+//! Each step of a script prints a line. The parent gets these lines, the end of the process and its peak
+//! memory.
 
 use super::support::entry;
 use crate::support::leveldb_c::{Db, Library, OpenOptions};
@@ -15,58 +15,57 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// A child that says nothing for so long hangs, and is killed.
+/// A child that prints nothing for this time counts as hanging, and is killed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The address space of a child: what a hostile file makes a library ask for beyond it, it does not get.
+/// The limit of the address space of a child, in bytes: larger allocations due to a hostile file fail.
 const ADDRESS_SPACE: u64 = 4 << 30;
 
 const LIBRARY: &str = "TERRACE_CHILD_LIBRARY";
 const DIRECTORY: &str = "TERRACE_CHILD_DIRECTORY";
 const SCRIPT: &str = "TERRACE_CHILD_SCRIPT";
 
-/// Before each line of a script's own, so that it is told from the test harness's.
+/// The prefix of each line of a script, which distinguishes it from the lines of the test harness.
 const MARK: &str = "> ";
 
-/// What a line about memory begins with.
+/// The prefix of a line about memory.
 const PEAK: &str = "peak KiB: ";
 
 /// How a child ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum End {
-    /// It ran its script to the end.
+    /// The child ran its script to the end.
     Whole,
-    /// It killed itself, as its script says: what a crash of a process is.
+    /// The child killed itself, as its script says, to simulate a crash of the process.
     Killed,
-    /// A signal that no script asks for, or a failure of the child itself.
+    /// A signal that is not part of the script, or a failure of the child itself.
     Crashed(String),
-    /// It had to be killed.
+    /// The child hung, and was killed.
     Hung,
 }
 
-/// What became of a child.
+/// The results of a child.
 #[derive(Debug)]
 pub struct Story {
-    /// A line for each step that it came to.
+    /// One line for each step that was reached.
     pub lines: Vec<String>,
-    /// Its end.
     pub end: End,
-    /// The most memory that it had by the end of its last step, in KiB.
+    /// The peak memory at the end of the last step, in KiB.
     pub peak_kib: i64,
 }
 
 impl Story {
-    /// What the step that began so said.
+    /// The output of the step that begins with `step`.
     pub fn line(&self, step: &str) -> Option<&str> {
         self.lines.iter().find_map(|line| line.strip_prefix(step)?.strip_prefix(": "))
     }
 
-    /// Steps that began so and succeeded.
+    /// The number of successful steps that begin with `step`.
     pub fn succeeded(&self, step: &str) -> usize {
         self.lines.iter().filter(|line| line.starts_with(step) && line.ends_with(": ok")).count()
     }
 
-    /// Keys that the last scan showed.
+    /// The keys of the last scan.
     pub fn scanned(&self) -> Vec<String> {
         let shown = self.lines.iter().rev().find_map(|line| line.strip_prefix("scan: "));
         let shown = shown.and_then(|line| line.split(" | ").next()).unwrap_or_default();
@@ -74,12 +73,12 @@ impl Story {
     }
 }
 
-/// A child to be run.
+/// A child that is not started yet.
 pub struct Child {
     command: Command,
 }
 
-/// Uses `library` on `directory` as the script says, a step a line.
+/// A child that uses `library` on `directory` according to the script, which has one step per line.
 pub fn child(library: &Path, directory: &Path, script: &str) -> Child {
     let mut command = Command::new(std::env::current_exe().expect("the path of this test"));
     command
@@ -94,15 +93,15 @@ pub fn child(library: &Path, directory: &Path, script: &str) -> Child {
 }
 
 impl Child {
-    /// Sets a variable of its environment.
+    /// Sets a variable of the child's environment.
     pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Child {
         self.command.env(name, value);
         self
     }
 
-    /// Runs it to its end, or ends it.
+    /// Runs the child to its end, or kills it.
     pub fn run(mut self) -> Story {
-        // SAFETY: between fork and exec only a system call is made.
+        // SAFETY: between fork and exec there is only one system call.
         unsafe {
             self.command.pre_exec(|| {
                 let limit = libc::rlimit { rlim_cur: ADDRESS_SPACE, rlim_max: ADDRESS_SPACE };
@@ -156,8 +155,9 @@ impl Child {
     }
 }
 
-/// The most memory that this process has had so far, in KiB, as `status`, which is `/proc/self/status`, has it. (What the kernel tells
-/// the parent of an ended child is no less than what the parent had when it was made: a fork begins with the pages of its parent.)
+/// The peak memory of this process, in KiB, from `status`, which is `/proc/self/status`. (The kernel's figure
+/// for an ended child cannot be used: it is at least the memory of the parent at the fork, as a child begins
+/// with the pages of its parent.)
 fn peak_kib(status: &File) -> i64 {
     let mut text = [0; 8192];
     let length = status.read_at(&mut text, 0).expect("/proc");
@@ -166,7 +166,7 @@ fn peak_kib(status: &File) -> i64 {
     line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
 }
 
-/// Says what a step has come to.
+/// Prints the result of a step.
 fn say(step: &str, outcome: &str) {
     let mut output = std::io::stdout().lock();
     writeln!(output, "{MARK}{step}: {outcome}").and_then(|()| output.flush()).expect("the parent listens");
@@ -182,13 +182,13 @@ fn entries(group: &str, count: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
     (0..count as u32).map(|number| entry(group, number)).collect()
 }
 
-/// Numbered keys with values of `length` bytes, as `put` gives them.
+/// Numbered keys with values of `length` bytes, as the step `put` writes them.
 fn values(prefix: &str, count: usize, length: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
     let keys = (0..count).map(|number| format!("{prefix}{number:03}"));
     keys.map(|key| (key.clone().into_bytes(), value(&key, length))).collect()
 }
 
-/// What the steps of a script work on.
+/// The state of a running script.
 struct Stage {
     library: &'static Library,
     directory: PathBuf,
@@ -196,7 +196,7 @@ struct Stage {
     db: Option<Db>,
 }
 
-/// The value that a script gives a key: `length` bytes, of which every other stage knows too.
+/// The value of `length` bytes that every script writes at a key.
 pub fn value(key: &str, length: usize) -> Vec<u8> {
     key.bytes().chain(b"=value;".iter().copied()).cycle().take(length).collect()
 }
@@ -215,7 +215,7 @@ impl Stage {
         "ok".into()
     }
 
-    /// Every key in order, and how the scan ended; the same backwards.
+    /// All keys in order, and how the scan ended; the same backward.
     fn scan(&self) -> String {
         let Some(db) = &self.db else { return "not open".into() };
         let mut iterator = db.iterator(None);
@@ -237,7 +237,8 @@ impl Stage {
         format!("{} | {wrong} wrong | {forward} | {backward} backwards | {back}", keys.join(" "))
     }
 
-    /// Look-ups: how many keys have their value, another one, none, an error; and the first error.
+    /// Look-ups: the number of keys with their value, with another one, without one, with an error; and the
+    /// first error.
     fn look_up(&self, entries: Vec<(Vec<u8>, Vec<u8>)>) -> String {
         let (mut right, mut wrong, mut absent, mut errors) = (0, 0, 0, Vec::new());
         for (key, value) in entries {
@@ -252,11 +253,11 @@ impl Stage {
         format!("{right} right, {wrong} wrong, {absent} absent, {} errors: {first}", errors.len())
     }
 
-    /// Every call with a NULL database that a program might make.
+    /// All calls with a NULL database.
     fn null(&self) {
         let f = &self.library.functions;
         let (mut error, mut length) = (std::ptr::null_mut(), 0);
-        // SAFETY: what the test is about: LevelDB does not survive it, in a process of its own.
+        // SAFETY: not sound with LevelDB, which crashes: this is the test, in a process of its own.
         unsafe {
             let (read, write) = ((f.readoptions_create)(), (f.writeoptions_create)());
             (f.put)(std::ptr::null_mut(), write, b"k".as_ptr(), 1, b"v".as_ptr(), 1, &mut error);
@@ -265,12 +266,12 @@ impl Stage {
         }
     }
 
-    /// A length that no buffer has, with an address where nothing can be read; the error.
+    /// A call with an impossible length and an unreadable address. Returns the error.
     fn huge(&self, what: &str) -> String {
         let f = &self.library.functions;
         let (huge, nowhere) = ((1usize << 32) + 1, 16 as *const u8);
         let (mut error, mut length) = (std::ptr::null_mut(), 0);
-        // SAFETY: what the test is about: see `null`.
+        // SAFETY: not sound with LevelDB: see `null`.
         unsafe {
             let (read, write) = ((f.readoptions_create)(), (f.writeoptions_create)());
             let db = self.db().raw();
@@ -290,10 +291,10 @@ impl Stage {
         }
     }
 
-    /// Lets the process open so many files more than it has now; as many as it likes, for 0.
+    /// Limits the open files to `more` above the current number; 0: no limit.
     fn limit_descriptors(&self, more: usize) {
         let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        // SAFETY: the pointers are those of an rlimit.
+        // SAFETY: the pointers point to an rlimit.
         let result = unsafe {
             libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
             limit.rlim_cur = limit.rlim_max;
@@ -306,7 +307,7 @@ impl Stage {
         assert_eq!(result, 0);
     }
 
-    /// Sets how long files may become from now on: that of the log and ten bytes more, or as they like.
+    /// Limits the size of files to that of the WAL and ten more bytes, or removes the limit.
     fn limit(&self, is_on: bool) {
         let logs =
             std::fs::read_dir(&self.directory).expect("the directory").map(|entry| entry.expect("a file"));
@@ -314,7 +315,7 @@ impl Stage {
         let length = log.map(|entry| entry.metadata().expect("a log").len()).max().unwrap_or(0);
         let soft = if is_on { length + 10 } else { libc::RLIM_INFINITY };
         let limit = libc::rlimit { rlim_cur: soft, rlim_max: libc::RLIM_INFINITY };
-        // SAFETY: the pointer is that of an rlimit; ignoring a signal touches nothing.
+        // SAFETY: the pointer points to an rlimit; ignoring a signal has no preconditions.
         let result = unsafe {
             libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
             libc::setrlimit(libc::RLIMIT_FSIZE, &limit)
@@ -348,7 +349,7 @@ impl Stage {
             "unlimit" => self.limit(false),
             "close" => self.db = None,
             "kill" => {
-                // SAFETY: it ends this process, which is what the script asks for.
+                // SAFETY: it ends this process, as the script says.
                 unsafe { libc::raise(libc::SIGKILL) };
             }
             other => panic!("no step `{other}`"),
@@ -357,12 +358,12 @@ impl Stage {
     }
 }
 
-/// Run by the tests of this theme, in a process of its own.
+/// The body of a child: the tests of this theme run it in a process of its own.
 #[test]
 #[ignore = "run by other tests, in a process of its own"]
 fn one_script() {
     let path = |name: &str| PathBuf::from(std::env::var_os(name).unwrap_or_else(|| panic!("no {name}")));
-    // Opened before the script leaves no descriptors.
+    // Opened now, because the script may leave no descriptors.
     let status = File::open("/proc/self/status").expect("/proc");
     let library = Library::open(path(LIBRARY)).expect("the library");
     let options = OpenOptions { create_if_missing: false, compression: 0, ..OpenOptions::default() };
@@ -372,7 +373,7 @@ fn one_script() {
         say(step.trim(), &outcome);
         say(PEAK.trim_end_matches(": "), &peak_kib(&status).to_string());
         if outcome != "ok" && step.trim() == "open" {
-            return; // what it refuses it is not asked about
+            return; // the open failed, so the remaining steps are skipped
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Everything that fuzzing has found worth keeping, once more: the inputs of `tests/fuzz/corpus` through the bodies of the fuzz targets.
+//! Replays the fuzzing corpus: the inputs of `tests/fuzz/corpus`, through the bodies of the fuzz targets.
 
 use crate::fuzz::{archive, bases, targets};
 use crate::support::random::announce;
@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// The longest that all inputs together may take.
+/// The time limit for all inputs together.
 const MOST_TIME: Duration = Duration::from_secs(120);
 
 /// The inputs of a target, in the order of their names.
@@ -39,7 +39,7 @@ fn no_input_of_the_corpus_does_harm() {
     announce(&format!("hostile: {count} inputs of the corpus in {:?}", began.elapsed()));
 }
 
-/// The fuzzer works on directories as archives: what is put into one comes out.
+/// The fuzzer mutates directories as archives: decoding returns the encoded files.
 #[test]
 fn an_archive_gives_the_files_that_were_put_into_it() {
     for base in bases::all() {

@@ -1,6 +1,6 @@
-//! Cases 25 to 34: systems that interrupt, refuse and do less than they were asked, and directories that are not what they were. Each
-//! test is of the library as it ships, on real files. (Full and failing disks are in `disk_full` and `fault`, locks among processes in
-//! `processes`, fork in `tests/c/fork_test.c`.)
+//! Cases 25 to 34: operating systems that interrupt and refuse calls or do less than requested, and
+//! directories that change. The tests use the shipped library on real files. (Full and failing disks are in
+//! `disk_full` and `fault`, locks between processes in `processes`, fork in `tests/c/fork_test.c`.)
 
 use super::child::{End, Story, child};
 use crate::support::{c_compiler, repository, scratch, terrace_path};
@@ -44,7 +44,7 @@ fn count(db: &Db) -> usize {
     count
 }
 
-/// The preloaded system of `system.c`.
+/// Compiles `system.c`, the library to preload.
 fn system(scratch: &TempDir) -> PathBuf {
     let library = scratch.path().join("system.so");
     c_compiler()
@@ -55,7 +55,7 @@ fn system(scratch: &TempDir) -> PathBuf {
     library
 }
 
-/// Runs a script under a bad system; also how many calls it has treated badly.
+/// Runs a script with the preloaded system. Also returns the number of calls that it has changed.
 fn under_a_bad_system(mode: &str, directory: &Path, script: &str) -> (Story, u32) {
     let scratch = scratch();
     let count = scratch.path().join("count");
@@ -85,7 +85,7 @@ fn interrupted_calls_are_repeated_and_short_ones_continued() {
     let gets: Vec<&String> = story.lines.iter().filter(|line| line.starts_with("get ")).collect();
     assert!(gets.len() == 3 && gets.iter().all(|line| line.contains(": 300 right")), "{gets:?}");
     assert_eq!(story.scanned().len(), 302);
-    // What it wrote, a good system reads.
+    // The files can be read without the preloaded system.
     let story = child(&terrace_path(), &directory, "paranoid\nopen\nscan\nclose").run();
     assert_eq!(story.scanned().len(), 302, "{story:?}");
 }
@@ -122,7 +122,7 @@ fn with_any_number_of_descriptors_too_few_an_opening_fails_cleanly_or_works() {
         assert_eq!(story.end, End::Whole, "{more}: {story:?}");
         match story.line("try").expect("an answer") {
             "ok" => {
-                // What can't be opened now is told.
+                // A failed open is reported.
                 let scan = story.line("scan").expect("a scan");
                 assert!(
                     story.scanned().len() == 180 || scan.contains("Too many open files"),
@@ -158,7 +158,7 @@ fn a_file_that_may_not_be_made_is_named_and_the_log_for_people_is_dispensable() 
             [(FaultKind::Lock, "LOCK"), (FaultKind::Create, "MANIFEST-"), (FaultKind::Create, ".log")]
         {
             let rule = faults.add(FaultRule::new([kind]).path_contains(part).errno(errno));
-            // A MANIFEST is not made before it is needed.
+            // A MANIFEST is not created before it is needed.
             let outcome = Db::open(&options, &directory).and_then(|db| db.flush());
             let error = outcome.expect_err("refused").to_string();
             assert!(rule.hits() > 0, "{part}");
@@ -203,7 +203,8 @@ fn paths_of_any_bytes_work_and_those_that_lead_nowhere_are_told() {
     assert_eq!(count(&Db::open(&Options::default(), &at(b"link")).expect("by its link")), 10);
 }
 
-/// With mappings a table that is cut under them ends the process, as LevelDB's does; without them it is an error.
+/// A table that is truncated while it is mapped ends the process, as in LevelDB; without mappings it is an
+/// error.
 #[test]
 fn a_table_cut_under_its_reader_is_an_error_where_mappings_are_off() {
     let (_scratch, directory) = place();
@@ -237,7 +238,7 @@ fn a_table_cut_under_its_reader_is_an_error_where_mappings_are_off() {
     assert!(db.get(&ReadOptions::default(), b"after").expect("a get").is_some());
 }
 
-/// A database with a table and a log, whose next files are due soon.
+/// A database with a table and a WAL, which needs new files soon.
 fn small_database(directory: &Path) -> Db {
     let db = Db::open(&Options { write_buffer_size: 64 << 10, ..creating() }, directory).expect("open");
     fill(&db, 0..400);
@@ -251,7 +252,7 @@ fn a_directory_that_is_removed_under_its_database_ends_in_errors() {
     let (_scratch, directory) = place();
     let db = small_database(&directory);
     fs::remove_dir_all(&directory).expect("a removal");
-    // Sooner or later a file is needed.
+    // At some point a new file is needed.
     let mut written = 500;
     let error = loop {
         match db.put(&WRITE, format!("key{written:04}").as_bytes(), &[b'v'; 300]) {
@@ -269,7 +270,7 @@ fn a_directory_that_is_removed_under_its_database_ends_in_errors() {
     let _ = db.close();
 }
 
-/// Everything that makes, opens and removes files.
+/// All operations that create, open and remove files.
 fn use_thoroughly(db: &Db, numbers: std::ops::Range<u32>) {
     for round in 0..3 {
         fill(db, numbers.clone());
@@ -303,7 +304,7 @@ fn what_is_acknowledged_after_a_directory_was_renamed_is_in_it_and_not_in_the_on
         use_thoroughly(&db, 500..2500);
         assert_eq!(count(&db), 2500);
         db.close().expect("close");
-        // One that is open has files of its own to remove.
+        // If the other database is open, it removes files itself.
         assert!(other_is_open || contents(&directory) == before, "the other's files have changed");
         drop(other);
         assert_eq!(count(&Db::open(&Options::default(), &elsewhere).expect("by its new name")), 2500);

@@ -1,39 +1,38 @@
-//! Tables taken apart, to be put together again in a way that no honest writer would: every checksum is right.
+//! Takes tables apart, and puts them together again in ways that no correct writer does, with correct
+//! checksums.
 
 use crate::fuzz::mend;
 use terrace::compression::{Compression, Compressor};
-use terrace::table::block::Block;
-use terrace::table::block_builder::{BlockBuilder, common_prefix_length};
-use terrace::table::footer::{BlockHandle, FOOTER_SIZE, Footer};
-use terrace::util::crc32c;
+use terrace::internals::table::block::Block;
+use terrace::internals::table::block_builder::{BlockBuilder, common_prefix_length};
+use terrace::internals::table::footer::{BlockHandle, FOOTER_SIZE, Footer};
+use terrace::internals::util::crc32c;
 
-/// Names or separators, and where they lead.
+/// Names or separators, with their block handles.
 pub type Handles = Vec<(Vec<u8>, BlockHandle)>;
 
-/// A table's parts.
+/// The parts of a table.
 pub struct Parts {
     /// Contents of the data blocks, decompressed.
     pub data: Vec<Vec<u8>>,
-    /// Their separators.
+    /// The separators of the data blocks.
     pub separators: Vec<Vec<u8>>,
-    /// Data blocks that are stored as these bytes with this type instead, by ordinal.
+    /// (index of a data block, stored bytes, type byte): replaces the stored form of that block.
     pub stored: Vec<(usize, Vec<u8>, u8)>,
     /// Names and contents of the meta blocks.
     pub meta: Vec<(Vec<u8>, Vec<u8>)>,
     compression: Compression,
 }
 
-/// A table whose data blocks and meta blocks are laid out, and whose metaindex, index and footer are not yet.
+/// A table whose data blocks and meta blocks are written, but not yet its metaindex, index and footer.
 pub struct Layout {
     bytes: Vec<u8>,
-    /// The index.
     pub index: Handles,
-    /// The metaindex.
     pub metaindex: Handles,
     compressor: Compressor,
 }
 
-/// Keys and values of a block.
+/// The keys and values of a block.
 fn entries(table: &[u8], handle: BlockHandle) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
     let contents = mend::block_contents(table, handle)?;
     let mut block = Block::parse(&contents).ok()?.entries();
@@ -58,7 +57,7 @@ pub fn encode_handles(entries: &[(Vec<u8>, BlockHandle)]) -> Vec<u8> {
 }
 
 impl Parts {
-    /// The parts of a table; `None` for what is none.
+    /// The parts of a table; `None` if the bytes are not a table.
     pub fn of(table: &[u8]) -> Option<Parts> {
         let footer = Footer::decode(table.last_chunk::<FOOTER_SIZE>()?).ok()?;
         let handle = |value: &[u8]| BlockHandle::decode(&mut &value[..]);
@@ -93,13 +92,13 @@ impl Parts {
         };
         for (ordinal, (contents, separator)) in self.data.iter().zip(&self.separators).enumerate() {
             let handle = match self.stored.iter().find(|(at, ..)| *at == ordinal) {
-                Some((_, bytes, type_byte)) => layout.add_stored(bytes, *type_byte),
+                Some((_, bytes, type_byte)) => layout.add_raw_block(bytes, *type_byte),
                 None => layout.add_block(contents),
             };
             layout.index.push((separator.clone(), handle));
         }
         for (name, contents) in &self.meta {
-            let handle = layout.add_stored(contents, 0);
+            let handle = layout.add_raw_block(contents, 0);
             layout.metaindex.push((name.clone(), handle));
         }
         layout
@@ -107,13 +106,13 @@ impl Parts {
 }
 
 impl Layout {
-    /// Bytes so far.
+    /// The number of bytes written so far.
     pub fn length(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Adds a block as it is, with this type.
-    pub fn add_stored(&mut self, stored: &[u8], type_byte: u8) -> BlockHandle {
+    /// Adds stored bytes as a block, with a type byte.
+    pub fn add_raw_block(&mut self, stored: &[u8], type_byte: u8) -> BlockHandle {
         let handle = BlockHandle { offset: self.bytes.len() as u64, size: stored.len() as u64 };
         self.bytes.extend_from_slice(stored);
         self.bytes.push(type_byte);
@@ -122,25 +121,25 @@ impl Layout {
         handle
     }
 
-    /// Adds a block, compressed as the table is.
+    /// Adds a block, with the compression of the table.
     pub fn add_block(&mut self, contents: &[u8]) -> BlockHandle {
         let compressed = self.compressor.compress(contents).map(|(bytes, kind)| (bytes.to_vec(), kind));
         let (bytes, kind) = compressed.unwrap_or_else(|| (contents.to_vec(), 0));
-        self.add_stored(&bytes, kind)
+        self.add_raw_block(&bytes, kind)
     }
 
-    /// The whole table.
+    /// The complete table.
     pub fn finish(self) -> Vec<u8> {
         self.finish_changed(|_| (), |_| ())
     }
 
-    /// The whole table, with another index block or another footer.
+    /// The complete table, with a changed index block or footer.
     pub fn finish_changed(
         mut self,
         change_index: impl FnOnce(&mut Vec<u8>),
         change_footer: impl FnOnce(&mut Footer),
     ) -> Vec<u8> {
-        let metaindex = self.add_stored(&encode_handles(&self.metaindex), 0);
+        let metaindex = self.add_raw_block(&encode_handles(&self.metaindex), 0);
         let mut contents = encode_handles(&self.index);
         change_index(&mut contents);
         let index = self.add_block(&contents);

@@ -1,16 +1,16 @@
-//! Cases 14 to 17: the log of a database lies, or has lost its end.
+//! Cases 14 to 17: the WAL of a database has false contents, or has lost its end.
 
 use super::support::{Kind, WRITE, assert_refused_when, database, log, offer, open, open_with, scan};
 use crate::fuzz::archive::{Files, disk, files};
 use crate::fuzz::mend;
-use terrace::format::internal_key::MAX_SEQUENCE;
-use terrace::record::BLOCK_SIZE;
+use terrace::internals::format::internal_key::MAX_SEQUENCE;
+use terrace::internals::record::BLOCK_SIZE;
 use terrace::{Db, ReadOptions, WriteBatch};
 
-/// Batches in the log.
+/// The number of batches in the WAL.
 const BATCHES: u32 = 20;
 
-/// A database with a log alone. Batch `n` puts two keys of its own, and sets the key `last` to `n`.
+/// A database that has only a WAL. Batch `n` puts two keys of its own, and sets the key `last` to `n`.
 fn logged() -> Files {
     database(|_| (), |db| (0..BATCHES).for_each(|number| write_batch(db, number)))
 }
@@ -24,7 +24,7 @@ fn write_batch(db: &Db, number: u32) {
     db.write(&WRITE, &batch).expect("a write");
 }
 
-/// The batches whose keys are there, in order; each whole.
+/// The batches whose keys are there, in order. Checks that each is complete.
 fn found(db: &Db) -> Vec<u32> {
     let mut numbers = Vec::new();
     for number in 0..BATCHES {
@@ -41,7 +41,7 @@ fn found(db: &Db) -> Vec<u32> {
     numbers
 }
 
-/// The files with other bytes in the log.
+/// The files with a changed WAL.
 fn with_log(files: &Files, change: impl FnOnce(&[u8]) -> Vec<u8>) -> Files {
     let mut files = files.clone();
     let log = log(&mut files);
@@ -49,7 +49,7 @@ fn with_log(files: &Files, change: impl FnOnce(&[u8]) -> Vec<u8>) -> Files {
     files
 }
 
-/// Opens twice, and reads; paranoid or not.
+/// Opens twice, with or without paranoid checks, and reads.
 fn opened(case: &str, files: &Files, paranoid: bool) -> Vec<u32> {
     let env = disk(files, false);
     let db = open(&env, paranoid).unwrap_or_else(|error| panic!("{case}, paranoid {paranoid}: {error}"));
@@ -86,7 +86,7 @@ pub(super) fn a_batch_that_lies_is_skipped_and_the_counter_goes_on_as_if_it_had_
         let name = log(&mut files.clone()).0.clone();
         let damaged = with_log(&files, |log| {
             let mut batches = mend::parse_records(log);
-            change(&mut batches[1 + 7]); // behind the marker
+            change(&mut batches[1 + 7]); // 1: the marker
             mend::frame_records(&batches)
         });
         let others: Vec<u32> = (0..BATCHES).filter(|&number| number != 7).collect();
@@ -98,7 +98,7 @@ pub(super) fn a_batch_that_lies_is_skipped_and_the_counter_goes_on_as_if_it_had_
             damage.contains(&format!("/db/{name}: ")) && damage.contains(" at offset "),
             "{case}: {damage}"
         );
-        assert_eq!(damage.lines().count(), 2, "{case}: {damage}"); // and where the log is kept
+        assert_eq!(damage.lines().count(), 2, "{case}: {damage}"); // the second names the kept WAL
         assert!(db.snapshot().sequence() <= u64::from(BATCHES) * 3, "{case}: {}", db.snapshot().sequence());
         db.put(&WRITE, b"new", b"v").expect("a put");
         drop(db);
@@ -110,7 +110,7 @@ pub(super) fn a_batch_that_lies_is_skipped_and_the_counter_goes_on_as_if_it_had_
     }
 }
 
-/// How many records of the log are whole in its first bytes.
+/// The batches whose records are complete in the first `length` bytes of the WAL.
 fn whole_records(log: &[u8], length: usize) -> Vec<u32> {
     let records = mend::parse_records(&log[..length]).len() as u32;
     (0..records.saturating_sub(1)).collect() // the first is the marker
@@ -169,7 +169,8 @@ pub(super) fn a_long_record_torn_or_zeroed_in_any_fragment_costs_itself_alone() 
     for cut in (first..whole.len()).step_by(1009) {
         torn_and(cut, 0);
     }
-    // What a disk keeps of a write, and where fragments end and begin.
+    // Cut at sector boundaries, which a disk may keep of a write, and at the ends and beginnings of
+    // fragments.
     let sectors = (1..whole.len() / 512).map(|sector| sector * 512);
     let fragments = (1..4).map(|block| block * BLOCK_SIZE + 7);
     for cut in sectors.chain(fragments) {
@@ -188,7 +189,7 @@ pub(super) fn a_torn_log_is_not_written_on() {
             let db = open_with(&env, |options| options.reuse_logs = true).expect("open");
             let before = found(&db);
             db.put(&WRITE, b"new", b"v").expect("a put");
-            // Killed now.
+            // The process is killed now.
             let left = self::files(&env);
             let env = disk(&left, false);
             let db = open(&env, true).unwrap_or_else(|error| panic!("torn at {cut}: {error}"));
@@ -198,7 +199,7 @@ pub(super) fn a_torn_log_is_not_written_on() {
     }
 }
 
-/// What a log held before its space was used again: whole records, with sequence numbers that were given long ago.
+/// The old contents of a WAL whose space is reused: complete records with old sequence numbers.
 #[test]
 pub(super) fn old_records_behind_a_torn_tail_do_not_come_back() {
     let files = logged();
@@ -214,7 +215,7 @@ pub(super) fn old_records_behind_a_torn_tail_do_not_come_back() {
             let numbers = opened(&case, &stale, false);
             assert!(numbers.len() >= BATCHES as usize / 2 - 1, "{case}: {numbers:?}");
             assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{case}: {numbers:?}");
-            // A paranoid opening gives the same, or refuses; `open` has looked that nothing changed.
+            // An open with paranoid checks finds the same, or refuses; `open` checks that nothing changed.
             let env = disk(&stale, false);
             if let Ok(db) = open(&env, true) {
                 assert_eq!(found(&db), numbers, "{case}");

@@ -1,4 +1,4 @@
-//! Cases 18 to 21: MANIFEST and CURRENT lie, or are gone.
+//! Cases 18 to 21: MANIFEST and CURRENT have false contents, or are missing.
 
 use super::child::{End, child};
 use super::support::{
@@ -9,13 +9,13 @@ use crate::fuzz::archive::{Files, disk, files, path};
 use crate::fuzz::exercise::Setting;
 use crate::fuzz::mend;
 use crate::support::terrace_path;
-use terrace::format::internal_key::{InternalKey, ValueType};
-use terrace::util::coding::{put_bytes, put_varint32, put_varint64};
-use terrace::version::file_metadata::FileMetaData;
-use terrace::version::version_edit::VersionEdit;
+use terrace::internals::format::internal_key::{InternalKey, ValueType};
+use terrace::internals::util::coding::{put_bytes, put_varint32, put_varint64};
+use terrace::internals::version::file_metadata::FileMetaData;
+use terrace::internals::version::version_edit::VersionEdit;
 use terrace::{ErrorKind, ReadOptions};
 
-/// Two tables below level 0, and a log.
+/// Two tables below level 0, and a WAL.
 fn tables_and_log() -> Files {
     database(
         |_| (),
@@ -29,7 +29,7 @@ fn tables_and_log() -> Files {
     )
 }
 
-/// The files with other edits in the MANIFEST.
+/// The files with changed edits in the MANIFEST.
 fn with_edits(files: &Files, change: impl FnOnce(&mut Vec<VersionEdit>)) -> Files {
     let mut files = files.clone();
     let manifest = manifest(&mut files);
@@ -63,7 +63,7 @@ fn key(user: &str) -> InternalKey {
     InternalKey::new(user.as_bytes(), 1, ValueType::Value)
 }
 
-/// The last table that the edits add: its level and itself, once more.
+/// The last table that the edits add: its level and its metadata.
 fn last_table(edits: &[VersionEdit]) -> (usize, FileMetaData) {
     let (level, file) = edits.iter().rev().find_map(|edit| edit.new_files.last()).expect("a table");
     (*level, FileMetaData::new(file.number, file.file_size, file.smallest.clone(), file.largest.clone()))
@@ -198,8 +198,9 @@ pub(super) fn a_manifest_with_fields_out_of_range_is_refused_and_the_field_named
     assert!(self::files(&env) == disk_files(&other));
 }
 
-/// What years of LevelDB leave, which never replaces its MANIFEST while it runs: each edit adds a file and deletes the one before.
-/// The memory of an opening, of a repair and of the dumps is in proportion to the files that are alive.
+/// A MANIFEST as LevelDB leaves it after years, as it never replaces its MANIFEST while it runs: each edit
+/// adds a file and deletes the one before. The memory of an open, of a repair and of the dumps is
+/// proportional to the live files.
 #[test]
 pub(super) fn a_manifest_of_many_edits_is_read_in_the_memory_of_what_is_alive() {
     let peak = |edits: u64| {
@@ -236,7 +237,8 @@ fn disk_files(content: &Files) -> Files {
     files(&disk(content, false))
 }
 
-/// Sequence numbers used to be compared only among those below 2^62; a table above it counted for the oldest of level 0.
+/// Sequence numbers were compared only below 2^62; a table with a larger one counted as the oldest of level
+/// 0.
 #[test]
 pub(super) fn a_table_number_that_leaves_no_higher_ones_is_refused() {
     let mut files = tables_and_log();
@@ -388,7 +390,7 @@ pub(super) fn a_database_that_has_lost_current_is_not_created_anew_but_repaired(
                 assert!(self::files(&env) == disk_files(&left), "{case}: files have changed");
             }
         }
-        // What is there is saved.
+        // A repair saves the entries that are there.
         let env = disk(&left, false);
         let repaired = terrace::repair(&Setting::default().options(&env), &path());
         repaired.unwrap_or_else(|error| panic!("{case}: {error}"));

@@ -1,5 +1,6 @@
-//! Hostile input: files that lie, systems that refuse, callbacks that misbehave. Everywhere the same is expected: a clear error that
-//! names the file, no file changed by an opening that fails, what was readable still readable, no panic, no hang, bounded memory.
+//! Hostile input: files with false contents, systems that refuse calls, callbacks that misbehave. The same is
+//! expected everywhere: a clear error that names the file, no file changed by an open that fails, all
+//! readable data still readable, no panic, no hang, bounded memory.
 
 mod allocations;
 mod beside;

@@ -1,5 +1,5 @@
-//! FIFOs, devices, sockets, directories and links that lead nowhere in the place of each of a database's files: no call waits for them
-//! or reads them without end, and what fails says which file it was and what it is.
+//! FIFOs, devices, sockets, directories and dead links in the place of each file of a database: no call waits
+//! for them or reads them endlessly, and an error names the file and its kind.
 
 use super::child::{End, Story, child};
 use crate::support::{copy_database, scratch, terrace_path};
@@ -11,7 +11,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use terrace::{Db, Options, WriteOptions};
 
-/// What a file is replaced by, and how that is called.
+/// The replacements of a file, each with its name in errors.
 const KINDS: [(&str, &str); 6] = [
     ("fifo", "is a FIFO"),
     ("/dev/zero", "is a character device"),
@@ -25,7 +25,7 @@ fn make(kind: &str, path: &Path) {
     match kind {
         "fifo" => {
             let name = CString::new(path.as_os_str().as_bytes()).expect("a path");
-            // SAFETY: a plain system call with a path that ends with a zero byte.
+            // SAFETY: a plain system call with a NUL-terminated path.
             assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o644) }, 0);
         }
         "socket" => drop(UnixListener::bind(path).expect("a socket")),
@@ -35,7 +35,7 @@ fn make(kind: &str, path: &Path) {
     }
 }
 
-/// A database of twenty entries in a table and ten in a log.
+/// A database with twenty entries in a table and ten in a WAL.
 fn create(directory: &Path) {
     let db = Db::open(&Options { create_if_missing: true, ..Options::default() }, directory).expect("open");
     let fill = |numbers: std::ops::Range<u32>| {
@@ -48,7 +48,7 @@ fn create(directory: &Path) {
     db.flush().expect("a flush");
     fill(20..30);
     db.close().expect("close");
-    // For LOG.old.
+    // Creates LOG.old.
     drop(Db::open(&Options::default(), directory).expect("open"));
 }
 

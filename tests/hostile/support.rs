@@ -1,4 +1,4 @@
-//! Databases to be damaged, and what is expected of them afterwards.
+//! Databases to be damaged, and the expected results afterwards.
 
 use crate::fuzz::archive::{Files, disk, files, path};
 use crate::fuzz::exercise::Setting;
@@ -6,7 +6,7 @@ use crate::fuzz::mend::{self, file_type};
 use std::cell::RefCell;
 use terrace::env::Env;
 use terrace::env::mem::MemEnv;
-use terrace::format::file_name::FileType;
+use terrace::internals::format::file_name::FileType;
 use terrace::{Db, Error, Options, ReadOptions, Result, WriteOptions};
 
 /// Writes without a sync.
@@ -25,7 +25,7 @@ pub fn put_group(db: &Db, group: char, numbers: std::ops::Range<u32>) {
     }
 }
 
-/// Asserts that the entries of a group are there, by look-ups.
+/// Asserts that look-ups find the entries of a group.
 pub fn assert_group(db: &Db, group: char, numbers: std::ops::Range<u32>) {
     for number in numbers {
         let (key, value) = entry(group, number);
@@ -34,7 +34,7 @@ pub fn assert_group(db: &Db, group: char, numbers: std::ops::Range<u32>) {
     }
 }
 
-/// Every key that a forward scan shows, and how it ended.
+/// The keys of a forward scan, and how it ended.
 pub fn scan(db: &Db) -> (Vec<Vec<u8>>, Result<()>) {
     let mut iterator = db.iter(&ReadOptions::default());
     let mut keys = Vec::new();
@@ -46,19 +46,19 @@ pub fn scan(db: &Db) -> (Vec<Vec<u8>>, Result<()>) {
     (keys, iterator.status())
 }
 
-/// Opens what is on the disk.
+/// Opens the database on a disk.
 pub fn open(env: &MemEnv, paranoid: bool) -> Result<Db> {
     open_with(env, |options| options.paranoid_checks = paranoid)
 }
 
-/// Opens with options changed.
+/// Opens the database with changed options.
 pub fn open_with(env: &MemEnv, change: impl FnOnce(&mut Options)) -> Result<Db> {
     let mut options = Setting::default().options(env);
     change(&mut options);
     Db::open(&options, &path())
 }
 
-/// A new database, filled by `script`; its files as a kill would have left them.
+/// Fills a new database by `script`. Returns its files as a kill would leave them.
 pub fn database(change: impl FnOnce(&mut Options), script: impl FnOnce(&Db)) -> Files {
     let env = disk(&[], false);
     let db = open_with(&env, |options| {
@@ -70,7 +70,7 @@ pub fn database(change: impl FnOnce(&mut Options), script: impl FnOnce(&Db)) -> 
     files(&env)
 }
 
-/// The one file of a kind, of which there is one.
+/// The only file of a kind.
 pub fn only(files: &mut Files, is_meant: impl Fn(FileType) -> bool) -> &mut (String, Vec<u8>) {
     let mut meant: Vec<_> =
         files.iter_mut().filter(|(name, _)| file_type(name).is_some_and(&is_meant)).collect();
@@ -78,7 +78,7 @@ pub fn only(files: &mut Files, is_meant: impl Fn(FileType) -> bool) -> &mut (Str
     meant.pop().expect("one file")
 }
 
-/// The log.
+/// The WAL.
 pub fn log(files: &mut Files) -> &mut (String, Vec<u8>) {
     only(files, |kind| matches!(kind, FileType::Log(_)))
 }
@@ -88,34 +88,35 @@ pub fn manifest(files: &mut Files) -> &mut (String, Vec<u8>) {
     only(files, |kind| matches!(kind, FileType::Manifest(_)))
 }
 
-/// What is expected of a database, whichever library opens it.
+/// The expected result for a database, whichever library opens it.
 #[derive(Clone, Debug)]
 pub enum Kind {
-    /// One table is damaged: what else there is can be read, and nothing of it vanishes in silence.
+    /// One table is damaged: everything else can be read, and no entry of the table is missing without an
+    /// error.
     Damaged,
     /// Everything can be read.
     Unharmed,
-    /// It is not opened, and no file changes.
+    /// The open fails, and no file changes.
     Refused,
-    /// These batches are in the log, each whole, and no other.
+    /// The WAL has these batches, each complete, and no other.
     Log(Vec<u32>),
 }
 
-/// A database of a test: what the test calls it, and what is expected of it.
+/// A database of a test: its name in the test, its files, and the expected result.
 pub type Offer = (String, Files, Kind);
 
 thread_local! {
     static OFFERS: RefCell<Option<Vec<Offer>>> = const { RefCell::new(None) };
 }
 
-/// Every database that the test `body` makes a case of; `beside` shows them to LevelDB too.
+/// All databases that the test `body` uses as cases; `beside` opens them with LevelDB too.
 pub fn offers_of(body: fn()) -> Vec<Offer> {
     OFFERS.with(|offers| *offers.borrow_mut() = Some(Vec::new()));
     body();
     OFFERS.with(|offers| offers.borrow_mut().take()).expect("the offers of this thread")
 }
 
-/// Notes a case, where anybody wants to know.
+/// Records a case, inside `offers_of`.
 pub fn offer(case: &str, files: &Files, kind: Kind) {
     OFFERS.with(|offers| {
         if let Some(offers) = &mut *offers.borrow_mut() {
@@ -124,7 +125,8 @@ pub fn offer(case: &str, files: &Files, kind: Kind) {
     });
 }
 
-/// Opening fails with Corruption that says `what`, and changes no file; with and without paranoid checks.
+/// Asserts that an open fails with a Corruption that says `what`, and changes no file, with and without
+/// paranoid checks.
 pub fn assert_refused(case: &str, content: &Files, what: &[&str]) {
     offer(case, content, Kind::Refused);
     for paranoid in [false, true] {
@@ -132,7 +134,7 @@ pub fn assert_refused(case: &str, content: &Files, what: &[&str]) {
     }
 }
 
-/// As `assert_refused`, of one kind of opening.
+/// As `assert_refused`, for one kind of open.
 pub fn assert_refused_when(case: &str, content: &Files, paranoid: bool, what: &[&str]) {
     let env = disk(content, false);
     let before = files(&env);
@@ -142,30 +144,30 @@ pub fn assert_refused_when(case: &str, content: &Files, paranoid: bool, what: &[
     };
     assert_corruption(case, &error, what);
     assert!(files(&env) == before, "{case}: files have changed");
-    // Once more: an opening that failed has left nothing behind.
+    // Once more: a failed open must not change the result of the next one.
     let again = open(&env, paranoid).expect_err("the second opening");
     assert_eq!(again.to_string(), error.to_string(), "{case}");
 }
 
-/// The error is Corruption, of the database, and says all of this.
+/// Asserts that the error is a Corruption that names a file of the database and contains all texts of `what`.
 pub fn assert_corruption(case: &str, error: &Error, what: &[&str]) {
     let text = error.to_string();
     assert!(error.is_corruption() && text.contains("/db/"), "{case}: {text}");
     what.iter().for_each(|part| assert!(text.contains(part), "{case}: `{part}` is not in: {text}"));
 }
 
-/// A database with two tables and a log: group `d` in the table that is to be damaged, `s` in another, `w` in the log.
+/// A database with two tables and a WAL: group `d` is in the table to be damaged, `s` in the other table, `w`
+/// in the WAL.
 pub struct Victim {
-    /// Its files.
     pub files: Files,
     /// The name of the table to damage.
     pub table: String,
 }
 
-/// Entries of each group.
+/// The numbers of the entries of each group.
 pub const GROUP: std::ops::Range<u32> = 0..100;
 
-/// Compacts the damaged table with one that overlaps it.
+/// Compacts the damaged table with a table that overlaps it.
 pub fn compact_damaged(db: &Db) -> Result<()> {
     for key in [b"d000+", b"d099+"] {
         db.put(&WRITE, key, b"")?;
@@ -174,7 +176,7 @@ pub fn compact_damaged(db: &Db) -> Result<()> {
 }
 
 impl Victim {
-    /// Written with options changed.
+    /// A victim that is written with changed options.
     pub fn new(change: impl FnOnce(&mut Options)) -> Victim {
         let mut table = None;
         let files = database(change, |db| {
@@ -197,7 +199,7 @@ impl Victim {
         &mut file.expect("the table").1
     }
 
-    /// Damages the table; the MANIFEST is told how long it is now.
+    /// Damages the table, and writes its new size into the MANIFEST.
     pub fn damage(mut self, damage: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Victim {
         let bytes = std::mem::take(self.bytes());
         *self.bytes() = damage(bytes);
@@ -205,8 +207,9 @@ impl Victim {
         self
     }
 
-    /// The table can't be read at all, or not in part: a look-up in it fails with Corruption that names it and says `what`, all else
-    /// is as it was; a compaction leaves it alone, and a repair saves the rest.
+    /// Checks a table that cannot be read, at least in part: a look-up in it fails with a Corruption that
+    /// names the table and says `what`; everything else can be read; a compaction does not change the table,
+    /// and a repair saves the readable entries.
     pub fn check(&self, case: &str, what: &str) {
         offer(case, &self.files, Kind::Damaged);
         for (paranoid, mappings) in [(false, false), (false, true), (true, false), (true, true)] {
@@ -257,7 +260,7 @@ impl Victim {
         db.compact_range(None, None).expect("a compaction of what was repaired");
     }
 
-    /// The table does not suffer: everything can be read.
+    /// Checks that the change does no harm: everything can be read.
     pub fn check_unharmed(&self, case: &str, change: impl Fn(&mut Options)) {
         offer(case, &self.files, Kind::Unharmed);
         for mappings in [false, true] {

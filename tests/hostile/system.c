@@ -1,11 +1,11 @@
 /*
- * Preloaded into a process: a system that does as little as it may with the files of one directory.
+ * Preloaded into a process: an operating system that does as little as permitted with one directory's files.
  *
- *   SYSTEM_DIRECTORY  the directory, as the kernel names it
- *   SYSTEM_MODE       "interrupted": of the calls on its files (open, read, write, sync, allocation), every second answers EINTR, and
- *                     what is read or written otherwise is one to seven bytes at a time for short counts
+ *   SYSTEM_DIRECTORY  the directory, by the kernel's name
+ *   SYSTEM_MODE       "interrupted": every second call on its files (open, read, write, sync, allocation)
+ *                     fails with EINTR, and the others read or write one to seven bytes if the count is short
  *                     "nothing": a write to a table writes 0 bytes, which is no error
- *   SYSTEM_COUNT      a file that says in the end how many calls were treated so
+ *   SYSTEM_COUNT      a file that receives the number of changed calls at the end
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -42,7 +42,7 @@ static int is_mode(const char *mode) {
     return now != NULL && strcmp(now, mode) == 0;
 }
 
-/* The file's name, if it is one of the directory's. */
+/* The name of the file, if it is in the directory; else NULL. */
 static const char *name_of(int fd, char path[4096]) {
     char link[64];
     ssize_t count;
@@ -55,7 +55,7 @@ static const char *name_of(int fd, char path[4096]) {
     return is_ours(path) ? path : NULL;
 }
 
-/* Whether this call is to be interrupted. */
+/* Is this call to be interrupted? */
 static int interrupted(int fd) {
     char path[4096];
     if (!is_mode("interrupted") || name_of(fd, path) == NULL || atomic_fetch_add(&calls, 1) % 2 != 0) {
@@ -66,7 +66,7 @@ static int interrupted(int fd) {
     return 1;
 }
 
-/* How much of `count` bytes this call takes. */
+/* The number of bytes, of `count`, that this call reads or writes. */
 static size_t shortened(int fd, size_t count) {
     char path[4096];
     size_t most;
@@ -150,7 +150,7 @@ INTERRUPTIBLE(ftruncate64, (int fd, off_t length), (fd, length))
 INTERRUPTIBLE(fallocate, (int fd, int mode, off_t offset, off_t length), (fd, mode, offset, length))
 INTERRUPTIBLE(fallocate64, (int fd, int mode, off_t offset, off_t length), (fd, mode, offset, length))
 
-/* These two answer the error itself. */
+/* These two functions return the error number. */
 int posix_fallocate(int fd, off_t offset, off_t length) {
     int (*real)(int, off_t, off_t);
     REAL("posix_fallocate");

@@ -1,5 +1,5 @@
-//! Cases 1 to 13: a table of a database lies, under right checksums. What the parsers make of each lie is told by the tests of
-//! `src/table`; here it is the database around the table that must not suffer.
+//! Cases 1 to 13: a table of a database has false contents with correct checksums. The tests of `src/table`
+//! show the result of the parsers; the tests here show that the rest of the database is not affected.
 
 use super::forge::Parts;
 use super::support::{GROUP, Kind, Victim, assert_corruption, assert_group, entry, offer, open};
@@ -8,8 +8,8 @@ use crate::fuzz::exercise::Setting;
 use std::sync::Arc;
 use terrace::compression::Compression;
 use terrace::filter_policy::BloomFilterPolicy;
-use terrace::table::footer::{BlockHandle, FOOTER_SIZE};
-use terrace::util::coding::{fixed32_at, put_varint32};
+use terrace::internals::table::footer::{BlockHandle, FOOTER_SIZE};
+use terrace::internals::util::coding::{fixed32_at, put_varint32};
 use terrace::{Options, ReadOptions};
 
 fn uncompressed(options: &mut Options) {
@@ -26,7 +26,7 @@ fn parts(table: &[u8]) -> Parts {
     Parts::of(table).expect("the parts of a good table")
 }
 
-/// A table whose data block `1` has other contents.
+/// A victim whose table has changed contents in data block `1`.
 fn with_block(change: impl FnOnce(&mut Vec<u8>)) -> Victim {
     Victim::new(uncompressed).damage(|table| {
         let mut parts = parts(&table);
@@ -36,7 +36,7 @@ fn with_block(change: impl FnOnce(&mut Vec<u8>)) -> Victim {
     })
 }
 
-/// The place of a block's restart count, and of its first restart offset.
+/// The offsets of a block's restart count and of its first restart point.
 fn restarts(contents: &[u8]) -> (usize, usize) {
     let count = contents.len() - 4;
     (count, count - 4 * fixed32_at(contents, count).expect("a count") as usize)
@@ -67,7 +67,7 @@ pub(super) fn handles_that_lead_past_the_end_or_wrap_cost_only_their_table() {
 pub(super) fn blocks_that_lead_to_themselves_or_to_each_other_are_read_once() {
     let index_as_data = Victim::new(uncompressed).damage(|table| {
         let mut layout = parts(&table).lay_out();
-        // Where the metaindex will be, which comes right behind; the index lies behind that.
+        // The handle points to the metaindex, which is next; the index follows it.
         layout.index[1].1 = BlockHandle { offset: layout.length() as u64, size: 8 };
         layout.finish()
     });
@@ -78,7 +78,8 @@ pub(super) fn blocks_that_lead_to_themselves_or_to_each_other_are_read_once() {
         parts(&table).lay_out().finish_changed(|_| (), |footer| footer.index = handle)
     });
     footer_as_index.check("the footer as the index", "past the end");
-    // The metaindex names itself as every meta block: they are done without, and nothing else is lost.
+    // The metaindex names itself as every meta block: the table is used without them, and nothing else is
+    // lost.
     let metaindex_as_filter = Victim::new(with_filters).damage(|table| {
         let mut layout = parts(&table).lay_out();
         let handle = BlockHandle { offset: layout.length() as u64, size: 100 };
@@ -100,7 +101,7 @@ pub(super) fn lengths_that_wrap_32_bits_are_told() {
     let shared = with_block(|block| block[0] = 5);
     shared.check("a first entry that shares", "bad block");
     let shares_more = with_block(|block| {
-        // The second entry, behind the first one's lengths, key and value.
+        // The second entry, after the lengths, the key and the value of the first one.
         let second = 3 + usize::from(block[1]) + usize::from(block[2]);
         block[second] = 127;
     });
@@ -118,7 +119,7 @@ pub(super) fn restart_points_that_lie_are_told() {
     }
 }
 
-/// Scans go without restart points; look-ups don't.
+/// Scans do not use restart points; look-ups do.
 #[test]
 pub(super) fn restart_points_that_lead_astray_are_told_by_look_ups() {
     type Change = fn(&mut [u8]);
@@ -176,12 +177,12 @@ pub(super) fn a_block_that_claims_no_restart_point_is_empty_and_nothing_else_is(
 
 #[test]
 pub(super) fn keys_without_a_trailer_or_of_no_known_type_are_told() {
-    // The first entry of the block: key of a letter, three digits and a trailer.
+    // The first entry of the block: its key is a letter, three digits and a trailer.
     let short = with_block(|block| {
         block[1] = 4;
         block.drain(3 + 4..3 + 12);
         let (_, first) = restarts(block);
-        // The other restart points have moved along.
+        // The other restart points are moved too.
         let restarts: Vec<u8> = block[first + 4..block.len() - 4]
             .chunks(4)
             .flat_map(|offset| (fixed32_at(offset, 0).expect("four bytes") - 8).to_le_bytes())
@@ -243,7 +244,7 @@ pub(super) fn keys_out_of_order_end_a_compaction_and_are_told_by_a_scan() {
     let error = super::support::compact_damaged(&db).expect_err("a compaction");
     assert_corruption("swapped blocks", &error, &[&swapped.table]);
     assert_group(&db, 's', GROUP);
-    // A repair finds all of them.
+    // A repair finds all entries.
     drop(db);
     terrace::repair(&Setting::default().options(&env), &path()).expect("a repair");
     let db = open(&env, true).expect("open");
@@ -257,7 +258,7 @@ pub(super) fn filters_that_make_no_sense_match_every_key() {
         ("an empty filter block", Vec::clear),
         ("a filter block of four bytes", |filter| filter.truncate(4)),
         ("31 probes", |filter| {
-            // The last byte of the first filter: where the second begins.
+            // The last byte of the first filter, before the second one begins.
             let array = fixed32_at(filter, filter.len() - 5).expect("an offset") as usize;
             let end = fixed32_at(filter, array + 4).expect("an offset") as usize;
             filter[end - 1] = 31;
@@ -277,7 +278,7 @@ pub(super) fn filters_that_make_no_sense_match_every_key() {
             let mut parts = parts(&table);
             let filter = parts.meta.iter_mut().find(|(name, _)| name.starts_with(b"filter."));
             change(&mut filter.expect("a filter block").1);
-            // The filter of the whole table would answer in its place.
+            // Without the whole-table filter, which would be used instead.
             parts.meta.retain(|(name, _)| name.starts_with(b"filter."));
             parts.lay_out().finish()
         });
@@ -309,8 +310,8 @@ pub(super) fn a_table_of_another_length_than_the_manifest_says_is_told() {
     }
 }
 
-/// A repair kept such tables where they were, and the database it left did not open with paranoid checks, or had keys that only
-/// a scan found.
+/// A repair kept such tables in place. The repaired database then could not be opened with paranoid checks,
+/// or had keys that only a scan found.
 #[test]
 pub(super) fn a_table_that_only_some_reads_find_damaged_is_rewritten_by_a_repair() {
     let wrong_restart = with_block(|block| {

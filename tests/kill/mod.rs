@@ -1,8 +1,10 @@
-//! `kill -9` of a process that writes through the shared library, at a random moment: opening, writing, flushing or
-//! compacting. Afterwards both libraries open what it left: no completed write is lost, synced or not, and no batch is split.
+//! `kill -9` of a process that writes through the shared library, at a random moment: while it opens, writes,
+//! flushes or compacts. Then both libraries open the directory: no completed write is lost, synced or not,
+//! and every batch is atomic.
 //!
-//! The writer is `writer.c`, which says what it writes. One directory lives through all the kills of a test, and the two
-//! libraries take turns at writing to it. `TERRACE_SEED` repeats the moments as far as a clock can; `TERRACE_KILLS` is for soaking.
+//! The writer is `writer.c`, which documents its writes. All kills of a test use one directory, and the two
+//! libraries take turns at writing to it. `TERRACE_SEED` repeats the moments as exactly as a clock allows;
+//! `TERRACE_KILLS` sets the number of kills, for the soak test.
 
 use crate::support::leveldb_c::{Db, Library, OpenOptions};
 use crate::support::random::{Random, announce, count, first_seed, number_from_env};
@@ -14,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Kills of one test; there are three such tests.
+/// Number of kills of one test; there are three such tests.
 const KILLS: u64 = 20;
 
-/// Slots and keys a slot, as in `writer.c`.
+/// Number of slots, and of keys per slot, as in `writer.c`.
 const SLOTS: u64 = 64;
 const KEYS: u64 = 5;
 
@@ -33,15 +35,15 @@ fn padding(number: u64) -> usize {
 /// How a writer writes.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// Threads that write.
+    /// Number of threads that write.
     pub threads: u64,
-    /// One write in this many is synced; 0: none.
+    /// Every how many writes one is synced; 0: none.
     pub sync_every: u64,
-    /// Bytes of the write buffer.
+    /// In bytes.
     pub write_buffer_size: u64,
 }
 
-/// The compiled writer, and the directory it writes to.
+/// The compiled writer and its directory.
 pub struct Writer {
     program: PathBuf,
     database: PathBuf,
@@ -50,7 +52,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Compiles the writer under `directory`, and starts all counters at nothing.
+    /// Compiles the writer in `directory`, and sets all counters to 0.
     pub fn new(directory: &Path, plan: Plan) -> Writer {
         let program = directory.join("writer");
         let source = repository().join("tests/kill/writer.c");
@@ -63,18 +65,18 @@ impl Writer {
         Writer { program, database: directory.join("db"), counters, plan }
     }
 
-    /// Where it writes.
+    /// The directory of the database.
     pub fn database(&self) -> &Path {
         &self.database
     }
 
-    /// The last write of each thread that was reported as done.
+    /// The last completed write of each thread, by its counter.
     pub fn reported(&self) -> Vec<u64> {
         let bytes = fs::read(&self.counters).expect("the file of counters");
         bytes.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().expect("eight bytes"))).collect()
     }
 
-    /// Makes the next writer go on from these.
+    /// Sets the counters, so that the next writer continues after these writes.
     fn go_on_from(&self, last: &[u64]) {
         let bytes: Vec<u8> = last.iter().flat_map(|number| number.to_ne_bytes()).collect();
         fs::write(&self.counters, bytes).expect("the file of counters");
@@ -89,7 +91,7 @@ impl Writer {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the writer just compiled");
-        // Not a wait for a condition: the moment of the kill is what is drawn by lot.
+        // Not a wait for a condition: the random delay is the moment of the kill.
         std::thread::sleep(delay);
         let ended = child.try_wait().expect("the state of a child");
         child.kill().expect("a kill of a child");
@@ -98,7 +100,7 @@ impl Writer {
         assert!(ended.is_none(), "the writer ended by itself ({:?}): {complaint}", output.status);
     }
 
-    /// Runs writers until each thread has written `writes` more, and kills the last.
+    /// Runs a writer until each thread has completed `writes` more writes, and kills it.
     pub fn run_until(&self, library: &Path, writes: u64) {
         let before = self.reported();
         let done = || self.reported().iter().zip(&before).all(|(now, then)| *now >= then + writes);
@@ -118,7 +120,8 @@ impl Writer {
         (0..self.plan.threads).map(|thread| number_at(&db, &format!("{thread}/last")).unwrap_or(0)).collect()
     }
 
-    /// Opens a copy of the directory with `library`, checks every promise, and returns the last write of each thread.
+    /// Opens a copy of the directory with `library`, checks every promise, and returns the last write of each
+    /// thread.
     pub fn check(&self, library: &'static Library) -> Vec<u64> {
         let copy = self.database.with_extension("copy");
         let _ = fs::remove_dir_all(&copy);
@@ -156,7 +159,7 @@ fn number_of(value: &[u8]) -> u64 {
     std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).expect("a value begins with its number")
 }
 
-/// Everything that thread wrote up to its write `last`, and nothing of a later one.
+/// Checks that the database has all writes of a thread up to `last`, and no later one.
 fn check_thread(db: &Db, library: &Library, thread: u64, last: u64) {
     for slot in 0..SLOTS {
         let expected =
@@ -201,7 +204,8 @@ fn kill_repeatedly(plan: Plan) {
     let mut written = 0;
     let kills = number_from_env("TERRACE_KILLS").unwrap_or(KILLS);
     for kill in 0..kills {
-        // Terrace writes two rounds of three; what Google's library wrote in between must be recovered too.
+        // Terrace writes in two of three rounds; the writes of Google's library in between must be recovered
+        // too.
         let library = if kill % 3 == 1 { google_path() } else { terrace_path() };
         let longest = if random.one_in(4) { 20_000 } else { 250_000 };
         let delay = Duration::from_micros(2_000 + random.below(longest));

@@ -1,15 +1,16 @@
-/* The process that dies: writes batches through a library with LevelDB's C API until it is killed.
+/* The process that is killed: writes batches through a library with LevelDB's C API until then.
  *
  * usage: writer LIBRARY DATABASE COUNTERS THREADS SYNC_EVERY WRITE_BUFFER
  *
- * COUNTERS is a file of one native uint64_t a thread, mapped and shared: after each write that returned, the thread
- * stores the number of that write. The page cache keeps it when the process is killed. Thread t starts at the number in
- * its counter plus one. Batch i of thread t (keys are "t/...", numbers in decimal):
- *   puts    t/slot<i % 64>/0 .. /4   each "i:" and then padding whose length depends on i
+ * COUNTERS is a file with one native uint64_t per thread, mapped and shared. After each write that returned,
+ * the thread stores the number of that write. The page cache keeps it when the process is killed. Thread t
+ * starts with the number in its counter plus one. Batch i of thread t (keys are "t/...", numbers in decimal):
+ *   puts    t/slot<i % 64>/0 .. /4   each "i:", then padding whose length depends on i
  *   deletes t/gone/<i - 1>
  *   puts    t/gone/<i>               empty
  *   puts    t/last                   "i:"
- * so that a lost write, a split batch and a write out of order all show. Every SYNC_EVERYth write is synced (0: none).
+ * So a lost write, a split batch and a write out of order are all visible. Every SYNC_EVERYth write is synced
+ * (0: none).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

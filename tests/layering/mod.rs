@@ -1,47 +1,31 @@
-//! The house rules that a compiler does not know: a folder uses only folders above it in the list of DESIGN.md, and unsafe
-//! code lives in few files.
+//! The structure rules that a compiler does not check. A folder uses only folders of its own floor and of
+//! lower floors, by the list in doc/architecture.md. Unsafe code is only in the places listed there. The
+//! files of a folder form no circle (`circles`).
+
+mod circles;
 
 use crate::support::repository;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The floors, lowest first. Names on one line are on one floor and may use each other.
-const FLOORS: [&[&str]; 19] = [
-    &["error"],
-    &["util"],
-    &["env"],
-    &["comparator", "filter_policy", "compression", "merge_operator"],
-    &["options"],
-    &["format"],
-    &["iterator"],
-    &["record"],
-    &["batch"],
-    &["table"],
-    &["wal"],
-    &["memtable"],
-    &["version"],
-    &["column_family"],
-    &["flush"],
-    &["compaction"],
-    &["background"],
-    &["db"],
-    &["ffi"],
-];
+/// The lines of the first fenced block under this heading of `doc/architecture.md`.
+fn listed(heading: &str) -> Vec<String> {
+    let path = repository().join("doc/architecture.md");
+    let text = fs::read_to_string(&path).expect("doc/architecture.md");
+    let section = text.split_once(&format!("\n## {heading}\n")).expect(heading).1;
+    let block = section.split("\n```").nth(1).expect("a fenced block");
+    let lines = block.lines().skip(1).map(|line| line.trim().to_owned());
+    lines.filter(|line| !line.is_empty()).collect()
+}
 
-/// Where unsafe code may be: files and folders under `src`, without their ending.
-const UNSAFE_ALLOWED: [&str; 8] = [
-    "env/posix",
-    "util/arena",
-    "util/cache",
-    "util/sync",
-    "compression/snappy",
-    "memtable/skiplist",
-    "table/block",
-    "ffi",
-];
+/// The floors, lowest first. Names on one line share a floor and may use each other.
+fn floors() -> Vec<Vec<String>> {
+    let names = |line: String| line.split_whitespace().map(str::to_owned).collect();
+    listed("Floors").into_iter().map(names).collect()
+}
 
-/// The source files under `src`, by their path from there without the ending.
+/// The source files under `src`. The key is the path from there without the ending.
 fn sources() -> BTreeMap<String, String> {
     fn collect(directory: &Path, into: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(directory).expect("a source directory") {
@@ -84,7 +68,7 @@ fn code(text: &str) -> String {
             code.push_str("' '");
             rest = &rest[character_length(rest).expect("just looked at")..];
         } else {
-            // A whole word at once, so that the r of a raw string is not looked for inside of one.
+            // A whole word is copied at once, so that an `r` inside of a word does not begin a raw string.
             let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
             let length = if word == 0 { first.len_utf8() } else { word };
             code.push_str(&rest[..length]);
@@ -117,7 +101,7 @@ fn block_comment_length(text: &str) -> usize {
     at
 }
 
-/// The length of the rest of a string literal, its closing quote included.
+/// The length of the rest of a string literal, including its closing quote.
 fn string_length(text: &str) -> usize {
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate() {
@@ -131,14 +115,14 @@ fn string_length(text: &str) -> usize {
     text.len()
 }
 
-/// The number of hashes, where a raw string begins here.
+/// The number of hashes, if a raw string begins here.
 fn raw_string_hashes(text: &str) -> Option<usize> {
     let after = text.strip_prefix('r')?;
     let hashes = after.len() - after.trim_start_matches('#').len();
     after[hashes..].starts_with('"').then_some(hashes)
 }
 
-/// The length of a character literal; none for a lifetime.
+/// The length of a character literal; `None` for a lifetime.
 fn character_length(text: &str) -> Option<usize> {
     let body = text.strip_prefix('\'')?;
     if let Some(escape) = body.strip_prefix('\\') {
@@ -149,7 +133,8 @@ fn character_length(text: &str) -> Option<usize> {
     body[first.len_utf8()..].starts_with('\'').then_some(2 + first.len_utf8())
 }
 
-/// The name that each path from the crate's root begins with: `crate::table::Reader` and `use crate::{env, util::x}`.
+/// The first name of each path from the crate's root, as in `crate::table::Reader` and `use crate::{env,
+/// util::x}`.
 fn names_used(code: &str) -> Vec<String> {
     let word = |text: &str| -> String {
         text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
@@ -157,7 +142,7 @@ fn names_used(code: &str) -> Vec<String> {
     let mut names = Vec::new();
     for (at, _) in code.match_indices("crate::") {
         let after = &code[at + "crate::".len()..];
-        // `$crate::` of a macro is a path like any other; `mycrate::` is not.
+        // `$crate::` of a macro counts; `mycrate::` does not.
         if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
             continue;
         }
@@ -169,7 +154,7 @@ fn names_used(code: &str) -> Vec<String> {
     names
 }
 
-/// The members of a `{...}` group whose opening brace is already gone, split at its own commas.
+/// The members of a `{...}` group without its opening brace, split at the group's own commas.
 fn group_members(group: &str) -> Vec<&str> {
     let (mut depth, mut start, mut members) = (0, 0, Vec::new());
     for (at, byte) in group.bytes().enumerate() {
@@ -205,22 +190,25 @@ fn re_exports(lib: &str) -> BTreeMap<String, String> {
     found
 }
 
-fn floor_of(folder: &str) -> Option<usize> {
-    FLOORS.iter().position(|floor| floor.contains(&folder))
+fn floor_of(floors: &[Vec<String>], folder: &str) -> Option<usize> {
+    floors.iter().position(|floor| floor.iter().any(|name| name == folder))
 }
 
-/// What is wrong with the arrows of one file.
-fn arrows_up(file: &str, code: &str, re_exports: &BTreeMap<String, String>) -> Vec<String> {
+/// The uses in one file that point to a higher floor, or to none.
+fn arrows_up(
+    floors: &[Vec<String>],
+    file: &str,
+    code: &str,
+    re_exports: &BTreeMap<String, String>,
+) -> Vec<String> {
     let own = file.split('/').next().expect("a split has a first part");
-    let Some(own_floor) = floor_of(own) else {
-        return vec![format!(
-            "src/{file}.rs is on no floor: add {own} to the list of DESIGN.md and to this test"
-        )];
+    let Some(own_floor) = floor_of(floors, own) else {
+        return vec![format!("src/{file}.rs is on no floor: add {own} to the list of doc/architecture.md")];
     };
     let mut wrong = Vec::new();
     for name in names_used(code) {
         let folder = re_exports.get(&name).unwrap_or(&name);
-        match floor_of(folder) {
+        match floor_of(floors, folder) {
             Some(floor) if floor <= own_floor => {}
             Some(_) => {
                 wrong.push(format!("src/{file}.rs uses crate::{name}, which is on a floor above {own}"))
@@ -233,21 +221,23 @@ fn arrows_up(file: &str, code: &str, re_exports: &BTreeMap<String, String>) -> V
 
 #[test]
 fn no_arrow_points_back_up() {
-    let sources = sources();
+    let (floors, sources) = (floors(), sources());
     let re_exports = re_exports(&sources["lib"]);
     let wrong: Vec<String> = sources
         .iter()
         .filter(|(file, _)| *file != "lib")
-        .flat_map(|(file, code)| arrows_up(file, code, &re_exports))
+        .flat_map(|(file, code)| arrows_up(&floors, file, code, &re_exports))
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
 fn unsafe_code_stays_where_it_may_be() {
+    let places = listed("Unsafe code");
     let allowed = |file: &str| {
-        UNSAFE_ALLOWED.iter().any(|place| {
-            file.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '_']))
+        places.iter().any(|place| {
+            file.strip_prefix(place.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '_']))
         })
     };
     let is_unsafe = |code: &str| {
@@ -260,11 +250,40 @@ fn unsafe_code_stays_where_it_may_be() {
         .filter(|(file, code)| !allowed(file) && is_unsafe(code))
         .map(|(file, _)| file)
         .collect();
-    assert!(wrong.is_empty(), "unsafe code in {wrong:?}, where the rules of DESIGN.md do not allow it");
+    assert!(wrong.is_empty(), "unsafe code in {wrong:?}, where doc/architecture.md does not list it");
+}
+
+/// Calls for the system's clocks and threads. Only an `Env` may make them, so that a test can replace the
+/// time and the threads.
+const CLOCKS_AND_THREADS: [&str; 5] =
+    ["Instant::now(", "SystemTime::now(", "thread::spawn(", "thread::Builder::", "thread::sleep("];
+
+/// Where these calls are allowed. The timers of workers wait on a condition variable, which only has the
+/// system's clock.
+const MAY_HAVE_CLOCKS: [&str; 2] = ["env", "background/pool"];
+
+#[test]
+fn clocks_and_threads_come_from_the_env() {
+    let is_allowed = |file: &str| {
+        let parts = |part| ["tests", "models", "test_support", "model"].contains(&part);
+        MAY_HAVE_CLOCKS.iter().any(|place| file.starts_with(place)) || file.split('/').any(parts)
+    };
+    let sources = sources();
+    let wrong: Vec<String> = sources
+        .iter()
+        .filter(|(file, _)| !is_allowed(file))
+        .flat_map(|(file, code)| {
+            let code = code.split("\nmod tests {").next().expect("a first part");
+            let found = CLOCKS_AND_THREADS.iter().filter(|name| code.contains(**name));
+            found.map(move |name| format!("src/{file}.rs calls {name}), not the Env"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
 fn an_arrow_up_is_noticed_in_every_spelling() {
+    let floors = floors();
     let re_exports = BTreeMap::from([("Db".to_owned(), "db".to_owned())]);
     for bad in [
         "use crate::db::Db;",
@@ -274,7 +293,7 @@ fn an_arrow_up_is_noticed_in_every_spelling() {
         "use crate::{\n    util::x,\n    Db,\n};",
         "use crate::nowhere::X;",
     ] {
-        assert_eq!(arrows_up("table/x", &code(bad), &re_exports).len(), 1, "{bad}");
+        assert_eq!(arrows_up(&floors, "table/x", &code(bad), &re_exports).len(), 1, "{bad}");
     }
     for good in [
         "use crate::{error::Error, table::block::Block};",
@@ -283,6 +302,6 @@ fn an_arrow_up_is_noticed_in_every_spelling() {
         "const S: &str = \"use crate::db\"; const R: &str = r#\"a \" crate::db\"#; const C: char = '\"';",
         "fn f<'a>(x: &'a u8) -> mycrate::db::X {}",
     ] {
-        assert_eq!(arrows_up("table/x", &code(good), &re_exports), Vec::<String>::new(), "{good}");
+        assert_eq!(arrows_up(&floors, "table/x", &code(good), &re_exports), Vec::<String>::new(), "{good}");
     }
 }

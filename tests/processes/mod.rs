@@ -1,8 +1,8 @@
-//! A database and the processes around it: who has the lock, under whatever name and by whatever library, and what stays of a
-//! library that was unloaded. (What `fork` does is in `tests/c/fork_test.c`.)
+//! Several processes and one database: the lock, under any name of the directory and with any library; and
+//! unloading the library. (`fork` is in `tests/c/fork_test.c`.)
 //!
-//! `opener.c` opens databases with any library in a process of its own; `unload.c` loads and unloads Terrace by hand;
-//! `small_stack.c` calls it on threads with little stack.
+//! `opener.c` opens databases with any library in a process of its own. `unload.c` loads and unloads Terrace
+//! with dlopen. `small_stack.c` calls it on threads with small stacks.
 
 use crate::support::{Tool, c_compiler, google_path, repository, scratch, terrace_path};
 use std::fs;
@@ -24,15 +24,16 @@ fn compile(scratch: &TempDir, name: &str) -> PathBuf {
     program
 }
 
-/// A process that opens a database, tries others meanwhile, and keeps what it has until it is dropped (and so killed) or closed.
+/// A process that opens a database, tries to open others, and keeps the first open until it is dropped (which
+/// kills it) or closed.
 struct Opener {
     process: Child,
-    /// What it said of each database: "open" or the error.
+    /// The result for each database: "open" or the error.
     said: Vec<String>,
 }
 
 impl Opener {
-    /// Runs an opener until it has tried all, each a library and a directory.
+    /// Starts an opener and waits until it has tried all databases, each given by a library and a directory.
     fn start(program: &Path, databases: &[(&Path, &Path)]) -> Opener {
         let mut process = Command::new(program)
             .args(databases.iter().flat_map(|(library, directory)| [*library, *directory]))
@@ -46,7 +47,7 @@ impl Opener {
         Opener { process, said }
     }
 
-    /// Another process tries one database: the error, if it is refused.
+    /// Lets another process try to open one database. Returns the error, if it is refused.
     fn try_one(program: &Path, library: &Path, directory: &Path) -> Option<String> {
         let opener = Opener::start(program, &[(library, directory)]);
         let said = opener.said.first().expect("a word").clone();
@@ -57,7 +58,7 @@ impl Opener {
         self.said.first().is_some_and(|said| said == "open")
     }
 
-    /// Lets it close what it has.
+    /// Lets the process close its database, and waits for its end.
     fn close(mut self) {
         drop(self.process.stdin.take());
         assert!(self.process.wait().expect("its end").success());
@@ -71,7 +72,7 @@ impl Drop for Opener {
     }
 }
 
-/// Both libraries, in processes of their own, are refused the database for its lock.
+/// Checks that the lock refuses the database to both libraries, in processes of their own.
 fn assert_refused_to_all(program: &Path, directory: &Path, circumstance: &str) {
     for library in [terrace_path(), google_path()] {
         let error = Opener::try_one(program, &library, directory);
@@ -93,7 +94,7 @@ fn each_library_is_refused_what_either_has_open_until_it_closes_it_or_is_killed(
         for library in [terrace_path(), google_path()] {
             let opener = Opener::start(&program, &[(&library, &database)]);
             assert!(opener.has_opened(), "after a close: {:?}", opener.said);
-            drop(opener); // kills it
+            drop(opener); // kills the process
             assert_eq!(Opener::try_one(&program, &library, &database), None, "after a kill");
         }
     }
@@ -107,7 +108,7 @@ fn a_second_open_under_any_name_is_refused_and_frees_nothing() {
     Opener::start(&program, &[(&terrace_path(), &database)]).close();
     symlink(&database, at("link")).expect("a link to the directory");
     symlink(at("link"), at("link to link")).expect("a link to the link");
-    // A directory of its own, whose LOCK is the same file.
+    // Another directory, whose LOCK is a hard link to the same file.
     fs::create_dir(at("hard")).expect("another directory");
     fs::hard_link(database.join("LOCK"), at("hard/LOCK")).expect("another name of the LOCK file");
 
@@ -181,8 +182,8 @@ fn a_library_is_unloaded_right_after_close_under_valgrind() {
     unload(true);
 }
 
-/// LevelDB's functions need no more (16 KiB is the least that a thread can have). An unoptimised build needs several times as much, so
-/// that of such a one this shows less.
+/// LevelDB's functions need no more than 16 KiB of stack (the least that a thread can have). An unoptimised
+/// build needs several times as much, so the test shows less for such a build.
 #[test]
 fn sixteen_kibibytes_of_stack_are_enough_for_every_function() {
     let scratch = scratch();

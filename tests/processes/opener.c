@@ -1,11 +1,12 @@
 /*
- * Opens databases and says how that went.
+ * Opens databases and prints the results.
  *
  *   opener LIBRARY DIRECTORY [LIBRARY DIRECTORY ...]
  *
- * The first is opened with a library of LevelDB's C API; each of the others, which the same process tries then, must be
- * refused. Prints a line for each: "open" or the error. Holds what it has until its standard input ends. Ends with 1 if the
- * first is not opened, or another is. The library "flock" only takes the lock that goleveldb takes, on DIRECTORY/LOCK.
+ * Opens the first database with a library with LevelDB's C API. Then tries to open each of the others in the
+ * same process; they must be refused. Prints a line for each: "open" or the error. Keeps the first database
+ * open until the standard input ends. Exits with 1 if the first is refused or another one is opened. The
+ * library "flock" only takes the lock that goleveldb takes, on DIRECTORY/LOCK.
  */
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 /*
- * Calls LevelDB's functions, and some of ours, each on a thread of its own with a stack of so many bytes. One that needs more
- * runs into the guard behind it: the last line of the output then names it.
+ * Calls LevelDB's functions, and some of ours, each on a thread of its own with a stack of BYTES bytes. A
+ * function that needs more stack runs into the guard page: the last line of the output then names the
+ * function.
  *
  *   small_stack LIBRARY DIRECTORY BYTES
  */
@@ -84,7 +85,7 @@ static void put_nowhere(void) {
     library.leveldb_free(error);
     error = NULL;
 }
-/* Three memtables. */
+/* Writes three memtables. */
 static void put_many(void) {
     static int next;
     int i;

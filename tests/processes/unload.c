@@ -1,6 +1,7 @@
 /*
- * Loads a library with LevelDB's C API, uses a database from several threads, closes it, unloads the library at once, and only then
- * lets the threads end: what the library left in them (thread-local values, and the code that destroys them) must still be there.
+ * Loads a library with LevelDB's C API, uses a database from several threads, closes it, unloads the library
+ * at once, and only then lets the threads end: the library's thread-local values, and the code that destroys
+ * them, must still exist then.
  *
  *   unload LIBRARY DIRECTORY
  */
@@ -58,7 +59,7 @@ static void *use(void *argument) {
     library.leveldb_iter_seek_to_first(iter);
     library.leveldb_iter_destroy(iter);
     library.leveldb_compact_range(db, NULL, 0, NULL, 0);
-    /* An error is kept in the thread. */
+    /* Sets the last error of the thread. */
     library.leveldb_put(NULL, write_options, "", 0, "", 0, &error);
     CHECK(error != NULL);
     library.leveldb_free(error);
@@ -102,7 +103,8 @@ int main(int count, char **arguments) {
     for (i = 0; i < THREADS; i++) {
         CHECK(pthread_join(threads[i], NULL) == 0);
     }
-    /* It stays for good: the threads may not have been all that it left something in. And a fork still finds its handler. */
+    /* The library is never unloaded: other threads may have thread-local values too, and fork still calls its
+     * handler. */
     CHECK(dlopen(arguments[1], RTLD_NOW | RTLD_NOLOAD) != NULL);
     child = fork();
     if (child == 0) {

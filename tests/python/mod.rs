@@ -1,13 +1,14 @@
-//! The Python package: its own tests, plyvel's, its types, its wheel in an empty environment, and its example.
+//! The Python package: its own tests, plyvel's tests, its types, its wheel in an empty environment, and its
+//! example.
 //!
-//! `scripts/python-env.sh` makes the environment they run in, under `target/python`.
+//! `scripts/python-env.sh` creates the environment in which they run, under `target/python`.
 
 use crate::support::{Tool, repository, scratch, terrace_path};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// Where the environment and plyvel's source are.
+/// The directory with the environment and plyvel's source.
 fn environment() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
@@ -51,8 +52,8 @@ fn the_packages_tests_pass() {
     assert_eq!(count(&printed, "skipped") + count(&printed, "xfailed"), 0, "{printed}");
 }
 
-/// The tests of plyvel 1.5.1 with another import. As root one of them cannot pass, with plyvel neither: it expects that a
-/// directory without permission to write refuses to be written to.
+/// The tests of plyvel 1.5.1 with another import. As root, one of them cannot pass, not even with plyvel: it
+/// expects that a directory without write permission cannot be written to.
 #[test]
 fn plyvels_own_tests_pass() {
     let scratch = scratch();
@@ -79,7 +80,7 @@ fn mypy_finds_nothing_in_the_package() {
     assert!(printed.contains("no issues found"), "{printed}");
 }
 
-/// Builds a wheel as `make wheel` does, and installs it where nothing else is.
+/// Builds a wheel as `make wheel` does, and installs it into an empty environment.
 #[test]
 fn the_wheel_works_in_an_empty_environment() {
     let scratch = scratch();
@@ -114,7 +115,7 @@ fn the_wheel_works_in_an_empty_environment() {
     assert!(printed.trim_end().ends_with("site-packages/terrace/libterrace.so.0"), "{printed}");
 }
 
-/// Five control records, the fourth of which comes again.
+/// Five control records, and the fourth a second time.
 const RECORDS: &str = "\
 Package: libstore1\nVersion: 1.0\nSection: libs\nInstalled-Size: 300\nDescription: fast key value store\n A long text.\n\n\
 Package: store-tools\nVersion: 1.0\nSection: contrib/utils\nInstalled-Size: 2048\nDepends: libstore1 (>= 1.0), libc6\n\
@@ -134,7 +135,7 @@ fn the_example_answers_questions_and_makes_a_page() {
         tool("python").args([&program]).args(arguments).current_dir(scratch.path()).run()
     };
     for _ in 0..2 {
-        // Loading the same again changes nothing.
+        // Loading the same records again changes nothing.
         assert_eq!(call(&["load", "db", "records"]), "6 packages, 37 entries\n");
         let found = "libstore1: fast key value store\nviewer: shows a key value store\n";
         assert_eq!(call(&["search", "db", "store", "KEY"]), found);
@@ -155,7 +156,7 @@ fn the_example_answers_questions_and_makes_a_page() {
             assert!(page.contains(part), "{part}: {page}");
         }
         assert_eq!(page.matches("<svg").count(), 4);
-        // It is well-formed, apart from what HTML lets be.
+        // The page is well-formed, except for what HTML permits.
         let check = "import sys, re, xml.dom.minidom\n\
             for svg in re.findall('<svg.*?</svg>', open('page.html').read(), re.S): xml.dom.minidom.parseString(svg)";
         tool("python").args(["-c", check]).current_dir(scratch.path()).run();

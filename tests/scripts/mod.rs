@@ -1,6 +1,6 @@
-//! `scripts/deps.sh`, which looks for what the two commands of the README need, on machines that lack things: a PATH of its own for each
-//! test, with links to the tools that are there and small programs in the place of others. Nothing is installed: `id` says that
-//! nobody is root.
+//! `scripts/deps.sh`, which checks the prerequisites of the two commands of the README, on machines that lack
+//! some. Each test has a PATH of its own, with links to the tools that exist and small scripts that replace
+//! others. Nothing is installed, because `id` reports an ordinary user.
 
 use crate::support::repository;
 use std::fs;
@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-/// What every shell script may take for granted.
+/// The tools that every machine has.
 const BASIC: [&str; 16] = [
     "sh", "dirname", "sed", "sort", "head", "find", "mktemp", "mv", "rm", "mkdir", "chmod", "cat", "grep",
     "env", "bash", "printf",
 ];
 
-/// A machine with some tools.
+/// A simulated machine: a directory of tools.
 struct Machine {
     scratch: TempDir,
 }
@@ -39,12 +39,12 @@ impl Machine {
         self.scratch.path().join("target")
     }
 
-    /// A shell script in the place of a tool.
+    /// Adds a shell script in the place of a tool.
     fn program(&self, name: &str, script: &str) {
         write_program(&self.bin().join(name), script);
     }
 
-    /// What the script says on this machine.
+    /// Runs `deps.sh` on this machine.
     fn deps(&self, purpose: &str) -> Output {
         Command::new("sh")
             .arg(repository().join("scripts/deps.sh"))
@@ -61,7 +61,7 @@ fn write_program(path: &Path, script: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("the right to run it");
 }
 
-/// Where a tool of this machine is.
+/// The path of a tool of the real machine.
 fn find(tool: &str) -> PathBuf {
     let path = std::env::var_os("PATH").expect("a PATH");
     std::env::split_paths(&path)
@@ -74,8 +74,8 @@ fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// Both commands of the README failed on Debian 12 and Ubuntu 24.04, whose Go is too old for the module: the demo, too, which is
-/// a program in C.
+/// Both commands of the README failed on Debian 12 and Ubuntu 24.04, whose Go is too old for the module: even
+/// the demo, which is a program in C.
 #[test]
 fn the_demo_asks_for_a_c_compiler_and_nothing_of_other_languages() {
     let machine = Machine::new(&["cc", "pkg-config"]);
@@ -103,7 +103,7 @@ fn a_rust_that_is_too_old_is_named_with_what_is_wanted() {
     assert!(printed(&output).contains("Rust 1.63.0 is too old"), "{}", printed(&output));
 }
 
-/// A machine with all that `make test` needs but for Go, of which it has one that says its version is this.
+/// A machine with all prerequisites of `make test`, with a Go that reports this version.
 fn machine_with_go(version: &str) -> Machine {
     let machine = Machine::new(&["cc", "c++", "make", "cmake", "nm", "pkg-config", "mount"]);
     machine.program("valgrind", "true");
@@ -118,7 +118,7 @@ fn machine_with_go(version: &str) -> Machine {
     machine
 }
 
-/// A stand-in for Go that answers for its version, root and platform, and "fetches" a toolchain that will do.
+/// A fake Go that reports its version, root and platform, and "downloads" a suitable toolchain.
 fn write_go(path: &Path, version: &str, root: &Path, fetches: &Path) {
     let script = format!(
         "case \"$1 $2\" in\n\
@@ -137,7 +137,7 @@ fn write_go(path: &Path, version: &str, root: &Path, fetches: &Path) {
 #[test]
 fn an_older_go_fetches_one_that_will_do() {
     let machine = machine_with_go("1.19.8");
-    // What is fetched, as modules are unpacked: without the right to be run.
+    // The downloaded toolchain is without execute permission, as modules are unpacked.
     let newer = machine.scratch.path().join("newer");
     fs::create_dir_all(newer.join("bin")).expect("a Go");
     fs::create_dir_all(newer.join("pkg/tool")).expect("a Go");
@@ -152,7 +152,7 @@ fn an_older_go_fetches_one_that_will_do() {
     let fetched_first = fs::read_to_string(&fetched).expect("something was fetched");
     assert!(fetched_first.starts_with("golang.org/toolchain@v0.0.1-go1.24."), "{fetched_first}");
 
-    // It is there now.
+    // The toolchain exists now, and is not downloaded again.
     let output = machine.deps("test");
     assert!(output.status.success(), "{}", printed(&output));
     assert_eq!(fs::read_to_string(&fetched).expect("what was fetched"), fetched_first);

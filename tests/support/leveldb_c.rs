@@ -1,14 +1,14 @@
-//! Any library with LevelDB's C API, loaded by `dlopen`, behind a small safe interface.
+//! A small safe interface for any library with LevelDB's C API, loaded by `dlopen`.
 //!
-//! A [`Library`] is loaded with `RTLD_LOCAL`, so that Terrace and Google's LevelDB live in one process side by side
-//! although they export the same names. A library stays loaded for the life of the process.
+//! A [`Library`] is loaded with `RTLD_LOCAL`, so that Terrace and Google's LevelDB can be in one process
+//! although they export the same names. A library is never unloaded.
 //!
-//! Lifetimes: whatever hangs off a database ([`Snapshot`], [`Iterator`]) shares ownership of it, so that the database is
-//! closed when the last of them is gone. [`Db::close`] insists on being the last.
+//! Lifetimes: [`Snapshot`] and [`Iterator`] share ownership of their database, so that it is closed when the
+//! last of them is gone. [`Db::close`] panics if it is not the last owner.
 //!
-//! Threads: [`Db`] may be shared, everything else belongs to one thread at a time.
+//! Threads: [`Db`] may be shared; everything else belongs to one thread at a time.
 //!
-//! This file depends on `libloading` alone: the benchmark includes it by path.
+//! This file depends on `libloading` only: the benchmark includes it by path.
 #![allow(dead_code)]
 
 use libloading::os::unix::{Library as DynamicLibrary, RTLD_LOCAL, RTLD_NOW};
@@ -44,7 +44,7 @@ type KeyMayMatch = unsafe extern "C" fn(*mut c_void, *const c_char, usize, *cons
 
 macro_rules! functions {
     ($($name:ident($($argument:ty),*) $(-> $result:ty)?;)*) => {
-        /// The functions of the C API, each under its name without `leveldb_`, for loops that must cost nothing.
+        /// The functions of the C API, each under its name without `leveldb_`, for loops without overhead.
         #[derive(Clone, Copy)]
         pub struct Functions {
             $(
@@ -132,7 +132,7 @@ functions! {
     minor_version() -> c_int;
 }
 
-/// What a library answered in `*errptr`.
+/// The message of a library in `*errptr`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error(pub String);
 
@@ -144,14 +144,14 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The outcome of a call that has an `errptr`.
+/// The result of a call that has an `errptr`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A loaded library.
 pub struct Library {
-    /// The path it was loaded from.
+    /// The path from which the library was loaded.
     pub path: PathBuf,
-    /// Its functions, for callers that count nanoseconds.
+    /// The functions, for callers that measure nanoseconds.
     pub functions: Functions,
     _loaded: DynamicLibrary,
 }
@@ -163,10 +163,10 @@ impl fmt::Debug for Library {
 }
 
 impl Library {
-    /// Loads the library at `path` (or of this name, where it has no slash) once for the life of the process.
+    /// Loads the library at `path` (a name without a slash is searched by the loader), once per process.
     ///
     /// # Errors
-    /// Says what the dynamic linker said, and which function of LevelDB's C API is missing.
+    /// The message of the dynamic linker, or the function of LevelDB's C API that is missing.
     pub fn open(path: impl AsRef<Path>) -> Result<&'static Library> {
         static LOADED: Mutex<Vec<&'static Library>> = Mutex::new(Vec::new());
         let path = path.as_ref();
@@ -175,7 +175,7 @@ impl Library {
             return Ok(library);
         }
         let failed = |error: libloading::Error| Error(format!("cannot load {}: {error}", path.display()));
-        // SAFETY: the initialisers of a LevelDB library do nothing that could disturb this process.
+        // SAFETY: the initialisers of a LevelDB library do not affect this process.
         let dynamic = unsafe { DynamicLibrary::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(failed)?;
         let functions = Functions::load(&dynamic).map_err(failed)?;
         let library = Box::leak(Box::new(Library { path: path.to_owned(), functions, _loaded: dynamic }));
@@ -183,9 +183,9 @@ impl Library {
         Ok(library)
     }
 
-    /// The version of LevelDB whose API this is.
+    /// The version of LevelDB whose API the library has.
     pub fn version(&self) -> (i32, i32) {
-        // SAFETY: these two take nothing and cannot fail.
+        // SAFETY: both have no arguments and cannot fail.
         unsafe { ((self.functions.major_version)(), (self.functions.minor_version)()) }
     }
 
@@ -199,7 +199,7 @@ impl Library {
         self.check(error)
     }
 
-    /// Salvages what is left of the database at `path`.
+    /// Repairs the database at `path`.
     pub fn repair_db(&'static self, path: &Path, options: &OpenOptions) -> Result<()> {
         let handles = Handles::new(self, options);
         let name = c_path(path);
@@ -221,7 +221,7 @@ impl Library {
         if string.is_null() {
             return None;
         }
-        // SAFETY: the library returned a NUL-terminated string that is ours to free.
+        // SAFETY: the library returned a NUL-terminated string, which we own and free.
         unsafe {
             let copy = CStr::from_ptr(string).to_string_lossy().into_owned();
             (self.functions.free)(string.cast());
@@ -262,7 +262,7 @@ unsafe extern "C" fn reverse_compare(
     b: *const c_char,
     b_length: usize,
 ) -> c_int {
-    // SAFETY: the library lends two keys for the length of this call.
+    // SAFETY: the library lends two keys for the duration of this call.
     let (a, b) = unsafe { (bytes_at(a.cast(), a_length), bytes_at(b.cast(), b_length)) };
     b.cmp(a) as c_int
 }
@@ -277,15 +277,15 @@ unsafe fn bytes_at<'a>(data: *const u8, length: usize) -> &'a [u8] {
     if length == 0 {
         return &[];
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: as the caller promises.
     unsafe { std::slice::from_raw_parts(data, length) }
 }
 
-/// A filter policy of the host: a test watches through it what a library stores and asks.
+/// A filter policy of the host, through which a test observes which filters a library creates and consults.
 pub trait FilterPolicy: Send + Sync {
-    /// The filter for these keys.
+    /// Creates the filter of these keys.
     fn create(&self, keys: &[&[u8]]) -> Vec<u8>;
-    /// Whether the key may be among those that made the filter.
+    /// May the filter have been made from the key?
     fn may_match(&self, key: &[u8], filter: &[u8]) -> bool;
 }
 
@@ -306,7 +306,8 @@ unsafe extern "C" fn filter_create(
     unsafe extern "C" {
         fn malloc(size: usize) -> *mut c_void;
     }
-    // SAFETY: the library lends the state, `count` keys with their lengths, and a place for the length of the filter.
+    // SAFETY: the library lends the state, `count` keys with their lengths, and a place for the length of the
+    // filter.
     unsafe {
         let policy = &*state.cast::<FilterState>();
         let keys: Vec<&[u8]> =
@@ -327,7 +328,7 @@ unsafe extern "C" fn filter_may_match(
     filter: *const c_char,
     filter_length: usize,
 ) -> u8 {
-    // SAFETY: the library lends the state, a key and a filter for the length of this call.
+    // SAFETY: the library lends the state, a key and a filter for the duration of this call.
     unsafe {
         let policy = &*state.cast::<FilterState>();
         policy.may_match(bytes_at(key.cast(), key_length), bytes_at(filter.cast(), filter_length)).into()
@@ -338,34 +339,33 @@ unsafe extern "C" fn filter_name(_: *mut c_void) -> *const c_char {
     c"test.WatchedFilter".as_ptr()
 }
 
-/// How a database is opened. The defaults are LevelDB's, but that a missing database is created.
+/// How a database is opened. The defaults are LevelDB's, except that a missing database is created.
 #[derive(Clone)]
 pub struct OpenOptions {
     /// Create the database if it is missing.
     pub create_if_missing: bool,
     /// Refuse a database that exists.
     pub error_if_exists: bool,
-    /// Stop at the first damage.
+    /// Stop at the first damaged record or block.
     pub paranoid_checks: bool,
-    /// Bytes of a memtable.
+    /// Size of a memtable, in bytes.
     pub write_buffer_size: usize,
-    /// Files kept open.
+    /// Number of files kept open.
     pub max_open_files: i32,
-    /// Bytes of the block cache; none: the library's own default.
+    /// Size of the block cache, in bytes; `None`: the library's default.
     pub cache_bytes: Option<usize>,
-    /// Bytes of a block before compression.
+    /// Size of a block, in bytes before compression.
     pub block_size: usize,
-    /// Entries between restart points.
+    /// Number of entries between restart points.
     pub block_restart_interval: i32,
-    /// Bytes of a table.
+    /// Size of a table, in bytes.
     pub max_file_size: usize,
-    /// 0 none, 1 snappy.
+    /// 0: none, 1: snappy.
     pub compression: i32,
-    /// Bits per key of LevelDB's bloom filter.
+    /// Bits per key of LevelDB's bloom filter; `None`: no bloom filter.
     pub bloom_bits: Option<i32>,
-    /// A filter policy of the host, in place of a bloom filter.
+    /// A filter policy of the host, instead of a bloom filter.
     pub filter: Option<FilterState>,
-    /// The order of keys.
     pub order: Order,
 }
 
@@ -418,7 +418,7 @@ struct Handles {
 impl Handles {
     fn new(library: &'static Library, from: &OpenOptions) -> Handles {
         let f = &library.functions;
-        // SAFETY: every handle is used as leveldb/c.h says, and destroyed in `drop`.
+        // SAFETY: every handle is used as leveldb/c.h requires, and destroyed in `drop`.
         unsafe {
             let options = (f.options_create)();
             (f.options_set_create_if_missing)(options, from.create_if_missing.into());
@@ -471,7 +471,7 @@ impl Handles {
 impl Drop for Handles {
     fn drop(&mut self) {
         let f = &self.library.functions;
-        // SAFETY: the handles are ours, and no database uses them any more.
+        // SAFETY: we own the handles, and no database uses them any more.
         unsafe {
             (f.options_destroy)(self.options);
             if let Some(cache) = self.cache {
@@ -522,7 +522,7 @@ impl Db {
     /// Opens the database in the directory `path`.
     ///
     /// # Errors
-    /// The library's own message.
+    /// The library's message.
     pub fn open(library: &'static Library, path: &Path, options: &OpenOptions) -> Result<Db> {
         let handles = Handles::new(library, options);
         let f = &library.functions;
@@ -532,7 +532,7 @@ impl Db {
         let db = unsafe { (f.open)(handles.options, name.as_ptr(), &mut error) };
         library.check(error)?;
         assert!(!db.is_null(), "leveldb_open returned neither a database nor an error");
-        // SAFETY: these take nothing, and set a boolean of a live handle.
+        // SAFETY: the first two have no arguments; the third sets a boolean of a live handle.
         let (read, write, write_synced) = unsafe {
             let write_synced = (f.writeoptions_create)();
             (f.writeoptions_set_sync)(write_synced, 1);
@@ -544,17 +544,17 @@ impl Db {
     /// Closes the database.
     ///
     /// # Panics
-    /// When a snapshot, an iterator or a clone is still alive.
+    /// If a snapshot, an iterator or a clone still exists.
     pub fn close(self) {
         assert_eq!(Arc::strong_count(&self.0), 1, "something still uses the database that is to be closed");
     }
 
-    /// The library that opened it.
+    /// The library that opened the database.
     pub fn library(&self) -> &'static Library {
         self.0.library
     }
 
-    /// The C handle, for loops that must cost nothing.
+    /// The C handle, for loops without overhead.
     pub fn raw(&self) -> *mut RawDb {
         self.0.db
     }
@@ -572,7 +572,6 @@ impl Db {
         if sync { self.0.write_synced } else { self.0.write }
     }
 
-    /// Stores a value.
     pub fn put(&self, key: &[u8], value: &[u8], sync: bool) -> Result<()> {
         let mut error = ptr::null_mut();
         let options = self.write_options(sync);
@@ -591,7 +590,6 @@ impl Db {
         self.0.library.check(error)
     }
 
-    /// Removes a key.
     pub fn delete(&self, key: &[u8], sync: bool) -> Result<()> {
         let mut error = ptr::null_mut();
         let options = self.write_options(sync);
@@ -600,7 +598,7 @@ impl Db {
         self.0.library.check(error)
     }
 
-    /// Applies a batch as a whole.
+    /// Writes a batch atomically.
     pub fn write(&self, batch: &WriteBatch, sync: bool) -> Result<()> {
         assert!(ptr::eq(batch.library, self.0.library), "a batch belongs to the library that made it");
         let mut error = ptr::null_mut();
@@ -609,12 +607,12 @@ impl Db {
         self.0.library.check(error)
     }
 
-    /// The value of a key now.
+    /// The current value of a key.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         self.get_with(self.0.read, key)
     }
 
-    /// The value of a key when the snapshot was taken.
+    /// The value of a key in a snapshot.
     pub fn get_at(&self, snapshot: &Snapshot, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let options = ReadOptions::new(self.0.library);
         // SAFETY: live handles; the snapshot outlives the options.
@@ -625,7 +623,7 @@ impl Db {
     fn get_with(&self, options: *const RawReadOptions, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let mut error = ptr::null_mut();
         let mut length = 0;
-        // SAFETY: live handles, a slice that outlives the call; the returned buffer of `length` bytes is ours to free.
+        // SAFETY: live handles, a slice that outlives the call; we own the returned buffer of `length` bytes.
         unsafe {
             let value =
                 (self.functions().get)(self.0.db, options, key.as_ptr(), key.len(), &mut length, &mut error);
@@ -636,16 +634,16 @@ impl Db {
         }
     }
 
-    /// A view of the database as it is now.
+    /// Creates a snapshot.
     pub fn snapshot(&self) -> Snapshot {
         // SAFETY: a live database.
         Snapshot { db: self.clone(), raw: unsafe { (self.functions().create_snapshot)(self.0.db) } }
     }
 
-    /// An iterator over the database as it is now, or as it was when the snapshot was taken.
+    /// Creates an iterator over the current state of the database, or over a snapshot.
     pub fn iterator(&self, snapshot: Option<&Snapshot>) -> Iterator {
         let options = ReadOptions::new(self.0.library);
-        // SAFETY: live handles. The library copies the options and holds what it needs of the snapshot.
+        // SAFETY: live handles. The library copies the options and keeps the state of the snapshot.
         unsafe {
             if let Some(snapshot) = snapshot {
                 (self.functions().readoptions_set_snapshot)(options.raw, snapshot.raw);
@@ -657,7 +655,7 @@ impl Db {
     /// A property by its name.
     pub fn property(&self, name: &str) -> Option<String> {
         let name = CString::new(name).expect("a property name has no NUL byte");
-        // SAFETY: a live database and a NUL-terminated name; the string returned is ours.
+        // SAFETY: a live database and a NUL-terminated name; we own the returned string.
         let value = unsafe { (self.functions().property_value)(self.0.db, name.as_ptr()) };
         self.0.library.take_string(value)
     }
@@ -670,7 +668,7 @@ impl Db {
         unsafe { (self.functions().compact_range)(self.0.db, start, start_length, limit, limit_length) };
     }
 
-    /// Bytes on disk of the keys from `start` to before `limit`, roughly.
+    /// The approximate size on disk of the keys from `start` (included) to `limit` (excluded), in bytes.
     pub fn approximate_size(&self, start: &[u8], limit: &[u8]) -> u64 {
         let mut size = 0;
         // SAFETY: one range: each pointer is to one element that outlives the call.
@@ -696,19 +694,19 @@ struct ReadOptions {
 
 impl ReadOptions {
     fn new(library: &'static Library) -> ReadOptions {
-        // SAFETY: takes nothing.
+        // SAFETY: no arguments.
         ReadOptions { library, raw: unsafe { (library.functions.readoptions_create)() } }
     }
 }
 
 impl Drop for ReadOptions {
     fn drop(&mut self) {
-        // SAFETY: the handle is ours.
+        // SAFETY: we own the handle.
         unsafe { (self.library.functions.readoptions_destroy)(self.raw) };
     }
 }
 
-/// A view of a database at one moment.
+/// A state of a database.
 pub struct Snapshot {
     db: Db,
     raw: *const RawSnapshot,
@@ -716,19 +714,19 @@ pub struct Snapshot {
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        // SAFETY: the snapshot is ours, and the database is open as long as we hold it.
+        // SAFETY: we own the snapshot, and the database is open as long as we hold it.
         unsafe { (self.db.functions().release_snapshot)(self.db.0.db, self.raw) };
     }
 }
 
-/// A cursor over a database in key order; invalid until it is positioned.
+/// An iterator over a database in key order; invalid until it is positioned.
 pub struct Iterator {
     db: Db,
     raw: *mut RawIterator,
 }
 
 impl Iterator {
-    /// Whether it stands on an entry.
+    /// Does the iterator stand on an entry?
     pub fn valid(&self) -> bool {
         // SAFETY: a live iterator.
         unsafe { (self.db.functions().iter_valid)(self.raw) != 0 }
@@ -752,25 +750,24 @@ impl Iterator {
         unsafe { (self.db.functions().iter_seek)(self.raw, key.as_ptr(), key.len()) };
     }
 
-    /// Moves on.
     pub fn next(&mut self) {
         assert!(self.valid(), "next on an iterator that stands nowhere");
         // SAFETY: a live iterator that is valid.
         unsafe { (self.db.functions().iter_next)(self.raw) };
     }
 
-    /// Moves back.
     pub fn prev(&mut self) {
         assert!(self.valid(), "prev on an iterator that stands nowhere");
         // SAFETY: a live iterator that is valid.
         unsafe { (self.db.functions().iter_prev)(self.raw) };
     }
 
-    /// The key it stands on.
+    /// The key of the current entry.
     pub fn key(&self) -> &[u8] {
         assert!(self.valid(), "key of an iterator that stands nowhere");
         let mut length = 0;
-        // SAFETY: a live iterator that is valid; the bytes hold until the next move, which needs `&mut self`.
+        // SAFETY: a live iterator that is valid; the bytes are valid until the next move, which needs
+        // `&mut self`.
         unsafe {
             let key = (self.db.functions().iter_key)(self.raw, &mut length);
             assert!(!key.is_null(), "an empty key is not NULL");
@@ -778,7 +775,7 @@ impl Iterator {
         }
     }
 
-    /// The value it stands on.
+    /// The value of the current entry.
     pub fn value(&self) -> &[u8] {
         assert!(self.valid(), "value of an iterator that stands nowhere");
         let mut length = 0;
@@ -801,23 +798,22 @@ impl Iterator {
 
 impl Drop for Iterator {
     fn drop(&mut self) {
-        // SAFETY: the iterator is ours.
+        // SAFETY: we own the iterator.
         unsafe { (self.db.functions().iter_destroy)(self.raw) };
     }
 }
 
-/// Writes to be applied as a whole.
+/// Writes that are applied atomically.
 pub struct WriteBatch {
     library: &'static Library,
     raw: *mut RawWriteBatch,
 }
 
-/// An entry of a batch, as [`WriteBatch::entries`] shows it.
+/// An entry of a batch, as [`WriteBatch::entries`] returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// A key and its value.
+    /// Key and value.
     Put(Vec<u8>, Vec<u8>),
-    /// A key.
     Delete(Vec<u8>),
 }
 
@@ -828,7 +824,8 @@ unsafe extern "C" fn collect_put(
     value: *const c_char,
     value_length: usize,
 ) {
-    // SAFETY: the state is the vector of `entries`; the library lends key and value for the length of this call.
+    // SAFETY: the state is the vector of `entries`; the library lends key and value for the duration of this
+    // call.
     unsafe {
         (*entries.cast::<Vec<Entry>>()).push(Entry::Put(
             bytes_at(key.cast(), key_length).to_vec(),
@@ -847,40 +844,38 @@ unsafe extern "C" fn collect_deleted(entries: *mut c_void, key: *const c_char, k
 impl WriteBatch {
     /// An empty batch.
     pub fn new(library: &'static Library) -> WriteBatch {
-        // SAFETY: takes nothing.
+        // SAFETY: no arguments.
         WriteBatch { library, raw: unsafe { (library.functions.writebatch_create)() } }
     }
 
-    /// Adds a value to store.
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
         let put = self.library.functions.writebatch_put;
         // SAFETY: a live batch, and slices that outlive the call.
         unsafe { put(self.raw, key.as_ptr(), key.len(), value.as_ptr(), value.len()) };
     }
 
-    /// Adds a key to remove.
     pub fn delete(&mut self, key: &[u8]) {
         // SAFETY: as in `put`.
         unsafe { (self.library.functions.writebatch_delete)(self.raw, key.as_ptr(), key.len()) };
     }
 
-    /// Takes everything out.
+    /// Removes all entries.
     pub fn clear(&mut self) {
         // SAFETY: a live batch.
         unsafe { (self.library.functions.writebatch_clear)(self.raw) };
     }
 
-    /// Adds everything that is in another batch.
+    /// Appends the entries of another batch.
     pub fn append(&mut self, other: &WriteBatch) {
         // SAFETY: two live batches of one library.
         unsafe { (self.library.functions.writebatch_append)(self.raw, other.raw) };
     }
 
-    /// What is in it, in order.
+    /// The entries, in order.
     pub fn entries(&self) -> Vec<Entry> {
         let mut entries: Vec<Entry> = Vec::new();
         let state: *mut Vec<Entry> = &mut entries;
-        // SAFETY: a live batch; the callbacks take the state for a vector of entries, which it is.
+        // SAFETY: a live batch; the callbacks cast the state to a vector of entries, which it is.
         unsafe {
             (self.library.functions.writebatch_iterate)(self.raw, state.cast(), collect_put, collect_deleted);
         }
@@ -895,7 +890,7 @@ impl WriteBatch {
 
 impl Drop for WriteBatch {
     fn drop(&mut self) {
-        // SAFETY: the batch is ours.
+        // SAFETY: we own the batch.
         unsafe { (self.library.functions.writebatch_destroy)(self.raw) };
     }
 }

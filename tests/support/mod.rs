@@ -1,4 +1,5 @@
-//! What every theme of the suite needs: the two libraries, seeded chance, scratch directories, and the machine's tools.
+//! Shared by all themes of the suite: the two libraries, seeded random numbers, scratch directories, and the
+//! tools of the machine.
 
 pub mod leveldb_c;
 pub mod random;
@@ -12,7 +13,8 @@ use tempfile::TempDir;
 /// The names under which a system keeps Google's library; the first is Debian's.
 const GOOGLE_NAMES: [&str; 3] = ["libleveldb.so.1d", "libleveldb.so.1", "libleveldb.so"];
 
-/// The path of the Terrace library under test: `$TERRACE_LIB`, or what cargo built beside this test binary.
+/// The path of the Terrace library under test: `$TERRACE_LIB`, or the library that cargo built beside this
+/// test binary.
 pub fn terrace_path() -> PathBuf {
     if let Some(path) = std::env::var_os("TERRACE_LIB") {
         let path = PathBuf::from(path);
@@ -50,7 +52,7 @@ pub fn google() -> &'static Library {
     Library::open(google_path()).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Both ways across: each library with the other.
+/// Both directions of an exchange: each library with the other one.
 pub fn both_ways() -> [(&'static Library, &'static Library); 2] {
     [(terrace(), google()), (google(), terrace())]
 }
@@ -60,12 +62,12 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A directory of its own for one test, removed when it ends.
+/// A temporary directory for one test, removed when the test ends.
 pub fn scratch() -> TempDir {
     tempfile::Builder::new().prefix("terrace-test-").tempdir().expect("a scratch directory")
 }
 
-/// Copies the files of a database directory: what `kill -9` at this moment would leave.
+/// Copies the files of a database directory: the state that `kill -9` would leave at this moment.
 pub fn copy_database(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a directory for the copy");
     for entry in std::fs::read_dir(from).expect("a database directory") {
@@ -74,7 +76,7 @@ pub fn copy_database(from: &Path, to: &Path) {
     }
 }
 
-/// Everything in a database, in its order, checked in both directions.
+/// All entries of a database, in its order. Checks that both directions return the same.
 pub fn contents(db: &Db) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut iterator = db.iterator(None);
     let mut forward = Vec::new();
@@ -104,39 +106,38 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// The program `name`, which Debian's `package` brings.
+    /// The program `name` of Debian's package `package`.
     pub fn new(name: &str, package: &'static str) -> Tool {
         Tool { command: Command::new(name), name: name.to_owned(), package }
     }
 
-    /// Adds arguments.
     pub fn args<S: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = S>) -> Tool {
         self.command.args(arguments);
         self
     }
 
-    /// Sets a variable of its environment.
+    /// Sets a variable of the tool's environment.
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Tool {
         self.command.env(name, value);
         self
     }
 
-    /// Takes a variable out of its environment.
+    /// Removes a variable from the environment of the tool.
     pub fn env_remove(mut self, name: &str) -> Tool {
         self.command.env_remove(name);
         self
     }
 
-    /// Sets where it runs.
+    /// Sets the working directory of the tool.
     pub fn current_dir(mut self, directory: &Path) -> Tool {
         self.command.current_dir(directory);
         self
     }
 
-    /// Runs it to its end.
+    /// Runs the tool to its end.
     ///
     /// # Panics
-    /// When it is not on this machine: the message says what to install.
+    /// If the tool is not installed: the message says what to install.
     pub fn output(mut self) -> Output {
         self.command.output().unwrap_or_else(|error| match error.kind() {
             std::io::ErrorKind::NotFound => {
@@ -146,10 +147,10 @@ impl Tool {
         })
     }
 
-    /// Runs it, and returns what it printed.
+    /// Runs the tool, and returns its output.
     ///
     /// # Panics
-    /// When it is not on this machine, and when it fails: the message shows the whole command and its output.
+    /// If the tool is not installed, and if it fails: the message shows the whole command and its output.
     pub fn run(self) -> String {
         let shown = format!("{:?}", self.command);
         let output = self.output();

@@ -1,4 +1,4 @@
-//! Seeded chance for tests: the same seed gives the same run, everywhere.
+//! Seeded random numbers for tests: the same seed gives the same run on every machine.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use std::ops::Range;
 pub struct Random(u64);
 
 impl Random {
-    /// A generator that repeats itself for the same seed.
+    /// A generator: the same seed gives the same numbers.
     pub fn new(seed: u64) -> Random {
         Random(seed)
     }
@@ -26,7 +26,7 @@ impl Random {
         self.next() % limit
     }
 
-    /// True once in `n` times.
+    /// True with probability 1 / `n`.
     pub fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
@@ -37,13 +37,14 @@ impl Random {
     }
 }
 
-/// A seed that a variable of the environment overrides, for repeating and for soaking.
+/// A number from the environment, for repeating a test and for the soak test; `None` if it is not set.
 pub fn number_from_env(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
 }
 
-/// The seeds of a random test: `count` of them from `TERRACE_FIRST_SEED` on (1 unless said), or `TERRACE_SEED` alone.
+/// The seeds of a random test: `count` seeds from `TERRACE_FIRST_SEED` (default: 1) on, or `TERRACE_SEED`
+/// alone.
 pub fn seeds(count: u64) -> Range<u64> {
     match number_from_env("TERRACE_SEED") {
         Some(seed) => seed..seed + 1,
@@ -54,17 +55,17 @@ pub fn seeds(count: u64) -> Range<u64> {
     }
 }
 
-/// Where the seeds begin, if anyone has said so: a soak does, round by round.
+/// The first seed, if `TERRACE_FIRST_SEED` is set: the soak test sets it for each round.
 pub fn first_seed() -> Option<u64> {
     number_from_env("TERRACE_FIRST_SEED")
 }
 
-/// Says how much a stage of `tests/README.md` has gone through; `scripts/soak.sh` adds these lines up.
+/// Prints how much a stage of `tests/README.md` has run; `scripts/soak.sh` adds up these lines.
 pub fn count(stage: char, number: u64, what: &str) {
     announce(&format!("count: {stage} {number} {what}"));
 }
 
-/// Writes a line that is seen even when the process aborts: the harness keeps what `println!` writes.
+/// Writes a line that is visible even if the process aborts: the harness captures the output of `println!`.
 pub fn announce(line: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "{line}");

@@ -1,4 +1,4 @@
-//! What the shared library shows to a linker: LevelDB's names, its own `terrace_` names, and nothing else.
+//! The names that the shared library exports: LevelDB's, its own `terrace_` names, and no others.
 
 use crate::support::{Tool, repository, terrace_path};
 use std::collections::BTreeSet;
@@ -7,10 +7,10 @@ use std::fs;
 /// Functions of LevelDB 1.23's `leveldb/c.h`.
 const LEVELDB_FUNCTIONS: usize = 68;
 
-/// The symbols that the library defines for others.
+/// The symbols that the library exports.
 fn exported() -> BTreeSet<String> {
     let listing = Tool::new("nm", "binutils").args(["-D", "--defined-only"]).args([terrace_path()]).run();
-    // "0000000000001234 T leveldb_open", or with "@@VERSION" behind the name where symbols are versioned.
+    // "0000000000001234 T leveldb_open", with "@@VERSION" after the name if symbols are versioned.
     let names = listing.lines().filter_map(|line| line.split_whitespace().nth(2));
     names.map(|name| name.split('@').next().unwrap_or(name).to_owned()).collect()
 }

@@ -1,8 +1,10 @@
-"""What Minecraft does with a directory of LevelDB's, by Python's own zlib: no code of the library under test, and none of its crates.
+"""A model of Minecraft's use of a LevelDB directory, with Python's zlib: without code of the library under
+test or of its crates.
 
-game.py convert DIR zlib|raw   makes every table one of zlib (type 2) or raw deflate (type 4), and mends the sizes in the MANIFEST
-game.py read DIR               prints "key value" in hexadecimal for all entries in tables; ends with an error at a block that the
-                               game does not read
+game.py convert DIR zlib|raw   converts every table to zlib (type 2) or raw deflate (type 4), and corrects the
+                               sizes in the MANIFEST
+game.py read DIR               prints "key value" in hexadecimal for all entries in tables; ends with an error
+                               at a block that the game cannot read
 """
 
 import os
@@ -74,7 +76,7 @@ def handle(data, at=0):
 
 
 def contents(table, where, name):
-    """A block, as the game reads it: it knows no snappy."""
+    """Reads a block as the game does, which does not support snappy."""
     offset, size = where
     stored, kind = table[offset : offset + size], table[offset + size]
     (summed,) = struct.unpack("<I", table[offset + size + 1 : offset + size + 5])
@@ -104,7 +106,8 @@ def squeezed(block, kind):
 
 
 def converted(table, name, kind):
-    """The table as the game writes it: without meta blocks that it does not know."""
+    """Converts a table to the form in which the game writes it: without the meta blocks that the game does
+    not know."""
     out = b""
 
     def append(stored, type_byte):
@@ -139,7 +142,8 @@ def records(manifest):
 
 
 def fields(edit):
-    """(tag, its bytes, level, number, size, where the size is) of each field; the last four of a new file alone."""
+    """(tag, its bytes, level, number, size, place of the size) of each field; the last four only for a new
+    file."""
     at = 0
     while at < len(edit):
         start = at

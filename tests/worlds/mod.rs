@@ -1,5 +1,5 @@
-//! Worlds of Minecraft: tables of zlib or raw deflate, made and read by Python's zlib, which is neither ours nor one of our crates. What
-//! Terrace does with such a directory, the game must be able to read.
+//! Minecraft worlds: tables with zlib or raw deflate, written and read by Python's zlib, which is independent
+//! of our crates. The game must be able to read everything that Terrace writes into such a directory.
 
 use crate::support::leveldb_c::{Db, OpenOptions};
 use crate::support::{Tool, contents, google, repository, scratch, terrace};
@@ -11,7 +11,7 @@ fn game() -> Tool {
     Tool::new("python3", "python3").args([repository().join("tests/worlds/game.py")])
 }
 
-/// The entries that the game finds in the tables.
+/// The entries that the game reads from the tables.
 fn read_by_the_game(world: &Path) -> Entries {
     let bytes = |hex: &str| -> Vec<u8> {
         let digits = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("digits"));
@@ -35,9 +35,9 @@ fn chunk(i: usize, version: usize) -> (Vec<u8>, Vec<u8>) {
     (format!("chunk{i:06}").into_bytes(), value.into_bytes())
 }
 
-/// A world as the game left it.
+/// Creates a world as the game leaves it.
 fn make(world: &Path, kind: &str) -> Entries {
-    // Snappy is nothing that the game's reader, which converts, would read.
+    // Uncompressed, because the game's reader, which converts the tables, cannot read snappy.
     let options = OpenOptions { compression: 0, ..options() };
     let db = Db::open(terrace(), world, &options).expect("a new database");
     for i in 0..3000 {
@@ -70,7 +70,7 @@ fn a_world_is_read_and_stays_readable_for_the_game() {
         db.close();
         assert_eq!(entries.len(), 2999);
         assert!(read_by_the_game(&world) == entries, "{kind}: after compactions");
-        // What one opening leaves in its log, the next one writes to tables.
+        // The next open writes to tables what this one leaves in its WAL.
         for version in 3..6 {
             let db = open(&world);
             (0..500).for_each(|i| db.put(&chunk(i, version).0, &chunk(i, version).1, false).expect("put"));
@@ -86,7 +86,7 @@ fn a_world_is_read_and_stays_readable_for_the_game() {
     }
 }
 
-/// What Google's library says of them, for comparison: it reads neither.
+/// For comparison: Google's library can read neither kind.
 #[test]
 fn google_s_library_reads_no_world() {
     let scratch = scratch();

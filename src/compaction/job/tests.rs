@@ -1,12 +1,15 @@
-use super::super::compaction::CompactionReason;
-use super::super::inputs;
-use super::super::picker::PickerOptions;
+//! Tests of running compactions, on real files.
+
 use super::super::test_support::{NONE_RUNNING, numbers};
 use super::*;
+use crate::compaction::CompactionReason;
+use crate::compaction::context::PickerOptions;
+use crate::compaction::picker::expand;
 use crate::comparator::bytewise;
-use crate::flush::test_support::*;
 use crate::format::internal_key::InternalKeyComparator;
-use crate::version::version::Version;
+use crate::job::test_support::*;
+use crate::version::Version;
+use crate::version::key_range::total_bytes;
 
 /// A version of these files by level, and the compaction of all files of `level`.
 fn compaction(
@@ -26,11 +29,11 @@ fn compaction(
         max_bytes_for_level_base: 10 << 20,
         max_file_size,
         oldest_snapshot: u64::MAX,
-        running: &NONE_RUNNING,
+        in_progress: &NONE_RUNNING,
         rewritten_from: u64::MAX,
     };
     let seeds = version.levels[level].to_vec();
-    inputs::complete(&version, &options, CompactionReason::Size, level, &seeds).unwrap()
+    expand::complete(&version, &options, CompactionReason::Size, level, &seeds).unwrap()
 }
 
 fn outputs(outcome: &CompactionOutcome) -> Vec<Arc<FileMetaData>> {
@@ -90,7 +93,8 @@ fn a_deletion_goes_only_where_nothing_deeper_holds_its_key() {
     assert_eq!(all_entries(&fixture, &outputs(&outcome)), owned(&[("m", 8, None)]));
 }
 
-/// Large values pass as they are stored; what is hidden or deleted goes, and small ones beside them are packed as ever.
+/// Large values are copied in their stored form. Hidden and deleted ones are dropped, and small values are
+/// encoded as usual.
 #[test]
 fn large_values_are_merged_as_small_ones_are() {
     let fixture = JobFixture::new();
@@ -110,7 +114,7 @@ fn large_values_are_merged_as_small_ones_are() {
         .filter(|(_, _, value)| value.is_some())
         .collect();
     assert!(all_entries(&fixture, &outputs(&outcome)) == expected);
-    // As if all had been written there at first.
+    // The table is as if all entries had been written to it in the first place.
     let written = fixture.table_of(&expected);
     assert_eq!(outputs(&outcome)[0].file_size, written.file_size);
 }
@@ -162,7 +166,7 @@ fn outputs_are_cut_by_size() {
 #[test]
 fn no_user_key_is_split_over_outputs() {
     let fixture = JobFixture::new();
-    // Snapshots keep all versions of a key whose versions alone are larger than an output.
+    // Snapshots keep all versions of a key, which take more bytes than an output may have.
     let mut input = bulk(0, 500, 1);
     let versions = bulk(10_000, 2_000, 0);
     input.extend(
@@ -197,7 +201,7 @@ fn an_output_ends_before_it_overlaps_too_much_of_the_level_behind() {
     for file in &files {
         let (first, last) = (file.smallest.user_key(), file.largest.user_key());
         let overlap = compaction.version.overlapping_files(3, Some(first), Some(last));
-        assert!(inputs::total_bytes(&overlap) <= 12 * size, "{}", overlap.len());
+        assert!(total_bytes(&overlap) <= 12 * size, "{}", overlap.len());
     }
 }
 
@@ -212,9 +216,9 @@ fn the_parts_of_a_compaction_make_the_whole() {
     let whole = all_entries(&fixture, &outputs(&run(&compaction, &context).unwrap()));
     assert_eq!(whole.len(), 1_000);
 
-    let cuts = [b"00000100", b"00000250", b"00000999"].map(|key: &[u8; 8]| &key[..]);
-    let begins = std::iter::once(None).chain(cuts.map(Some));
-    let ends = cuts.map(Some).into_iter().chain([None]);
+    let boundaries = [b"00000100", b"00000250", b"00000999"].map(|key: &[u8; 8]| &key[..]);
+    let begins = std::iter::once(None).chain(boundaries.map(Some));
+    let ends = boundaries.map(Some).into_iter().chain([None]);
     let mut parts = Vec::new();
     std::thread::scope(|scope| {
         let threads: Vec<_> = begins
@@ -245,26 +249,27 @@ fn a_large_compaction_is_merged_in_parts_and_a_small_one_is_not() {
     let run_with = |max_subcompactions, max_file_size| {
         let compaction = compaction(&fixture, 1, &files, max_file_size);
         let context = JobContext { max_subcompactions, ..fixture.context(&[9]) };
-        let cuts = parts::cuts(&compaction, &context);
+        let boundaries = subcompaction::boundaries(&compaction, &context);
         let outputs = outputs(&run(&compaction, &context).unwrap());
         for pair in outputs.windows(2) {
             assert!(pair[0].largest.user_key() < pair[1].smallest.user_key());
         }
-        (cuts, all_entries(&fixture, &outputs))
+        (boundaries, all_entries(&fixture, &outputs))
     };
-    let (cuts, whole) = run_with(1, bytes / 20);
-    assert!(cuts.is_empty() && whole.len() == 10_000);
-    let (cuts, merged) = run_with(4, bytes / 20);
-    assert_eq!((cuts.len(), &merged), (3, &whole));
-    // Of 13,000 entries a quarter each: 3,250 lie before key 2,125, twice as many before 3,750.
-    for (cut, expected) in cuts.iter().zip([2_125, 3_750, 6_750]) {
-        let cut: u64 = std::str::from_utf8(cut).unwrap().parse().unwrap();
-        assert!(cut.abs_diff(expected) < 300, "{cut}, not about {expected}");
+    let (boundaries, whole) = run_with(1, bytes / 20);
+    assert!(boundaries.is_empty() && whole.len() == 10_000);
+    let (boundaries, merged) = run_with(4, bytes / 20);
+    assert_eq!((boundaries.len(), &merged), (3, &whole));
+    // Each subcompaction gets a quarter of the 13,000 entries: 3,250 are before key 2,125, and twice as many
+    // before 3,750.
+    for (boundary, expected) in boundaries.iter().zip([2_125, 3_750, 6_750]) {
+        let boundary: u64 = std::str::from_utf8(boundary).unwrap().parse().unwrap();
+        assert!(boundary.abs_diff(expected) < 300, "{boundary}, not about {expected}");
     }
-    let (cuts, merged) = run_with(4, bytes / 5);
-    assert_eq!((cuts.len(), &merged), (1, &whole), "five outputs make two parts of at least two");
-    let (cuts, merged) = run_with(4, bytes);
-    assert_eq!((cuts.len(), &merged), (0, &whole));
+    let (boundaries, merged) = run_with(4, bytes / 5);
+    assert_eq!((boundaries.len(), &merged), (1, &whole), "five outputs make two parts of at least two");
+    let (boundaries, merged) = run_with(4, bytes);
+    assert_eq!((boundaries.len(), &merged), (0, &whole));
 }
 
 #[test]
@@ -273,7 +278,7 @@ fn where_one_part_fails_nothing_is_left_of_any() {
     let file = fixture.table_of(&bulk(0, 10_000, 1));
     let compaction = compaction(&fixture, 1, &[(1, vec![file])], 20 << 10);
     let context = JobContext { max_subcompactions: 4, ..fixture.context(&[9]) };
-    assert_eq!(parts::cuts(&compaction, &context).len(), 3);
+    assert_eq!(subcompaction::boundaries(&compaction, &context).len(), 3);
     fixture.failing_env.creations_left.store(7, Ordering::Relaxed);
     let error = run(&compaction, &context).err().unwrap();
     assert!(error.is_no_space(), "{error}");
@@ -313,7 +318,7 @@ fn a_full_disk_fails_the_job_and_gets_its_outputs_back() {
     let error = run(&compaction, &fixture.context(&[9])).err().unwrap();
     assert!(error.is_no_space(), "{error}");
     assert_eq!(fixture.tables_on_disk(), numbers(&compaction.inputs[0]));
-    // With space again, the same compaction goes through.
+    // When there is space again, the same compaction succeeds.
     fixture.failing_env.creations_left.store(u64::MAX, Ordering::Relaxed);
     assert_eq!(
         all_entries(&fixture, &outputs(&run(&compaction, &fixture.context(&[9])).unwrap())).len(),
@@ -373,7 +378,7 @@ fn files_of_level_0_that_do_not_overlap_are_read_one_after_another() {
     let comparator = InternalKeyComparator::new(bytewise());
     let runs: Vec<_> = disjoint_runs(&comparator, &files).iter().map(|run| numbers(run)).collect();
     let number = |i: usize| files[i].number;
-    // h@7, where one ends, comes before h@6, where the other begins.
+    // h@7, where one file ends, is before h@6, where the other begins.
     assert_eq!(runs, [[0, 4, 1].map(number).to_vec(), [2, 3].map(number).to_vec()]);
 }
 

@@ -1,12 +1,18 @@
-use super::super::test_support::*;
+//! Tests of the choice of compactions, over versions made by hand.
+
 use super::*;
+use crate::compaction::in_progress::CompactionsInProgress;
+use crate::compaction::test_support::*;
 use crate::format::internal_key::MAX_SEQUENCE;
 use crate::format::internal_key::ValueType;
 use crate::table::properties::TableProperties;
 
+mod interleaving;
+mod manual;
+
 const NO_POINTERS: [Option<InternalKey>; NUM_LEVELS] = [const { None }; NUM_LEVELS];
 
-/// Numbers of the inputs of the level, and of the output level.
+/// The numbers of the inputs of the level, and of the output level.
 pub(super) fn inputs_of(compaction: &Compaction) -> (Vec<u64>, Vec<u64>) {
     (numbers(&compaction.inputs[0]), numbers(&compaction.inputs[1]))
 }
@@ -129,7 +135,7 @@ fn a_level_gives_away_at_once_all_that_it_has_too_much_of() {
     };
     let mut pointers = NO_POINTERS;
     pointers[1] = Some(key("29"));
-    // 16 MB where 10 are allowed: from the third file on, 6 MB.
+    // 16 MB where 10 are allowed: 6 MB, from the third file on.
     let version = version(&[(1, level1(2 * MB)), (2, level2())]);
     let compaction = pick_size(&version, &OPTIONS, &pointers).unwrap();
     assert_eq!(inputs_of(&compaction), (vec![3, 4, 5], vec![13, 14, 15]));
@@ -140,7 +146,7 @@ fn a_level_gives_away_at_once_all_that_it_has_too_much_of() {
     let version = super::super::test_support::version(&[(1, level1(11 * MB)), (2, level2())]);
     // ... nor beyond 50 MB...
     assert_eq!(inputs_of(&pick_size(&version, &OPTIONS, &pointers).unwrap()).0, [3, 4, 5]);
-    // ... and not where one file can simply be moved.
+    // ... and not if one file can simply be moved.
     let version = super::super::test_support::version(&[(1, level1(2 * MB))]);
     let compaction = pick_size(&version, &OPTIONS, &pointers).unwrap();
     assert_eq!(inputs_of(&compaction).0, [3]);
@@ -175,11 +181,12 @@ fn level_0_is_not_compacted_twice_at_once() {
     assert!(matches!(pick_manual(&version, &OPTIONS, 0, None, None), ManualPick::Busy));
 }
 
-// Which files go together.
+// Which files take part.
 
 #[test]
 fn files_that_share_a_boundary_user_key_go_together() {
-    // Old directories have the versions of one user key split over files: here k at the level, m, p, q and rs at the next.
+    // Old directories have versions of one user key split over files: k at the level, and m, p, q and rs at
+    // the next.
     let version = version(&[
         (
             1,
@@ -212,7 +219,7 @@ fn files_that_share_a_boundary_user_key_go_together() {
 #[test]
 fn inputs_grow_where_that_adds_nothing_at_the_output_level() {
     let level2 = vec![file(10, "b", "h"), file(11, "j", "k")];
-    // Files 1 and 2 are covered by file 10; file 3 is not.
+    // Files 1 and 2 are covered by file 10, file 3 is not.
     let version =
         version(&[(1, vec![file(1, "c", "d"), file(2, "e", "f"), file(3, "g", "i")]), (2, level2.clone())]);
     assert_eq!(inputs_of(&compaction_of(&version, 1, &[1])), (vec![1, 2, 3], vec![10]));
@@ -266,26 +273,26 @@ fn nothing_is_picked_whose_output_level_files_are_busy() {
 
 #[test]
 fn nothing_is_picked_that_would_write_into_the_range_of_a_running_compaction() {
-    // [a, c] and [x, z] are being merged into one output; then [d, e] came to the gap.
+    // A compaction merges [a, c] and [x, z] into one output; then [d, e] came into the gap.
     let before = version(&[(1, vec![file(1, "a", "c"), file(2, "x", "z")])]);
-    let mut running = RunningCompactions::new();
+    let mut in_progress = CompactionsInProgress::new();
     let first = compaction_of(&before, 1, &[1, 2]);
-    running.add(&first);
+    in_progress.add(&first);
     let mut files = before.levels[1].to_vec();
     files.insert(1, sized_file(3, "d", "e", 20 * MB));
     let now = version(&[(1, files)]);
 
-    let options = PickerOptions { running: &running, ..OPTIONS };
+    let options = PickerOptions { in_progress: &in_progress, ..OPTIONS };
     assert!(pick_size(&now, &options, &NO_POINTERS).is_none());
     assert!(pick_seek(&now, &options, 1, &now.levels[1][1]).is_none());
     let order = &now.comparator;
-    assert!(running.overlaps(order, 2, b"d", b"e"));
-    assert!(running.overlaps(order, 2, b"z", b"zz") && running.overlaps(order, 2, b"", b"a"));
-    assert!(!running.overlaps(order, 2, b"zz", b"zzz") && !running.overlaps(order, 1, b"d", b"e"));
+    assert!(in_progress.overlaps(order, 2, b"d", b"e"));
+    assert!(in_progress.overlaps(order, 2, b"z", b"zz") && in_progress.overlaps(order, 2, b"", b"a"));
+    assert!(!in_progress.overlaps(order, 2, b"zz", b"zzz") && !in_progress.overlaps(order, 1, b"d", b"e"));
 
-    running.remove(&first);
-    assert!(running.is_empty() && !before.levels[1][0].is_being_compacted());
-    let options = PickerOptions { running: &running, ..OPTIONS };
+    in_progress.remove(&first);
+    assert!(in_progress.is_empty() && !before.levels[1][0].is_being_compacted());
+    let options = PickerOptions { in_progress: &in_progress, ..OPTIONS };
     let third = &now.levels[1][1];
     assert_eq!(inputs_of(&pick_seek(&now, &options, 1, third).unwrap()).0, [3]);
 }
@@ -293,16 +300,16 @@ fn nothing_is_picked_that_would_write_into_the_range_of_a_running_compaction() {
 #[test]
 fn a_flush_is_not_placed_below_or_beside_the_output_of_a_running_compaction() {
     let version = version(&[(0, vec![file(1, "d", "f")]), (1, vec![file(2, "p", "r")])]);
-    let mut running = RunningCompactions::new();
+    let mut in_progress = CompactionsInProgress::new();
     let order = &version.comparator;
-    assert_eq!(running.level_for_flush(order, 2, b"e", b"e"), 2);
-    running.add(&compaction_of(&version, 1, &[2]));
-    assert_eq!(running.level_for_flush(order, 2, b"q", b"q"), 1);
-    running.add(&compaction_of(&version, 0, &[1]));
-    assert_eq!(running.len(), 2);
-    assert_eq!(running.level_for_flush(order, 2, b"e", b"e"), 0);
-    assert_eq!(running.level_for_flush(order, 2, b"g", b"o"), 2);
-    assert_eq!(running.level_for_flush(order, 0, b"g", b"o"), 0);
+    assert_eq!(in_progress.level_for_flush(order, 2, b"e", b"e"), 2);
+    in_progress.add(&compaction_of(&version, 1, &[2]));
+    assert_eq!(in_progress.level_for_flush(order, 2, b"q", b"q"), 1);
+    in_progress.add(&compaction_of(&version, 0, &[1]));
+    assert_eq!(in_progress.len(), 2);
+    assert_eq!(in_progress.level_for_flush(order, 2, b"e", b"e"), 0);
+    assert_eq!(in_progress.level_for_flush(order, 2, b"g", b"o"), 2);
+    assert_eq!(in_progress.level_for_flush(order, 0, b"g", b"o"), 0);
 }
 
 // Moves.
@@ -338,7 +345,7 @@ fn files_that_share_a_user_key_are_not_moved_apart() {
     assert!(!compaction.is_trivial_move());
 }
 
-// Deletions.
+// Tombstones.
 
 #[test]
 fn a_file_full_of_deletions_makes_its_level_due_and_is_first() {
@@ -373,7 +380,7 @@ fn a_file_full_of_deletions_waits_where_it_gives_back_less_than_half_of_what_is_
             (0..below).map(|i| full_file(10 + i as u64, &format!("b{i}"), &format!("b{i}z"))).collect();
         version(&[(1, vec![file_with_deletions(1, "a", "c", 6_000, 900)]), (2, full)])
     };
-    // 0.6 MB of its own and 0.6 MB that it hides, of 1 MB and what is below.
+    // 0.6 MB of its own and 0.6 MB that it hides, of 1 MB and the files of the next level.
     assert_eq!(inputs_of(&pick(&over(1)).unwrap()), (vec![1], vec![10]));
     assert!(!needs_compaction(&over(2), &OPTIONS));
     assert!(pick(&over(2)).is_none());
@@ -412,9 +419,9 @@ fn a_level_due_for_deletions_alone_compacts_no_other_file() {
         2,
         vec![file(1, "a", "b"), file_with_deletions(2, "c", "d", 9_000, 900), file(3, "e", "f")],
     )]);
-    let mut running = RunningCompactions::new();
-    running.add(&pick(&version).unwrap());
-    let options = PickerOptions { running: &running, ..OPTIONS };
+    let mut in_progress = CompactionsInProgress::new();
+    in_progress.add(&pick(&version).unwrap());
+    let options = PickerOptions { in_progress: &in_progress, ..OPTIONS };
     assert!(!needs_compaction(&version, &options));
     assert!(pick_size(&version, &options, &NO_POINTERS).is_none());
 }
@@ -451,11 +458,11 @@ fn neighbours_that_are_nearly_read_in_vain_too_often_go_along() {
     assert_eq!(worn(&[], MB), (vec![12], vec![22]));
     assert_eq!(worn(&[13, 15], MB), (vec![12, 13], vec![22, 23]));
     assert_eq!(worn(&[10, 11, 13, 14, 15], MB).0, [10, 11, 12, 13, 14, 15]);
-    // 25 outputs of 2 MiB at most, both levels together.
+    // At most 25 outputs of 2 MiB, both levels together.
     assert_eq!(worn(&[10, 11, 13, 14, 15], 8 * MB).0, [12, 13, 14]);
 }
 
-// Manual.
+// Manual compactions.
 
 pub(super) fn run(pick: ManualPick) -> (Compaction, Option<InternalKey>) {
     match pick {
@@ -492,7 +499,7 @@ fn a_manual_compaction_takes_its_range_and_no_more() {
 
 #[test]
 fn a_manual_compaction_of_a_deep_level_goes_piece_by_piece() {
-    // Each file of level 1 meets 18 MB at level 2: two of them are within 50 MB.
+    // Each file of level 1 overlaps 18 MB at level 2: two of them are within 50 MB.
     let tenths = |number: u64, bytes| -> Vec<Arc<FileMetaData>> {
         (0..5).map(|i| sized_file(number + i, &format!("{i}0"), &format!("{i}9"), bytes)).collect()
     };

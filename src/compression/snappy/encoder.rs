@@ -1,38 +1,40 @@
-//! An encoder of snappy's raw format: the format is told in [`super`].
+//! An encoder of snappy's raw format, which [`super`] describes.
 //!
-//! Matches of four bytes are found through a hash table of positions, and extended both ways; what matches nothing for a while is
-//! passed over in ever longer strides. Offsets are below 64 KiB, so that no copy takes more than three bytes.
+//! Matches of at least four bytes are found through a hash table of positions and extended in both
+//! directions. Positions without a match are skipped with strides that grow. Offsets are below 64 KiB, so
+//! that no copy takes more than three bytes.
 //!
-//! The table is not cleared between blocks: positions go on counting, and one of an earlier block is taken for the beginning of
-//! this one, which is as good a guess as any, and is looked at like any other.
+//! The table is not cleared between blocks. Positions continue to count from block to block, and a position
+//! of an earlier block is treated as the beginning of this block. That is as good a candidate as any other
+//! and is compared like any other.
 //!
-//! Belongs to one writer.
+//! Thread rule: an encoder belongs to one writer.
 
 #![allow(unsafe_code)]
 
 use std::ptr;
 
-/// The table has so many bits at most: half of a first-level cache.
+/// The table has at most this many bits of index: its 32 KiB are half of a usual first-level cache.
 const MAX_TABLE_BITS: u32 = 13;
 const MIN_TABLE_BITS: u32 = 8;
 
-/// No match begins in the last bytes of a block, so that all can be read in words.
+/// No match begins in the last `MARGIN` bytes of a block, so that all reads can be whole words.
 const MARGIN: usize = 15;
 
-/// After `1 << STRIDE_BITS` positions without a match, the stride is one longer.
+/// After `1 << STRIDE_BITS` positions without a match, the stride grows by one.
 const STRIDE_BITS: usize = 4;
 
-/// Copies reach back less far than this.
+/// Offsets of copies are less than this.
 const WINDOW: usize = 1 << 16;
 
-/// A literal of so many bytes or fewer is copied at one go.
+/// A literal of at most this many bytes is copied by one fixed-size copy.
 const QUICK_LITERAL: usize = 64;
 
 /// Compresses blocks one after another.
 pub struct Encoder {
-    /// Of each hash, where it was last seen, counted from `base`, or in an earlier block.
+    /// For each hash, the last position with it: counted from `base`, or of an earlier block.
     table: Box<[u32; 1 << MAX_TABLE_BITS]>,
-    /// What is added to the positions of the next block; not 0.
+    /// Is added to the positions of the next block. Never 0.
     base: u32,
 }
 
@@ -43,20 +45,22 @@ impl Default for Encoder {
 }
 
 impl Encoder {
-    /// A new one.
+    /// An encoder with an empty table.
     pub fn new() -> Self {
         Encoder { table: Box::new([0; 1 << MAX_TABLE_BITS]), base: 1 }
     }
 
-    /// How long `compress` wants its output to be, or `None` for blocks longer than snappy can say.
+    /// The room in bytes that `compress` needs for a block of `length` bytes. `None` for blocks longer than
+    /// snappy's format allows.
     pub fn room_for(length: usize) -> Option<usize> {
         u32::try_from(length).ok()?;
-        // A literal costs one byte more than it has, and three from 256 bytes on; the shortest copy saves a byte of four at worst.
+        // A literal costs one byte in addition to its own, three from 256 bytes on. The shortest copy saves
+        // at least one byte of four.
         length.checked_add(length / 6 + 32 + QUICK_LITERAL)
     }
 
-    /// Compresses `block` into `output`, and tells how long it has become. `None`: `output` is shorter than [`Encoder::room_for`]
-    /// says, or the block is too long.
+    /// Compresses `block` into `output`, and returns the compressed length. `None` if `output` is shorter
+    /// than [`Encoder::room_for`] says, or the block is too long.
     pub fn compress(&mut self, block: &[u8], output: &mut [u8]) -> Option<usize> {
         if output.len() < Self::room_for(block.len())? {
             return None;
@@ -73,12 +77,13 @@ impl Encoder {
         let next_base = self.base.checked_add(block.len() as u32).unwrap_or_else(|| {
             self.table.fill(0);
             self.base = 1;
-            // Positions of a block that is as long as can be go up to 2^32 - MARGIN.
+            // The positions of a block of the largest length end at 2^32 - MARGIN.
             1u32.saturating_add(block.len() as u32)
         });
         let bits = (block.len() / 4 * 3).max(1).next_power_of_two().trailing_zeros();
         let shift = 32 - bits.clamp(MIN_TABLE_BITS, MAX_TABLE_BITS);
-        // SAFETY: `output` has the room that `elements` wants, less the five bytes of the length at most, which are in it too.
+        // SAFETY: `output` has the room that `elements` needs: the whole room less the at most five bytes of
+        // the length.
         let end = unsafe { elements(block, output.as_mut_ptr().add(at), &mut self.table, self.base, shift) };
         self.base = next_base;
         // SAFETY: both point into `output`.
@@ -86,10 +91,10 @@ impl Encoder {
     }
 }
 
-/// Writes the elements of a block, and tells where they end.
+/// Writes the elements of a block, and returns the end of the output.
 ///
 /// # Safety
-/// `out` has room for [`Encoder::room_for`] the block less five bytes.
+/// `out` has room for [`Encoder::room_for`] the block's length, less five bytes.
 #[inline(never)]
 unsafe fn elements(
     block: &[u8],
@@ -101,19 +106,21 @@ unsafe fn elements(
     assert!((32 - MAX_TABLE_BITS..32).contains(&shift));
     let hash = |word: u32| (word.wrapping_mul(0x1e35_a7bd) >> shift) as usize;
     let (start, length) = (block.as_ptr(), block.len());
-    // SAFETY (of all three): only called with positions in the block that so many bytes follow.
+    // SAFETY (of all three): only called with positions in the block that are followed by as many bytes as
+    // are read.
     let byte = |at: usize| unsafe { *start.add(at) };
     let word32 = |at: usize| u32::from_le(unsafe { start.add(at).cast::<u32>().read_unaligned() });
     let word64 = |at: usize| u64::from_le(unsafe { start.add(at).cast::<u64>().read_unaligned() });
-    // Puts a position into the table; gives the one before with this hash, of an earlier block the first of this.
+    // Puts a position into the table and returns the previous position with this hash; if that is of an
+    // earlier block, 0.
     let swap = |table: &mut [u32; 1 << MAX_TABLE_BITS], at: usize, word: u32| {
-        // SAFETY: what is left of the word has MAX_TABLE_BITS at most.
+        // SAFETY: the hash has at most MAX_TABLE_BITS bits.
         let entry = unsafe { table.get_unchecked_mut(hash(word)) };
         let before = entry.saturating_sub(base) as usize;
         *entry = base + at as u32;
         before
     };
-    // What is not written yet begins here.
+    // The position of the first byte that is not encoded yet.
     let mut pending = 0;
     let limit = length.saturating_sub(MARGIN);
     if limit > 0 {
@@ -123,7 +130,8 @@ unsafe fn elements(
     'elements: while at < limit {
         let mut stride = 1 << STRIDE_BITS;
         let mut candidate;
-        // Positions below `limit` have more than MARGIN bytes behind them, and all in the table are below `at`.
+        // Positions below `limit` are followed by more than MARGIN bytes, and all positions in the table are
+        // below `at`.
         loop {
             let word = word32(at);
             candidate = swap(table, at, word);
@@ -141,7 +149,8 @@ unsafe fn elements(
             candidate -= 1;
         }
         if at > pending {
-            // SAFETY: the literal lies in the block, and the output has room for all that the block can become.
+            // SAFETY: the literal lies in the block, and the output has room for the longest encoding of the
+            // block.
             out = unsafe { put_literal(out, &block[pending..], at - pending) };
         }
         loop {
@@ -160,14 +169,14 @@ unsafe fn elements(
                 }
                 matching += 8;
             }
-            // SAFETY: the output has room for all that the block can become.
+            // SAFETY: the output has room for the longest encoding of the block.
             out = unsafe { put_copy(out, at - candidate, matching) };
             at += matching;
             pending = at;
             if at >= limit {
                 break 'elements;
             }
-            // The end of a match often is the beginning of the next.
+            // The end of a match often is the beginning of the next one.
             let words = word64(at - 1);
             swap(table, at - 1, words as u32);
             let word = (words >> 8) as u32;
@@ -185,14 +194,16 @@ unsafe fn elements(
     out
 }
 
-/// Writes the first `length` bytes of `bytes`, one at least, as a literal, and tells where it ends.
+/// Writes the first `length` bytes of `bytes`, at least one, as a literal, and returns its end.
 ///
 /// # Safety
-/// `out` has room for it and [`QUICK_LITERAL`] bytes more; `length` is no more than `bytes` has.
+/// `out` has room for the literal and [`QUICK_LITERAL`] bytes more; `length` is at most the length of
+/// `bytes`.
 #[inline(always)]
 unsafe fn put_literal(out: *mut u8, bytes: &[u8], length: usize) -> *mut u8 {
     let less = length - 1;
-    // SAFETY: five bytes of tag at most, and the literal; at one go no more than is in `bytes`.
+    // SAFETY: at most five bytes of tag, then the literal. The fixed-size copy reads no more than `bytes`
+    // has.
     unsafe {
         let out = if less < 60 {
             *out = (less as u8) << 2;
@@ -210,14 +221,14 @@ unsafe fn put_literal(out: *mut u8, bytes: &[u8], length: usize) -> *mut u8 {
     }
 }
 
-/// Writes the tag of a literal of `less` and one bytes, more than 60.
+/// Writes the tag of a literal of `less + 1` bytes, which is more than 60.
 ///
 /// # Safety
 /// `out` has room for five bytes.
 #[inline(never)]
 unsafe fn put_long_tag(out: *mut u8, less: u32) -> *mut u8 {
     let bytes = (4 - less.leading_zeros() / 8).max(1);
-    // SAFETY: a byte and the four of `less`, of which those that count come first.
+    // SAFETY: writes one byte and the four bytes of `less`, of which the significant ones come first.
     unsafe {
         *out = (59 + bytes as u8) << 2;
         out.add(1).cast::<[u8; 4]>().write_unaligned(less.to_le_bytes());
@@ -225,17 +236,18 @@ unsafe fn put_long_tag(out: *mut u8, less: u32) -> *mut u8 {
     }
 }
 
-/// Writes copies of `length` bytes, four at least, from `offset` bytes before, and tells where they end.
+/// Writes copies of `length` bytes, at least four, from `offset` bytes before, and returns their end.
 ///
 /// # Safety
-/// `out` has room for four bytes and three for every 64 of the length. `offset` is below [`WINDOW`], and not 0.
+/// `out` has room for four bytes, and for three per 64 bytes of the length. `offset` is below [`WINDOW`], and
+/// not 0.
 #[inline(always)]
 unsafe fn put_copy(mut out: *mut u8, offset: usize, mut length: usize) -> *mut u8 {
     let long = |length: usize| (offset as u32) << 8 | (length as u32 - 1) << 2 | 2;
-    // SAFETY: each writes four bytes, of which three or two count.
+    // SAFETY: each write has four bytes, of which three or two count.
     unsafe {
         while length > 64 {
-            // What remains is to be no less than the four bytes that the short form can say.
+            // The last piece must have at least the four bytes that the short form can express.
             let piece = if length >= 68 { 64 } else { 60 };
             out.cast::<[u8; 4]>().write_unaligned(long(piece).to_le_bytes());
             out = out.add(3);
@@ -263,7 +275,7 @@ mod tests {
         output
     }
 
-    /// What both decoders make of it is the block.
+    /// Both decoders decompress the result to the block. Returns the compressed length.
     fn check(encoder: &mut Encoder, block: &[u8]) -> usize {
         let stored = compressed(encoder, block);
         assert!(snap::raw::Decoder::new().decompress_vec(&stored).unwrap() == block, "the crate's decoder");
@@ -324,7 +336,7 @@ mod tests {
             let noise: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
             assert!(check(&mut encoder, &noise) <= length + 10);
         }
-        // The worst for the format: copies of four bytes from afar, a byte between them.
+        // The worst case of the format: copies of four bytes from far away, with one byte between them.
         let words: Vec<[u8; 4]> = (0..2000u32).map(|i| i.wrapping_mul(0x9e37_79b9).to_be_bytes()).collect();
         let mut block = words.concat();
         words.iter().rev().for_each(|word| {

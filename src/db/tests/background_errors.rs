@@ -1,4 +1,4 @@
-//! Who waits when something fails, and what ends an error.
+//! Which calls wait when background work fails, and what ends an error.
 
 use super::*;
 use crate::env::fault::{FaultEnv, FaultKind, FaultRule};
@@ -22,7 +22,7 @@ fn database() -> (FaultEnv, Arc<Db>) {
     (faults, Arc::new(Db::open(&options, Path::new(DB)).unwrap()))
 }
 
-/// Starts a call that may wait for ever, if something is wrong.
+/// Starts a call on a thread of its own. The call might never return if there is a defect.
 fn start<T: Send + 'static>(
     db: &Arc<Db>,
     call: impl FnOnce(&Db) -> T + Send + 'static,
@@ -37,7 +37,7 @@ fn put(db: &Db, key: &str, sync: bool) -> Result<()> {
     db.put(&WriteOptions { sync }, key.as_bytes(), b"value")
 }
 
-/// Two overlapping tables, which only a request compacts.
+/// Writes two overlapping tables, which only a request compacts.
 fn write_two_tables(db: &Db) {
     for _ in 0..2 {
         put(db, "a", false).unwrap();

@@ -3,7 +3,8 @@
 use super::{TestDb, collect_forward};
 use crate::batch::write_batch::WriteBatch;
 use crate::db::Db;
-use crate::options::{Options, ReadOptions, WriteOptions};
+use crate::db::ReadOptions;
+use crate::options::{Options, WriteOptions};
 use crate::util::random::Random;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -77,8 +78,7 @@ fn a_model_and_the_database_agree_over_flushes_compactions_and_reopenings() {
                 held.push((snapshot, model.clone()));
                 if held.len() > 3 {
                     let (snapshot, then) = held.remove(random.uniform(held.len() as u64) as usize);
-                    let options =
-                        ReadOptions { snapshot: Some(snapshot.sequence()), ..ReadOptions::default() };
+                    let options = ReadOptions { snapshot: Some(&snapshot), ..ReadOptions::default() };
                     let seen = collect_forward(&mut test.db().iter(&options));
                     assert!(seen.into_iter().eq(then), "snapshot at step {step}");
                 }
@@ -236,8 +236,9 @@ fn a_database_that_lost_its_current_file_is_refused_and_repaired() {
     assert_eq!(test.get("k00007"), None);
 }
 
-/// LevelDB's compactions write the last sequence number of all that is in memory, so its MANIFEST can be ahead of the log that
-/// is replayed first. The log behind it was taken for one that follows a loss, and dropped.
+/// LevelDB's compactions write the last sequence number of all entries in memory to the MANIFEST, so the
+/// MANIFEST may be ahead of the WAL that is replayed first. The WAL after that one was once taken for one
+/// that follows a loss, and dropped.
 #[test]
 fn a_log_is_replayed_behind_one_that_ends_before_the_manifests_last_sequence() {
     use crate::env::LogFileOptions;

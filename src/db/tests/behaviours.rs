@@ -1,15 +1,18 @@
 //! Which test shows which behaviour.
 //!
-//! `BEHAVIOURS` has the 89 that LevelDB's own tests ask for, numbered: 1-53 from its db_test, 54-56 fault_injection_test, 57-68
-//! corruption_test, 69-75 recovery_test, 76 autocompact_test, 77-79 issues, 80-88 the lower floors, 89 c_test. Each is shown at the
-//! lowest floor that can, those of a whole database under each of four sets of options. `HOLES` has what LevelDB gets wrong:
-//! 1 a failed append desynchronises its log; 2 a second opening drops the lock; 3 a lost CURRENT empties the database; 4 a
-//! new log's name is not durable; 5 nor what was written to the log before; 6 reuse_logs appends behind a torn tail; 7 tables are
-//! trusted; 8 repair doesn't look at a log's checksums, and a failed switch removes the new MANIFEST.
+//! `BEHAVIOURS` has the 89 that LevelDB's own tests require, numbered: 1-53 from its db_test, 54-56
+//! fault_injection_test, 57-68 corruption_test, 69-75 recovery_test, 76 autocompact_test, 77-79 issues, 80-88
+//! the lower modules, 89 c_test. Each is shown in the lowest module that can show it; those of a whole
+//! database are shown under each of four sets of options.
+//!
+//! `HOLES` has LevelDB's defects: 1 a failed append desynchronises its WAL; 2 a second open drops the lock; 3
+//! a lost CURRENT empties the database; 4 a new WAL's name is not durable; 5 nor are the unsynced records of
+//! the previous WAL; 6 reuse_logs appends after a torn tail; 7 tables are trusted; 8 repair ignores a WAL's
+//! checksums, and a failed change of CURRENT removes the new MANIFEST.
 
 use std::path::Path;
 
-/// Number, what it is about, and the tests that show it: file, function.
+/// A number, a description, and the tests that show it: file, function.
 type Shown = (u32, &'static str, &'static [(&'static str, &'static str)]);
 
 #[rustfmt::skip]
@@ -263,21 +266,21 @@ const BEHAVIOURS: &[Shown] = &[
         ("src/db/tests/compactions.rs", "versions_kept_for_snapshots_never_show_an_old_value"),
     ]),
     (80, "log fragments and trailers", &[
-        ("src/record/reader_tests.rs", "records_of_all_sizes_come_back"),
-        ("src/record/reader_tests.rs", "records_that_end_near_the_end_of_a_block_come_back"),
+        ("src/record/reader/tests.rs", "records_of_all_sizes_come_back"),
+        ("src/record/reader/tests.rs", "records_that_end_near_the_end_of_a_block_come_back"),
         ("src/record/writer.rs", "blocks_are_filled_to_the_last_byte_that_a_header_fits"),
     ]),
     (81, "bad type, length, checksum, order", &[
-        ("src/record/reader_tests.rs", "an_unknown_type_costs_its_fragment_and_the_record_it_is_in"),
-        ("src/record/reader_tests.rs", "a_length_past_the_end_of_its_block_is_damage_but_at_the_end_of_the_file"),
-        ("src/record/reader_tests.rs", "a_wrong_checksum_costs_the_rest_of_the_block"),
-        ("src/record/reader_tests.rs", "fragments_without_a_beginning_are_damage"),
-        ("src/record/reader_tests.rs", "a_record_without_an_end_is_damage_where_another_begins"),
+        ("src/record/reader/tests.rs", "an_unknown_type_costs_its_fragment_and_the_record_it_is_in"),
+        ("src/record/reader/tests.rs", "a_length_past_the_end_of_its_block_is_damage_but_at_the_end_of_the_file"),
+        ("src/record/reader/tests.rs", "a_wrong_checksum_costs_the_rest_of_the_block"),
+        ("src/record/reader/tests.rs", "fragments_without_a_beginning_are_damage"),
+        ("src/record/reader/tests.rs", "a_record_without_an_end_is_damage_where_another_begins"),
     ]),
     (82, "torn tail, no joining", &[
-        ("src/record/reader_tests.rs", "a_file_torn_anywhere_gives_the_records_before"),
-        ("src/record/reader_tests.rs", "fragments_are_not_joined_over_damage"),
-        ("src/record/reader_tests.rs", "what_was_appended_to_a_torn_record_is_never_joined_to_it"),
+        ("src/record/reader/tests.rs", "a_file_torn_anywhere_gives_the_records_before"),
+        ("src/record/reader/tests.rs", "fragments_are_not_joined_over_damage"),
+        ("src/record/reader/tests.rs", "what_was_appended_to_a_torn_record_is_never_joined_to_it"),
     ]),
     (83, "empty block, extreme keys, random tables", &[
         ("src/table/block/tests.rs", "a_block_without_restart_points_is_empty"),
@@ -295,7 +298,7 @@ const BEHAVIOURS: &[Shown] = &[
         ("src/memtable/tests.rs", "readers_see_all_that_was_inserted_before_they_began"),
     ]),
     (87, "truncated batch", &[
-        ("src/batch/write_batch_tests.rs", "a_representation_cut_short_is_refused"),
+        ("src/batch/write_batch/tests.rs", "a_representation_cut_short_is_refused"),
     ]),
     (88, "O_CLOEXEC", &[
         ("src/db/tests/opening.rs", "every_open_file_is_closed_on_exec"),
@@ -321,39 +324,39 @@ const BEHAVIOURS: &[Shown] = &[
 #[rustfmt::skip]
 const HOLES: &[Shown] = &[
     (1, "append after a failed append", &[
-        ("src/db/tests/holes.rs", "nothing_is_acknowledged_behind_a_failed_append_that_a_recovery_would_not_find"),
+        ("src/db/tests/leveldb_defects.rs", "nothing_is_acknowledged_behind_a_failed_append_that_a_recovery_would_not_find"),
     ]),
     (2, "lock dropped by a second opening", &[
-        ("src/db/tests/holes.rs", "a_failed_second_opening_does_not_drop_the_lock"),
+        ("src/db/tests/leveldb_defects.rs", "a_failed_second_opening_does_not_drop_the_lock"),
     ]),
     (3, "lost CURRENT", &[
-        ("src/db/tests/holes.rs", "without_current_nothing_is_created_and_nothing_removed"),
+        ("src/db/tests/leveldb_defects.rs", "without_current_nothing_is_created_and_nothing_removed"),
     ]),
     (4, "new log without a name", &[
-        ("src/db/tests/holes.rs", "a_synced_write_to_a_new_log_has_a_log_with_a_name"),
+        ("src/db/tests/leveldb_defects.rs", "a_synced_write_to_a_new_log_has_a_log_with_a_name"),
     ]),
     (5, "older log not synced", &[
-        ("src/db/tests/holes.rs", "a_synced_write_makes_what_is_in_older_logs_durable"),
+        ("src/db/tests/leveldb_defects.rs", "a_synced_write_makes_what_is_in_older_logs_durable"),
     ]),
     (6, "appending behind a torn tail", &[
-        ("src/db/tests/holes.rs", "nothing_is_written_behind_a_torn_record"),
+        ("src/db/tests/leveldb_defects.rs", "nothing_is_written_behind_a_torn_record"),
     ]),
     (7, "hostile tables", &[
-        ("src/table/hostile_tests.rs", "index_entries_that_point_astray_are_corruption"),
+        ("src/table/tests/hostile.rs", "index_entries_that_point_astray_are_corruption"),
         ("src/table/block/tests.rs", "lengths_that_wrap_are_refused"),
     ]),
     (8, "repair and checksums; failed switch", &[
-        ("src/db/tests/holes.rs", "a_repair_does_not_take_over_damaged_records"),
-        ("src/db/tests/holes.rs", "a_switch_of_manifests_that_fails_removes_neither"),
+        ("src/db/tests/leveldb_defects.rs", "a_repair_does_not_take_over_damaged_records"),
+        ("src/db/tests/leveldb_defects.rs", "a_switch_of_manifests_that_fails_removes_neither"),
     ]),
 ];
 
-/// The test of this name in a file, from its attribute to its end.
+/// The source of the test with this name in a file, from its attribute to its end.
 fn source_of(file: &str, name: &str) -> Option<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let text = std::fs::read_to_string(path).ok()?;
     if file.ends_with(".c") {
-        // A function that is also called.
+        // In C: a function that is also called.
         return (text.matches(&format!("{name}(")).count() > 1).then_some(text);
     }
     let begin = text.find(&format!("fn {name}()"))?;
@@ -383,7 +386,7 @@ fn every_behaviour_is_shown_by_tests_that_exist() {
 
 #[test]
 fn behaviours_of_a_database_are_shown_under_four_sets_of_options() {
-    // Directly, or through one that does it.
+    // Directly, or through a function that does it.
     let forms = [
         "under_all_options",
         "for_random_workloads(",

@@ -1,9 +1,10 @@
-//! What flushes and compactions do to the files, and what they must not do to what is read.
+//! What flushes and compactions do to the files, and that reads do not change.
 
 use super::{TestDb, position, random_bytes, under_all_options, under_all_options_with_faults};
 use crate::batch::write_batch::WriteBatch;
 use crate::compression::Compression;
 use crate::env::fault::{FaultKind, FaultRule};
+use crate::format::column_family_id::ColumnFamilyId;
 use crate::options::{Options, WriteOptions};
 use crate::util::cache::BlockCache;
 use crate::util::random::Random;
@@ -44,7 +45,7 @@ fn a_compaction_splits_its_output() {
         }
         assert_eq!(test.files_per_level(), [0; 0]);
         test.reopen();
-        test.flush(); // where the log was reused
+        test.flush(); // if the WAL was reused
         test.rewrite_all();
         let files = test.files_per_level();
         assert_eq!(files.iter().filter(|&&count| count > 0).count(), 1);
@@ -59,7 +60,7 @@ fn a_compaction_splits_its_output() {
 fn overwriting_one_key_keeps_the_number_of_files_bounded() {
     let base = Options { write_buffer_size: 100_000, ..Options::default() };
     under_all_options_with_faults(&base, |test| {
-        // Of each deeper level one, of level 0 as many as stop writes.
+        // One file at each deeper level, and as many at level 0 as stop writes.
         let most = 7 + test.options.level0_stop_writes_trigger;
         let value = random_bytes(&mut Random::new(301), 2 * test.options.write_buffer_size);
         for i in 0..5 * most {
@@ -73,9 +74,9 @@ fn overwriting_one_key_keeps_the_number_of_files_bounded() {
     });
 }
 
-/// The most bytes that one file of a level (but the first) overlaps in the next.
+/// The most bytes of the next level that one file of a level >= 1 overlaps.
 fn max_next_level_overlap(test: &TestDb) -> u64 {
-    let version = test.db().inner.state.lock().versions.current().clone();
+    let version = test.db().inner.state.lock().versions.current(ColumnFamilyId::DEFAULT).clone();
     let overlap = |level: usize| {
         version.levels[level]
             .iter()
@@ -92,7 +93,7 @@ fn max_next_level_overlap(test: &TestDb) -> u64 {
 
 #[test]
 fn a_sparse_update_never_makes_a_file_overlap_much_of_the_next_level() {
-    // Sizes a twentieth of LevelDB's: the smallest files there are, and as many of them.
+    // A twentieth of LevelDB's sizes: the smallest possible files, and as many of them.
     let base = Options {
         max_file_size: 1 << 20,
         compression: Compression::None,
@@ -102,7 +103,8 @@ fn a_sparse_update_never_makes_a_file_overlap_much_of_the_next_level() {
     under_all_options_with_faults(&base, |test| {
         let most = 10 * base.max_file_size as u64;
         test.make_tables(7, "A", "Z");
-        // A little of A and C, a lot of B, each updated: B must not be rewritten at one go for the sake of A and C.
+        // A little of A and C, and a lot of B, each updated. A compaction of A and C must not rewrite all of
+        // B at once.
         test.put("A", "va");
         let value = vec![b'x'; 4000];
         for i in 0..8000 {
@@ -168,7 +170,8 @@ fn approximate_sizes_are_within_five_percent() {
     });
 }
 
-/// LevelDB has a table by then: it flushes before the write that found the memtable full returns, and in each opening.
+/// LevelDB has a table at that time: it flushes before the write that found the memtable full returns, and in
+/// every open.
 #[test]
 fn approximate_sizes_count_what_waits_to_become_a_table() {
     const EACH: u64 = 10_000; // more than a block
@@ -194,7 +197,7 @@ fn approximate_sizes_count_what_waits_to_become_a_table() {
         drop(blocked);
         test.flush();
         check(&test);
-        // A log that an opening has read, and keeps in memory.
+        // A WAL that the open has replayed and keeps in memory.
         test.put("zz", "x".repeat(5000));
         test.close();
         let blocked = test.faults().add(tables.hold());
@@ -238,7 +241,7 @@ fn approximate_sizes_of_small_and_large_values_add_up() {
 #[test]
 fn a_deletion_never_sinks_below_level_0_files_that_it_overlaps() {
     under_all_options(&Options::default(), |test| {
-        // Files at levels 1 and 2, so that flushes stay on level 0.
+        // Files at levels 1 and 2, so that flushes stay at level 0.
         test.put("100", "v100");
         test.put("999", "v999");
         test.flush();
@@ -253,7 +256,8 @@ fn a_deletion_never_sinks_below_level_0_files_that_it_overlaps() {
             test.flush();
         }
         assert_eq!(test.files_per_level(), [2, 1, 1]);
-        // Now away with those.
+        // Compacting levels 1 and 2 removes their files, which have only tombstones and the values that they
+        // hide.
         test.compact_level(1, None, None);
         test.compact_level(2, None, None);
         assert_eq!(test.files_per_level(), [2]);
@@ -267,15 +271,16 @@ fn a_deletion_never_sinks_below_level_0_files_that_it_overlaps() {
     });
 }
 
-/// LevelDB's issue 44: a compaction of level 0 left out files that overlapped, and deleted keys came back.
+/// LevelDB's issue 44: a compaction of level 0 left out files that overlapped, and deleted keys became
+/// visible again.
 #[test]
 fn deleted_keys_do_not_come_back_over_many_openings() {
-    /// `+key` puts it (with its own name as value), `-key` deletes it, `.` opens the database again.
+    /// `+key` puts the key (its value is its name), `-key` deletes it, `.` reopens the database.
     fn play(test: &mut TestDb, script: &str) {
         for word in script.split_ascii_whitespace() {
             match (word, word.split_at(1)) {
                 (".", _) => {
-                    test.flush(); // one table for each life, as where the log is not reused
+                    test.flush(); // one table per open, as when the WAL is not reused
                     test.reopen();
                 }
                 (_, ("+", key)) => test.put(key, key),
@@ -307,9 +312,9 @@ fn a_range_is_compacted_and_nothing_beside_it() {
         assert_eq!(test.files_per_level(), [1, 1, 1]);
         test.compact("", "c"); // before the files
         assert_eq!(test.files_per_level(), [1, 1, 1]);
-        test.compact("r", "z"); // behind them
+        test.compact("r", "z"); // after them
         assert_eq!(test.files_per_level(), [1, 1, 1]);
-        test.compact("z", "a"); // no range at all
+        test.compact("z", "a"); // not a range
         assert_eq!(test.files_per_level(), [1, 1, 1]);
         test.compact("p1", "p9"); // among them
         assert_eq!(test.files_per_level(), [0, 0, 1]);
@@ -378,7 +383,7 @@ fn bloom_filters_spare_table_reads() {
     });
 }
 
-/// Reads through the first `n` of the keys again and again until they are compacted, which shows by the space they take.
+/// Reads the first `n` keys repeatedly until they are compacted, which shows in the space they take.
 fn reads_compact_what_they_read(whole: bool) {
     const COUNT: usize = 240;
     const VALUE: usize = 100_000;
@@ -398,7 +403,7 @@ fn reads_compact_what_they_read(whole: bool) {
         test.flush();
         test.wait_until_idle();
         test.rewrite_levels_above(2);
-        // Nothing makes a compaction of these due but reads.
+        // Only reads can trigger a compaction of these.
         for i in 0..COUNT {
             test.put(key(i), "");
         }
@@ -437,7 +442,8 @@ fn reading_half_leaves_most_of_the_other_half() {
     reads_compact_what_they_read(false);
 }
 
-/// LevelDB's issue 178: a manual compaction over a range whose keys interleave with deleted ones lost entries.
+/// LevelDB's issue 178: a manual compaction of a range in which deleted keys alternate with others lost
+/// entries.
 #[test]
 fn compacting_over_deleted_keys_loses_no_others() {
     const COUNT: usize = 110_000;
@@ -470,8 +476,8 @@ fn compacting_over_deleted_keys_loses_no_others() {
     });
 }
 
-/// LevelDB's issue 320: versions of one user key, kept for snapshots, were split over two files of a level; a compaction took
-/// but one of them down, and an old value was read before the newer one.
+/// LevelDB's issue 320: versions of one user key, kept for snapshots, were split over two files of a level. A
+/// compaction moved only one of the files down, and reads found an old value before the newer one.
 #[test]
 fn versions_kept_for_snapshots_never_show_an_old_value() {
     const KEYS: usize = 2000;
@@ -528,7 +534,7 @@ fn what_three_levels_hold_is_compacted_at_once_and_reads_the_same() {
             }
             test.flush();
         };
-        // The first goes to level 2; the others stay above what they overlap.
+        // The first table goes to level 2; the others stay above the tables that they overlap.
         (0..2).for_each(|_| change(&test, &mut model));
         test.rewrite_levels_above(2);
         change(&test, &mut model);
@@ -536,10 +542,14 @@ fn what_three_levels_hold_is_compacted_at_once_and_reads_the_same() {
         let (snapshot, then) = (test.db().snapshot(), model.clone());
         change(&test, &mut model);
         assert!((0..3).all(|level| test.files_at(level) > 0), "{:?}", test.files_per_level());
-        let written_to_level_1 = test.db().inner.state.lock().stats[1].bytes_written;
+        let written_to_level_1 =
+            test.db().inner.state.lock().families.default_family().stats[1].bytes_written;
         test.compact_all();
         assert_eq!(test.files_per_level()[..2], [0, 0]);
-        assert_eq!(test.db().inner.state.lock().stats[1].bytes_written, written_to_level_1);
+        assert_eq!(
+            test.db().inner.state.lock().families.default_family().stats[1].bytes_written,
+            written_to_level_1
+        );
         let read = |test: &TestDb| test.contents().into_iter().collect::<BTreeMap<_, _>>();
         assert_eq!(read(&test), model);
         for number in 0..400 {
@@ -548,7 +558,8 @@ fn what_three_levels_hold_is_compacted_at_once_and_reads_the_same() {
         }
         drop(snapshot);
         test.rewrite_all();
-        // Level 2 was the last, so that no deletion is left, nor anything that one hides.
+        // Level 2 was the last level with files, so no tombstone is left, and no entry that a tombstone
+        // hides.
         let left = (0..400).map(|number| test.all_entries_for(&format!("{number:03}")).len()).sum::<usize>();
         assert_eq!(left, model.len());
         test.reopen();
@@ -572,7 +583,8 @@ fn a_manual_compaction_writes_what_lies_above_the_last_level_once() {
         }
         test.flush();
         let deep = test.files_at(3);
-        let written = |test: &TestDb| test.db().inner.state.lock().stats[3].bytes_written;
+        let written =
+            |test: &TestDb| test.db().inner.state.lock().families.default_family().stats[3].bytes_written;
         let before = written(&test);
         assert!(deep > 0 && test.files_at(2) > 0, "{:?}", test.files_per_level());
         test.compact_all();

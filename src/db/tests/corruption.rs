@@ -1,13 +1,15 @@
-//! Damaged files: what is lost, what is told, and what must not be touched.
+//! Damaged files: what is lost, what is reported, and what must not be changed.
 //!
-//! The databases are those of LevelDB's own corruption test: keys `0000000000000000`, ..., values of a kilobyte that depend on the
-//! key and can't be compressed.
+//! The databases are those of LevelDB's corruption test: keys `0000000000000000`, ..., and values of a
+//! kilobyte that depend on the key and do not compress.
 
 use super::foreign_tables::recoded;
 use super::{TestDb, random_bytes, under_all_options, under_all_options_with_faults};
-use crate::db::{Severity, repair};
+use crate::db::Severity;
+use crate::db::repair;
 use crate::env::fault::{FaultKind, FaultRule};
 use crate::error::{Error, Result};
+use crate::format::column_family_id::ColumnFamilyId;
 use crate::format::file_name;
 use crate::options::Options;
 use crate::util::random::Random;
@@ -31,7 +33,8 @@ fn build(test: &TestDb, count: usize) {
     }
 }
 
-/// Scans all: how many entries are right, and how the scan ended. What is shown is in order, and right.
+/// Scans everything. Returns how many entries were found and how the scan ended. Checks that the entries are
+/// right and in order.
 fn scan(test: &TestDb) -> (usize, Result<()>) {
     let mut iterator = test.iter();
     let mut previous = None;
@@ -57,7 +60,7 @@ fn scan(test: &TestDb) -> (usize, Result<()>) {
     (correct, forward)
 }
 
-/// A scan that finds so many entries and tells of damage.
+/// Scans everything, and expects this many entries and a Corruption.
 fn check_damaged(test: &TestDb, expected: RangeInclusive<usize>) -> Error {
     let (correct, status) = scan(test);
     assert!(expected.contains(&correct), "{correct} entries are left, not {expected:?}");
@@ -66,7 +69,7 @@ fn check_damaged(test: &TestDb, expected: RangeInclusive<usize>) -> Error {
     error
 }
 
-/// A scan that finds exactly so many, and no damage.
+/// Scans everything, and expects exactly this many entries and no error.
 fn check_whole(test: &TestDb, expected: usize) {
     let (correct, status) = scan(test);
     assert_eq!(correct, expected);
@@ -105,7 +108,7 @@ fn damage_in_a_log_costs_the_rest_of_its_blocks() {
         test.reopen();
         check_whole(&test, 36);
         let damage = test.property("terrace.recovery-damage");
-        // And of each block the end of a record that began before; and where the log is now.
+        // In each block, the end of a record that began earlier is reported too; and where the WAL is now.
         assert_eq!(damage.lines().count(), 5, "{damage}");
         assert!(damage.contains(&*log.to_string_lossy()), "{damage}");
         let lost = test.path().join("lost").join(log.file_name().unwrap());
@@ -133,13 +136,13 @@ fn a_flipped_bit_in_a_table_loses_one_block_and_is_told() {
         for offset in [0, 100, 5000, 30_000, 66_000, data] {
             test.corrupt(&table, offset, 1);
             test.reopen();
-            // Four or five values are in a block of 4 KiB.
+            // A block of 4 KiB has four or five values.
             let error = check_damaged(&test, 95..=99);
             assert!(error.to_string().contains(&*table.to_string_lossy()), "{error}");
             let unread = (0..100).filter(|&i| test.try_get(key(i)).is_err()).count();
             assert!((1..=5).contains(&unread), "{unread} of the keys can't be read");
             test.close();
-            // Who asked for it is stopped there.
+            // With `paranoid_checks` the scan ends there.
             test.options.paranoid_checks = true;
             test.reopen();
             let (seen, status) = scan(&test);
@@ -156,7 +159,7 @@ fn a_flipped_bit_in_a_table_loses_one_block_and_is_told() {
 #[test]
 fn an_unreadable_table_costs_its_own_entries() {
     under_all_options(&Options::default(), |mut test| {
-        // Three tables of level 2, and one over them.
+        // Three tables at level 2, and one above that overlaps them.
         for tens in 0..3 {
             for i in tens * 10..tens * 10 + 10 {
                 test.put(key(i), value(i));
@@ -185,7 +188,7 @@ fn an_unreadable_table_costs_its_own_entries() {
     });
 }
 
-/// Passing over damage must not become passing over a disk that fails.
+/// Skipping damage must not become skipping I/O errors.
 #[test]
 fn an_io_error_ends_a_scan_that_passes_over_damage() {
     under_all_options_with_faults(&Options::default(), |mut test| {
@@ -197,7 +200,7 @@ fn an_io_error_ends_a_scan_that_passes_over_damage() {
         for nth in [1, 5, 15] {
             test.reopen();
             check_damaged(&test, 95..=99);
-            test.reopen(); // with nothing cached
+            test.reopen(); // empties the cache
             assert_eq!(test.try_get(key(99)).unwrap().map(|value| value.len()), Some(VALUE_SIZE));
             let failing = test.faults().add(FaultRule::new([FaultKind::Read]).path_suffix(".ldb").nth(nth));
             let mut iterator = test.iter();
@@ -211,7 +214,7 @@ fn an_io_error_ends_a_scan_that_passes_over_damage() {
             assert_eq!(iterator.status().unwrap_err().errno(), Some(libc::EIO));
             assert!(seen < 95);
             drop(failing);
-            // Backward, the key before an error is not shown: an error may hide its newest value.
+            // Backward, the key before an error is not shown: its newest value may be in the unread block.
             let failing = test.faults().add(FaultRule::new([FaultKind::Read]).path_suffix(".ldb"));
             iterator.seek_to_last();
             while iterator.valid() {
@@ -226,7 +229,7 @@ fn an_io_error_ends_a_scan_that_passes_over_damage() {
 
 #[test]
 fn a_repair_saves_what_a_damaged_table_still_has() {
-    // Blocks of two values limit what one flipped bit takes along.
+    // Blocks of two values, to limit how many entries one flipped bit costs.
     let base = Options { block_size: 2 * VALUE_SIZE, paranoid_checks: true, ..Options::default() };
     under_all_options(&base, |mut test| {
         build(&test, 100);
@@ -247,7 +250,7 @@ fn a_repair_saves_what_a_damaged_table_still_has() {
 
 #[test]
 fn a_damaged_index_keeps_more_than_half() {
-    // A table for each memtable.
+    // One table per memtable.
     under_all_options(&Options { max_write_buffer_number: 2, ..Options::default() }, |mut test| {
         build(&test, 10_000);
         test.flush();
@@ -293,7 +296,7 @@ fn a_repair_goes_on_behind_the_last_sequence_number() {
         test.delete("gone");
         repaired(&mut test);
         assert_eq!(test.get("foo").as_deref(), Some("v5"));
-        // With a sequence number too low this would be hidden by what is there.
+        // With a sequence number that is too low, an existing entry would hide this one.
         test.put("foo", "v6");
         for _ in 0..3 {
             assert_eq!(test.get("foo").as_deref(), Some("v6"));
@@ -338,7 +341,7 @@ fn a_compaction_of_a_damaged_table_fails_and_leaves_it_where_it_is() {
         assert_eq!(test.files_per_level(), [0, 0, 1]);
         assert_eq!(test.tables(), std::slice::from_ref(&table));
         check_damaged(&test, 5..=9);
-        // Writes go on, and new values hide what is damaged.
+        // Writes continue, and new values hide the damaged ones.
         build(&test, 10_000);
         let (correct, _) = scan(&test);
         assert_eq!(correct, 10_000);
@@ -404,7 +407,7 @@ fn keys_beside_the_damage_are_fine() {
     });
 }
 
-/// Every five seconds it was tried again, and until then nothing else was compacted.
+/// The failed compaction was once retried every five seconds, and nothing else was compacted in between.
 #[test]
 fn a_damaged_table_keeps_no_others_from_being_compacted() {
     keeps_no_others_from_being_compacted(|table| table[2] ^= 1, |error| error.is_corruption());
@@ -441,19 +444,21 @@ fn keeps_no_others_from_being_compacted(spoil: fn(&mut Vec<u8>), is_told: fn(&Er
         test.write_file(&damaged, &spoilt);
         test.reopen();
         test.make_tables(2, "a", "b");
-        test.wait_until("the damage to be found", |state| state.failures.compaction.is_some());
+        test.wait_until("the damage to be found", |state| state.errors.compaction().is_some());
         let error = test.db().background_error().unwrap();
         assert!(is_told(&error.error) && error.error.path() == Some(&*damaged), "{}", error.error);
         assert_eq!((error.severity, error.retries), (Severity::Retrying, 0));
 
-        // Elsewhere compactions go on, as long as it takes.
+        // Compactions of other files continue, however often.
         for round in 0..6 {
             test.make_tables(2, "x", "z");
-            test.wait_until("level 0 to be compacted", |state| state.versions.current().num_files(0) == 2);
+            test.wait_until("level 0 to be compacted", |state| {
+                state.versions.current(ColumnFamilyId::DEFAULT).num_files(0) == 2
+            });
             assert_eq!(test.db().background_error().unwrap().retries, 0, "round {round}");
         }
         assert_eq!(test.get("z").as_deref(), Some("end"));
-        // Not where the damage is: writers are told instead of waiting for ever.
+        // Writes to the damaged range fail instead of waiting permanently.
         let refused = (0..10).find_map(|_| {
             test.put("a", "begin");
             test.put("b", "end");
@@ -463,7 +468,7 @@ fn keeps_no_others_from_being_compacted(spoil: fn(&mut Vec<u8>), is_told: fn(&Er
         assert!(is_told(&test.db().compact_range(Some(b"a"), Some(b"b")).unwrap_err()));
         assert!(is_told(&test.db().resume().unwrap_err()));
 
-        // Put back from a copy, it is compacted with the others.
+        // When the file is restored from a copy, it is compacted with the others.
         test.close();
         test.write_file(&damaged, &contents);
         test.reopen();

@@ -1,4 +1,5 @@
-//! A disk that is full, read-only or failing: what was acknowledged stays, reads go on, and what can be cured is.
+//! A disk that is full, read-only or failing: acknowledged writes stay, reads work, and errors that can be
+//! cured are cured.
 
 use super::{TestDb, under_all_options_with_crashes, under_all_options_with_faults};
 use crate::db::Severity;
@@ -17,7 +18,8 @@ fn a_full_disk_leaks_no_files_and_is_cured_by_space() {
     under_all_options_with_faults(&Options::default(), |mut test| {
         test.put("foo", "v1");
         test.compact("a", "z");
-        // CURRENT, LOCK, LOG, a MANIFEST, a log and a table. A log or table that went out of use is removed a little later.
+        // CURRENT, LOCK, LOG, a MANIFEST, a WAL and a table. Obsolete WALs and tables are removed a little
+        // later.
         let settled = 6;
         test.wait_until("files out of use to be removed", |_| test.files(|_| true).len() == settled);
         test.put("kept", "in memory");
@@ -38,7 +40,7 @@ fn a_full_disk_leaks_no_files_and_is_cured_by_space() {
         test.recover();
         assert_eq!(severity(&test), None);
         test.put("bar", "v3");
-        test.rewrite_all(); // to one table
+        test.rewrite_all(); // into one table
         test.wait_until("the files to be removed", |_| test.files(|_| true).len() == settled);
         for _ in 0..2 {
             assert_eq!(test.get("foo").as_deref(), Some("v1"));
@@ -61,7 +63,7 @@ fn a_disk_that_fills_up_during_a_flush_costs_nothing() {
         assert!(test.db().flush().unwrap_err().is_no_space());
         assert_eq!(severity(&test), Some(Severity::Retrying));
         assert!(test.tables().is_empty(), "a partial table is left behind");
-        test.put("bar", "v2"); // there is room in memory
+        test.put("bar", "v2"); // memory has space
         drop(full);
         test.recover();
         test.flush();
@@ -111,7 +113,7 @@ fn after_a_failed_log_sync_writes_are_refused_and_reads_work() {
         assert_eq!(test.get("k1").as_deref(), Some("v1"));
         assert!(test.put_synced("k2", "v2").is_err());
         drop(failing);
-        // A later sync that succeeds would say nothing of the pages that the failed one has lost.
+        // A later sync that succeeds would not report the pages that the failed sync lost.
         for _ in 0..2 {
             let error = test.try_put("k3", "v3").unwrap_err();
             assert!(error.to_string().contains("until the database is reopened"), "{error}");
@@ -132,7 +134,8 @@ fn after_a_failed_log_sync_writes_are_refused_and_reads_work() {
     });
 }
 
-/// How the MANIFEST may fail: the edit is not there, is there but not durable, or is durable though the system says otherwise.
+/// The ways in which the MANIFEST may fail: the edit is missing; it is there but not durable; or it is
+/// durable although the system reports an error.
 fn manifest_failures() -> [FaultRule; 4] {
     [
         FaultRule::manifest_write_error(),
@@ -155,7 +158,7 @@ fn a_manifest_that_cannot_be_written_loses_nothing() {
             assert_eq!(test.get("foo").as_deref(), Some("bar"));
             assert!(test.try_put("foo", "refused").is_err());
             assert!(test.db().resume().is_err());
-            // Whatever the disk makes of it.
+            // Every state of the MANIFEST that the disk may keep.
             for choice in [
                 CrashChoice::OnlySynced,
                 CrashChoice::Everything,
@@ -254,7 +257,8 @@ fn fault_key(i: usize) -> String {
     format!("{i:016}")
 }
 
-/// What LevelDB's fault injection asks for: `compacted` keys that were compacted, then `unsynced` ones that were only written.
+/// The workload of LevelDB's fault injection test: `compacted` keys that were compacted, then `unsynced` keys
+/// that were only written.
 fn for_random_workloads(test: impl Fn(TestDb, usize, usize)) {
     let base = Options { paranoid_checks: true, ..Options::default() };
     let mut random = Random::new(54);
@@ -292,7 +296,7 @@ fn what_was_not_synced_vanishes_from_its_end_and_cleanly() {
             let options = Options { env: disk.shared(), ..test.options.clone() };
             let opened = crate::db::Db::open(&options, &test.path());
             let Ok(db) = opened else {
-                assert!(opened.unwrap_err().is_corruption()); // a hole in the log, which paranoid_checks reports
+                assert!(opened.unwrap_err().is_corruption()); // a hole, which paranoid_checks reports
                 continue;
             };
             let found = |i| db.get(&Default::default(), fault_key(i).as_bytes()).unwrap().is_some();
@@ -321,7 +325,7 @@ fn losing_files_that_are_newer_than_the_last_directory_sync_is_harmless() {
                 assert!(db.get(&Default::default(), fault_key(i).as_bytes()).unwrap().is_some());
             }
         }
-        // A synced write makes all before it durable, the name of its log included: now nothing can be lost.
+        // A synced write makes all earlier writes durable, and the name of the WAL: now nothing can be lost.
         test.put_synced("last", "").unwrap();
         for choice in [CrashChoice::OnlySynced, CrashChoice::Random { seed: 7, garbage: true }] {
             test.crash(choice);
@@ -338,20 +342,21 @@ fn a_file_that_cannot_be_made_fails_the_opening_and_nothing_is_lost() {
         for kind in
             [FaultKind::Create, FaultKind::Append, FaultKind::Sync, FaultKind::Rename, FaultKind::SyncDir]
         {
-            // In each place where it can fail, but for LOG and LOCK.
+            // At each place where it can fail, except for LOG and LOCK.
             for nth in 1.. {
                 let rule = FaultRule::new([kind]).path_contains("/db").nth(nth).once();
                 let failing = test.faults().add(rule);
                 let outcome = test.try_reopen().and_then(|()| test.db().flush());
                 let hit = failing.last_hit();
                 drop(failing);
-                // A worker may have met it, and may have succeeded since.
-                let is_told = outcome.is_err() || test.db().inner.state.lock().failures.count > 0;
+                // A worker may have met the error, and may have succeeded since.
+                let is_told = outcome.is_err() || test.db().inner.state.lock().errors.count() > 0;
                 test.abandon();
                 match hit {
                     Some((_, path)) => {
                         let path = path.to_string_lossy();
-                        // Done without: the info log, and a MANIFEST to be written on, of which there can be a new one.
+                        // The database can do without the info log, and without appending to a MANIFEST,
+                        // since it can write a new one.
                         let is_dispensable = path.contains("LOG")
                             || (test.options.reuse_logs
                                 && kind == FaultKind::Create

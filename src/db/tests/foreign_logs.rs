@@ -1,5 +1,6 @@
-//! Logs that another library wrote, and what a power cut leaves of them: LevelDB syncs each log alone, so a younger one may be
-//! whole where an older one has lost its end. Nothing that is not understood is ever removed.
+//! WALs that another library wrote, and what a power cut leaves of them. LevelDB syncs each WAL separately,
+//! so a younger WAL may be complete although an older one has lost its end. A file that is not understood is
+//! never removed.
 
 use super::TestDb;
 use crate::batch::write_batch::WriteBatch;
@@ -36,17 +37,17 @@ fn written(
     bytes
 }
 
-/// A log as LevelDB writes it.
+/// A WAL as LevelDB writes it.
 fn theirs(test: &TestDb, batches: &[Batch<'_>]) -> Vec<u8> {
     written(test, batches, |file| RecordWriter::new(file, 0))
 }
 
-/// A log of ours, before which 10 was the last number logged.
+/// A WAL of ours, whose marker says that 10 was the last sequence number written before it.
 fn ours_after_10(test: &TestDb, batches: &[Batch<'_>]) -> Vec<u8> {
     written(test, batches, |file| RecordWriter::with_prologue(file, marker::encode(11)))
 }
 
-/// A closed database in an empty directory, whose MANIFEST counts up to `last_sequence` and needs the logs from 3 on.
+/// A closed database whose MANIFEST has these counters, and that has no other files.
 fn forged(last_sequence: u64, prev_log_number: u64, log_number: u64) -> TestDb {
     let mut test = TestDb::in_memory(Options { reuse_logs: false, ..Options::default() });
     test.close();
@@ -84,7 +85,8 @@ fn lost_logs(test: &TestDb) -> Vec<String> {
 const OLD: [Batch<'static>; 3] = [(1, &[("old1", "v")]), (2, &[("old2", "v")]), (3, &[("old3", "v")])];
 const SYNCED: [Batch<'static>; 2] = [(4, &[("synced4", "v")]), (5, &[("synced5", "v")])];
 
-/// All that a power cut may make of a log that was not synced: its first `kept` records, and then nothing, zeros or garbage.
+/// What a power cut may make of a WAL that was not synced: its first `kept` records, followed by nothing,
+/// zeros or garbage.
 fn damaged(whole: &[u8], kept: &[u8]) -> [Vec<u8>; 6] {
     let end = kept.len();
     let mut garbage = whole.to_vec();
@@ -116,7 +118,7 @@ fn a_synced_log_of_leveldbs_is_found_though_the_older_one_lost_its_end() {
                 assert_eq!(keys(&test), expected.join(" "), "{kept} records kept, case {case}");
                 test.settle();
             }
-            // Garbage may be told from a torn end, or not.
+            // Garbage may look like a torn end, or not.
             assert!(lost_logs(&test).is_empty() || (case == 5 && lost_logs(&test) == ["000003.log"]));
         }
     }
@@ -143,7 +145,7 @@ fn paranoid_checks_refuse_a_gap_before_a_log_and_change_nothing() {
     assert!(test.property("terrace.recovery-damage").contains("entries are missing before this log"));
 }
 
-/// As LevelDB answers, for each of the shapes that its logs were reported to have.
+/// The answers are LevelDB's, for each of the shapes that its WALs were reported to have.
 #[test]
 fn logs_of_leveldbs_with_gaps_and_numbers_that_go_back_are_replayed() {
     let one = |sequence, key| (sequence, vec![(key, "v")]);
@@ -223,7 +225,8 @@ fn what_stands_behind_a_hole_in_a_log_is_set_aside_and_told_until_it_is_removed(
     assert_eq!(test.property("terrace.recovery-damage"), "");
 }
 
-/// Of ours, what follows a lost end was never acknowledged as synced; it is not shown, and not removed either.
+/// Entries of our WAL after a lost end were never acknowledged as synced. They are not shown, and the file is
+/// not removed.
 #[test]
 fn a_log_of_ours_behind_a_lost_end_is_set_aside_under_a_name_that_is_free() {
     for (end, is_lost) in [(10, false), (9, true)] {
@@ -232,7 +235,7 @@ fn a_log_of_ours_behind_a_lost_end_is_set_aside_under_a_name_that_is_free() {
         put_log(&test, 3, &theirs(&test, &entries[..end - 8]));
         let ours = ours_after_10(&test, &[(11, &[("c", "v")]), (12, &[("d", "v")])]);
         put_log(&test, 5, &ours);
-        put_log(&test, 7, &ours); // as a log without records between says
+        put_log(&test, 7, &ours); // as the marker of a WAL says if no record lies between
         test.options.env.create_dir(&test.path().join("lost")).unwrap();
         test.write_file(&test.path().join("lost/000005.log"), b"of an earlier time");
         for _ in 0..2 {
@@ -265,7 +268,7 @@ fn a_log_of_leveldbs_behind_one_of_ours_that_was_set_aside_is_replayed() {
     assert_eq!(lost_logs(&test), ["000005.log"]);
 }
 
-/// With reuse_logs LevelDB appends to a log of ours, behind what a killed process had preallocated.
+/// With reuse_logs LevelDB appends to a WAL of ours, after the space that a killed process had preallocated.
 #[test]
 fn a_log_of_ours_that_leveldb_appended_to_is_replayed_whole() {
     for records in [0, 1] {
@@ -285,14 +288,15 @@ fn a_log_of_ours_that_leveldb_appended_to_is_replayed_whole() {
     }
 }
 
-/// LevelDB's MANIFEST may count entries that a power cut has taken; what we write then has higher numbers than its logs end with.
+/// LevelDB's MANIFEST may count entries that a power cut has lost. Then our writes have higher sequence
+/// numbers than its WALs end with.
 #[test]
 fn what_is_written_after_a_manifest_that_counts_lost_entries_is_found_again() {
     let mut test = forged(50, 0, 3);
     put_log(&test, 3, &theirs(&test, &OLD));
     let blocked = test.faults().add(FaultRule::no_space().path_suffix(".ldb"));
     test.reopen();
-    test.db().rotate_memtable().unwrap(); // this life's first log has no record
+    test.db().rotate_memtable().unwrap(); // the first WAL of this open has no record
     test.put("ours", "v");
     test.db().rotate_memtable().unwrap();
     test.put("ours2", "v");
@@ -324,7 +328,7 @@ fn a_previous_log_that_is_damaged_is_set_aside() {
     assert_eq!(test.logs().len(), 1);
 }
 
-/// Whatever fails on the way, the next opening finds the same.
+/// Whatever operation fails, the next open finds the same state.
 #[test]
 fn an_error_while_logs_are_set_aside_loses_nothing() {
     for kind in
@@ -350,7 +354,7 @@ fn an_error_while_logs_are_set_aside_loses_nothing() {
     }
 }
 
-/// Each attempt on a full disk would leave it fuller.
+/// Otherwise each attempt on a full disk would leave less space.
 #[test]
 fn an_opening_that_could_not_set_a_log_aside_leaves_neither_tables_nor_half_a_copy() {
     let failures = [
@@ -407,7 +411,8 @@ fn a_file_that_is_not_named_as_a_databases_is_neither_opened_nor_removed() {
     }
 }
 
-/// The name of the thread that makes the first table after an opening of logs that dead processes left, and what those hold.
+/// Opens a database with WALs that dead processes left. Returns the name of the thread that makes the first
+/// table, and how many entries there are.
 fn who_flushes(logs: u64, write_buffer_size: usize) -> (String, usize) {
     let mut test = forged(0, 0, 3);
     for number in 0..logs {
@@ -427,7 +432,8 @@ fn who_flushes(logs: u64, write_buffer_size: usize) -> (String, usize) {
     (receiver.recv().unwrap(), test.contents().len())
 }
 
-/// Processes that open a database, write and die at once leave a few logs, not one more each: no worker gets to anything.
+/// Processes that open a database, write and die at once leave a few WALs, not one more each, although no
+/// worker gets to run.
 #[test]
 fn an_opening_that_would_keep_many_logs_or_large_ones_flushes_them_itself() {
     const ROOM: usize = 4 << 20;
@@ -447,7 +453,7 @@ fn many_logs_are_gone_when_the_opening_returns() {
             let log = if is_empty { Vec::new() } else { theirs(&test, &[(1 + number, &[("key", "v")])]) };
             put_log(&test, 3 + number, &log);
         }
-        // No worker removes anything.
+        // No worker removes any of them.
         let (sender, receiver) = std::sync::mpsc::channel();
         let name = move |_: FaultKind, _: &std::path::Path| {
             let _ = sender.send(std::thread::current().name().unwrap_or_default().to_owned());
@@ -461,8 +467,8 @@ fn many_logs_are_gone_when_the_opening_returns() {
     }
 }
 
-/// A log was moved to where it is kept before a MANIFEST did without it; after a crash in between, the older log was replayed on
-/// top of tables that had newer entries, of the one that was moved.
+/// A WAL was once moved to `lost/` before a MANIFEST that no longer needs it was written. After a crash in
+/// between, the older WAL was replayed on top of tables that had newer entries from the moved one.
 #[test]
 fn a_crash_while_logs_are_set_aside_shows_no_old_value() {
     let mut test = TestDb::crashable(Options { reuse_logs: true, ..Options::default() });

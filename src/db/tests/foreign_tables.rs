@@ -1,14 +1,17 @@
-//! Tables of other programs: worlds of Minecraft, whose blocks are of zlib or raw deflate, zstd of LevelDB's main branch, and what is
-//! not understood. The first must stay readable for the game; the last is neither damaged nor lost, and stays as it is.
+//! Tables of other programs: worlds of Minecraft, whose blocks are zlib or raw deflate; zstd of LevelDB's
+//! main branch; and tables that are not understood. Worlds must stay readable for the game. A table that is
+//! not understood counts neither as damaged nor as lost, and is not changed.
 
-use super::review::Faulty;
-#[cfg(any(feature = "zlib", feature = "zstd"))]
-use super::review::until;
 use crate::compression::{Compression, decompress_streamed};
-use crate::db::{Db, repair};
+use crate::db::Db;
+use crate::db::ReadOptions;
+use crate::db::repair;
+use crate::db::tests::error_recovery::Faulty;
+#[cfg(any(feature = "zlib", feature = "zstd"))]
+use crate::db::tests::error_recovery::until;
 use crate::env::{CreateMode, read_file};
 use crate::error::Error;
-use crate::options::{Options, ReadOptions, WriteOptions};
+use crate::options::{Options, WriteOptions};
 use crate::table::block::Block;
 use crate::table::block_builder::BlockBuilder;
 use crate::table::footer::{BLOCK_TRAILER_SIZE, BlockHandle, FOOTER_SIZE, Footer};
@@ -67,12 +70,12 @@ fn footer(table: &[u8]) -> Footer {
     Footer::decode(table.last_chunk::<FOOTER_SIZE>().expect("a footer")).expect("a footer")
 }
 
-/// How the blocks of all tables are compressed; those that are not, left out.
+/// The codecs of the blocks of all tables; uncompressed blocks are left out.
 #[cfg(any(feature = "zlib", feature = "zstd"))]
 fn compressions(test: &Faulty) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (path, table) in tables(test) {
-        // One that is being written has no footer yet.
+        // A table that is being written has no footer yet.
         let Some(Ok(footer)) = table.last_chunk::<FOOTER_SIZE>().map(Footer::decode) else { continue };
         let handles = [footer.index, footer.metaindex].into_iter();
         let data = handles_in(&contents(&table, footer.index)).into_iter().map(|(_, handle)| handle);
@@ -87,7 +90,7 @@ fn compressions(test: &Faulty) -> BTreeSet<String> {
     found
 }
 
-/// Replaced tables are removed a little later.
+/// Waits for the expected codecs, since replaced tables are removed a little later.
 #[cfg(any(feature = "zlib", feature = "zstd"))]
 fn becomes(test: &Faulty, expected: &[&str]) {
     until("old tables are gone", || {
@@ -108,7 +111,7 @@ fn options(compression: Compression) -> Options {
     Options { compression, write_buffer_size: 64 << 10, ..Options::default() }
 }
 
-/// A database whose tables are so compressed, opened with the usual options.
+/// A database whose tables have this codec, opened with the usual options.
 fn world(compression: Compression) -> Faulty {
     let mut test = Faulty::new(options(compression));
     put_all(&test);
@@ -129,12 +132,12 @@ fn no_flush_and_no_compaction_makes_a_world_unreadable_for_the_game() {
         (0..50).for_each(|i| test.put(&format!("new{i}"), &value(i)).expect("put"));
         test.db().flush().expect("flush");
         assert_eq!(compressions(&test), expected, "flushed");
-        // Compactions of what the game and what we wrote.
+        // Compactions of tables that the game and this library wrote.
         (0..KEYS).step_by(2).for_each(|i| test.put(&key(i), &value(i)).expect("put"));
         test.db().flush().expect("flush");
         test.db().compact_range(None, None).expect("compact");
         assert_eq!(compressions(&test), expected, "compacted");
-        // An opening that writes a table.
+        // An open that writes a table.
         (0..400).for_each(|i| test.put(&format!("log{i:04}"), &value(i)).expect("put"));
         test.options.reuse_logs = true;
         test.reopen();
@@ -210,11 +213,11 @@ fn a_compression_that_cannot_be_written_is_refused_by_the_opening() {
     }
 }
 
-/// What is made of the contents of a block, and its type byte. `None`: the block stays.
+/// Makes a stored block and its type byte from the contents of a block. `None`: the block stays.
 pub(super) type Recode<'a> = &'a mut dyn FnMut(&[u8]) -> Option<(Vec<u8>, u8)>;
 
-/// The table (whose blocks are stored as they are) with its data blocks and its index made into something else. It is as long as it was:
-/// what goes are the meta blocks, so that there is room.
+/// The table (of uncompressed blocks) with its data blocks, and perhaps its index, recoded. The file keeps
+/// its length: the meta blocks are dropped to make room.
 pub(super) fn recoded(table: &[u8], recode: Recode<'_>, recode_index: bool) -> Vec<u8> {
     let mut file = Vec::new();
     let append = |file: &mut Vec<u8>, contents: &[u8], recode: Option<Recode<'_>>| {
@@ -254,7 +257,7 @@ fn raw_deflate(contents: &[u8]) -> Vec<u8> {
     [&[1][..], &length.to_le_bytes(), &(!length).to_le_bytes(), contents].concat()
 }
 
-/// A stream of zlib's format that only stores.
+/// A stream in zlib's format that only stores.
 fn zlib(contents: &[u8]) -> Vec<u8> {
     let (mut a, mut b) = (1u32, 0u32);
     for &byte in contents {
@@ -271,7 +274,7 @@ fn zstd(contents: &[u8]) -> Vec<u8> {
     [&[0x28, 0xb5, 0x2f, 0xfd, 0xa0][..], &length.to_le_bytes(), &header[..3], contents].concat()
 }
 
-/// A closed database of stored blocks, and its largest table.
+/// A closed database of uncompressed blocks, and its largest table.
 fn plain() -> (Faulty, PathBuf, Vec<u8>) {
     let mut test = Faulty::new(Options { block_size: 32 << 10, ..options(Compression::None) });
     put_all(&test);
@@ -281,7 +284,8 @@ fn plain() -> (Faulty, PathBuf, Vec<u8>) {
     (test, path, table)
 }
 
-/// Are the streams of other encoders read, through all that reads? In a build without them they are not understood.
+/// Streams of other encoders are read by everything that reads. In a build without the codec they are not
+/// understood.
 #[test]
 fn streams_of_other_encoders_are_read_or_not_understood() {
     type Code = fn(&[u8]) -> Vec<u8>;
@@ -315,7 +319,8 @@ fn not_understood(error: &Error, path: &Path, word: &str) {
     assert!(error.is_not_supported() && text.contains(name) && text.contains(word), "{text}");
 }
 
-/// The table at `path`, in which there is something that is not understood, is told of and left as it is, whatever is done.
+/// Checks that the table at `path`, parts of which are not understood, is reported and not changed, whatever
+/// is done.
 fn is_left_alone(test: &mut Faulty, path: &Path, table: &[u8], word: &str) {
     let is_as_it_was = |test: &Faulty, when: &str| {
         let now = read_file(&*test.options.env, path, 1 << 30).expect("the table");
@@ -340,7 +345,7 @@ fn is_left_alone(test: &mut Faulty, path: &Path, table: &[u8], word: &str) {
         let error = test.db().compact_range(None, None).expect_err("compact");
         not_understood(&error, path, word);
         is_as_it_was(test, "by a compaction");
-        // Writes go on, and so do flushes.
+        // Writes and flushes continue.
         for round in 0..6 {
             (0..200).for_each(|i| test.put(&format!("new{round}.{i}"), &value(i)).expect("put"));
             test.db().flush().expect("flush");
@@ -383,7 +388,7 @@ fn a_block_of_an_unknown_compression_is_neither_damaged_nor_lost() {
         let odd = recoded(&table, &mut recode, true);
         write(&test, &path, &odd);
         is_left_alone(&mut test, &path, &odd, &format!("bad block type {type_byte}"));
-        // Somebody who understands it has it all the same.
+        // A program that understands the table still has all of it.
         write(&test, &path, &table);
         test.reopen();
         has_all(&test);
@@ -392,13 +397,13 @@ fn a_block_of_an_unknown_compression_is_neither_damaged_nor_lost() {
 
 #[test]
 fn a_repair_moves_no_table_that_is_not_understood_even_a_dead_one() {
-    // One that no MANIFEST names, with blocks of an unknown compression; one of RocksDB's.
+    // A table that no MANIFEST names, with blocks of an unknown codec; and a table of RocksDB's.
     let (test, path, table) = plain();
     let odd = recoded(&table, &mut |contents| Some((contents.to_vec(), 12)), false);
     let mut rocksdb = table.clone();
     let magic = rocksdb.len() - 8;
     rocksdb[magic..].copy_from_slice(&0x88e2_41b7_85f4_cff7_u64.to_le_bytes());
-    // One whose metaindex alone is of an unknown compression: its entries can be read.
+    // A table whose metaindex alone has an unknown codec: its entries can be read.
     let mut odd_meta = table.clone();
     let metaindex = footer(&table).metaindex;
     let (start, end) = (metaindex.offset as usize, (metaindex.offset + metaindex.size) as usize);
@@ -413,7 +418,7 @@ fn a_repair_moves_no_table_that_is_not_understood_even_a_dead_one() {
         let error = repair(&test.options, Path::new(DB)).expect_err("repair");
         not_understood(&error, &dead, word);
         assert!(test.mem.files() == before, "{word}");
-        // Also where the MANIFEST is lost.
+        // The same if CURRENT is lost.
         test.mem.shared().remove_file(&Path::new(DB).join("CURRENT")).expect("remove");
         let error = repair(&test.options, Path::new(DB)).expect_err("repair");
         not_understood(&error, &dead, word);

@@ -1,4 +1,5 @@
-//! What a failure in the log costs: the write that met it, where nothing of that is in the log; never more than the log may hold of it.
+//! What a failure in the WAL costs: the write that met it, if none of it is in the WAL. Never more than what
+//! the WAL may have of it.
 
 use super::{TestDb, under_all_options_with_crashes, under_all_options_with_faults};
 use crate::batch::write_batch::WriteBatch;
@@ -8,7 +9,7 @@ use crate::options::{Options, WriteOptions};
 use crate::util::random::Random;
 use std::collections::BTreeMap;
 
-/// Values that do not compress.
+/// A value that does not compress.
 fn noise(random: &mut Random, length: usize) -> String {
     (0..length).map(|_| char::from(b' ' + random.uniform(90) as u8)).collect()
 }
@@ -18,7 +19,8 @@ fn check(test: &TestDb, model: &BTreeMap<String, String>) {
     assert!(contents == *model, "{} entries of {}", contents.len(), model.len());
 }
 
-/// Files of this process may not become larger than a part of the memtable: the limit of a shell, a container, a mail server.
+/// Files of this process may not become larger than a fraction of a memtable, as a shell, a container or a
+/// mail server may demand.
 #[test]
 fn a_limit_on_file_sizes_below_that_of_a_log_or_a_table_costs_no_write() {
     for limit in [20_000, 200_000] {
@@ -65,7 +67,7 @@ fn a_record_that_no_log_can_hold_is_refused_and_nothing_else() {
     });
 }
 
-/// What the system says of one append alone ends that write, whatever of it had got into the file.
+/// An error of a single append fails only that write, whatever part of it has reached the file.
 #[test]
 fn a_write_that_was_refused_leaves_the_database_as_it_was() {
     for errno in [libc::ENOMEM, libc::EAGAIN, libc::EINTR] {
@@ -113,7 +115,7 @@ fn a_part_of_a_record_that_cannot_be_taken_back_has_the_log_replaced() {
     });
 }
 
-/// No descriptor is left to open the directory by: nothing was tried that could have lost anything.
+/// No descriptor is left for opening the directory: no step that could lose anything was tried.
 #[test]
 fn a_synced_write_that_found_no_descriptor_fails_alone() {
     under_all_options_with_crashes(&Options::default(), |mut test| {
@@ -135,8 +137,9 @@ fn a_synced_write_that_found_no_descriptor_fails_alone() {
 
 type Contents = BTreeMap<String, String>;
 
-/// Writes, refusals of all kinds and crashes, in any order: what is found is a state that there was, not older than the last write
-/// that was acknowledged as synced. A refused write is not in it, or is the last thing in it.
+/// Writes, refusals of all kinds and crashes, in any order. A crash leaves a state that the database was in,
+/// not older than the last write that was acknowledged as synced. A refused write is not in it, or is the
+/// last one in it.
 #[test]
 fn whatever_is_refused_a_crash_finds_a_state_that_there_was() {
     for seed in 1..=6 {
@@ -159,7 +162,7 @@ fn whatever_is_refused_a_crash_finds_a_state_that_there_was() {
     }
 }
 
-/// Writes, some of which are refused. Returns the states that a crash may find.
+/// Makes writes, some of which are refused. Returns the states that a crash may leave.
 fn refused_and_written(test: &TestDb, random: &mut Random) -> Vec<Contents> {
     let mut now: Contents = test.contents().into_iter().collect();
     let mut states = vec![now.clone()];

@@ -6,11 +6,11 @@ use crate::error::ErrorKind;
 use crate::format::limits::testing::with_longest_block;
 use crate::options::{Options, WriteOptions};
 
-/// The longest block of these tests.
+/// The longest block in these tests, in bytes.
 const LIMIT: usize = 256 << 10;
 
-/// A closed database, as one whose limit for writes was higher than that of tables has left it: with a synced entry, within a batch,
-/// that no table can hold, among others.
+/// A closed database as left by a version whose limit for writes was higher than its limit for tables: a
+/// synced batch has an entry that no table can hold, among others.
 fn with_an_entry_for_no_table(options: Options) -> TestDb {
     let mut test = TestDb::in_memory(options);
     test.put_synced("a", "before").expect("a put");
@@ -72,7 +72,7 @@ fn what_is_too_long_is_refused_before_the_log_is_touched() {
     let log = test.logs().pop().expect("a log");
     let before = test.read_file(&log);
     let db = test.db();
-    // Zeros that nobody touches take no memory.
+    // Zeros that are never touched take no memory.
     let long = vec![0; 4 << 30];
     let write = WriteOptions::default();
     for (key, value) in [

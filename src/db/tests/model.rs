@@ -1,16 +1,17 @@
-//! Random workloads against a model, and several threads at once.
+//! Random workloads against a model, and several threads at a time.
 
 use super::{collect_forward, under_all_options_with_faults};
 use crate::batch::write_batch::WriteBatch;
+use crate::db::ReadOptions;
 use crate::db::Snapshot;
-use crate::options::{Options, ReadOptions, WriteOptions};
+use crate::options::{Options, WriteOptions};
 use crate::util::random::Random;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// Mostly short, and of few letters, so that keys come again and again; now and then a long one.
+/// Mostly short keys of few letters, so that keys repeat; occasionally a long one.
 fn random_key(random: &mut Random) -> Vec<u8> {
     let length = match random.uniform(3) {
         0 => 1,
@@ -31,7 +32,7 @@ fn random_operations_read_as_a_model_does() {
     under_all_options_with_faults(&Options::default(), |mut test| {
         let mut random = Random::new(seed);
         let mut model = Model::new();
-        // A snapshot and what it shows, kept over the next hundred steps.
+        // A snapshot and its contents, kept for the next hundred steps.
         let mut held = None;
         for step in 0..5000 {
             match random.uniform(100) {
@@ -54,7 +55,7 @@ fn random_operations_read_as_a_model_does() {
                     let mut batch = WriteBatch::new();
                     let mut key = Vec::new();
                     for i in 0..random.uniform(8) {
-                        // Now and then the same key several times in a batch.
+                        // Occasionally the same key several times in a batch.
                         if i == 0 || !random.one_in(10) {
                             key = random_key(&mut random);
                         }
@@ -92,7 +93,8 @@ fn random_operations_read_as_a_model_does() {
     });
 }
 
-/// A value names its key, its writer, and the writer's count of operations at that time, which never goes back.
+/// A value names its key, its writer, and the writer's count of operations at that time, which must never
+/// decrease.
 #[test]
 fn four_threads_never_read_what_was_not_yet_written() {
     const THREADS: u64 = 4;

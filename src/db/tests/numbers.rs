@@ -1,4 +1,4 @@
-//! Numbers at the ends of their ranges: of files, in names and in MANIFESTs, and of writes.
+//! Numbers at the ends of their ranges: file numbers, in names and in MANIFESTs, and sequence numbers.
 
 use super::TestDb;
 use crate::db::repair;
@@ -16,10 +16,12 @@ fn append_edit(test: &TestDb, edit: &VersionEdit) {
     let env = &test.options.env;
     let found = manifest::recover(env, &test.path, &mut |_| Ok(())).expect("a MANIFEST");
     let writer = ManifestWriter::reopen(env, &test.path, found.number, found.file_size);
-    writer.and_then(|mut writer| writer.append(edit).and_then(|()| writer.close())).expect("an edit");
+    writer
+        .and_then(|mut writer| writer.append(std::slice::from_ref(edit)).and_then(|()| writer.close()))
+        .expect("an edit");
 }
 
-/// What is in every file but the info log.
+/// The contents of every file except the info logs.
 fn files(test: &TestDb) -> Vec<(PathBuf, Vec<u8>)> {
     let files = test.disk().files().into_iter();
     files
@@ -210,7 +212,7 @@ fn without_sequence_numbers_writes_are_refused_before_the_log_is_touched_and_rea
                 assert!(test.read_file(&log) == before, "the log has changed");
                 break;
             }
-            // An empty batch needs a number too; whatever is said of it, the log stays readable.
+            // An empty batch needs a sequence number too. Whatever the result, the WAL stays readable.
             let empty = crate::batch::write_batch::WriteBatch::new();
             let result = test.db().write(&WriteOptions { sync: true }, &empty);
             assert_eq!(result.is_err(), left == 0, "{result:?}");

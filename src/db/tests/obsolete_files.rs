@@ -1,4 +1,4 @@
-//! Files that are not needed any more: gone when the call returns that made them so, and closed before.
+//! Obsolete files: removed when the call returns that made them obsolete, and closed before.
 
 use super::{TestDb, under_all_options, under_all_options_with_faults};
 use crate::env::fault::{FaultKind, FaultRule};
@@ -6,7 +6,8 @@ use crate::env::mem::CrashChoice;
 use crate::options::Options;
 use std::path::PathBuf;
 
-/// Removals take a while, as on a disk that discards blocks: who does not wait for them finds the files.
+/// Makes removals slow, as on a disk that discards blocks. A test that does not wait for them finds the
+/// files.
 fn slow_removals(test: &TestDb) -> crate::env::fault::FaultHandle {
     test.faults().add(FaultRule::new([FaultKind::Remove]).delay_micros(20_000))
 }
@@ -58,12 +59,13 @@ fn what_a_life_that_was_killed_left_is_gone_when_the_next_opening_returns() {
     });
 }
 
-/// What was read is not durable while no MANIFEST of this life is: an older one may need the files after a crash.
+/// Recovered state is not durable until a MANIFEST of this open is: after a crash an older MANIFEST may need
+/// the files.
 #[test]
 fn where_no_manifest_can_be_written_an_opening_removes_nothing() {
     under_all_options_with_faults(&Options::default(), |mut test| {
         if test.options.reuse_logs {
-            return; // it appends to the MANIFEST, and syncs it before it returns
+            return; // the open appends to the MANIFEST, and syncs it before it returns
         }
         test.put("foo", "v");
         test.compact_all();
@@ -80,7 +82,8 @@ fn where_no_manifest_can_be_written_an_opening_removes_nothing() {
     });
 }
 
-/// Rotations of all kinds: unsynced older logs, several immutable memtables, flushes that fail, a log that is replaced.
+/// WAL switches of all kinds: unsynced older WALs, several immutable memtables, flushes that fail, a WAL that
+/// is replaced.
 #[test]
 fn a_log_is_closed_before_it_is_removed() {
     let options = Options { write_buffer_size: 64 << 10, max_write_buffer_number: 4, ..Options::default() };

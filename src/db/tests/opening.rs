@@ -1,9 +1,11 @@
-//! Opening, closing, destroying: what is refused, and in which words.
+//! Opening, closing and destroying a database: what is refused, and the messages.
 
 use super::{TestDb, remove, under_all_options, under_all_options_with_faults};
 use crate::comparator::{BytewiseComparator, Comparator};
-use crate::db::{Db, destroy};
+use crate::db::Db;
+use crate::db::destroy;
 use crate::env::Env;
+use crate::env::fault::{FaultKind, FaultRule};
 use crate::env::posix::PosixEnv;
 use crate::format::file_name;
 use crate::options::Options;
@@ -40,7 +42,7 @@ fn another_comparator_is_refused_by_name() {
     });
 }
 
-/// Keys are numbers in brackets, decimal or hexadecimal: equal keys need not be the same bytes.
+/// Keys are numbers in brackets, decimal or hexadecimal: equal keys need not be equal bytes.
 struct Numbers;
 
 impl Numbers {
@@ -69,7 +71,7 @@ impl Comparator for Numbers {
 fn a_comparator_of_the_user_decides_order_and_equality() {
     let base = Options { comparator: Arc::new(Numbers), write_buffer_size: 64 << 10, ..Options::default() };
     under_all_options(&base, |mut test| {
-        // A bloom filter knows bytes, and would miss keys that are equal without being the same.
+        // A Bloom filter hashes bytes, so it would miss keys that are equal but not the same bytes.
         test.options.filter_policy = None;
         test.reopen();
         test.put("[10]", "ten");
@@ -133,7 +135,7 @@ fn an_empty_directory_is_destroyed() {
         env.create_dir(&path).unwrap();
         destroy(&test.options, &path).unwrap();
         assert!(!env.exists(&path));
-        destroy(&test.options, &path).unwrap(); // and what is not there
+        destroy(&test.options, &path).unwrap(); // a missing one too
     });
 }
 
@@ -217,7 +219,7 @@ fn tables_of_the_old_name_are_read_and_removed_in_time() {
     });
 }
 
-/// A child process must not inherit the database's files, and its lock with them.
+/// A child process must not inherit the database's files, and with them its lock.
 #[test]
 fn every_open_file_is_closed_on_exec() {
     under_all_options(&Options { write_buffer_size: 64 << 10, ..Options::default() }, |test| {
@@ -236,7 +238,7 @@ fn every_open_file_is_closed_on_exec() {
                 continue;
             }
             let info = std::path::Path::new("/proc/self/fdinfo").join(entry.file_name());
-            let Ok(info) = std::fs::read_to_string(info) else { continue }; // closed meanwhile
+            let Ok(info) = std::fs::read_to_string(info) else { continue }; // closed in the meantime
             let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim();
             const O_CLOEXEC: u32 = 0o2_000_000;
             assert!(u32::from_str_radix(flags, 8).unwrap() & O_CLOEXEC != 0, "{}", target.display());
@@ -250,20 +252,19 @@ fn every_open_file_is_closed_on_exec() {
 
 #[test]
 fn closing_while_a_flush_is_under_way_loses_nothing() {
-    use crate::env::fault::{FaultKind, FaultRule};
     under_all_options_with_faults(
         &Options { write_buffer_size: 1 << 20, ..Options::default() },
         |mut test| {
             let blocked = test.faults().add(FaultRule::new([FaultKind::Sync]).path_suffix(".ldb").hold());
-            test.put("foo", "v1"); // in the first log
+            test.put("foo", "v1"); // in the first WAL
             test.put("big1", "x".repeat(2 << 20)); // fills the memtable
             test.put("big2", "y".repeat(1000)); // begins another
-            test.put("bar", "v2"); // in the second log
+            test.put("bar", "v2"); // in the second WAL
             assert!(blocked.wait_for_hits(1));
             blocked.release();
             test.close();
             drop(blocked);
-            // And as if the flush had not even begun.
+            // The second time as if the flush had not begun.
             for _ in 0..2 {
                 test.reopen();
                 assert_eq!(test.get("foo").as_deref(), Some("v1"));
@@ -281,4 +282,22 @@ fn a_lock_file_left_behind_is_no_lock() {
     test.close();
     assert!(PosixEnv::default().exists(&file_name::lock(&test.path())));
     test.reopen();
+}
+
+#[test]
+fn an_opening_whose_manifest_cannot_be_created_leaves_no_tables() {
+    under_all_options_with_faults(&Options::default(), |mut test| {
+        (0..200).for_each(|i| test.put(format!("{i:04}"), "v".repeat(1000)));
+        test.close();
+        test.options.write_buffer_size = 64 << 10; // the WAL holds more: it becomes tables
+        let rule = FaultRule::new([FaultKind::Create]).path_contains("MANIFEST");
+        let failing = test.faults().add(rule);
+        for _ in 0..3 {
+            assert!(test.try_reopen().is_err());
+            assert_eq!(test.tables(), [] as [std::path::PathBuf; 0]);
+        }
+        drop(failing);
+        test.reopen();
+        assert_eq!(test.contents().len(), 200);
+    });
 }

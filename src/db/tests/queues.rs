@@ -1,4 +1,4 @@
-//! What is put at one end and deleted at the other: seeks must not step over all that was deleted.
+//! Queues: entries are put at one end and deleted at the other. Seeks must not step over all tombstones.
 
 use super::{TestDb, under_all_options};
 use crate::batch::write_batch::WriteBatch;
@@ -33,7 +33,7 @@ fn a_seek_of_a_queue_steps_over_few_tombstones() {
             test.put(key(number), "value");
             assert_eq!(take_first(&test), Some(key(number)));
         }
-        // All in, all out, with a snapshot that keeps every tombstone.
+        // All in, then all out, with a snapshot that keeps every tombstone.
         let snapshot = test.db().snapshot();
         (0..ENTRIES).for_each(|number| test.put(key(number), "value"));
         for number in 0..ENTRIES {
@@ -44,7 +44,7 @@ fn a_seek_of_a_queue_steps_over_few_tombstones() {
         }
         assert_eq!(take_first(&test), None);
         drop(snapshot);
-        // It was 50 million.
+        // In an earlier version it was 50 million.
         assert!(stepped_over(&test) < 150 * ENTRIES, "{} entries", stepped_over(&test));
     });
 }
@@ -88,7 +88,7 @@ fn what_is_put_where_all_was_deleted_is_found() {
     test.db().write(&WriteOptions::default(), &batch).expect("a batch");
     assert_eq!(find(""), Some(key(50)));
     refill();
-    // A snapshot from before the deletions sees what it saw, with seeks at the same places.
+    // A snapshot from before the deletions sees the same as before, with seeks at the same places.
     test.put(key(7), "kept");
     let snapshot = test.db().snapshot();
     refill();
@@ -120,7 +120,8 @@ fn older_versions_of_a_key_that_is_shown_hide_it_from_nobody() {
     assert_eq!(test.contents().len(), 2);
 }
 
-/// A model beside a database of few keys, most of them deleted, read by seeks and steps of iterators of any age.
+/// Compares a database of few keys, most of them deleted, with a model, through seeks and steps of iterators
+/// of any age.
 #[test]
 fn iterators_over_many_deletions_show_what_a_model_shows() {
     for seed in 1..=20 {
@@ -182,7 +183,7 @@ fn what_one_thread_has_put_another_finds_among_deletions() {
             }
             done.store(true, Ordering::Release);
         });
-        // What the other thread has put by the time of the seek must be found: nobody else takes it.
+        // An entry that the other thread has put before the seek must be found: nobody else takes entries.
         loop {
             let (is_done, there) = (done.load(Ordering::Acquire), put.load(Ordering::Acquire));
             let next = taken.load(Ordering::Relaxed);
@@ -191,7 +192,7 @@ fn what_one_thread_has_put_another_finds_among_deletions() {
                     assert_eq!(found, key(next));
                     taken.store(next + 1, Ordering::Relaxed);
                 }
-                // (The last one may have been taken before the other thread could say that it is there.)
+                // (The last entry may have been taken before the other thread could report it.)
                 None => assert!(next >= there, "{next} taken of {there}"),
             }
             if is_done && next == there {

@@ -1,8 +1,10 @@
-//! What is read, wherever it lies: memory, a memtable that is being flushed, a table of any level.
+//! Reads of entries in all places: the memtable, a memtable that is being flushed, a table of any level.
 
 use super::{TestDb, position, under_all_options, under_all_options_with_faults};
+use crate::db::ReadOptions;
 use crate::env::fault::{FaultKind, FaultRule};
-use crate::options::{Options, ReadOptions};
+use crate::format::column_family_id::ColumnFamilyId;
+use crate::options::Options;
 
 #[test]
 fn a_missing_key_has_no_value() {
@@ -132,7 +134,7 @@ fn what_flushed_memtables_leave_is_given_back_when_writes_end() {
     most_idle = most_idle.max(idle());
     assert!(most_idle > 0, "no memory is kept for the next memtable");
     assert!(most_idle <= 12 << 20, "{most_idle}");
-    // That the flush worker does, a second later.
+    // The flush worker frees it a second later.
     test.wait_until("no idle memory", |_| idle() == 0);
     assert!(test.property("leveldb.approximate-memory-usage").parse::<u64>().unwrap() < 1 << 20);
 }
@@ -141,7 +143,7 @@ fn what_flushed_memtables_leave_is_given_back_when_writes_end() {
 fn the_newest_file_of_level_0_wins() {
     under_all_options(&Options::default(), |test| {
         // The older file begins before the newer one.
-        test.make_tables(2, "a", "z"); // so that what follows stays on level 0
+        test.make_tables(2, "a", "z"); // so that later tables stay at level 0
         test.put("bar", "b");
         test.put("foo", "v1");
         test.flush();
@@ -193,7 +195,8 @@ fn the_right_one_of_several_files_is_picked() {
     });
 }
 
-/// Reads that look into a file of level 0 in vain and go on to level 2 compact the file of level 0, not one of the empty level 1.
+/// Reads that probe a file of level 0 without a hit and continue at level 2 compact the file of level 0, not
+/// one of the empty level 1.
 #[test]
 fn reads_across_an_empty_level_compact_the_file_they_began_in() {
     under_all_options(&Options { seek_compaction: true, ..Options::default() }, |test| {
@@ -204,12 +207,14 @@ fn reads_across_an_empty_level_compact_the_file_they_began_in() {
         assert_eq!(test.files_per_level(), [1, 0, 1]);
         let seen = test.files_at(0);
         assert_eq!(seen, 1);
-        // Of a key that the upper file has too (no filter spares the look), as it was before that.
+        // Reads a key that the upper file has too (so no filter excludes it), as it was before.
         for _ in 0..1000 {
             assert_eq!(test.get_at("a", Some(before.sequence())).as_deref(), Some("old"));
             assert_eq!(test.get("missing"), None);
         }
-        test.wait_until("the compaction of level 0", |state| state.versions.current().num_files(0) == 0);
+        test.wait_until("the compaction of level 0", |state| {
+            state.versions.current(ColumnFamilyId::DEFAULT).num_files(0) == 0
+        });
         test.wait_until_idle();
         assert_eq!(test.get("a").as_deref(), Some("begin"));
         assert_eq!(test.get_at("a", Some(before.sequence())).as_deref(), Some("old"));
@@ -232,7 +237,8 @@ fn an_iterator_over_nothing_is_never_valid() {
     });
 }
 
-/// Moves as in a script: `<` first, `>` last, `+` next, `-` previous, anything else a seek; after each `=` what is shown.
+/// Moves as in a script: `<` first, `>` last, `+` next, `-` previous, anything else a seek. After each `=`
+/// comes the expected entry.
 fn follow(test: &TestDb, script: &[&str]) {
     let mut iterator = test.iter();
     for (step, word) in script.iter().enumerate() {
@@ -337,7 +343,7 @@ fn an_iterator_passes_over_deleted_keys() {
             follow(test, &["b", "=c"]);
         };
         test.at_every_stage(check);
-        // And where the deletion lies above what it hides.
+        // The same if the tombstone is in a level above the value that it hides.
         test.put("b", "hidden");
         test.flush();
         test.delete("b");
@@ -346,7 +352,7 @@ fn an_iterator_passes_over_deleted_keys() {
     });
 }
 
-/// Turning back at an entry that was inserted after the iterator was made, which it must not show.
+/// The iterator turns back at an entry that was inserted after its creation, which it must not show.
 #[test]
 fn turning_round_a_later_insertion_misses_nothing() {
     under_all_options(&Options::default(), |test| {
@@ -379,7 +385,7 @@ fn turning_round_a_later_insertion_misses_nothing() {
     });
 }
 
-/// The parts of an iterator are used again by the next one; it must not show in what that reads.
+/// The next iterator reuses the components of the previous one. That must not show in what it reads.
 #[test]
 fn an_iterator_made_after_another_was_dropped_sees_what_was_written_in_between() {
     under_all_options(&Options::default(), |test| {
@@ -403,7 +409,7 @@ fn an_iterator_made_after_another_was_dropped_sees_what_was_written_in_between()
         test.flush();
         test.delete("c");
         assert_eq!(walk_half(), "d->table");
-        drop(old); // its parts are of a state that has passed
+        drop(old); // its components belong to an old super version
         assert_eq!(walk_half(), "d->table");
         test.compact_all();
         assert_eq!(walk_half(), "d->table");
@@ -435,7 +441,7 @@ fn an_iterator_made_after_another_was_dropped_keeps_to_its_own_options() {
     assert_eq!(cache.total_charge(), 0);
 }
 
-/// The last iterator's parts lie ready for the next; they must not keep files that nobody reads.
+/// The components of the last iterator are kept for the next one. They must not keep obsolete files alive.
 #[test]
 fn a_dropped_iterator_keeps_no_file_that_was_compacted_away() {
     let test = TestDb::new(Options::default());

@@ -1,4 +1,4 @@
-//! What is there after a clean close, by which files.
+//! The contents after a clean close, with all kinds of files.
 
 use super::{TestDb, under_all_options};
 use crate::batch::write_batch::WriteBatch;
@@ -54,7 +54,7 @@ fn a_log_larger_than_the_buffer_becomes_several_tables() {
         assert_eq!(test.files_per_level(), [0; 0]);
         test.options.write_buffer_size = 100_000;
         test.reopen();
-        // One for each big value, and where the log is not written on, one for the rest.
+        // One for each big value, and one for the rest if the WAL is not reused.
         assert_eq!(test.files_at(0), 3);
         for (key, length) in values {
             assert!(test.get(key) == Some(key.repeat(length)));
@@ -80,8 +80,9 @@ fn the_manifest_goes_on_where_logs_are_reused_or_nothing_was_written() {
     });
 }
 
-/// LevelDB gives the next file number to the MANIFEST that it writes at opening: it wrote over the one that CURRENT named, and
-/// a kill at that moment left none.
+/// At open, LevelDB gives the next file number of the MANIFEST to a new MANIFEST. When that number was once
+/// the MANIFEST's own, LevelDB overwrote the MANIFEST that CURRENT named, and a kill at that moment left
+/// none.
 #[test]
 fn the_next_file_number_is_above_that_of_the_manifest() {
     under_all_options(&Options::default(), |mut test| {
@@ -111,7 +112,7 @@ fn an_oversized_manifest_is_replaced_by_a_small_one() {
         test.put("foo", "bar");
         test.close();
         let old = test.manifests().pop().unwrap();
-        // Space that was never written, as a preallocated file has behind its end.
+        // Space that was never written, as a preallocated file has after its end.
         let mut contents = test.read_file(&old);
         contents.resize(3 << 20, 0);
         test.write_file(&old, &contents);
@@ -173,7 +174,7 @@ fn a_log_is_written_on_where_logs_are_reused() {
                 assert_eq!(test.get("foo"), Some(format!("flushed: {flushed}")));
             }
         }
-        // What is written on is read back together with what was there.
+        // Appended records are recovered together with the earlier ones.
         test.put("more", "v");
         test.reopen();
         assert_eq!(test.contents().len(), 2);
@@ -205,7 +206,7 @@ fn one_log_that_fills_several_memtables_becomes_several_tables() {
     });
 }
 
-/// A log of one batch, as a process that died left it.
+/// Makes a WAL of one batch, as a killed process leaves it.
 fn make_log(test: &TestDb, number: u64, sequence: u64, key: &str, value: &str) {
     let env = &test.options.env;
     let options = LogFileOptions { mapped: false, expected_size: 0 };
@@ -243,7 +244,7 @@ fn several_logs_are_replayed_in_order_and_stale_ones_are_not() {
         assert!(number_of(&test.logs()[0]) >= old + 3);
         test.reopen();
         check(&test);
-        // An older log that a crash brought back is not read again.
+        // An older WAL that a crash restored is not replayed again.
         test.close();
         make_log(&test, old + 1, 2000, "hello", "stale write");
         test.reopen();
@@ -268,7 +269,7 @@ fn a_missing_manifest_is_corruption() {
     });
 }
 
-/// LevelDB before 2011 named a second log that is still needed.
+/// LevelDB before 2011 named a second WAL that is still needed.
 #[test]
 fn the_previous_log_that_an_old_manifest_names_is_replayed() {
     use crate::version::version_edit::VersionEdit;

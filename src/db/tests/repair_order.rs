@@ -1,8 +1,9 @@
-//! What a repair puts above what: no old value before a new one, nothing alive taken for dead, nothing given up that was not lost.
+//! The order in which a repair places entries: no old value above a new one, no live table taken for a dead
+//! one, and nothing dropped that was not lost.
 
-use super::review::Faulty;
 use crate::comparator::Comparator;
 use crate::db::repair;
+use crate::db::tests::error_recovery::Faulty;
 use crate::env::fault::{FaultKind, FaultRule};
 use crate::env::{CreateMode, read_file};
 use crate::error::Result;
@@ -22,7 +23,7 @@ fn tables(test: &Faulty) -> Vec<Vec<u64>> {
     let state = test.db().inner.state.lock();
     state
         .versions
-        .current()
+        .current(crate::format::column_family_id::ColumnFamilyId::DEFAULT)
         .levels
         .iter()
         .map(|level| level.iter().map(|file| file.number).collect())
@@ -43,7 +44,7 @@ fn manifest(test: &Faulty) -> PathBuf {
     Path::new("/db").join(String::from_utf8(current).expect("text").trim_end())
 }
 
-/// A byte of the last edit of the MANIFEST is wrong.
+/// Damages a byte of the last edit of the MANIFEST.
 fn damage_last_edit(test: &Faulty) {
     change_file(test, &manifest(test), |contents| {
         let last = contents.len() - 1;
@@ -61,7 +62,7 @@ fn old_below_new(test: &Faulty) {
     assert_eq!((levels[1].len(), levels[2].len()), (1, 1));
 }
 
-/// How many keys have their newest value, and how many an older one.
+/// How many keys have their newest value, and how many have an older one.
 fn right_and_wrong(test: &Faulty) -> (usize, usize) {
     let (mut right, mut wrong) = (0, 0);
     for i in 0..KEYS {
@@ -188,7 +189,7 @@ fn a_table_that_could_not_be_opened_for_want_of_descriptors_is_not_given_up() {
     assert_eq!(right_and_wrong(&test), (KEYS, 0));
 }
 
-/// What is in `lost/`, by name.
+/// The files in `lost/`, by name.
 fn lost(test: &Faulty) -> Vec<(PathBuf, Vec<u8>)> {
     let files = test.mem.files().into_iter();
     files.filter(|(path, _)| path.starts_with("/db/lost")).collect()
@@ -207,7 +208,7 @@ fn a_second_repair_writes_over_nothing_that_the_first_one_saved() {
         test.close();
         repair(&test.options, Path::new("/db")).expect("repair");
         let now = lost(&test);
-        // A table that is whole may stay; a log and a MANIFEST are replaced each time.
+        // An undamaged table may stay; a WAL and a MANIFEST are replaced each time.
         assert!(now.len() >= saved.len() + 2, "{now:?}");
         for (path, contents) in &saved {
             let kept = now.iter().find(|(name, _)| name == path);

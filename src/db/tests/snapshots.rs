@@ -1,4 +1,4 @@
-//! States that stay readable, and what goes when nobody reads them any more.
+//! States that stay readable, and which entries are dropped when nobody reads them any more.
 
 use super::{collect_forward, position, random_bytes, under_all_options};
 use crate::options::Options;
@@ -85,7 +85,7 @@ fn each_snapshot_keeps_its_own_value_until_it_is_released() {
             snapshots.push((value, test.db().snapshot()));
         }
         test.put("foo", "v5");
-        // The newest, the oldest, then those between.
+        // The newest, the oldest, then those in between.
         for released in [3, 0, 1, 0] {
             for (value, snapshot) in &snapshots {
                 assert_eq!(test.get_at("foo", Some(snapshot.sequence())).as_deref(), Some(*value));
@@ -132,7 +132,7 @@ fn hidden_values_go_when_no_snapshot_sees_them() {
     });
 }
 
-/// Values at level 2, a placeholder over the same range at level 1, and what comes next on level 0.
+/// Values at level 2, and a table over the same range at level 1. The next tables go to level 0.
 fn with_a_value_below(test: &super::TestDb) {
     test.put("foo", "v1");
     test.flush();
@@ -148,7 +148,7 @@ fn a_deletion_under_a_new_value_goes_before_what_it_hides() {
         test.put("foo", "v2");
         assert_eq!(test.all_entries_for("foo"), ["v2", "DEL", "v1"]);
         test.flush();
-        // A flush drops what a newer entry of the same memtable hides.
+        // A flush drops entries that a newer entry of the same memtable hides.
         assert_eq!(test.all_entries_for("foo"), ["v2", "v1"]);
         test.compact_level(0, None, Some("z"));
         assert_eq!(test.all_entries_for("foo"), ["v2", "v1"]);

@@ -1,4 +1,4 @@
-//! Who waits for background work, and what becomes of those who wait when it fails.
+//! Which calls wait for background work, and what happens to them when it fails.
 
 use super::{TestDb, under_all_options_with_faults};
 use crate::db::Severity;
@@ -9,7 +9,7 @@ fn severity(test: &TestDb) -> Option<Severity> {
     test.db().background_error().map(|error| error.severity)
 }
 
-/// A compaction that reads its input in vain.
+/// Makes compactions fail to read their inputs.
 fn unreadable_tables() -> FaultRule {
     FaultRule::new([FaultKind::Open, FaultKind::Read]).path_suffix(".ldb")
 }
@@ -26,10 +26,10 @@ fn writers_do_not_wait_for_a_compaction_that_keeps_failing() {
     under_all_options_with_faults(&base, |test| {
         test.make_tables(2 + 4, "a", "z");
         assert_eq!(test.files_at(0), 4);
-        // From now on compactions fail, flushes don't.
+        // From here on compactions fail, and flushes do not.
         let failing = test.faults().add(FaultRule::new([FaultKind::Create]).path_suffix(".ldb").nth(2));
         test.make_tables(1, "a", "z");
-        test.wait_until("the compaction to fail", |state| state.failures.compaction.is_some());
+        test.wait_until("the compaction to fail", |state| state.errors.compaction().is_some());
         assert_eq!(severity(&test), Some(Severity::Retrying));
         let value = "v".repeat(1000);
         let mut written = 0;
@@ -81,7 +81,7 @@ fn writers_do_not_wait_for_a_flush_that_keeps_failing() {
     );
 }
 
-/// A compaction that fails is not a reason to fail what waits for a flush that goes well.
+/// A failing compaction must not fail calls that wait for a flush that succeeds.
 #[test]
 fn a_failing_compaction_fails_no_flush() {
     let base = Options { level0_file_num_compaction_trigger: 2, ..Options::default() };
@@ -89,13 +89,13 @@ fn a_failing_compaction_fails_no_flush() {
         test.make_tables(3, "a", "z");
         let failing = test.faults().add(FaultRule::new([FaultKind::Create]).path_suffix(".ldb").nth(2));
         test.make_tables(1, "a", "z");
-        test.wait_until("the compaction to fail", |state| state.failures.compaction.is_some());
+        test.wait_until("the compaction to fail", |state| state.errors.compaction().is_some());
         failing.set_enabled(false);
         let failing_reads = test.faults().add(unreadable_tables());
         test.put("foo", "bar");
         let flushed = test.db().flush();
         drop((failing, failing_reads));
-        // The new table is opened once to check it, which is all that may have gone wrong.
+        // The new table is opened once as a check. Only that may have failed.
         if let Err(error) = flushed {
             assert!(error.to_string().contains("flush to table"), "{error}");
         }
@@ -111,14 +111,14 @@ fn with_compactable_level2(test: &TestDb) {
     assert_eq!(test.files_per_level(), [0, 0, 1]);
 }
 
-/// Nothing is left to do but to write a MANIFEST: that is done all the same, and writes are taken again.
+/// Even if writing a MANIFEST is all that is left to do, it is done, and writes are accepted again.
 #[test]
 fn a_manifest_that_failed_is_written_again_though_there_is_nothing_else_to_do() {
     under_all_options_with_faults(&Options::default(), |test| {
         with_compactable_level2(&test);
         let failing = test.faults().add(FaultRule::manifest_sync_error().once());
         assert!(test.db().inner.compact_level(2, None, None).is_err());
-        test.wait_until("the MANIFEST to be written", |state| state.failures.worst().is_none());
+        test.wait_until("the MANIFEST to be written", |state| state.errors.worst().is_none());
         assert_eq!(failing.hits(), 1);
         test.put("foo", "baz");
         test.compact_level(2, None, None);
@@ -133,7 +133,7 @@ fn an_error_is_over_when_nothing_is_left_to_be_retried() {
         let failing = test.faults().add(FaultRule::new([FaultKind::Create]).path_suffix(".ldb").once());
         assert!(test.db().inner.compact_level(2, None, None).is_err());
         assert_eq!(failing.hits(), 1);
-        test.wait_until("the error to go", |state| state.failures.worst().is_none());
+        test.wait_until("the error to go", |state| state.errors.worst().is_none());
         test.db().resume().unwrap();
     });
 }
@@ -146,13 +146,14 @@ fn resuming_tries_at_once_and_tells_how_it_went() {
         let failing = test.faults().add(FaultRule::new([FaultKind::Create]).path_suffix(".ldb"));
         assert!(test.db().flush().is_err());
         let hits = failing.hits();
-        // Each answer is that of a try; one that was under way when it was asked for counts, too.
+        // Each call returns the result of an attempt. An attempt that was running when the call came counts
+        // too.
         for _ in 0..10 {
             assert_eq!(test.db().resume().unwrap_err().errno(), Some(libc::EIO));
         }
         assert!(failing.hits() > hits + 1);
         drop(failing);
-        // The worker may be in the middle of one more try that fails.
+        // The worker may be in the middle of another attempt that fails.
         assert!((0..2).any(|_| test.db().resume().is_ok()));
         assert_eq!(severity(&test), None);
         test.flush();

@@ -1,17 +1,17 @@
-//! Many tables: how many are open, by what, and how often they have to be opened.
+//! Many tables: how many are open, by which means, and how often they must be opened.
 
 use super::*;
 
-/// Tables of a key each, of which none overlaps another.
+/// The number of tables. Each has one key, and none overlaps another.
 const TABLES: usize = 150;
 
 fn key(number: usize) -> String {
     format!("key{number:05}")
 }
 
-/// A database of many tables that may have the least number of files open.
+/// A database of many tables that may have the fewest possible files open.
 fn many_tables(options: Options) -> TestDb {
-    // Only real files are mapped here.
+    // Only real files can be mapped here.
     let open = if options.mmap_reads { TestDb::new } else { TestDb::in_memory };
     let mut test = open(Options { max_open_files: 1, ..options });
     for number in 0..TABLES {
@@ -27,7 +27,7 @@ fn count(test: &TestDb, property: &str) -> usize {
     test.property(property).parse().unwrap()
 }
 
-/// Reads everything: found and missing keys, a seek for each, and all in order both ways.
+/// Reads everything: existing and missing keys, a seek for each, and scans in both directions.
 fn read_all(test: &TestDb) {
     for number in (0..TABLES).map(|number| number * 77 % TABLES) {
         assert_eq!(test.get(key(number)), Some(key(number)));
@@ -58,7 +58,7 @@ fn more_tables_than_open_files_are_not_opened_again_and_again() {
 #[test]
 fn an_iterator_over_many_tables_holds_few_descriptors() {
     let test = many_tables(Options { mmap_reads: false, ..Options::default() });
-    // On level 0, where an iterator has all tables at once.
+    // Adds tables at level 0, where an iterator has all tables at once.
     for _ in 0..3 {
         test.make_tables(3, &key(0), &key(TABLES));
     }
@@ -87,7 +87,7 @@ fn collect_forward_from(iterator: &mut DbIterator) -> Vec<String> {
 #[test]
 fn where_the_metadata_of_all_tables_does_not_fit_its_budget_everything_is_still_read() {
     const BUDGET: usize = 1 << 20;
-    // A block for each entry.
+    // One block per entry.
     let options = Options {
         table_metadata_budget: BUDGET,
         block_size: 1 << 10,

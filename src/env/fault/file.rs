@@ -1,6 +1,6 @@
-//! Files that ask the rules before they do anything.
+//! Files that apply the rules before each operation.
 //!
-//! Thread rule: as of the files inside.
+//! Thread rule: that of the wrapped files.
 
 use super::rule::Failure;
 use super::{FaultEnv, FaultKind};
@@ -10,7 +10,7 @@ use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A file read from its beginning on.
+/// A file read from its beginning.
 pub struct FaultSequentialFile {
     env: FaultEnv,
     path: PathBuf,
@@ -18,7 +18,6 @@ pub struct FaultSequentialFile {
 }
 
 impl FaultSequentialFile {
-    /// Reads `inner`.
     pub fn new(env: FaultEnv, path: &Path, inner: Box<dyn SequentialFile>) -> Self {
         FaultSequentialFile { env, path: path.to_path_buf(), inner }
     }
@@ -37,7 +36,7 @@ impl SequentialFile for FaultSequentialFile {
     }
 }
 
-/// A file read anywhere.
+/// A file read at any offset.
 pub struct FaultRandomAccessFile {
     env: FaultEnv,
     path: PathBuf,
@@ -45,7 +44,6 @@ pub struct FaultRandomAccessFile {
 }
 
 impl FaultRandomAccessFile {
-    /// Reads `inner`.
     pub fn new(env: FaultEnv, path: &Path, inner: Arc<dyn RandomAccessFile>) -> Self {
         FaultRandomAccessFile { env, path: path.to_path_buf(), inner }
     }
@@ -68,35 +66,37 @@ impl RandomAccessFile for FaultRandomAccessFile {
     }
 }
 
-/// A file written to. Its first failure is that of every later operation, until it is taken back.
+/// A file open for writing. Every operation after the first failure returns that failure, until `take_back`
+/// succeeds.
 pub struct FaultWritableFile {
     env: FaultEnv,
     path: PathBuf,
     inner: Box<dyn WritableFile>,
     failed: Option<Error>,
-    /// A sync was what failed.
+    /// True if the failed operation was a sync.
     is_lost: bool,
-    /// Its length.
+    /// The length of the file in bytes.
     length: u64,
     is_closed: bool,
 }
 
 impl FaultWritableFile {
-    /// Writes `inner`, which has a length.
+    /// Writes to `inner`, whose length is `length` bytes.
     pub fn new(env: FaultEnv, path: &Path, inner: Box<dyn WritableFile>, length: u64) -> Self {
         env.note_opened(path);
         let path = path.to_path_buf();
         FaultWritableFile { env, path, inner, failed: None, is_lost: false, length, is_closed: false }
     }
 
-    /// The file is closed, whatever that said.
+    /// Records that the file is closed, whatever the outcome of the close.
     fn note_closed(&mut self) {
         if !std::mem::replace(&mut self.is_closed, true) {
             self.env.note_closed(&self.path);
         }
     }
 
-    /// Asks the rules, and does `call`, or what of it a failure leaves to be done by `failing`.
+    /// Applies the rules, then runs `call`. If a rule fails the operation, runs `failing` instead, which does
+    /// the part that happens before the failure.
     fn run(
         &mut self,
         kind: FaultKind,
@@ -109,7 +109,7 @@ impl FaultWritableFile {
         self.run_met(self.env.meet(kind, &self.path), kind, call, failing)
     }
 
-    /// The same of an append of `bytes`, which the limit on file sizes may cut short.
+    /// As `run`, for an append of `bytes`, which the limit on file sizes may cut short.
     fn run_append(
         &mut self,
         bytes: usize,
@@ -150,7 +150,7 @@ impl FaultWritableFile {
     }
 }
 
-/// The first `length` bytes of `data`, as far as there are.
+/// The first `length` bytes of `data`, or all if there are fewer.
 fn head(data: &[u8], length: usize) -> &[u8] {
     &data[..length.min(data.len())]
 }
@@ -204,13 +204,14 @@ impl WritableFile for FaultWritableFile {
     }
 
     fn sync(&mut self) -> Result<()> {
-        // The bytes are written; that they are durable is what fails.
+        // The bytes are written; only their durability fails.
         self.run(FaultKind::Sync, |file| file.sync(), |file, _| file.flush())
     }
 
     fn close(&mut self) -> Result<()> {
         if let Some(error) = &self.failed {
-            // What failed is closed all the same (and a log cut to its length), as a real file is.
+            // A file that has failed is closed nevertheless (and a WAL truncated to its length), as a real
+            // one is.
             let error = error.clone();
             let _ = self.inner.close();
             self.note_closed();

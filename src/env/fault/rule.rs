@@ -1,6 +1,6 @@
-//! Rules: which operations, and what becomes of them.
+//! Rules: which operations they match, and what they do to them.
 //!
-//! Thread rule: a rule is met by any number of threads at once, and its handle used from any.
+//! Thread rule: any number of threads may meet a rule at the same time and use its handle.
 
 use crate::env::Env;
 use crate::error::Error;
@@ -9,50 +9,50 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what never happens.
+/// How long a test waits for hits that never come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Kinds of operations.
+/// The kinds of operations.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum FaultKind {
-    /// Opening a file for reading.
+    /// `Env::open_sequential` and `Env::open_random_access`.
     Open,
-    /// Reading from a file.
+    /// Reads of sequential and random-access files.
     Read,
-    /// Creating a file or a log, or opening one for writing.
+    /// `Env::create_writable` and `Env::create_log`.
     Create,
-    /// Appending bytes or a record.
+    /// Appends of bytes and of records.
     Append,
-    /// Cutting off what a failed append may have left.
+    /// `WritableFile::take_back`.
     TakeBack,
-    /// Handing buffered bytes to the system.
+    /// `WritableFile::flush`.
     Flush,
-    /// Making a file's contents durable.
+    /// `WritableFile::sync`.
     Sync,
-    /// Closing a file (not dropping it).
+    /// `WritableFile::close` and `close_unneeded`; not a drop.
     Close,
-    /// Making a directory's names durable.
+    /// `Env::sync_dir`.
     SyncDir,
-    /// Renaming.
+    /// `Env::rename`.
     Rename,
-    /// Removing a file.
+    /// `Env::remove_file`.
     Remove,
-    /// Listing a directory.
+    /// `Env::children`.
     Children,
-    /// Creating a directory.
+    /// `Env::create_dir`.
     CreateDir,
-    /// Removing a directory.
+    /// `Env::remove_dir`.
     RemoveDir,
-    /// Asking for a file's length.
+    /// `Env::file_size`.
     FileSize,
-    /// Taking a lock file.
+    /// `Env::lock_file`.
     Lock,
-    /// Starting a thread.
+    /// `Env::spawn`.
     Spawn,
 }
 
 impl FaultKind {
-    /// All kinds.
+    /// All kinds, in the order of their declaration.
     pub const ALL: [FaultKind; 17] = [
         FaultKind::Open,
         FaultKind::Read,
@@ -84,7 +84,7 @@ enum Action {
 
 type Hook = Arc<dyn Fn(FaultKind, &Path) + Send + Sync>;
 
-/// What goes wrong. Without further words: every operation of the given kinds fails with EIO.
+/// What a rule matches and does. By default every operation of the given kinds fails with EIO.
 #[derive(Clone)]
 pub struct FaultRule {
     kinds: Vec<FaultKind>,
@@ -100,7 +100,7 @@ pub struct FaultRule {
 }
 
 impl FaultRule {
-    /// Operations of these kinds.
+    /// A rule for operations of these kinds.
     pub fn new(kinds: impl IntoIterator<Item = FaultKind>) -> Self {
         FaultRule {
             kinds: kinds.into_iter().collect(),
@@ -116,7 +116,7 @@ impl FaultRule {
         }
     }
 
-    /// All operations.
+    /// A rule for all operations.
     pub fn any() -> Self {
         Self::new(FaultKind::ALL)
     }
@@ -141,73 +141,75 @@ impl FaultRule {
         Self::new([FaultKind::Append, FaultKind::Flush]).path_contains("MANIFEST")
     }
 
-    /// Logs cannot be synced.
+    /// WALs cannot be synced.
     pub fn log_sync_error() -> Self {
         Self::new([FaultKind::Sync]).path_suffix(".log")
     }
 
-    /// Only of paths that end so.
+    /// Restricts the rule to paths that end with `suffix`.
     pub fn path_suffix(mut self, suffix: &str) -> Self {
         self.suffix = Some(suffix.to_owned());
         self
     }
 
-    /// Only of paths that contain this.
+    /// Restricts the rule to paths that contain `part`.
     pub fn path_contains(mut self, part: &str) -> Self {
         self.part = Some(part.to_owned());
         self
     }
 
-    /// Acts from the nth such operation on; the first is 1.
+    /// Acts from the nth matching operation on; the first is 1.
     pub fn nth(mut self, nth: u64) -> Self {
         self.nth = nth;
         self
     }
 
-    /// Acts on the nth such operation alone.
+    /// Acts on the nth matching operation only.
     pub fn once(mut self) -> Self {
         self.once = true;
         self
     }
 
-    /// Fails with this error number rather than EIO.
+    /// Fails with this error number instead of EIO.
     pub fn errno(mut self, errno: i32) -> Self {
         self.errno = errno;
         self
     }
 
-    /// A failing append leaves its first `bytes` bytes in the file.
+    /// A failing append writes its first `bytes` bytes.
     pub fn short_write(mut self, bytes: usize) -> Self {
         self.short = Some(bytes);
         self
     }
 
-    /// A failing operation is carried out all the same: its outcome is not what it says.
+    /// A failing operation is carried out before it fails.
     pub fn after(mut self) -> Self {
         self.after = true;
         self
     }
 
-    /// Makes the operation late, by the environment's clock, instead of failing it.
+    /// Delays the operation, by the environment's clock, instead of failing it.
     pub fn delay_micros(mut self, micros: u64) -> Self {
         self.action = Action::Delay { micros };
         self
     }
 
-    /// Holds the operation until [`FaultHandle::release`], or until the handle is dropped, instead of failing it.
+    /// Holds the operation until [`FaultHandle::release`] is called or the handle is dropped, instead of
+    /// failing it.
     pub fn hold(mut self) -> Self {
         self.action = Action::Hold;
         self
     }
 
-    /// Counts only.
+    /// Counts the operation and changes nothing.
     pub fn count_only(mut self) -> Self {
         self.action = Action::Count;
         self
     }
 
-    /// Calls `hook` with the kind and the path at every hit, before anything else happens: to note, or to change something
-    /// underneath (a failed fsync on a `MemEnv`: `move |_, path| mem.forget_unsynced(path)`).
+    /// Calls `hook` with the kind and the path at every hit, before anything else happens: to record the hit,
+    /// or to change the wrapped environment (a failed fsync on a `MemEnv`: `move |_, path|
+    /// mem.forget_unsynced(path)`).
     pub fn on_hit(mut self, hook: impl Fn(FaultKind, &Path) + Send + Sync + 'static) -> Self {
         self.hook = Some(Arc::new(hook));
         self
@@ -224,19 +226,19 @@ impl FaultRule {
 /// How an operation fails.
 pub struct Failure {
     errno: i32,
-    /// How many bytes of an append are written.
+    /// For an append: the number of bytes that are written nevertheless.
     pub short: Option<usize>,
-    /// Carry it out first.
+    /// Carry out the operation before it fails.
     pub after: bool,
 }
 
 impl Failure {
-    /// Of an append to a file that may take `room` bytes more (EFBIG).
+    /// The failure (EFBIG) of an append to a file that has room for `room` bytes.
     pub(super) fn too_large(room: u64) -> Self {
         Failure { errno: libc::EFBIG, short: Some(room as usize), after: false }
     }
 
-    /// The error for an operation on `path`.
+    /// The error of an operation on `path`.
     pub fn error(&self, path: &Path) -> Error {
         Error::from_errno(path, self.errno)
     }
@@ -246,14 +248,14 @@ impl Failure {
 struct Progress {
     disabled: bool,
     removed: bool,
-    /// Operations that are held pass from now on.
+    /// Held operations, and those to come, pass.
     released: bool,
     matches: u64,
     hits: u64,
     last_hit: Option<(FaultKind, PathBuf)>,
 }
 
-/// A rule at work.
+/// A rule and its progress.
 pub struct RuleState {
     rule: FaultRule,
     progress: Mutex<Progress>,
@@ -261,17 +263,17 @@ pub struct RuleState {
 }
 
 impl RuleState {
-    /// Has met nothing yet.
+    /// A rule that no operation has met.
     pub fn new(rule: FaultRule) -> Self {
         RuleState { rule, progress: Mutex::default(), changed: Condvar::new() }
     }
 
-    /// Was the handle dropped?
+    /// True once the handle was dropped.
     pub fn is_removed(&self) -> bool {
         self.progress.lock().removed
     }
 
-    /// Looks at an operation, acts on it if it is to, and says how it is to fail, if it is to.
+    /// Checks an operation against the rule, acts on it, and returns how the operation is to fail, if it is.
     pub fn meet(&self, env: &dyn Env, kind: FaultKind, path: &Path, other: Option<&Path>) -> Option<Failure> {
         if !self.rule.matches(kind, path) && !other.is_some_and(|other| self.rule.matches(kind, other)) {
             return None;
@@ -317,42 +319,42 @@ impl RuleState {
     }
 }
 
-/// A rule that was added; it is taken away when this is dropped.
+/// The handle of an added rule. Dropping it removes the rule.
 #[must_use = "the rule is taken away when its handle is dropped"]
 pub struct FaultHandle(Arc<RuleState>);
 
 impl FaultHandle {
-    /// The handle of a rule.
     pub(super) fn new(state: Arc<RuleState>) -> Self {
         FaultHandle(state)
     }
 
-    /// Operations that were acted on so far.
+    /// The number of operations that the rule acted on.
     pub fn hits(&self) -> u64 {
         self.0.progress.lock().hits
     }
 
-    /// Operations of the rule's kinds and paths so far, those that were let pass included.
+    /// The number of operations that matched kinds and paths, including those that were let pass.
     pub fn matches(&self) -> u64 {
         self.0.progress.lock().matches
     }
 
-    /// The last operation that was acted on.
+    /// The last operation that the rule acted on.
     pub fn last_hit(&self) -> Option<(FaultKind, PathBuf)> {
         self.0.progress.lock().last_hit.clone()
     }
 
-    /// Switches the rule off, letting go what it holds, or on again. While it is off it does not count.
+    /// Disables or enables the rule. Disabling it releases held operations. A disabled rule does not count.
     pub fn set_enabled(&self, enabled: bool) {
         self.0.update(|progress| progress.disabled = !enabled);
     }
 
-    /// Lets go the operations that are held, and those that come.
+    /// Releases held operations; operations to come pass.
     pub fn release(&self) {
         self.0.update(|progress| progress.released = true);
     }
 
-    /// Waits until `hits` operations were acted on (those held, too). False if that does not happen within a minute.
+    /// Waits until the rule has acted on `hits` operations (held ones count). False after a minute without
+    /// that.
     #[must_use]
     pub fn wait_for_hits(&self, hits: u64) -> bool {
         let deadline = Instant::now() + PATIENCE;

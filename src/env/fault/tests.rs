@@ -1,3 +1,5 @@
+//! Tests of fault rules.
+
 use super::*;
 use crate::env::mem::{CrashChoice, MemEnv, MemOptions};
 use crate::env::read_file;
@@ -237,7 +239,7 @@ fn held_operations_wait_until_they_are_released() {
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| create(&env, "/1.ldb").map(drop));
         assert!(hold.wait_for_hits(1));
-        // Others go on meanwhile.
+        // Other operations continue meanwhile.
         drop(create(&env, "/1.log").unwrap());
         assert!(!mem.exists(Path::new("/1.ldb")));
         hold.release();

@@ -1,18 +1,18 @@
-//! What a crash leaves of a disk.
+//! The model of a crash: what is left of a disk.
 //!
-//! The model. A change is durable once it was synced: writes and sizes by a sync of the file, names (create, rename, remove)
-//! by a sync of their directory, a rename between directories by a sync of the one it leads to. Of all other changes any
-//! subset survives, in any order:
-//! - A file's contents survive in blocks of 512 bytes. A block is found as it was at the last sync or after any later
-//!   write to it; never as a mixture, since a disk writes the whole of it. So a write that "was dropped" is missing with
-//!   whatever else later writes put into the same block.
-//! - The size survives by itself: longer than the contents (then there are zeros, or garbage where a file system does not
-//!   order data before sizes), or shorter.
-//! - A name survives whatever became of the contents. A rename survives whole or not at all.
+//! A change is durable once it was synced: writes and sizes by a sync of the file; names (create, rename,
+//! remove) by a sync of their directory; a rename between directories by a sync of the target directory. Of
+//! all other changes any subset survives, in any order:
+//! - The contents of a file survive in blocks of 512 bytes. A block is found as it was at the last sync, or
+//!   as after any later write to it, but never as a mixture, since a disk writes whole blocks. So a write
+//!   that "was dropped" is missing, except for blocks that later writes changed too.
+//! - The size survives independently of the contents. It may be longer than they are (then zeros follow, or
+//!   garbage on a file system that does not order data before sizes), or shorter.
+//! - A name survives independently of the contents. A rename survives completely or not at all.
 //!
-//! `Everything` is also what is left when the process is killed and the system goes on.
+//! `Everything` is also the disk after the process is killed while the system continues to run.
 //!
-//! Thread rule: a [`CrashPoint`] belongs to one thread; the disk it looks at may go on changing.
+//! Thread rule: a [`CrashPoint`] belongs to one thread. The disk it looks at may change meanwhile.
 
 use super::file::write_at;
 use super::journal::{Change, Image, Operation};
@@ -24,27 +24,28 @@ use std::sync::Arc;
 /// The unit in which contents survive, in bytes.
 const BLOCK: u64 = 512;
 
-/// Which of the changes that were not synced survive. Changes are named by their index.
+/// The choice of unsynced changes that survive. Changes are named by their index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CrashChoice {
-    /// None.
+    /// No unsynced change survives.
     OnlySynced,
-    /// All: the process was killed, the system was not.
+    /// All changes survive: the process was killed, the system was not.
     Everything,
-    /// Some, each block, size and name for itself.
+    /// Some changes survive; each block, size and name is chosen independently.
     Random {
         /// The same seed at the same point gives the same disk.
         seed: u64,
-        /// Blocks of data that did not survive, though a size that covers them did, may hold garbage rather than zeros.
+        /// A block of data that did not survive, but lies within the surviving size, may hold garbage instead
+        /// of zeros.
         garbage: bool,
     },
-    /// All but this one. Of a write, the size survives.
+    /// All changes except this one survive. If it is a write, its size survives.
     DropOne(usize),
-    /// All before the first, and the second; nothing else.
+    /// All changes before the first one and the second one survive, and no other change.
     DropEarlierKeepLater(usize, usize),
 }
 
-/// A moment in the life of a disk with a journal.
+/// The state of a journaled disk after some number of changes.
 pub struct CrashPoint {
     env: MemEnv,
     base: Arc<Image>,
@@ -60,21 +61,22 @@ struct NameChange {
     durable: bool,
 }
 
-/// What is durable of a file, and what came after.
+/// The durable contents of a file, and the changes after the last sync.
 #[derive(Default)]
 struct History {
     durable: Arc<Vec<u8>>,
     pending: Vec<Pending>,
-    /// Some space was allocated ahead of writing, and reads as zeros until then.
+    /// True if space was allocated ahead of writing. Such space reads as zeros until it is written.
     allocated: bool,
 }
 
 struct Pending {
     index: usize,
     operation: Arc<Operation>,
-    /// A sync failed since: the next one does not write this.
+    /// True after a failed sync: the next sync does not write this change.
     lost: bool,
-    /// A later sync wrote the other blocks (and the size) of a lost change after all.
+    /// The blocks of a lost change that are still pending, after a later sync wrote its size and its other
+    /// blocks.
     only: Option<BTreeSet<u64>>,
 }
 
@@ -97,12 +99,13 @@ impl CrashPoint {
         point
     }
 
-    /// How many changes had happened.
+    /// The number of changes before this point.
     pub fn operations(&self) -> usize {
         self.operations
     }
 
-    /// Goes on to the moment after the first `operations` changes, which costs only what lies between. Never goes back.
+    /// Advances to the point after the first `operations` changes. Costs only what lies between. A smaller
+    /// number does nothing.
     pub fn advance_to(&mut self, operations: usize) {
         let Some(journal) = &self.env.shared.journal else { return };
         for operation in journal.range(self.operations, operations) {
@@ -119,7 +122,8 @@ impl CrashPoint {
         indexes.into_iter().collect()
     }
 
-    /// The disk after a crash now: durable as it is, with a journal of its own and the clock of the one that crashed.
+    /// The disk after a crash now. All of it is durable; it has a journal of its own and the clock of the
+    /// crashed disk.
     pub fn disk(&self, choice: CrashChoice) -> MemEnv {
         let mut image = self.surviving_names(choice);
         let mut reached = BTreeSet::from([ROOT]);
@@ -240,7 +244,7 @@ impl Image {
 }
 
 impl Pending {
-    /// The bytes that the change gives other values: those written, or those cut off (to zeros).
+    /// The bytes that the change alters: those written, or those truncated (to zeros).
     fn range(&self) -> (u64, u64) {
         match self.operation.change {
             Change::Write { offset, ref data, .. } => (offset, offset + data.len() as u64),
@@ -256,7 +260,7 @@ impl Pending {
         (from / BLOCK..end).filter(|block| self.only.as_ref().is_none_or(|only| only.contains(block)))
     }
 
-    /// Makes the part of the change that lies in `block`.
+    /// Applies the part of the change that lies in `block`.
     fn apply_to(&self, block: u64, contents: &mut Vec<u8>) {
         let (from, to) = self.range();
         let (start, end) = (from.max(block * BLOCK), to.min((block + 1) * BLOCK));
@@ -283,8 +287,8 @@ impl Pending {
 }
 
 impl History {
-    /// Makes pending changes durable, but for the blocks in which all of them were lost. (A block is written whole, so that
-    /// a change to it that was lost before goes along with one that was not.)
+    /// Makes pending changes durable, except in blocks all of whose changes were lost. A disk writes whole
+    /// blocks, so a lost change becomes durable together with a later change of the same block.
     fn sync(&mut self) {
         let mut pending = std::mem::take(&mut self.pending);
         let written: BTreeSet<u64> =
@@ -310,7 +314,7 @@ impl History {
         }
         let mut random = Random::of(choice, node);
         let density = random.density();
-        // How many of the changes to each block are found in it.
+        // For each block, the number of changes that it contains.
         let mut versions: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         for change in &self.pending {
             change.blocks().for_each(|block| versions.entry(block).or_default().push(change.index));
@@ -356,7 +360,7 @@ impl History {
     fn surviving_size(&self, choice: CrashChoice, random: &mut Random) -> u64 {
         let durable = self.durable.len() as u64;
         let survives = |change: &&Pending| match choice {
-            // A write that is dropped leaves its size behind: contents lost, length kept.
+            // A dropped write loses its contents and keeps its size.
             CrashChoice::DropOne(dropped) => {
                 change.index != dropped || matches!(change.operation.change, Change::Write { .. })
             }
@@ -377,7 +381,7 @@ impl History {
         }
     }
 
-    /// Garbage in some of the blocks that nothing was ever synced or written back to.
+    /// Fills some of the blocks that were never synced or written back with garbage.
     fn fill_with_garbage(&self, versions: &BTreeMap<u64, usize>, contents: &mut [u8], random: &mut Random) {
         for (&block, &count) in versions {
             let (start, end) = ((block * BLOCK) as usize, ((block + 1) * BLOCK) as usize);
@@ -389,11 +393,11 @@ impl History {
     }
 }
 
-/// splitmix64.
+/// SplitMix64.
 struct Random(u64);
 
 impl Random {
-    /// A stream for one purpose of one choice.
+    /// The random numbers for one purpose of one choice.
     fn of(choice: CrashChoice, purpose: u64) -> Self {
         let seed = if let CrashChoice::Random { seed, .. } = choice { seed } else { 0 };
         let mut random = Random(seed);
@@ -417,7 +421,7 @@ impl Random {
         self.below(256) < of_256
     }
 
-    /// How much survives of one thing: nothing, little, half, most, all.
+    /// The share of one kind of change that survives, in 256ths: nothing, little, half, most, all.
     fn density(&mut self) -> u64 {
         [0, 32, 128, 224, 256][self.below(5) as usize]
     }

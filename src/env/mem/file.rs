@@ -1,7 +1,10 @@
-//! The contents of files in memory, and the ways to read and write them.
+//! The contents of files in memory, and the handles that read and write them.
 //!
-//! Contents are shared pointers, copied when they are written to while someone else holds them: a mapping, the image of a
-//! crashed disk. Thread rule: readers and a writer of one file may run at once; each open file for writing has one writer.
+//! Contents are shared pointers. A write copies them if another holder exists: a mapping, or the image of a
+//! crashed disk.
+//!
+//! Thread rule: readers and one writer of a file may run at the same time. Each file open for writing has one
+//! writer.
 
 use super::MemEnv;
 use super::journal::Change;
@@ -13,9 +16,10 @@ use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// As the real environment's.
+/// In bytes, as in the real environment.
 const BUFFER_SIZE: usize = 64 << 10;
-/// How much space a mapped log gets at once: less than a real one, so that a journal stays small and steps happen often.
+/// The step by which a mapped WAL gets space, in bytes: smaller than a real one, so that journals stay small
+/// and steps are frequent.
 const LOG_STEP: u64 = 8 << 10;
 
 /// The contents of a file.
@@ -28,18 +32,18 @@ impl FileNode {
         FileNode(RwLock::new(contents))
     }
 
-    /// The contents as they are.
+    /// A reference to the current contents, which later writes do not change.
     pub fn snapshot(&self) -> Arc<Vec<u8>> {
         self.0.read().clone()
     }
 
-    /// The length in bytes.
+    /// In bytes.
     pub fn length(&self) -> u64 {
         self.0.read().len() as u64
     }
 }
 
-/// Changes contents as `write` at `offset` does; a gap before it is zeros.
+/// Changes `contents` as a `pwrite` at `offset` does. A gap before `offset` is filled with zeros.
 pub fn write_at(contents: &mut Vec<u8>, offset: u64, data: &[u8]) {
     let start = offset as usize;
     let end = start + data.len();
@@ -66,7 +70,7 @@ impl RandomAccessFile for FileNode {
     }
 }
 
-/// A file that is not read from past its end: see [`MemOptions::leveldb_rules`](super::MemOptions).
+/// A file that refuses reads that begin past its end: see [`MemOptions::leveldb_rules`](super::MemOptions).
 pub struct EndedFile {
     path: PathBuf,
     file: Arc<FileNode>,
@@ -91,11 +95,11 @@ impl RandomAccessFile for EndedFile {
     }
 }
 
-/// A file as it was when it was opened.
+/// The contents of a file at the moment it was opened.
 pub struct MemMapping(Arc<Vec<u8>>);
 
 impl MemMapping {
-    /// The contents of `file` now.
+    /// A snapshot of the contents of `file`.
     pub fn new(file: &FileNode) -> Self {
         MemMapping(file.snapshot())
     }
@@ -111,7 +115,7 @@ impl RandomAccessFile for MemMapping {
     }
 }
 
-/// A file read from its beginning on.
+/// A file read from its beginning.
 pub struct MemSequentialFile {
     file: Arc<FileNode>,
     offset: u64,
@@ -137,7 +141,7 @@ impl SequentialFile for MemSequentialFile {
     }
 }
 
-/// An open file, whose changes go to the journal.
+/// An open file whose changes are journaled.
 pub struct MemFile {
     env: MemEnv,
     path: PathBuf,
@@ -151,17 +155,17 @@ impl MemFile {
         MemFile { env, path: path.to_path_buf(), node, file }
     }
 
-    /// Its number.
+    /// The number of the file.
     pub fn node(&self) -> NodeId {
         self.node
     }
 
-    /// Its length in bytes.
+    /// In bytes.
     pub fn length(&self) -> u64 {
         self.file.length()
     }
 
-    /// Cuts it, or grows it by zeros.
+    /// Truncates the file, or extends it with zeros.
     pub fn set_size(&self, size: u64) {
         self.change(Change::SetSize { node: self.node, old: self.length(), new: size }, |contents| {
             contents.resize(size as usize, 0);
@@ -179,7 +183,7 @@ impl MemFile {
         self.env.record(&self.path, || Change::SyncFile { node: self.node });
     }
 
-    /// Journal and contents change together, so that the order of the journal is the order of the changes.
+    /// Journal and contents change together, so that the journal has the order of the changes.
     fn change(&self, change: Change, apply: impl FnOnce(&mut Vec<u8>)) {
         let apply = || apply(Arc::make_mut(&mut *self.file.0.write()));
         match &self.env.shared.journal {
@@ -189,12 +193,12 @@ impl MemFile {
     }
 }
 
-/// A file written through a buffer, or a log.
+/// A buffered file or a WAL, open for writing.
 pub struct MemWritableFile {
     file: MemFile,
     buffer: Vec<u8>,
     position: u64,
-    /// The end of the space that a mapped log has; 0 for other files.
+    /// The end of the space allocated to a mapped WAL, in bytes; 0 for other files.
     allocated: u64,
     mapped: bool,
     closed: bool,
@@ -206,7 +210,7 @@ impl MemWritableFile {
         Self::log(file, false)
     }
 
-    /// Writes a log: `mapped` gets space ahead of its records.
+    /// Writes a WAL. If it is `mapped`, space is allocated ahead of its records.
     pub fn log(file: MemFile, mapped: bool) -> Self {
         let position = file.length();
         MemWritableFile { file, buffer: Vec::new(), position, allocated: 0, mapped, closed: false }

@@ -1,6 +1,6 @@
-//! What happened to a disk, in order: the first image and every change since.
+//! The history of a disk: the first image and every change since, in order.
 //!
-//! Thread rule: changes are put down behind one mutex, which is held while they are made.
+//! Thread rule: changes are recorded under one mutex, which is held while they are applied.
 
 use super::file::FileNode;
 use super::tree::{Entries, Node, NodeId, ROOT, Tree};
@@ -11,23 +11,23 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What a change changes.
+/// One change of a disk.
 pub enum Change {
-    /// A new file or directory got a name.
+    /// A new file or directory gets a name.
     Link { dir: NodeId, name: OsString, node: NodeId, directory: bool },
-    /// A file or directory lost its name.
+    /// A file or directory loses its name.
     Unlink { dir: NodeId, name: OsString },
-    /// A name moved, in place of another perhaps; one change, that survives whole or not at all.
+    /// A name moves, and may replace another. A rename is one change: it survives completely or not at all.
     Rename { from: (NodeId, OsString), to: (NodeId, OsString), node: NodeId },
-    /// Bytes of a file.
+    /// Bytes are written to a file.
     Write { node: NodeId, offset: u64, data: Vec<u8> },
-    /// The length of a file.
+    /// The length of a file changes.
     SetSize { node: NodeId, old: u64, new: u64 },
-    /// What was written and not synced will not be made durable by a sync.
+    /// A sync failed: what was written and not synced is not made durable by a later sync.
     Forget { node: NodeId },
-    /// What was written is durable.
+    /// A sync succeeded: what was written is durable.
     SyncFile { node: NodeId },
-    /// The names in a directory are durable.
+    /// The names in a directory become durable.
     SyncDirectory { node: NodeId },
 }
 
@@ -35,7 +35,6 @@ pub enum Change {
 pub struct Operation {
     /// For messages.
     pub path: PathBuf,
-    /// The change.
     pub change: Change,
 }
 
@@ -58,23 +57,23 @@ impl fmt::Display for Operation {
     }
 }
 
-/// What is on a disk, all of it durable.
+/// The contents of a disk, all of them durable.
 pub struct Image {
-    /// Contents of the files.
+    /// The contents of each file.
     pub files: HashMap<NodeId, Arc<Vec<u8>>>,
-    /// Names in the directories.
+    /// The names in each directory.
     pub directories: HashMap<NodeId, Entries>,
-    /// No node has this number, or a higher one.
+    /// All node numbers are below this one.
     pub next: NodeId,
 }
 
 impl Image {
-    /// A disk with `/` on it.
+    /// A disk with an empty `/`.
     pub fn empty() -> Self {
         Image { files: HashMap::new(), directories: HashMap::from([(ROOT, Entries::new())]), next: ROOT + 1 }
     }
 
-    /// The same as something that can be changed.
+    /// A changeable copy.
     pub fn tree(&self) -> Tree {
         let files = self
             .files
@@ -86,24 +85,24 @@ impl Image {
     }
 }
 
-/// The first image and every change since.
+/// The first image and every change since, in order.
 pub struct Journal {
     base: Arc<Image>,
     operations: Mutex<Vec<Arc<Operation>>>,
 }
 
 impl Journal {
-    /// Nothing has happened to `base` yet.
+    /// A journal without changes of the disk `base`.
     pub fn new(base: Arc<Image>) -> Self {
         Journal { base, operations: Mutex::default() }
     }
 
-    /// The image before the first change.
+    /// The disk before the first change.
     pub fn base(&self) -> &Arc<Image> {
         &self.base
     }
 
-    /// Changes so far.
+    /// The number of changes so far.
     pub fn count(&self) -> usize {
         self.operations.lock().len()
     }
@@ -113,19 +112,19 @@ impl Journal {
         self.operations.lock().get(index).cloned()
     }
 
-    /// The changes from `from` to `to`, as far as there are.
+    /// The changes `from..to`, as far as they exist.
     pub fn range(&self, from: usize, to: usize) -> Vec<Arc<Operation>> {
         let operations = self.operations.lock();
         let to = to.min(operations.len());
         operations.get(from..to).map(<[_]>::to_vec).unwrap_or_default()
     }
 
-    /// Puts a change down.
+    /// Records a change that the caller applies.
     pub fn push(&self, path: &Path, change: Change) {
         self.push_with(path, change, || {});
     }
 
-    /// Puts a change down and makes it.
+    /// Records a change and applies it, under the journal's lock.
     pub fn push_with(&self, path: &Path, change: Change, apply: impl FnOnce()) {
         let operation = Arc::new(Operation { path: path.to_path_buf(), change });
         let mut operations = self.operations.lock();

@@ -1,3 +1,5 @@
+//! Tests of files in memory, and of the disks that crashes leave.
+
 use super::*;
 use crate::env::read_file;
 use crate::error::ErrorKind;
@@ -20,7 +22,7 @@ fn errno<T>(outcome: Result<T>) -> Option<i32> {
     outcome.err().and_then(|error| error.errno())
 }
 
-/// Every disk that `seeds` random choices leave of `env` as it is now.
+/// The disks that `seeds` random choices leave of the current state of `env`.
 fn random_disks(env: &MemEnv, seeds: u64, garbage: bool) -> impl Iterator<Item = MemEnv> {
     let point = env.crash_point(usize::MAX);
     (0..seeds).map(move |seed| point.disk(CrashChoice::Random { seed, garbage }))
@@ -78,7 +80,7 @@ fn directories_need_not_exist_under_leveldbs_rules() {
     assert_eq!(contents(&env, "/g/h/file").unwrap(), b"text");
     assert!(env.children(path("/a/b")).unwrap().is_empty());
     assert_eq!(env.children(path("/")).unwrap(), ["a", "c", "e", "g"]);
-    // A file is no directory all the same, and is not made by reading.
+    // A file is not a directory under these rules either, and reading creates nothing.
     assert_eq!(errno(env.create_writable(path("/g/h/file/x"), CreateMode::New)), Some(libc::ENOTDIR));
     assert_eq!(errno(env.open_random_access(path("/i/x"), ReadMode::Mapped)), Some(libc::ENOENT));
     assert_eq!(errno(env.file_size(path("/i/x"))), Some(libc::ENOENT));
@@ -176,7 +178,7 @@ fn contents_are_durable_by_a_sync_of_the_file_and_names_by_one_of_the_directory(
     assert_eq!(contents(&env.crash_clone(CrashChoice::Everything), "/f").unwrap(), b"synced, not synced");
     file.append(b", in the program's buffer").unwrap();
     assert_eq!(contents(&env.crash_clone(CrashChoice::Everything), "/f").unwrap(), b"synced, not synced");
-    // The name alone, without contents.
+    // The name survives without the contents.
     create(&env, "/g", b"lost");
     env.sync_dir(Path::new("/")).unwrap();
     assert_eq!(contents(&env.crash_clone(CrashChoice::OnlySynced), "/g").unwrap(), b"");
@@ -241,7 +243,7 @@ fn what_is_synced_survives_every_choice_and_what_is_not_takes_every_form() {
             torn |= block[0] == 2 && block.len() < 3000;
             garbage |= block[0] != 0 && block[0] != 2;
         }
-        // Blocks are whole: the byte at 1024 and those up to 1535 have one fate.
+        // Blocks survive as a whole: the bytes 1024 to 1535 survive together.
         if contents.len() == 4000 && contents[1024] == 2 {
             assert_eq!(contents[1024..1536], [2; 512]);
         }
@@ -271,7 +273,7 @@ fn a_block_is_found_as_it_was_between_two_writes_never_as_a_mixture() {
         assert!(contents[data..].iter().all(|&byte| byte == 0));
         seen.insert((data, contents.len()));
     }
-    // Each of five versions of the block with each of five sizes, cut where the size is smaller.
+    // Five versions of the block combined with five sizes; a smaller size cuts the block.
     assert_eq!(seen.len(), 15);
 }
 
@@ -291,9 +293,9 @@ fn one_change_is_dropped_and_all_others_kept() {
     assert_eq!(contents(&drop_one(0), "/f"), None);
     assert_eq!(contents(&drop_one(0), "/h").unwrap(), b"g");
     assert_eq!(contents(&drop_one(2), "/f").unwrap(), [[1; 512], [0; 512], [3; 512]].concat());
-    // The last write's contents are gone, its size is not.
+    // The contents of the last write are lost, its size is not.
     assert_eq!(contents(&drop_one(3), "/f").unwrap(), [[1; 512], [2; 512], [0; 512]].concat());
-    // The name that a rename gives does not depend on the one it takes away.
+    // The new name of a rename does not depend on the removal of the old one.
     assert_eq!(contents(&drop_one(4), "/h").unwrap(), b"g");
     assert_eq!((contents(&drop_one(6), "/g").unwrap(), contents(&drop_one(6), "/h")), (b"g".to_vec(), None));
 
@@ -313,7 +315,7 @@ fn an_earlier_change_is_dropped_and_a_later_kept() {
     create(&env, "/c", b"c");
     let disk = env.crash_clone(CrashChoice::DropEarlierKeepLater(3, 4));
     assert_eq!(contents(&disk, "/a").unwrap(), b"a");
-    // The later write brings the block it shares with the dropped one.
+    // The later write brings the block that it shares with the dropped one.
     assert_eq!(contents(&disk, "/b").unwrap(), [b"b".as_slice(), &[7; 600]].concat());
     assert_eq!(contents(&disk, "/c"), None);
     let disk = env.crash_clone(CrashChoice::DropEarlierKeepLater(2, 5));
@@ -369,7 +371,7 @@ fn a_crashed_disk_is_durable_and_crashes_again() {
     assert_eq!(contents(&disk.crash_clone(CrashChoice::OnlySynced), "/f").unwrap(), b"one");
     assert!(!disk.crash_clone(CrashChoice::OnlySynced).exists(Path::new("/g")));
     assert_eq!(contents(&disk, "/f").unwrap(), b"onetwo");
-    // And the first disk knows nothing of it.
+    // The first disk does not change.
     assert_eq!(contents(&env, "/f").unwrap(), b"one");
 }
 
@@ -383,14 +385,14 @@ fn a_mapped_log_has_zeros_behind_its_end_until_it_is_closed() {
     let killed = contents(&env.crash_clone(CrashChoice::Everything), "/1.log").unwrap();
     assert_eq!(&killed[..17], b"\x01\x01\x01\x01\x01\x01\x01payload\x09\x09\x09");
     assert!(killed.len() > 1000 && killed[17..].iter().all(|&byte| byte == 0));
-    // The header is the last of a record.
+    // The header is the last write of a record.
     let before = env.operation_count() - 2;
     let killed = contents(&env.disk_at(before, CrashChoice::Everything), "/1.log").unwrap();
     assert_eq!(&killed[..14], b"\0\0\0\0\0\0\0payload");
     log.append_record(&[2; 7], &[3; 40_000]).unwrap();
     log.close().unwrap();
     assert_eq!(env.file_size(Path::new("/1.log")).unwrap(), 17 + 7 + 40_000);
-    // The cut at the end may be lost as anything else.
+    // The final truncation may be lost like any other change.
     let point = env.crash_point(usize::MAX);
     let cut = *point.unsynced().last().unwrap();
     assert!(contents(&point.disk(CrashChoice::DropOne(cut)), "/1.log").unwrap().len() > 40_024);
@@ -413,7 +415,7 @@ fn a_truncation_survives_or_not() {
     file.flush().unwrap();
     assert_eq!(contents(&env.crash_clone(CrashChoice::OnlySynced), "/f").unwrap(), [1; 2000]);
     assert_eq!(contents(&env.crash_clone(CrashChoice::Everything), "/f").unwrap(), [2; 600]);
-    // What was cut off does not come back where a later write is missing.
+    // Truncated bytes do not reappear where a later write is missing.
     let point = env.crash_point(usize::MAX);
     let write = *point.unsynced().last().unwrap();
     assert_eq!(contents(&point.disk(CrashChoice::DropOne(write)), "/f").unwrap(), [0; 600]);
@@ -432,7 +434,7 @@ fn a_sync_after_a_failed_one_does_not_bring_back_what_was_lost() {
     env.forget_unsynced(Path::new("/f"));
     file.append(&[3; 1000]).unwrap();
     file.sync().unwrap();
-    // Everyone still reads it, and it is there after a kill, but the disk does not have it: only the block that the later
+    // All readers still see the writes, and a kill keeps them, but the disk has only the block that the later
     // write shares with the lost one.
     let whole = [[1; 512].as_slice(), &[2; 1000], &[3; 1000]].concat();
     assert_eq!(contents(&env, "/f").unwrap(), whole);

@@ -1,7 +1,9 @@
-//! Names: a tree of directories, with the answers and error numbers of a Unix file system.
+//! The names: a tree of directories with the behaviour and the error numbers of a Unix file system.
 //!
-//! Files are known by node; a file that has lost its name lives on in what holds it open. Relative paths start at `/`.
-//! Thread rule: none of its own, the tree stands behind a mutex.
+//! Files are identified by node number. A file that has lost its name continues to exist while a handle holds
+//! it open. Relative paths start at `/`.
+//!
+//! Thread rule: none; the owner guards the tree by a mutex.
 
 use super::file::FileNode;
 use super::journal::Image;
@@ -11,36 +13,34 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-/// The number of a file or directory, never used twice on one disk.
+/// The number of a file or directory. One disk never uses a number twice.
 pub type NodeId = u64;
 
 /// The node of `/`.
 pub const ROOT: NodeId = 0;
 
-/// The names of a directory.
+/// The names of a directory, and their nodes.
 pub type Entries = BTreeMap<OsString, NodeId>;
 
 /// A file or a directory.
 pub enum Node {
-    /// A file.
     File(Arc<FileNode>),
-    /// A directory.
     Directory(Entries),
 }
 
-/// All that has a name.
+/// All nodes that have a name.
 pub struct Tree {
     nodes: HashMap<NodeId, Node>,
     next: NodeId,
 }
 
 impl Tree {
-    /// A tree of these nodes, `ROOT` among them; new nodes are numbered from `next` on.
+    /// A tree of these nodes, which include `ROOT`. New nodes are numbered from `next` on.
     pub fn new(nodes: HashMap<NodeId, Node>, next: NodeId) -> Self {
         Tree { nodes, next }
     }
 
-    /// All that has a name, as it is now.
+    /// A copy of everything in the tree.
     pub fn image(&self) -> Image {
         let mut image = Image { next: self.next, ..Image::empty() };
         for (&id, node) in &self.nodes {
@@ -52,12 +52,12 @@ impl Tree {
         image
     }
 
-    /// What a number stands for.
+    /// The node with this number, if it has a name.
     pub fn node(&self, node: NodeId) -> Option<&Node> {
         self.nodes.get(&node)
     }
 
-    /// The names in a directory.
+    /// The names in a directory; `None` if the node is not a directory.
     pub fn entries(&self, node: NodeId) -> Option<&Entries> {
         match self.nodes.get(&node) {
             Some(Node::Directory(entries)) => Some(entries),
@@ -70,7 +70,7 @@ impl Tree {
         self.entries(dir)?.get(name).copied()
     }
 
-    /// The node of a path: ENOENT, or ENOTDIR.
+    /// The node of a path. Errors: ENOENT, ENOTDIR.
     pub fn lookup(&self, path: &Path) -> Result<NodeId> {
         let mut node = ROOT;
         for name in components(path) {
@@ -80,7 +80,7 @@ impl Tree {
         Ok(node)
     }
 
-    /// The directory that a path's last name is in, or would be, and that name.
+    /// The directory that contains the last name of a path, or would contain it, and that name.
     pub fn parent(&self, path: &Path) -> Result<(NodeId, OsString)> {
         let mut names = components(path);
         let name = names.pop().ok_or_else(|| Error::from_errno(path, libc::EBUSY))?;
@@ -95,7 +95,7 @@ impl Tree {
         }
     }
 
-    /// The file of a path.
+    /// The file of a path. Errors: ENOENT, ENOTDIR, EISDIR.
     pub fn file(&self, path: &Path) -> Result<(NodeId, Arc<FileNode>)> {
         let node = self.lookup(path)?;
         match self.nodes.get(&node) {
@@ -104,7 +104,7 @@ impl Tree {
         }
     }
 
-    /// The directory of a path.
+    /// The directory of a path. Errors: ENOENT, ENOTDIR.
     pub fn directory(&self, path: &Path) -> Result<NodeId> {
         let node = self.lookup(path)?;
         match self.nodes.get(&node) {
@@ -113,7 +113,8 @@ impl Tree {
         }
     }
 
-    /// May `node` be renamed to what is `replaced` now?
+    /// Checks whether `node` may be renamed to a name that `replaced` has now. Errors: ENOTEMPTY, ENOTDIR,
+    /// EISDIR.
     pub fn check_replaceable(&self, node: NodeId, replaced: Option<NodeId>, to: &Path) -> Result<()> {
         let Some(replaced) = replaced else { return Ok(()) };
         let errno = match (self.entries(node), self.entries(replaced)) {
@@ -126,7 +127,7 @@ impl Tree {
         Err(Error::from_errno(to, errno))
     }
 
-    /// Gives a new node a name.
+    /// Adds a node under a name and returns its number.
     pub fn insert(&mut self, dir: NodeId, name: OsString, node: Node) -> NodeId {
         let id = self.next;
         self.next += 1;
@@ -137,7 +138,7 @@ impl Tree {
         id
     }
 
-    /// Takes a name away, and with it the node.
+    /// Removes a name and its node.
     pub fn remove(&mut self, dir: NodeId, name: &OsStr) -> Option<NodeId> {
         let Some(Node::Directory(entries)) = self.nodes.get_mut(&dir) else { return None };
         let node = entries.remove(name)?;
@@ -145,7 +146,7 @@ impl Tree {
         Some(node)
     }
 
-    /// Moves a node to another name, in place of what has it.
+    /// Moves a node to another name, and removes the node that has that name.
     pub fn rename(&mut self, from: (NodeId, &OsStr), to: (NodeId, OsString)) {
         self.remove(to.0, &to.1);
         let Some(Node::Directory(entries)) = self.nodes.get_mut(&from.0) else { return };
@@ -155,7 +156,7 @@ impl Tree {
         }
     }
 
-    /// Every file, by path.
+    /// All files, by path.
     pub fn files(&self) -> BTreeMap<PathBuf, Arc<FileNode>> {
         let mut files = BTreeMap::new();
         let mut directories = vec![(PathBuf::from("/"), ROOT)];
@@ -172,7 +173,7 @@ impl Tree {
     }
 }
 
-/// The names on the way from `/`.
+/// The names of a path, from `/` on, with `.` and `..` resolved.
 pub fn components(path: &Path) -> Vec<&OsStr> {
     let mut names = Vec::new();
     for component in path.components() {

@@ -1,10 +1,11 @@
-//! How many descriptors the tables of this process may hold, and what happens when there are none left.
+//! The number of descriptors that tables of this process may hold, and what happens when none are left.
 //!
-//! Tables that are not mapped are read by descriptors, which can be closed and opened again (`env::on_demand`). All databases of the
-//! process together hold at most half of what RLIMIT_NOFILE allows; the rest is for logs, MANIFESTs, LOCK and LOG files,
-//! directories that are synced, and for the program around us. That program may take nearly all. So when the system has no
-//! descriptor for any file of ours, some of the tables' are closed and the call is made again; tables then hold fewer
-//! until the lack seems to be over.
+//! Tables that are not mapped are read through descriptors, which can be closed and opened again
+//! (`env::on_demand`). All databases of the process together hold at most half of what RLIMIT_NOFILE allows.
+//! The rest is for WALs, MANIFESTs, LOCK and LOG files, directories that are synced, and for the host
+//! program, which may take nearly all. So when the system has no descriptor for any file of ours, some
+//! descriptors of tables are closed and the call is repeated. Tables then hold fewer descriptors until the
+//! shortage seems to be over.
 //!
 //! Thread rule: any thread.
 
@@ -17,34 +18,35 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Where the system does not tell how many a process may have.
+/// Assumed if the system does not tell the limit of a process.
 const USUAL_LIMIT: u64 = 1024;
 
-/// Descriptors closed for want of room after which one more is tried.
+/// After this many descriptors closed to stay within a lowered limit, the limit is raised by one.
 const CLOSINGS_PER_STEP: usize = 64;
 
-/// How often a call is made again for want of a descriptor, at most: others may be quicker than we to take what was closed.
+/// How often a call is repeated after a shortage, at most: other threads may take the descriptors that were
+/// closed.
 const ATTEMPTS: u32 = 50;
 
-/// Waited before the next attempt, where all descriptors of tables are being read by just now.
+/// The wait before the next attempt if every descriptor of a table is being read at the moment.
 const PAUSE: Duration = Duration::from_micros(200);
 
 /// The descriptors of tables in this process.
 pub struct TableDescriptors {
     budget: SharedBudget,
-    /// Of `limit`; to be asked without a lock.
+    /// A copy of `limit.allowed` that is read without the lock.
     allowed: AtomicUsize,
     limit: Mutex<Limit>,
 }
 
-/// How many there may be.
+/// The limit on descriptors of tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Limit {
-    /// What RLIMIT_NOFILE leaves to tables.
+    /// Half of RLIMIT_NOFILE.
     share: usize,
-    /// The share, or less after a lack.
+    /// The share, or less after a shortage.
     allowed: usize,
-    /// Descriptors closed to stay within `allowed`, since it changed.
+    /// The number of descriptors closed to stay within `allowed` since `allowed` changed.
     closings: usize,
 }
 
@@ -54,7 +56,7 @@ impl Limit {
         Limit { share, allowed: share, closings: 0 }
     }
 
-    /// The limit of the process is (now) this one.
+    /// Adopts the current limit of the process. If that has not changed, a shortage stays in effect.
     fn refresh(&mut self, soft_limit: u64) {
         let new = Limit::of(soft_limit);
         if new.share != self.share {
@@ -62,7 +64,8 @@ impl Limit {
         }
     }
 
-    /// There was no descriptor for somebody, while tables held `used`: a quarter of them has to go. Returns how many those are.
+    /// Records a shortage while tables hold `used` descriptors: lowers the limit to three quarters of them.
+    /// Returns the number to close.
     fn lack(&mut self, used: usize) -> usize {
         let surplus = used.div_ceil(4);
         self.allowed = (used - surplus).clamp(1, self.share);
@@ -70,7 +73,8 @@ impl Limit {
         surplus
     }
 
-    /// So many were closed to stay within the limit. After many, one more is tried.
+    /// Records that `count` descriptors were closed to stay within the limit. After `CLOSINGS_PER_STEP` of
+    /// them the limit rises by one.
     fn closed(&mut self, count: usize) {
         self.closings += count;
         if self.closings >= CLOSINGS_PER_STEP && self.allowed < self.share {
@@ -96,23 +100,23 @@ fn soft_limit() -> u64 {
 }
 
 impl TableDescriptors {
-    /// Those of this process.
+    /// The instance of this process.
     pub fn of_process() -> &'static TableDescriptors {
         static DESCRIPTORS: PerProcess<TableDescriptors> = PerProcess::new();
         DESCRIPTORS.get()
     }
 
-    /// Looks at the limit of the process again.
+    /// Reads the limit of the process again.
     pub fn refresh(&self) {
         self.change(|limit| limit.refresh(soft_limit()));
     }
 
-    /// A database has opened a descriptor.
+    /// Records that a database has opened a descriptor.
     pub fn opened<T: Holder + 'static>(&self, database: &Arc<T>) {
         self.budget.add(database, 1);
     }
 
-    /// Closes descriptors, of whatever database, if there are too many.
+    /// Closes descriptors, of any database, if there are more than allowed.
     pub fn keep_within_limit(&self) {
         let surplus = self.budget.used().saturating_sub(self.allowed.load(Ordering::Relaxed));
         if surplus > 0 {
@@ -121,7 +125,7 @@ impl TableDescriptors {
         }
     }
 
-    /// So many descriptors were closed.
+    /// Records that a holder closed `count` descriptors.
     pub fn closed(&self, count: usize) {
         self.budget.sub(count);
     }
@@ -133,7 +137,7 @@ impl TableDescriptors {
         result
     }
 
-    /// The system had none left: closes some. False if tables hold none.
+    /// After a shortage: closes some descriptors. False if tables hold none.
     fn make_room(&self) -> bool {
         let used = self.budget.used();
         if used == 0 {
@@ -144,14 +148,14 @@ impl TableDescriptors {
             limit.lack(used)
         });
         if self.budget.reclaim(surplus) == 0 {
-            // Somebody reads by each of them now, and will be done soon.
+            // Each descriptor is being read at the moment, which will not take long.
             std::thread::sleep(PAUSE);
         }
         true
     }
 }
 
-/// Opens something; where the system has no descriptor left, tables give theirs back, and it is tried again.
+/// Calls `open`. If the system has no descriptor left, closes some of the tables' and calls it again.
 pub fn with_room<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let mut outcome = open();
     for _ in 0..ATTEMPTS {
@@ -164,7 +168,7 @@ pub fn with_room<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     outcome
 }
 
-/// Has the process, or the system, as many descriptors as it may have?
+/// True if the process or the system has no descriptor left.
 fn is_lack(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }

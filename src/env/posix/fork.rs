@@ -1,47 +1,50 @@
-//! Noticing that the process was forked, and what a child does about it at once.
+//! Detects `fork`, and does what a child must do at once.
 //!
-//! In a child `pthread_atfork` runs one handler, which begins the next [`Generation`] and closes the child's copies of the LOCK
-//! files: a database whose process was killed may be opened again although a child of it lives on. The locks themselves
-//! stay with the parent, since they belong to the open file that both share.
+//! In a child `pthread_atfork` runs one handler. It begins the next [`ProcessGeneration`] and closes the
+//! child's copies of the LOCK files, so that a database whose process was killed can be opened again although
+//! a child of that process still runs. The locks stay with the parent: they belong to the open file
+//! description, which parent and child share.
 //!
-//! Thread rule: any thread. The handler touches only atomics and makes one system call a descriptor: a child may do no
-//! more, since all else may be in the middle of a change by a thread that it does not have.
+//! Thread rule: any thread. The handler touches only atomics and makes one system call per descriptor. A
+//! child may do no more: everything else may be in the middle of a change by a thread that does not exist in
+//! the child.
 
 #![allow(unsafe_code)]
 
-use crate::util::fork::Generation;
+use crate::util::fork::ProcessGeneration;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 
-/// LOCK files that a child closes, at most. It keeps those beyond: they matter only once the parent was killed.
+/// The largest number of LOCK files that a child closes. A child keeps the others; these matter only if the
+/// parent is killed.
 const MAX_DESCRIPTORS: usize = 256;
 
-/// Each 0 (free) or a descriptor and 1.
+/// Each is 0 (free) or a descriptor plus 1.
 static DESCRIPTORS: [AtomicI32; MAX_DESCRIPTORS] = [const { AtomicI32::new(0) }; MAX_DESCRIPTORS];
 
 extern "C" fn enter_child() {
-    Generation::begin_next();
+    ProcessGeneration::begin_next();
     for slot in &DESCRIPTORS {
         let kept = slot.swap(0, Ordering::Relaxed);
         if kept != 0 {
-            // SAFETY: who put the descriptor into the slot owned it and takes it out before it is closed, so it is
-            // open here, and the copies of it that its owner has in this process know by the generation that they
-            // are to do nothing with it.
+            // SAFETY: the owner of the descriptor put it into the slot and takes it out before closing it, so
+            // it is open here. The owner's copies in this process compare their generation and do nothing
+            // with the descriptor.
             unsafe { libc::close(kept - 1) };
         }
     }
 }
 
-/// Counts forks from now on.
+/// Starts counting forks, if that has not happened yet.
 pub fn watch() -> io::Result<()> {
     static WATCHING: AtomicBool = AtomicBool::new(false);
     if WATCHING.load(Ordering::Acquire) {
         return Ok(());
     }
-    // Two threads may both come here. A child that goes through the handler twice is no worse off.
-    // SAFETY: the handler is a function of this library, which is not unloaded (or else the C library forgets its handlers
-    // with it), and does only what a child of a process with threads may do.
+    // Two threads may both register the handler. Running it twice in a child does no harm.
+    // SAFETY: the handler is a function of this library, which is not unloaded (if it is, the C library
+    // removes its handlers), and it does only what a child of a process with threads may do.
     match unsafe { libc::pthread_atfork(None, None, Some(enter_child)) } {
         0 => {
             WATCHING.store(true, Ordering::Release);
@@ -51,7 +54,8 @@ pub fn watch() -> io::Result<()> {
     }
 }
 
-/// Children close the descriptor at once, until its owner calls `keep`, which it does before it closes it itself.
+/// Makes children close the descriptor at once, until its owner calls `keep`, which the owner does before
+/// closing it.
 pub fn close_in_children(descriptor: RawFd) {
     for slot in &DESCRIPTORS {
         if slot.compare_exchange(0, descriptor + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
@@ -60,7 +64,7 @@ pub fn close_in_children(descriptor: RawFd) {
     }
 }
 
-/// Ends what `close_in_children` began.
+/// Undoes `close_in_children`.
 pub fn keep(descriptor: RawFd) {
     for slot in &DESCRIPTORS {
         if slot.compare_exchange(descriptor + 1, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
@@ -69,19 +73,19 @@ pub fn keep(descriptor: RawFd) {
     }
 }
 
-/// A value that every process has for itself, as a static: the first use in a child starts a new one. The parent's stays where
-/// it is, whatever its threads were doing with it.
+/// A static value of which every process has its own: the first use in a child makes a new one. The parent's
+/// copy is left untouched, whatever state the parent's threads left it in.
 pub struct PerProcess<T: 'static>(AtomicPtr<OneProcess<T>>);
 
 struct OneProcess<T> {
-    generation: Generation,
+    generation: ProcessGeneration,
     value: T,
-    /// The parent's, so that leak checkers find it.
+    /// The parent's value, reachable so that leak checkers do not report it.
     _inherited: AtomicPtr<OneProcess<T>>,
 }
 
 impl<T: Default + Send + Sync> PerProcess<T> {
-    /// None yet.
+    /// No value yet; the first `get` makes one.
     #[allow(clippy::new_without_default)] // a static is made by a constant
     pub const fn new() -> Self {
         PerProcess(AtomicPtr::new(std::ptr::null_mut()))
@@ -89,10 +93,11 @@ impl<T: Default + Send + Sync> PerProcess<T> {
 
     /// This process's value.
     pub fn get(&self) -> &'static T {
-        let generation = Generation::current();
+        let generation = ProcessGeneration::current();
         let mut known = self.0.load(Ordering::Acquire);
         loop {
-            // SAFETY: null, or a value that was leaked below before its address was stored with release order.
+            // SAFETY: null, or a value that was leaked below before its address was stored with release
+            // ordering.
             match unsafe { known.as_ref() } {
                 Some(one) if one.generation == generation => return &one.value,
                 _ => {}
@@ -100,7 +105,7 @@ impl<T: Default + Send + Sync> PerProcess<T> {
             let (value, _inherited) = (T::default(), AtomicPtr::new(known));
             let new = Box::into_raw(Box::new(OneProcess { generation, value, _inherited }));
             match self.0.compare_exchange(known, new, Ordering::AcqRel, Ordering::Acquire) {
-                // SAFETY: leaked above, and never freed, since it has become the one in use.
+                // SAFETY: leaked above, and never freed, since it is now the current value.
                 Ok(_) => return unsafe { &(*new).value },
                 Err(other) => {
                     // SAFETY: made above, and nobody has seen it.

@@ -1,15 +1,19 @@
-//! The LOCK file: one database directory, one process, one opener.
+//! The LOCK file: one database directory is open at most once, in one process.
 //!
-//! Between processes: the locks of `record_lock`. Within the process: a registry of the files held, by device and inode, so that a
-//! directory reached by two names is one. It is asked before the file is opened. Its mutex is held from the question to the
-//! answer.
+//! Between processes: the locks of `record_lock`. Within the process: a registry of the held files by device
+//! and inode, so that a directory reached by two names counts as one. The registry is asked before the file
+//! is opened, and its mutex is held from that question until the file is locked or refused.
 //!
-//! Where the record lock is the process's, closing any descriptor of the file would end it. So the file is opened once; should
-//! another descriptor of it be opened all the same (the name has changed hands between the question and the opening), its holder
-//! keeps that and closes it with its own. Where another library of this process (LevelDB itself) has the file, nobody can
-//! know before it is opened, and closing it again would end that library's lock: then the descriptor stays open, for good.
+//! If the record lock belongs to the process, closing any descriptor of the file would release it. So the
+//! file is opened only once. If another descriptor of it is opened nevertheless (the name changed between the
+//! question and the opening), the holder of the lock keeps that descriptor and closes it together with its
+//! own. If another library of this process (LevelDB itself) holds the file, this is unknown before the file
+//! is opened, and closing the descriptor again would release that library's lock: then the descriptor stays
+//! open permanently.
 //!
-//! A child of `fork` does not have its parent's locks, nor its registry: what it opens is refused as any other process is.
+//! A child of `fork` has neither its parent's locks nor its registry: it is refused as any other process is.
+//!
+//! Thread rule: any thread.
 
 use super::fork::{self, PerProcess};
 use super::place::{Identity, Place, Status};
@@ -17,7 +21,7 @@ use super::record_lock::{self, Owner};
 use super::sys;
 use crate::env::FileLock;
 use crate::error::{Error, Result};
-use crate::util::fork::Generation;
+use crate::util::fork::ProcessGeneration;
 use crate::util::lock::Mutex;
 use std::ffi::OsString;
 use std::fs::File;
@@ -25,11 +29,11 @@ use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::path::Path;
 
-/// A file that is locked.
+/// A locked file.
 struct Held {
     identity: Identity,
     owner: Owner,
-    /// Opened by others, who were refused. Closed with the lock.
+    /// Descriptors opened by callers that were refused. Closed together with the lock.
     other_descriptors: Vec<File>,
 }
 
@@ -42,7 +46,8 @@ impl Registry {
         self.0.iter_mut().find(|held| held.identity == identity)
     }
 
-    /// Takes `file` if it is one that is held; the caller is refused then.
+    /// Keeps or closes `file` and returns `None` if the file is held: the caller is then refused. Returns
+    /// `file` otherwise.
     fn keep_if_held(&mut self, identity: Identity, file: File) -> Option<File> {
         match self.find(identity) {
             None => return Some(file),
@@ -52,7 +57,7 @@ impl Registry {
         None
     }
 
-    /// Ends what `lock` began; the descriptors of the others are the caller's to close.
+    /// Removes what `lock` added. The caller closes the returned descriptors.
     fn remove(&mut self, identity: Identity) -> Vec<File> {
         let removed = self.0.extract_if(.., |held| held.identity == identity);
         removed.flat_map(|held| held.other_descriptors).collect()
@@ -61,21 +66,21 @@ impl Registry {
 
 static HELD: PerProcess<Mutex<Registry>> = PerProcess::new();
 
-/// How often to start again when the file is unlinked (by a database that is being destroyed) while it is locked.
+/// How often to start again if a `destroy` unlinks the file while it is being locked.
 const ATTEMPTS: usize = 8;
 
 fn already_held(path: &Path) -> Error {
     Error::io(format!("lock {}: already held by process", path.display()))
 }
 
-/// LevelDB's message, `lock <path>: <why>`: its "file name" is the two words.
+/// LevelDB's message, `lock <path>: <why>`: its "file name" is `lock <path>`.
 fn not_locked(path: &Path, error: &io::Error) -> Error {
     let mut name = OsString::from("lock ");
     name.push(path);
     Error::from_os(Path::new(&name), error)
 }
 
-/// Takes the lock, creating the file if it is missing. Never waits.
+/// Takes the lock, creating the file if it is missing. Does not wait.
 pub fn lock(place: Place<'_>) -> Result<Box<dyn FileLock>> {
     place.named(fork::watch())?;
     let mut registry = HELD.get().lock();
@@ -96,17 +101,17 @@ pub fn lock(place: Place<'_>) -> Result<Box<dyn FileLock>> {
             Ok(owner) => owner,
             Err(error) => {
                 if record_lock::is_locked_by_this_process(&file) {
-                    // Another library's, see the head of this file.
+                    // Another library of this process holds the lock: see the top of this file.
                     let _ = file.into_raw_fd();
                 }
                 return Err(not_locked(place.path(), &error));
             }
         };
-        // A lock on a file that has lost its name excludes nobody.
+        // A lock on a file that has lost its name excludes nobody: start again.
         if place.status().is_ok_and(|status| status.identity() == identity) {
             registry.0.push(Held { identity, owner, other_descriptors: Vec::new() });
             fork::close_in_children(file.as_raw_fd());
-            let process = Generation::current();
+            let process = ProcessGeneration::current();
             return Ok(Box::new(PosixLock { file: Some(file), identity, owner, process }));
         }
         record_lock::unlock(&file, owner);
@@ -118,7 +123,7 @@ struct PosixLock {
     file: Option<File>,
     identity: Identity,
     owner: Owner,
-    process: Generation,
+    process: ProcessGeneration,
 }
 
 impl FileLock for PosixLock {}
@@ -127,7 +132,8 @@ impl Drop for PosixLock {
     fn drop(&mut self) {
         let Some(file) = self.file.take() else { return };
         if !self.process.is_current() {
-            // The parent's lock; and the descriptor may be another file's by now, see `fork`.
+            // The lock is the parent's, and in this process the descriptor may already be another file's (see
+            // `fork`).
             let _ = file.into_raw_fd();
             return;
         }

@@ -1,4 +1,5 @@
-//! A log file: every record reaches the system before `append_record` returns, by `write` or by stores into a mapping.
+//! A WAL file. Every record reaches the system before `append_record` returns, by `pwrite` or by stores into
+//! a mapping.
 //!
 //! ```text
 //! 0 ........ position ........ populated ........ allocated
@@ -6,26 +7,30 @@
 //!              [--- window (mapped) -------------------]
 //! ```
 //!
-//! By a mapping: space is allocated in steps (a full disk shows in that call, before any byte is stored), mapped, and
-//! faulted in a little ahead of the writer. The first step is a page, taken with the first record; an empty log takes nothing. A record is then two stores: its payload, and last its seven header bytes
-//! together with the first payload byte in one instruction, so that `kill -9` never leaves a part of a header or a header without
-//! its payload, and another process that sees a whole header sees its payload. Large payloads go by `pwrite`, which is faster
-//! than faulting pages in, and their headers after them. The page cache has what was stored: it survives the process as a `write` does, and `fdatasync`
-//! makes it durable as it does a `write`.
+//! Mapped: space is allocated in steps (a full disk shows in that call, before any byte is stored), mapped,
+//! and faulted in a little ahead of the writer. The first step is one page, allocated with the first record;
+//! an empty WAL takes no space. A record is then two stores: first its payload, then its seven header bytes
+//! together with the first payload byte in one instruction. So `kill -9` never leaves a part of a header, or
+//! a header without its payload, and another process that sees a whole header sees its payload. Large
+//! payloads are written by `pwrite`, which is faster than faulting pages in, and their headers after them.
+//! The stored bytes are in the page cache: like bytes of a `write`, they survive the process, and `fdatasync`
+//! makes them durable.
 //!
-//! Only ext4 (and ext3 under its name) and tmpfs are mapped: they never give an allocated block another
-//! place, so that a store cannot run out of space. XFS, btrfs, ZFS and overlays of them may (XFS where reflink is on, its
-//! default). ext4 is not mapped where it journals data: there a store after a sync may raise SIGBUS once the file system is
-//! shut down.
+//! Only ext4 (also when it mounts ext3) and tmpfs are mapped. They never move an allocated block, so that a
+//! store cannot run out of space. XFS with reflink (its default), btrfs, ZFS and overlays of these may move
+//! blocks. ext4 is not mapped if it journals data: there a store after a sync may raise SIGBUS once the file
+//! system is shut down.
 //!
-//! Where space, a mapping or its pages can't be had, records are written by `pwrite` from there on, and the zeros are cut off
-//! first. So all of this fails only where a `pwrite` would. No space is taken ahead beyond the limit of the process on file
-//! sizes, and a record that would pass it is refused before any of it is written, by whichever way: the signal that the system
-//! raises there would end the process. (Where no step is taken ahead the limit is looked at every 64 KiB.)
+//! If space, a mapping or its pages cannot be had, all further records are written by `pwrite`, after the
+//! zeros are truncated. So an append fails only where a `pwrite` would fail. No space is allocated beyond the
+//! process's limit on file sizes, and a record that would exceed that limit is refused, in either mode,
+//! before any of it is written: the signal that the system raises beyond the limit would end the process.
+//! (While no space is allocated ahead, the limit is read once per 64 KiB.)
 //!
-//! A failed append is sticky until `take_back` has cut off what it may have left; a failed sync is for ever.
+//! A failed append is sticky until `take_back` has removed what it may have left. A failed sync is sticky
+//! permanently.
 //!
-//! A killed process leaves the zeros behind the last record, which readers skip; `close` and drop cut them off.
+//! A killed process leaves zeros after the last record, which readers skip. `close` and drop truncate them.
 //!
 //! Thread rule: one writer.
 
@@ -35,35 +40,38 @@ use super::write::Poison;
 use super::{fork, sys};
 use crate::env::{LogFileOptions, WritableFile};
 use crate::error::{Error, Result};
-use crate::util::fork::Generation;
+use crate::util::fork::ProcessGeneration;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 const HEADER_SIZE: u64 = 7;
-/// What is faulted in at once is a multiple of this...
+/// Pages are faulted in by multiples of this, in bytes.
 const POPULATE_UNIT: u64 = 32 << 10;
-/// ...and at most this far ahead: populated pages are dirty, and the next fdatasync writes them all.
+/// Pages are faulted in at most this far ahead of the writer, in bytes: populated pages are dirty, and the
+/// next fdatasync writes them all.
 const MAX_POPULATE_AHEAD: u64 = 128 << 10;
-/// Space allocated at once: at most this...
+/// The largest step by which space is allocated, in bytes.
 const MAX_ALLOCATION: u64 = 4 << 20;
-/// ...and at most this part of the expected length, if that is not less than the next: what is allocated and not yet written
-/// is space that the database takes and does not use.
+/// A step is at most this fraction of the expected length, unless that is less than `MIN_STEP`: allocated
+/// space that is not yet written takes space of the disk without using it.
 const STEPS: u64 = 8;
 const MIN_STEP: u64 = 64 << 10;
-/// A step is as long as what is there already, up to this; before, so many times as long. A log of one record takes a page, and a
-/// long one few calls.
+/// While less than `MIN_STEP` is allocated, a step is this many times the allocated space; after that it
+/// equals the allocated space. The largest step bounds both. So a WAL of one record takes one page, and a
+/// long WAL few calls.
 const GROWTH: u64 = 3;
-/// Payloads from this size on go by `pwrite`.
+/// Payloads of at least this size are written by `pwrite`, in bytes.
 const LARGE_PAYLOAD: usize = 4 << 10;
-/// Records up to this size are copied together for one `pwrite`; above it a `pwritev` is cheaper than the copy.
+/// A record of at most this size, in bytes, is copied into one buffer for one `pwrite`; for a larger one a
+/// `pwritev` is cheaper than the copy.
 const SMALL_WRITE: usize = 4 << 10;
 
-/// Creates a log file, which must not exist.
+/// Creates a WAL file, which must not exist.
 pub fn create(place: Place<'_>, options: LogFileOptions) -> Result<Box<dyn WritableFile>> {
     place.named(fork::watch())?;
-    // A shared writable mapping needs a descriptor that may read, too.
+    // A shared writable mapping also needs a descriptor that allows reading.
     let file = place.open_file(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL)?;
     Ok(Box::new(LogFile {
         file: Some(file),
@@ -76,7 +84,7 @@ pub fn create(place: Place<'_>, options: LogFileOptions) -> Result<Box<dyn Writa
         staged: Vec::new(),
         poison: Poison::default(),
         is_lost: false,
-        process: Generation::current(),
+        process: ProcessGeneration::current(),
     }))
 }
 
@@ -84,22 +92,23 @@ fn round_up(value: u64, unit: u64) -> u64 {
     value.div_ceil(unit).saturating_mul(unit)
 }
 
-/// The allocated, mapped and populated part of a log. Offsets are the file's.
+/// The allocated, mapped and populated range of a WAL file. Offsets are file offsets, in bytes.
 struct Region {
     window: WriteMapping,
     window_start: u64,
-    /// Stores below this neither fault nor fail. 0 after a failure.
+    /// Stores that end before this offset neither fault nor fail. 0 after a failure.
     populated: u64,
     allocated: u64,
-    /// How far ahead of the writer to populate: doubled while no sync comes, 0 after one (a page at a time then).
+    /// How far ahead of the writer to populate, in bytes: doubled while no sync comes, 0 after a sync (a page
+    /// at a time then).
     ahead: u64,
-    /// Bytes to allocate at once, once there are as many.
+    /// The largest step by which to allocate, in bytes.
     step: u64,
 }
 
 impl Region {
-    /// The region of an empty file, with room for `[0, end)` as `make_room` makes it; `None` where the file system or the kernel
-    /// cannot.
+    /// The region of an empty file, with `[0, end)` and the spare byte of `make_room` allocated. `None` if
+    /// the file system or the kernel cannot provide it.
     fn new(file: &File, expected_size: u64, end: u64) -> Option<Region> {
         if !sys::takes_mapped_writes(file) {
             return None;
@@ -116,13 +125,13 @@ impl Region {
         Some(Region { window, window_start: 0, populated, allocated: first, ahead: POPULATE_UNIT, step })
     }
 
-    /// Makes `[position, end)`, and what lies before it, allocated, with one byte to spare: `publish` stores eight bytes for
-    /// a header of seven, and a payload may be empty.
+    /// Allocates everything before `end`, and maps it from `position` on, with one byte to spare: `publish`
+    /// stores eight bytes for a header of seven, and the payload may be empty.
     fn make_room(&mut self, file: &File, position: u64, end: u64) -> io::Result<()> {
         if end < self.allocated { Ok(()) } else { self.allocate(file, position, end + 1) }
     }
 
-    /// Makes `[position, end)`, which has room, free to be stored to, with that byte to spare, and something ahead.
+    /// Populates `[position, end)`, which is allocated, with the spare byte, and some pages ahead of it.
     fn make_storable(&mut self, position: u64, end: u64) -> io::Result<()> {
         if end < self.populated {
             return Ok(());
@@ -133,13 +142,13 @@ impl Region {
         Ok(())
     }
 
-    /// The same, with nothing ahead.
+    /// Populates the header at `position`, with the spare byte, and nothing ahead of it.
     fn make_header_storable(&mut self, position: u64) -> io::Result<()> {
         let end = position + HEADER_SIZE;
         if end < self.populated { Ok(()) } else { self.populate(position, end + 1, sys::page_size()) }
     }
 
-    /// Makes what lies before `end` allocated, and mapped from `position` on.
+    /// Allocates everything before `end`, and maps it from `position` on.
     fn allocate(&mut self, file: &File, position: u64, end: u64) -> io::Result<()> {
         let most = sys::file_size_limit().saturating_sub(self.allocated);
         let needed = round_up(end - self.allocated, sys::page_size()).min(most);
@@ -149,7 +158,7 @@ impl Region {
         let growth = if self.allocated < MIN_STEP { GROWTH } else { 1 };
         let more = round_up(end - self.allocated, (growth * self.allocated).min(self.step));
         let more = more.min(most);
-        // Where there is no space for a step, there may be for the record.
+        // If there is no space for a whole step, there may be enough for the record.
         let more = match sys::allocate(file, self.allocated, more) {
             Err(_) if more > needed => sys::allocate(file, self.allocated, needed).map(|()| needed),
             outcome => outcome.map(|()| more),
@@ -162,7 +171,8 @@ impl Region {
         Ok(())
     }
 
-    /// Faults in what `[position, end)`, rounded up to `unit` and cut to what is allocated, lacks.
+    /// Faults in the missing pages of `[position, end)`, with `end` rounded up to `unit` and limited to the
+    /// allocated space.
     fn populate(&mut self, position: u64, end: u64, unit: u64) -> io::Result<()> {
         let from = self.populated.max(position & !(sys::page_size() - 1));
         let to = round_up(end, unit).min(self.allocated);
@@ -173,29 +183,31 @@ impl Region {
 }
 
 struct LogFile {
-    /// `None` once closed.
+    /// `None` after `close`.
     file: Option<File>,
     path: PathBuf,
-    /// The logical length: bytes before it are records.
+    /// The logical length: all bytes before it are records.
     position: u64,
-    /// `None` when records go by `pwrite`.
+    /// `None` while records are written by `pwrite`.
     region: Option<Region>,
-    /// The first record is to make a region: of a log that is expected to become so long.
+    /// The expected length of the file, if the first record is to create a region.
     wanted_region: Option<u64>,
-    /// So long it may become, by the limit on file sizes when that was looked at last.
+    /// The file may grow to this length without another look at the limit on file sizes.
     within_limit: u64,
-    /// There may be zeros behind the last record although there is no region.
+    /// True if there may be zeros after the last record although there is no region.
     has_tail: bool,
-    /// Bytes that come before the next record (a block's trailer), and room to put a small record together.
+    /// Bytes to be written before the next record (the trailer of a block). Also the buffer for small
+    /// records.
     staged: Vec<u8>,
     poison: Poison,
-    /// A sync has failed: nobody knows what is on disk.
+    /// True after a failed sync: it is unknown which bytes are on disk.
     is_lost: bool,
-    process: Generation,
+    process: ProcessGeneration,
 }
 
 impl LogFile {
-    /// Runs `call` on the file and the position, unless the file is poisoned; its failure poisons.
+    /// Runs `call` with the file and the position, unless the file is poisoned. A failure of `call` poisons
+    /// the file.
     fn with_file<T>(&mut self, call: impl FnOnce(&File, u64) -> io::Result<T>) -> Result<T> {
         self.poison.check()?;
         let outcome = match &self.file {
@@ -203,7 +215,7 @@ impl LogFile {
             None => Err(io::Error::from_raw_os_error(libc::EBADF)),
         };
         if outcome.is_err() {
-            // Sends every later append round by the slow path, which asks `poison`.
+            // Every later append then takes the slow path, which checks `poison`.
             if let Some(region) = &mut self.region {
                 region.populated = 0;
             }
@@ -211,8 +223,8 @@ impl LogFile {
         self.poison.note(&self.path, outcome)
     }
 
-    /// Is there a region with room for `total` bytes behind the position, and are the first `stored` of them storable? Where that
-    /// can't be had, there is no region any more. Nothing is written.
+    /// True if there is a region with room for `total` bytes after the position, the first `stored` of which
+    /// are populated. If such a region cannot be had, the region is given up. Writes nothing.
     fn has_room(&mut self, total: u64, stored: u64) -> Result<bool> {
         self.poison.check()?;
         let Some(file) = &self.file else { return Ok(false) };
@@ -224,7 +236,7 @@ impl LogFile {
         if grows {
             let limit = sys::file_size_limit();
             if end > limit {
-                // (The call that says so would raise a signal, too.)
+                // The system call that would report this raises a signal as well.
                 return self.with_file(|_, _| Err(io::Error::from_raw_os_error(libc::EFBIG)));
             }
             self.within_limit = limit.min(end + MIN_STEP);
@@ -244,13 +256,14 @@ impl LogFile {
         Ok(made.is_ok())
     }
 
-    /// From now on records go by `pwrite`.
+    /// Gives up the region: further records are written by `pwrite`.
     fn leave_region(&mut self) {
         self.has_tail |= self.region.take().is_some();
     }
 
-    /// Cuts off what was allocated for a region that is gone: a record that is written, not stored, is torn by a kill in a way that
-    /// only the end of the file shows.
+    /// Truncates the space that a former region allocated. A kill may tear a record that is written by
+    /// `pwrite`, and only the end of the file tells readers about it: zeros after the torn record would hide
+    /// that.
     fn cut_tail(&mut self) -> Result<()> {
         if self.has_tail {
             self.with_file(|file, position| sys::retry(|| file.set_len(position)))?;
@@ -259,7 +272,7 @@ impl LogFile {
         Ok(())
     }
 
-    /// Runs `call` on the file and its region, which there is; its failure poisons.
+    /// Runs `call` with the file and its region, which must exist. A failure of `call` poisons the file.
     fn with_region(&mut self, call: impl FnOnce(&File, &mut Region, u64) -> io::Result<()>) -> Result<()> {
         self.poison.check()?;
         let (Some(file), Some(region)) = (&self.file, &mut self.region) else {
@@ -267,13 +280,13 @@ impl LogFile {
         };
         let outcome = call(file, region, self.position);
         if outcome.is_err() {
-            // Sends every later append round by the slow path, which asks `poison`.
+            // Every later append then takes the slow path, which checks `poison`.
             region.populated = 0;
         }
         self.poison.note(&self.path, outcome)
     }
 
-    /// The record by stores into populated pages; the caller has made room.
+    /// Stores a record into populated pages. The caller has made room.
     #[inline]
     fn store_record(region: &mut Region, position: u64, header: &[u8; 7], payload: &[u8]) {
         let at = (position - region.window_start) as usize;
@@ -281,7 +294,7 @@ impl LogFile {
         Self::store_header(region, position, header, payload.first().copied());
     }
 
-    /// The header and the byte behind it, at once, as the last of a record.
+    /// Stores the header and the following byte at once, as the last store of a record.
     #[inline]
     fn store_header(region: &mut Region, position: u64, header: &[u8; 7], first: Option<u8>) {
         let mut word = [0u8; 8];
@@ -290,8 +303,8 @@ impl LogFile {
         region.window.publish((position - region.window_start) as usize, word);
     }
 
-    /// The header of a record whose payload was written: by a store where that does not fault, else by a `pwrite` within one
-    /// page, which is done as a whole or not at all.
+    /// Writes the header of a record whose payload was written: by a store if that does not fault, else by a
+    /// `pwrite` within one page, which the system does completely or not at all.
     fn write_header(
         file: &File,
         region: &mut Region,
@@ -309,12 +322,13 @@ impl LogFile {
                 Self::store_header(region, position, header, first);
                 Ok(())
             }
-            // In two pieces perhaps, but that takes a kill between the two pages.
+            // The header crosses a page boundary: only a kill between the copies of the two pages could tear
+            // it.
             Err(_) => file.write_all_at(header, position),
         }
     }
 
-    /// A record that does not simply fit the populated pages.
+    /// Appends a record that does not fit the populated pages, or that is large.
     #[cold]
     fn append_record_slowly(&mut self, header: &[u8; 7], payload: &[u8]) -> Result<()> {
         let total = HEADER_SIZE + payload.len() as u64;
@@ -334,7 +348,7 @@ impl LogFile {
         Ok(())
     }
 
-    /// What is staged and the record, by one write.
+    /// Writes the staged bytes and the record with one system call.
     fn write_record(&mut self, header: &[u8; 7], payload: &[u8]) -> Result<()> {
         self.cut_tail()?;
         self.staged.extend_from_slice(header);
@@ -361,7 +375,7 @@ impl LogFile {
         outcome.map(|()| self.position += total)
     }
 
-    /// Cuts allocated space off, if `cuts`, and closes.
+    /// Truncates allocated space if `cuts`, and closes the file.
     fn finish(&mut self, cuts: bool) -> Result<()> {
         let Some(file) = self.file.take() else { return self.poison.close_again() };
         self.leave_region();
@@ -443,7 +457,7 @@ impl WritableFile for LogFile {
         if let Some(region) = &mut self.region {
             region.ahead = 0;
         }
-        // Covers the pages stored to through the mapping, as msync would.
+        // Also covers the pages stored to through the mapping, as msync would.
         let synced = self.with_file(|file, _| file.sync_data());
         self.is_lost |= synced.is_err();
         synced
@@ -454,10 +468,11 @@ impl WritableFile for LogFile {
         let Some(file) = self.file.as_ref().filter(|_| !self.is_lost && length <= self.position) else {
             return self.poison.check().and_then(|()| Err(nothing_to_do()));
         };
-        // Not while it is mapped: a store behind the end of a file is a signal.
+        // Unmap first: a store after the end of a file raises a signal.
         self.region = None;
         self.wanted_region = None;
-        // Durably: after a crash, bytes of what was cut off where those of a later record were lost would look like damage.
+        // Durably: suppose a crash keeps bytes of the truncated record and loses the bytes of a later record
+        // at that place. Recovery would take that for damage.
         let cut = sys::retry(|| file.set_len(length)).and_then(|()| file.sync_all());
         cut.map_err(|error| Error::from_os(&self.path, &error))?;
         self.staged.clear();
@@ -472,7 +487,7 @@ impl WritableFile for LogFile {
         self.finish(true)
     }
 
-    /// Cutting costs a journal entry, which may wait for others.
+    /// Without truncation, which costs a journal entry of the file system and may wait for others.
     fn close_unneeded(&mut self) -> Result<()> {
         let _ = self.flush();
         self.finish(false)
@@ -481,7 +496,8 @@ impl WritableFile for LogFile {
 
 impl Drop for LogFile {
     fn drop(&mut self) {
-        // The parent of a fork goes on writing behind what its child thinks is the end.
+        // In a child of `fork`: the parent continues to write after the position that the child knows as the
+        // end.
         if self.process.is_current() {
             let _ = self.close();
         }
@@ -493,7 +509,8 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    /// A mapped log whose descriptor, but not its mapping, leads to another file; `None` where logs are not mapped.
+    /// A mapped WAL whose descriptor, but not whose mapping, refers to another file; `None` if WALs are not
+    /// mapped here.
     fn mapped_log_with(path: &Path, descriptor: File) -> Option<LogFile> {
         let mut log = log(path);
         log.region = Some(Region::new(log.file.as_ref().unwrap(), 0, 3000)?);
@@ -501,7 +518,7 @@ mod tests {
         Some(log)
     }
 
-    /// A log without a region.
+    /// A WAL without a region.
     fn log(path: &Path) -> LogFile {
         LogFile {
             file: Some(Place::of(path).open_file(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL).unwrap()),
@@ -514,7 +531,7 @@ mod tests {
             staged: Vec::new(),
             poison: Poison::default(),
             is_lost: false,
-            process: Generation::current(),
+            process: ProcessGeneration::current(),
         }
     }
 
@@ -530,7 +547,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("1.log");
         File::create(dir.path().join("other")).unwrap();
-        // A descriptor that may not write is refused by every call.
+        // A read-only descriptor: every writing call fails.
         let read_only = File::open(dir.path().join("other")).unwrap();
         let Some(mut log) = mapped_log_with(&path, read_only) else { return };
         log.append_record(&[1; 7], &[2; 2000]).unwrap();
@@ -545,7 +562,8 @@ mod tests {
         assert_eq!(log.close().unwrap_err().to_string(), error.to_string());
     }
 
-    /// Whatever is missing for the next step, records go on from the exact place, by `pwrite`, and the zeros behind them are gone.
+    /// Whatever the next step lacks, records continue at the exact position by `pwrite`, and the zeros after
+    /// them are gone.
     #[test]
     fn where_no_region_can_be_had_any_more_records_are_written_behind_those_stored() {
         for payload in [900, 9000] {

@@ -1,11 +1,11 @@
-//! Files mapped into memory: whole ones for reading, a window of a growing one for appending.
+//! Files mapped into memory: whole files for reading, and a window of a growing file for appending.
 //!
-//! What is mapped must stay as long as it is: a page behind the end of a file that someone else has cut raises SIGBUS,
-//! as does a disk that cannot read or store a page. Tables never change once they are written and the LOCK file keeps other
-//! databases away, which is LevelDB's bargain too; the options that turn mappings off are for those who cannot
-//! take it.
+//! A mapped file must not shrink: a page after the end of a file that another process has truncated raises
+//! SIGBUS, as does a disk that cannot read or store a page. Tables never change once they are written, and
+//! the LOCK file keeps other databases away. LevelDB relies on the same; options turn mappings off for users
+//! who cannot.
 //!
-//! Thread rule: a [`ReadMapping`] is shared freely, a [`WriteMapping`] has one writer.
+//! Thread rule: any number of threads may share a [`ReadMapping`]; a [`WriteMapping`] has one writer.
 
 #![allow(unsafe_code)]
 
@@ -17,22 +17,22 @@ use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{Ordering, fence};
 
-/// `[base, base + length)`, mapped by this object alone.
+/// `[base, base + length)`, mapped and owned by this object.
 struct Pages {
     base: NonNull<u8>,
     length: usize,
 }
 
-// SAFETY: mapped memory belongs to the process, not to a thread; what is done with it is up to the two types below.
+// SAFETY: mapped memory belongs to the process, not to a thread; the two types below decide how it is used.
 unsafe impl Send for Pages {}
-// SAFETY: as above; `Pages` itself offers nothing that writes.
+// SAFETY: as above; `Pages` itself has no function that writes.
 unsafe impl Sync for Pages {}
 
 impl Pages {
     fn map(file: &File, offset: u64, length: usize, protection: libc::c_int) -> io::Result<Self> {
         let offset = libc::off_t::try_from(offset).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
-        // SAFETY: a new mapping at an address of the kernel's choice replaces nothing. A length of 0 or an offset
-        // between pages is refused with EINVAL.
+        // SAFETY: a new mapping at an address of the kernel's choice replaces nothing. A length of 0 or an
+        // offset between pages is refused with EINVAL.
         let base = unsafe {
             libc::mmap(std::ptr::null_mut(), length, protection, libc::MAP_SHARED, file.as_raw_fd(), offset)
         };
@@ -43,7 +43,7 @@ impl Pages {
         Ok(Pages { base, length })
     }
 
-    /// madvise on the pages that `[from, to)` touches, cut to the mapping.
+    /// Calls madvise for the pages that `[from, to)` touches, limited to the mapping.
     fn advise(&self, from: usize, to: usize, advice: libc::c_int) -> io::Result<()> {
         let page = sys::page_size() as usize;
         let from = from.min(self.length) & !(page - 1);
@@ -52,8 +52,8 @@ impl Pages {
             return Ok(());
         }
         sys::retry(|| {
-            // SAFETY: `[from, to)` lies inside the mapping and `from` on a page; the advices used here (WILLNEED and
-            // POPULATE_WRITE) keep what the pages hold.
+            // SAFETY: `[from, to)` lies inside the mapping and `from` on a page boundary; the advices used
+            // here (WILLNEED and POPULATE_WRITE) do not change the contents of pages.
             match unsafe { libc::madvise(self.base.as_ptr().add(from).cast(), to - from, advice) } {
                 -1 => Err(io::Error::last_os_error()),
                 _ => Ok(()),
@@ -64,21 +64,21 @@ impl Pages {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        // SAFETY: exactly what `map` mapped, once; no reference into it outlives the owner.
+        // SAFETY: exactly what `map` mapped, and unmapped once; no reference into it outlives the owner.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.length) };
     }
 }
 
-/// A whole file, read-only.
+/// A whole file, mapped read-only.
 pub struct ReadMapping {
     pages: Pages,
-    /// Given back after the pages.
+    /// Dropped after the pages.
     _room: Room,
 }
 
 impl ReadMapping {
-    /// Maps the first `length` bytes of `file`, which may be closed afterwards. Fails for an empty file, and where tables have
-    /// taken their share of mappings or addresses (`mapping_limits`).
+    /// Maps the first `length` bytes of `file`, which may be closed afterwards. Fails for an empty file, and
+    /// if tables have taken their share of mappings or addresses (`mapping_limits`).
     pub fn new(file: &File, length: u64) -> io::Result<Self> {
         let no_memory = || io::Error::from_raw_os_error(libc::ENOMEM);
         let length = usize::try_from(length).ok().filter(|&length| length <= isize::MAX as usize);
@@ -90,12 +90,12 @@ impl ReadMapping {
     /// The bytes of the file.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: the pages are mapped readable until `self` is dropped, and the file does not change (see the head of this
-        // file), so that nobody writes behind the shared reference.
+        // SAFETY: the pages are mapped readable until `self` is dropped, and the file does not change (see
+        // the top of this file), so that nothing writes to the memory of the shared slice.
         unsafe { std::slice::from_raw_parts(self.pages.base.as_ptr(), self.pages.length) }
     }
 
-    /// `[offset, offset + length)` will be read soon.
+    /// Advises the system that `[offset, offset + length)` will be read soon.
     pub fn will_need(&self, offset: u64, length: u64) {
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
         let to = usize::try_from(offset.saturating_add(length)).unwrap_or(usize::MAX);
@@ -103,43 +103,45 @@ impl ReadMapping {
     }
 }
 
-/// A window onto a file that this process appends to.
+/// A writable window of a file that this process appends to.
 pub struct WriteMapping(Pages);
 
 impl WriteMapping {
-    /// Maps `[offset, offset + length)`; `offset` lies on a page.
+    /// Maps `[offset, offset + length)`. `offset` must be on a page boundary.
     pub fn new(file: &File, offset: u64, length: u64) -> io::Result<Self> {
         let length = usize::try_from(length).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
         Ok(WriteMapping(Pages::map(file, offset, length, libc::PROT_READ | libc::PROT_WRITE)?))
     }
 
-    /// Makes the pages of `[from, to)` writable without a fault. Where the file system cannot store them this is an error,
-    /// not a signal. EINVAL before Linux 5.14.
+    /// Makes the pages of `[from, to)` writable without a page fault. If the file system cannot store them,
+    /// this returns an error instead of raising a signal. EINVAL before Linux 5.14.
     pub fn populate(&self, from: usize, to: usize) -> io::Result<()> {
         self.0.advise(from, to, libc::MADV_POPULATE_WRITE).map_err(|error| match error.raw_os_error() {
-            // "A page could not be made present, a store would raise SIGBUS."
+            // The kernel documents EFAULT here as: a page could not be made present, a store to it would
+            // raise SIGBUS.
             Some(libc::EFAULT) => io::Error::from_raw_os_error(libc::EIO),
             _ => error,
         })
     }
 
-    /// Copies `bytes` to `at`. Panics, as a slice would, outside the window.
+    /// Copies `bytes` to the offset `at` of the window. Panics outside of the window, as a slice would.
     #[inline]
     pub fn store(&mut self, at: usize, bytes: &[u8]) {
         assert!(at <= self.0.length && bytes.len() <= self.0.length - at);
-        // SAFETY: inside the window by the line above; `&mut self` makes this the only writer, and there are no references
-        // into the window that the copy could invalidate.
+        // SAFETY: inside of the window by the line above; `&mut self` makes this the only writer, and there
+        // are no references into the window that the copy could invalidate.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.0.base.as_ptr().add(at), bytes.len()) };
     }
 
-    /// Stores eight bytes at `at` with one instruction, after everything stored before: who sees them, after a kill or from
-    /// another process, sees that too, and never sees a part of them. Panics, as a slice would, outside the window.
+    /// Stores eight bytes at the offset `at` with one instruction, after all earlier stores. A reader that
+    /// sees these bytes, after a kill or from another process, sees the earlier stores too, and never sees a
+    /// part of the eight bytes. Panics outside of the window, as a slice would.
     #[inline]
     pub fn publish(&mut self, at: usize, bytes: [u8; 8]) {
         assert!(at <= self.0.length && 8 <= self.0.length - at);
         fence(Ordering::Release);
-        // SAFETY: inside the window by the line above. One unaligned eight-byte store: a signal is taken before or after
-        // an instruction.
+        // SAFETY: inside of the window by the line above. One unaligned eight-byte store: a signal is taken
+        // before or after an instruction, not within it.
         unsafe { self.0.base.as_ptr().add(at).cast::<u64>().write_unaligned(u64::from_ne_bytes(bytes)) };
     }
 }

@@ -1,9 +1,10 @@
-//! How much of the process's address space mapped tables may take.
+//! The share of the process's address space that mapped tables may take.
 //!
-//! Linux gives a process 65530 mappings (`vm.max_map_count`), and perhaps a limited number of addresses (RLIMIT_AS). The program around
-//! us needs both: where the system refuses a mapping its allocations fail too. So tables take at most half of the mappings,
-//! and half of the addresses that are not taken by anything else; beyond, they are read by `pread`. Without a limit a process of
-//! 64 bits has more addresses than a disk has bytes; with 32 bits tables take a quarter of them.
+//! Linux gives a process 65530 mappings by default (`vm.max_map_count`), and possibly a limited address space
+//! (RLIMIT_AS). The host program needs both: when the system refuses a mapping, the program's allocations
+//! fail too. So tables take at most half of the mappings, and half of the address space that nothing else
+//! takes; further tables are read by `pread`. Without a limit, a 64-bit process has more addresses than a
+//! disk has bytes; in a 32-bit process tables take a quarter of them.
 //!
 //! Thread rule: any thread.
 
@@ -13,19 +14,19 @@ use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Where the system does not tell.
+/// Assumed if the system does not tell.
 const USUAL_MAPPINGS: usize = 65530;
 
 static TAKEN: Taken = Taken { mappings: AtomicUsize::new(0), bytes: AtomicUsize::new(0) };
 
-/// What mapped tables take of this process.
+/// The mappings and bytes that mapped tables take in this process.
 struct Taken {
     mappings: AtomicUsize,
     bytes: AtomicUsize,
 }
 
 impl Taken {
-    /// Adds a mapping of `bytes`, if there is room.
+    /// Adds a mapping of `bytes`, if it stays within both limits.
     fn take(&self, bytes: usize, max_mappings: usize, max_bytes: usize) -> bool {
         let below = |limit: usize, more: usize| {
             move |taken: usize| taken.checked_add(more).filter(|&sum| sum <= limit)
@@ -47,13 +48,13 @@ impl Taken {
     }
 }
 
-/// Room for one mapping of a table; dropping it gives the room back.
+/// The right to one mapping of a table. Dropping it gives the mapping and its bytes back.
 pub struct Room {
     bytes: usize,
 }
 
 impl Room {
-    /// Room for `bytes`. ENOMEM where tables have taken their share.
+    /// The right to map `bytes`. ENOMEM if tables have taken their share.
     pub fn take(bytes: usize) -> io::Result<Room> {
         let taken = TAKEN.bytes.load(Ordering::Relaxed);
         if TAKEN.take(bytes, max_mappings(), max_bytes(sys::address_space_limit(), || in_use(taken))) {
@@ -78,14 +79,15 @@ fn max_mappings() -> usize {
     })
 }
 
-/// How many bytes tables may take, where `in_use` are taken by anything else.
+/// The bytes that tables may take in a process in which everything else takes `in_use`.
 fn max_bytes(address_space_limit: Option<u64>, in_use: impl FnOnce() -> u64) -> usize {
     const MOST: usize = if usize::BITS < 64 { usize::MAX / 4 } else { usize::MAX / 2 };
     let Some(limit) = address_space_limit else { return MOST };
     usize::try_from(limit.saturating_sub(in_use()) / 2).unwrap_or(MOST).min(MOST)
 }
 
-/// Bytes of addresses that the process has given to anything but mapped tables, which have `tables`. 0 where the system does not tell.
+/// The bytes of address space that the process uses for anything except mapped tables, which use `tables`
+/// bytes. 0 if the system does not tell.
 fn in_use(tables: usize) -> u64 {
     let told = fs::read_to_string("/proc/self/statm").ok();
     let pages: Option<u64> = told.and_then(|text| text.split_whitespace().next()?.parse().ok());

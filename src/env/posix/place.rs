@@ -1,12 +1,13 @@
-//! Where a file is: a name below a directory that is held, or any path; and the one way in which files are opened.
+//! The location of a file (a name below a held directory, or any path), and the only code that opens files.
 //!
-//! A directory that is held stays the same one when it is renamed, when another takes its name, and when the process changes its
-//! current directory. Errors show the path as the caller gave it.
+//! A held directory stays the same directory when it is renamed, when another directory takes its name, and
+//! when the process changes its current directory. Errors show the path as the caller gave it.
 //!
-//! Of whatever is opened here the descriptor is close-on-exec and none of the three standard ones: where those are closed, what
-//! the program prints must not end up in a database. Only regular files are opened: a FIFO would block, a device may never end. But a
-//! program may name a device by a path of its own (`/dev/null` for a log): one that is not below a held directory, as all of a
-//! database's files are.
+//! Every descriptor opened here is close-on-exec and none of the three standard ones: if those are closed,
+//! the program's output must not end up in a database file. Only regular files are opened: a FIFO would
+//! block, a device may never end. One exception: a program may name a character device by a path of its own
+//! (`/dev/null` for a log), that is by one outside of a held directory; all files of a database are inside of
+//! one.
 //!
 //! Thread rule: any thread.
 
@@ -23,21 +24,21 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
-/// Descriptors below are the standard ones.
+/// Lower descriptors are the standard ones.
 const LOWEST_DESCRIPTOR: RawFd = 3;
 
-/// How files are created: readable by all, writable by their owner, as LevelDB's.
+/// The permissions of new files, as LevelDB's: readable by all, writable by their owner.
 const FILE_MODE: libc::mode_t = 0o644;
 const DIRECTORY_MODE: libc::mode_t = 0o755;
 
-/// Device and inode.
+/// The device and the inode number.
 pub type Identity = (u64, u64);
 
-/// What the system says of a file.
+/// What the system reports about a file.
 pub struct Status(libc::stat);
 
 impl Status {
-    /// Of an open file.
+    /// The status of an open file.
     pub fn of(file: &File) -> io::Result<Status> {
         // SAFETY: the descriptor is open, and the buffer as large as the struct that is written.
         Self::fill(|buffer| unsafe { libc::fstat(file.as_raw_fd(), buffer) })
@@ -67,7 +68,7 @@ impl Status {
         (self.0.st_dev as u64, self.0.st_ino as u64)
     }
 
-    /// Refuses what is not a regular file, and says what it is.
+    /// An error that says what the file is, unless it is a regular file.
     fn require_file(&self, path: &Path) -> Result<()> {
         let what = match self.kind() {
             libc::S_IFREG => return Ok(()),
@@ -82,21 +83,22 @@ impl Status {
     }
 }
 
-/// A directory that is held.
+/// A directory that is held open.
 pub struct HeldDirectory {
     directory: File,
     path: PathBuf,
 }
 
 impl HeldDirectory {
-    /// Holds the directory that has this name now. Permission to read it is not needed.
+    /// Holds the directory that has this name now. Needs no permission to read it.
     pub fn open(path: &Path) -> Result<HeldDirectory> {
         let directory = Place::of(path).open(libc::O_PATH | libc::O_DIRECTORY);
         let directory = directory.map_err(|error| Error::from_os(path, &error))?;
         Ok(HeldDirectory { directory, path: path.to_path_buf() })
     }
 
-    /// Where `path` leads.
+    /// The location of `path`: below this directory if `path` begins with its path and has only plain names
+    /// after that.
     pub fn place<'a>(&'a self, path: &'a Path) -> Place<'a> {
         match path.strip_prefix(&self.path) {
             Ok(name) if name.components().all(|part| matches!(part, Component::Normal(_))) => {
@@ -107,25 +109,25 @@ impl HeldDirectory {
         }
     }
 
-    /// Is it still the directory of this path?
+    /// True if the path still leads to this directory.
     pub fn has_name(&self, path: &Path) -> bool {
         let (held, named) = (Status::of(&self.directory), Place::of(path).status());
         matches!((held, named), (Ok(held), Ok(named)) if held.identity() == named.identity())
     }
 }
 
-/// Where a file is or shall be.
+/// The location of a file that exists or will exist.
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
-    /// `None`: `name` is a path.
+    /// The directory that `name` is relative to; `None`: `name` is a path.
     directory: Option<&'a File>,
     name: &'a Path,
-    /// What errors show.
+    /// The path that errors show.
     path: &'a Path,
 }
 
 impl<'a> Place<'a> {
-    /// Any path.
+    /// The location of any path.
     pub fn of(path: &'a Path) -> Place<'a> {
         Place { directory: None, name: path, path }
     }
@@ -144,19 +146,20 @@ impl<'a> Place<'a> {
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a path holds a zero byte"))
     }
 
-    /// Names the path in the error of a call.
+    /// Adds the path to the error of a call.
     pub fn named<T>(&self, outcome: io::Result<T>) -> Result<T> {
         outcome.map_err(|error| Error::from_os(self.path, &error))
     }
 
-    /// What is there, at the end of symbolic links.
+    /// The status of what is there. Symbolic links are followed.
     pub fn status(&self) -> io::Result<Status> {
         let name = self.name()?;
-        // SAFETY: the descriptor is open or AT_FDCWD, the name ends with a zero byte, and the buffer is large enough.
+        // SAFETY: the descriptor is open or AT_FDCWD, the name ends with a zero byte, and the buffer is large
+        // enough.
         Status::fill(|buffer| unsafe { libc::fstatat(self.descriptor(), name.as_ptr(), buffer, 0) })
     }
 
-    /// Is the name free? EEXIST where there is anything, be it a link that leads nowhere.
+    /// EEXIST if anything has this name, even a dangling symbolic link.
     pub fn must_be_free(&self) -> io::Result<()> {
         let (name, flags) = (self.name()?, libc::AT_SYMLINK_NOFOLLOW);
         // SAFETY: as in `status`.
@@ -168,19 +171,19 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// May this process create names in that directory, or why not?
+    /// An error that says why this process may not create names in this directory; Ok if it may.
     pub fn is_writable_directory(&self) -> io::Result<()> {
         let (name, mode) = (self.name()?, libc::W_OK | libc::X_OK);
         // SAFETY: as in `status`.
         retry(|| check(unsafe { libc::faccessat(self.descriptor(), name.as_ptr(), mode, libc::AT_EACCESS) }))
     }
 
-    /// Opens a regular file. Never waits for somebody at another end.
+    /// Opens a regular file. Never blocks on a FIFO.
     pub fn open_file(&self, flags: libc::c_int) -> Result<File> {
         self.open_checked(flags, Status::require_file)
     }
 
-    /// The same, or a character device where the path is not below a held directory.
+    /// As `open_file`; a location outside of a held directory may also be a character device.
     pub fn open_file_or_device(&self, flags: libc::c_int) -> Result<File> {
         if self.directory.is_some() {
             return self.open_file(flags);
@@ -192,7 +195,7 @@ impl<'a> Place<'a> {
     }
 
     fn open_checked(&self, flags: libc::c_int, check: fn(&Status, &Path) -> Result<()>) -> Result<File> {
-        // Asked before: some devices do things when they are opened.
+        // Check before opening as well: opening some devices has side effects.
         if flags & libc::O_EXCL == 0
             && let Ok(status) = self.status()
         {
@@ -203,30 +206,31 @@ impl<'a> Place<'a> {
         Ok(file)
     }
 
-    /// Opens a directory to be listed or synced.
+    /// Opens a directory for listing or syncing.
     pub fn open_directory(&self) -> io::Result<File> {
         self.open(libc::O_RDONLY | libc::O_DIRECTORY)
     }
 
-    /// Every open of this process's database files comes here.
+    /// All files of databases are opened here, so that a lack of descriptors is handled in one place.
     fn open(&self, flags: libc::c_int) -> io::Result<File> {
         descriptors::with_room(|| self.try_open(flags))
     }
 
     fn try_open(&self, flags: libc::c_int) -> io::Result<File> {
         let (name, flags) = (self.name()?, flags | libc::O_CLOEXEC | libc::O_NOCTTY);
-        // So that the file is not a standard descriptor even for a moment, in which another thread might print.
+        // The standard descriptors are plugged so that the file never is one of them, even for a moment in
+        // which another thread might print.
         let plugs = StandardDescriptors::plug();
         let file = open_at(self.descriptor(), &name, flags)?;
         drop(plugs);
         let file = above_the_standard_ones(file);
         if file.is_err() && flags & libc::O_EXCL != 0 {
-            let _ = self.unlink(0); // made just now, and to the caller it was not
+            let _ = self.unlink(0); // created just now; the caller gets an error
         }
         file
     }
 
-    /// Removes the name.
+    /// Unlinks the name.
     pub fn remove_file(&self) -> io::Result<()> {
         self.unlink(0)
     }
@@ -242,14 +246,13 @@ impl<'a> Place<'a> {
         retry(|| check(unsafe { libc::unlinkat(self.descriptor(), name.as_ptr(), flags) }))
     }
 
-    /// Creates a directory.
     pub fn create_directory(&self) -> io::Result<()> {
         let name = self.name()?;
         // SAFETY: as in `status`.
         retry(|| check(unsafe { libc::mkdirat(self.descriptor(), name.as_ptr(), DIRECTORY_MODE) }))
     }
 
-    /// Gives what is here another place.
+    /// Renames what is here to the location `to`.
     pub fn rename_to(&self, to: &Place<'_>) -> io::Result<()> {
         let (from_name, to_name) = (self.name()?, to.name()?);
         retry(|| {
@@ -260,7 +263,7 @@ impl<'a> Place<'a> {
         })
     }
 
-    /// The names in a directory, `.` and `..` left out.
+    /// The names in a directory, without `.` and `..`.
     pub fn children(&self) -> io::Result<Vec<OsString>> {
         Listing::of(self.open_directory()?)?.read()
     }
@@ -271,12 +274,12 @@ fn open_at(directory: RawFd, name: &CStr, flags: libc::c_int) -> io::Result<File
         // SAFETY: the descriptor is open or AT_FDCWD, and the name ends with a zero byte.
         let opened = unsafe { libc::openat(directory, name.as_ptr(), flags, FILE_MODE) };
         check(opened)?;
-        // SAFETY: opened just now, and nobody else's.
+        // SAFETY: opened just now, and owned by nobody else.
         Ok(unsafe { File::from_raw_fd(opened) })
     })
 }
 
-/// The same open file under a number that is no standard descriptor's.
+/// The same open file under a descriptor that is not a standard one.
 fn above_the_standard_ones(file: File) -> io::Result<File> {
     if file.as_raw_fd() >= LOWEST_DESCRIPTOR {
         return Ok(file);
@@ -284,16 +287,16 @@ fn above_the_standard_ones(file: File) -> io::Result<File> {
     // SAFETY: the descriptor is open.
     let other = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, LOWEST_DESCRIPTOR) };
     match check(other).map_err(|error| error.raw_os_error()) {
-        // SAFETY: made just now, and nobody else's.
+        // SAFETY: made just now, and owned by nobody else.
         Ok(()) => Ok(unsafe { File::from_raw_fd(other) }),
-        // That many descriptors are not allowed at all.
+        // The limit does not allow that many descriptors at all.
         Err(Some(libc::EINVAL)) => Err(io::Error::from_raw_os_error(libc::EMFILE)),
         Err(errno) => Err(io::Error::from_raw_os_error(errno.unwrap_or(libc::EMFILE))),
     }
 }
 
-/// Takes the numbers of the standard descriptors that are closed, for as long as it lives, with something that can be neither
-/// read nor written.
+/// Occupies the numbers of closed standard descriptors while it exists. The plugs can neither be read nor
+/// written.
 struct StandardDescriptors {
     _plugs: [Option<OwnedFd>; LOWEST_DESCRIPTOR as usize],
 }
@@ -301,17 +304,17 @@ struct StandardDescriptors {
 impl StandardDescriptors {
     fn plug() -> StandardDescriptors {
         let plug = |descriptor: usize| {
-            // SAFETY: any number may be asked about.
+            // SAFETY: fcntl may be asked about any number.
             let is_open = unsafe { libc::fcntl(descriptor as RawFd, libc::F_GETFD) } != -1;
             let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
-            // Without it the file will have to move.
+            // If the plug cannot be opened, the file is moved afterwards.
             if is_open { None } else { open_at(libc::AT_FDCWD, c"/", flags).ok().map(OwnedFd::from) }
         };
         StandardDescriptors { _plugs: std::array::from_fn(plug) }
     }
 }
 
-/// A directory being listed.
+/// A directory stream.
 struct Listing(*mut libc::DIR);
 
 impl Listing {
@@ -328,8 +331,8 @@ impl Listing {
     fn read(&mut self) -> io::Result<Vec<OsString>> {
         let mut names = Vec::new();
         loop {
-            // SAFETY: errno is this thread's; the stream is open and used here alone; the name of an entry ends with a zero byte
-            // and stays until the next call.
+            // SAFETY: errno is this thread's; the stream is open and used only here; the name of an entry
+            // ends with a zero byte and is valid until the next call.
             let name = unsafe {
                 *libc::__errno_location() = 0;
                 let entry = libc::readdir(self.0);
@@ -348,7 +351,7 @@ impl Listing {
 
 impl Drop for Listing {
     fn drop(&mut self) {
-        // SAFETY: the stream is open, and this its owner.
+        // SAFETY: the stream is open, and its only owner is being dropped.
         unsafe { libc::closedir(self.0) };
     }
 }

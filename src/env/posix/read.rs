@@ -1,6 +1,6 @@
-//! Files read: sequentially (logs, MANIFEST, CURRENT) and anywhere (tables).
+//! Files read sequentially (WALs, the MANIFEST, CURRENT) and at any offset (tables).
 //!
-//! Thread rule: a sequential file has one reader; a random access file any number, without a lock.
+//! Thread rule: a sequential file has one reader; a random-access file has any number, without a lock.
 
 use super::mapping::ReadMapping;
 use super::place::{Place, Status};
@@ -13,11 +13,11 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Reads at `offset` until `buffer` is full or the file ends; returns how many bytes there were.
+/// Reads at `offset` until `buffer` is full or the file ends. Returns the number of bytes read.
 fn read_fully_at(file: &File, mut offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     if offset.checked_add(buffer.len() as u64).is_none_or(|end| i64::try_from(end).is_err()) {
-        // EINVAL to the system; but no file reaches that far, so there is nothing to read.
+        // The system would return EINVAL. No file reaches that far, so there is nothing to read.
         return Ok(0);
     }
     while filled < buffer.len() {
@@ -32,7 +32,7 @@ fn read_fully_at(file: &File, mut offset: u64, buffer: &mut [u8]) -> io::Result<
     Ok(filled)
 }
 
-/// Opens for sequential reading.
+/// Opens a file for sequential reading.
 pub fn open_sequential(place: Place<'_>) -> Result<Box<dyn SequentialFile>> {
     let file = place.open_file_or_device(libc::O_RDONLY)?;
     sys::advise_sequential(&file);
@@ -59,7 +59,8 @@ impl SequentialFile for PosixSequentialFile {
     }
 }
 
-/// Opens for reading anywhere: through a mapping where that is asked for and possible, else by `pread`.
+/// Opens a file for reading at any offset: through a mapping if the mode asks for one and the system allows
+/// it, else by `pread`.
 pub fn open_random_access(place: Place<'_>, mode: ReadMode) -> Result<Arc<dyn RandomAccessFile>> {
     let file = place.open_file(libc::O_RDONLY)?;
     if mode == ReadMode::Mapped {

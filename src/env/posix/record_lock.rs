@@ -1,9 +1,10 @@
-//! The locks that LevelDB implementations take on LOCK, as system calls.
+//! The system calls for the locks that LevelDB implementations take on LOCK.
 //!
-//! A record lock on the whole file excludes LevelDB's fcntl lock, and flock excludes goleveldb. The record lock belongs to the open
-//! file where the system has such locks (Linux 3.15; not gVisor, not PRoot), else to the process: then it is lost with *any*
-//! descriptor of the file that this process closes, and the process does not exclude itself. Without either there is no
-//! lock, which is an error. flock may be missing (NFS without its daemon, sandboxes) once there is a record lock.
+//! A record lock on the whole file excludes LevelDB's fcntl lock, and flock excludes goleveldb's. The record
+//! lock belongs to the open file description if the system has such locks (Linux 3.15 and later; not gVisor,
+//! not PRoot), else to the process. A lock of the process is lost when the process closes *any* descriptor of
+//! the file, and the process does not exclude itself. If neither can be taken, the file cannot be locked,
+//! which is an error. flock may be missing (NFS without its daemon, sandboxes) once there is a record lock.
 //!
 //! Thread rule: any thread.
 
@@ -15,16 +16,16 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
-/// Whose a record lock is.
+/// The owner of a record lock.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Owner {
-    /// The open file's: it ends with the last descriptor of that.
+    /// The open file description: the lock ends with its last descriptor.
     OpenFile,
-    /// The process's: it ends when the process closes any descriptor of the file.
+    /// The process: the lock ends when the process closes any descriptor of the file.
     Process,
 }
 
-/// Takes both locks, without waiting. EAGAIN while somebody else holds one.
+/// Takes both locks without waiting. EAGAIN while another owner holds one of them.
 pub fn lock_exclusive(file: &File) -> io::Result<Owner> {
     let owner = take_record_lock(file)?;
     match flock(file, libc::LOCK_EX | libc::LOCK_NB) {
@@ -36,23 +37,24 @@ pub fn lock_exclusive(file: &File) -> io::Result<Owner> {
     }
 }
 
-/// Gives both locks up, for every process that has inherited the descriptor too.
+/// Releases both locks, also for every process that has inherited the descriptor.
 pub fn unlock(file: &File, owner: Owner) {
     let _ = set(file, owner, libc::F_UNLCK);
     let _ = flock(file, libc::LOCK_UN);
 }
 
-/// Does this process have a lock on the file that would end with any of its descriptors (an fcntl lock, as LevelDB's)?
+/// True if this process has a lock on the file that would end with any of its descriptors (an fcntl lock such
+/// as LevelDB's).
 pub fn is_locked_by_this_process(file: &File) -> bool {
     let mut lock = whole_file(libc::F_WRLCK);
     // SAFETY: F_OFD_GETLK reads and writes a struct flock, which `lock` is, for the length of the call.
     match retry(|| check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &mut lock) })) {
-        // The holder of an open-file-description lock is -1.
+        // The holder of an open-file-description lock is reported as -1.
         Ok(()) => {
             lock.l_type != libc::F_UNLCK as libc::c_short
                 && u32::try_from(lock.l_pid) == Ok(std::process::id())
         }
-        // F_GETLK does not tell a process of its own locks.
+        // F_GETLK does not report a process's own locks.
         Err(_) => match (Status::of(file), std::fs::read_to_string("/proc/locks")) {
             (Ok(status), Ok(locks)) => is_listed(&locks, std::process::id(), status.identity().1),
             _ => false,
@@ -60,8 +62,8 @@ pub fn is_locked_by_this_process(file: &File) -> bool {
     }
 }
 
-/// Does the text of /proc/locks have a lock of that process on that inode? Devices are not compared: the numbers there are
-/// not those of stat on every file system.
+/// True if the text of /proc/locks has a lock of that process on that inode. Devices are not compared: on
+/// some file systems the numbers there differ from those of stat.
 ///
 /// `1: POSIX  ADVISORY  WRITE 4242 08:01:131 0 EOF`
 fn is_listed(locks: &str, process: u32, inode: u64) -> bool {
@@ -76,7 +78,7 @@ fn take_record_lock(file: &File) -> io::Result<Owner> {
     match set(file, Owner::OpenFile, libc::F_WRLCK) {
         Ok(()) => Ok(Owner::OpenFile),
         Err(error) if is_unsupported(&error) => {
-            // It would be granted, whoever in this process has it.
+            // Check first: F_SETLK would succeed if another library of this process holds the lock.
             if is_locked_by_this_process(file) {
                 return Err(io::Error::from_raw_os_error(libc::EAGAIN));
             }
@@ -86,14 +88,16 @@ fn take_record_lock(file: &File) -> io::Result<Owner> {
     }
 }
 
-/// Is it the word of a kernel, a sandbox or a file system that does not have this kind of lock?
+/// True for the errors by which kernels, sandboxes and file systems say that they do not have this kind of
+/// lock.
 fn is_unsupported(error: &io::Error) -> bool {
     const WORDS: [i32; 5] = [libc::EINVAL, libc::ENOSYS, libc::EOPNOTSUPP, libc::ENOLCK, libc::EPERM];
     error.raw_os_error().is_some_and(|errno| WORDS.contains(&errno))
 }
 
 fn whole_file(kind: libc::c_int) -> libc::flock {
-    // SAFETY: struct flock is plain integers, for which zero is a value. l_pid must be 0 for this kind of lock.
+    // SAFETY: struct flock is plain integers, for which zero is a value. l_pid must be 0 for this kind of
+    // lock.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = kind as libc::c_short;
     lock.l_whence = libc::SEEK_SET as libc::c_short;

@@ -1,19 +1,21 @@
-//! The system calls that std does not offer, as safe functions: advisory and mandatory hints, preallocation,
-//! vectored positioned writes, a close that reports, local time.
+//! System calls that std does not offer, as safe functions: advice, preallocation, vectored positioned
+//! writes, a close that reports errors, limits, local time.
 //!
-//! Every call but close is repeated when a signal interrupts it. Errors are plain `io::Error`s; callers add the path.
-//! Thread rule: all functions may be called from any thread.
+//! Every call except close is repeated when a signal interrupts it. Errors are plain `io::Error`s; callers
+//! add the path.
+//!
+//! Thread rule: any thread.
 
 #![allow(unsafe_code)]
 
-use crate::util::fork::Generation;
+use crate::util::fork::ProcessGeneration;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 
-/// Calls `call` until it is not interrupted by a signal.
+/// Repeats `call` while a signal interrupts it.
 pub fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
@@ -23,13 +25,13 @@ pub fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// Turns the result of a system call, where -1 means "see errno", into a `Result`.
+/// The `Result` of a system call that returns -1 and sets errno on failure.
 pub fn check(returned: libc::c_int) -> io::Result<()> {
     if returned == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Closes, and reports what the file system has to say. Never repeated: on Linux the descriptor is gone even when a
-/// signal interrupted the call, and its number may be another file's by now.
+/// Closes a file and reports errors of the file system. Never repeated: on Linux the descriptor is closed
+/// even if a signal interrupted the call, and its number may already be another file's.
 pub fn close(file: File) -> io::Result<()> {
     // SAFETY: into_raw_fd gives up ownership, so this is the one close of a descriptor that is open.
     match check(unsafe { libc::close(file.into_raw_fd()) }) {
@@ -48,7 +50,7 @@ pub fn page_size() -> u64 {
     })
 }
 
-/// How many descriptors the process may have; `None` where the system does not tell.
+/// The number of descriptors that the process may have; `None` if the system does not tell.
 pub fn descriptor_limit() -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a struct rlimit, which the call fills.
@@ -56,7 +58,7 @@ pub fn descriptor_limit() -> Option<u64> {
     Some(limit.rlim_cur)
 }
 
-/// How many bytes of addresses the process may have, where that is limited.
+/// The bytes of address space that the process may have; `None` if there is no limit.
 pub fn address_space_limit() -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: as in `descriptor_limit`.
@@ -64,7 +66,8 @@ pub fn address_space_limit() -> Option<u64> {
     (limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
 }
 
-/// Gives `[offset, offset + length)` of the file blocks on disk that read as zeros, and grows the file to hold them.
+/// Allocates disk blocks that read as zeros for `[offset, offset + length)` of the file, and extends the file
+/// to that length.
 pub fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> {
     let offset = libc::off_t::try_from(offset).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
     let length = libc::off_t::try_from(length).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
@@ -72,13 +75,13 @@ pub fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> {
     retry(|| check(unsafe { libc::fallocate(file.as_raw_fd(), 0, offset, length) }))
 }
 
-/// The file will be read from its beginning to its end.
+/// Advises the system that the file will be read from its beginning to its end.
 pub fn advise_sequential(file: &File) {
-    // SAFETY: the descriptor is open for the whole call. It is a hint, so that its failure means nothing.
+    // SAFETY: the descriptor is open for the whole call. A failure of a hint does not matter.
     unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_SEQUENTIAL) };
 }
 
-/// `[offset, offset + length)` of the file will be read soon.
+/// Advises the system that `[offset, offset + length)` of the file will be read soon.
 pub fn advise_will_need(file: &File, offset: u64, length: u64) {
     let (Ok(offset), Ok(length)) = (libc::off_t::try_from(offset), libc::off_t::try_from(length)) else {
         return;
@@ -87,8 +90,8 @@ pub fn advise_will_need(file: &File, offset: u64, length: u64) {
     unsafe { libc::posix_fadvise(file.as_raw_fd(), offset, length, libc::POSIX_FADV_WILLNEED) };
 }
 
-/// Has the system begin to write what is dirty of the file to the device, without waiting for it; makes nothing durable. The errors of
-/// writing are left to the next sync. Not every kind of file can: that is no error.
+/// Has the system begin to write the file's dirty pages to the device, without waiting. Makes nothing
+/// durable; the next sync reports write errors. Files that do not support this are no error.
 pub fn begin_write_back(file: &File) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
@@ -112,7 +115,8 @@ pub fn begin_write_back(file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// How long a file of this process may become (RLIMIT_FSIZE).
+/// The largest size in bytes of a file that this process writes (RLIMIT_FSIZE); `u64::MAX` if there is no
+/// limit.
 pub fn file_size_limit() -> u64 {
     // SAFETY: two integers, for which zero is a value.
     let mut limit: libc::rlimit = unsafe { std::mem::zeroed() };
@@ -123,8 +127,8 @@ pub fn file_size_limit() -> u64 {
     }
 }
 
-/// May records be stored into allocated blocks of `file`, which is empty, through a mapping, without a store ever failing? On tmpfs
-/// and on ext4, but not where ext4 journals data. False where that is not known.
+/// True if stores through a mapping into allocated blocks of the empty `file` never fail: on tmpfs, and on
+/// ext4 unless it journals data. False for unknown file systems.
 pub fn takes_mapped_writes(file: &File) -> bool {
     const EXT4: u64 = 0xef53;
     const TMPFS: u64 = 0x0102_1994;
@@ -135,8 +139,8 @@ pub fn takes_mapped_writes(file: &File) -> bool {
     }
 }
 
-/// Does ext4 write the data of this file through its journal, by an option of the mount, by a default of the file system or by a
-/// flag of the file? `None` where that can't be told.
+/// True if ext4 writes the data of this file through its journal, because of a mount option, a default of the
+/// file system or a flag of the file. `None` if this cannot be determined.
 fn journals_data(file: &File) -> Option<bool> {
     match takes_direct_reads(file) {
         Some(takes) => Some(!takes),
@@ -144,16 +148,20 @@ fn journals_data(file: &File) -> Option<bool> {
     }
 }
 
-/// Does the file system read and write this file past the page cache, if asked to? ext4 (from Linux 6.1 on it says so) does, but for
-/// what it journals and for files that lie in their inodes.
+/// True if the file system can read and write this file without the page cache (direct I/O). ext4 can (it
+/// says so from Linux 6.1 on), except for files whose data it journals or keeps in the inode. `None` if the
+/// system does not tell.
 fn takes_direct_reads(file: &File) -> Option<bool> {
     const STATX_DIOALIGN: u32 = 0x2000;
-    /// The layout of the kernel's struct statx: the mask of what was filled in comes first...
+    /// The size of the kernel's struct statx, in bytes. Its first field is the mask of the fields that were
+    /// filled in.
     const SIZE: usize = 256;
-    /// ...and the alignment that memory must have for direct I/O, 0 for none, lies here.
+    /// The offset of the field `stx_dio_mem_align`: the alignment of memory for direct I/O, 0 if there is no
+    /// direct I/O.
     const DIO_MEM_ALIGN: usize = 0x98;
     let mut answer = [0u32; SIZE / 4];
-    // SAFETY: an empty path with AT_EMPTY_PATH means the descriptor, which is open; the kernel fills in a struct of 256 bytes.
+    // SAFETY: an empty path with AT_EMPTY_PATH means the descriptor, which is open; the kernel fills in a
+    // struct of 256 bytes.
     let returned = unsafe {
         libc::syscall(
             libc::SYS_statx,
@@ -167,8 +175,8 @@ fn takes_direct_reads(file: &File) -> Option<bool> {
     (returned == 0 && answer[0] & STATX_DIOALIGN != 0).then_some(answer[DIO_MEM_ALIGN / 4] != 0)
 }
 
-/// Is ext4 mounted so that it journals all data, there where the file is? Its options in /proc are the ones in force; those of the
-/// list of mounts leave out what the file system itself has as default.
+/// True if the ext4 that holds the file is mounted so that it journals all data. The options under /proc are
+/// those in force; the list of mounts omits the defaults of the file system.
 fn mount_journals_data(file: &File) -> Option<bool> {
     let device = file.metadata().ok()?.dev();
     let (major, minor) = (libc::major(device), libc::minor(device));
@@ -178,12 +186,13 @@ fn mount_journals_data(file: &File) -> Option<bool> {
     journals_data_by_options(&options)
 }
 
-/// The same of the text of the options, which name the way of journalling wherever there is a journal.
+/// As `mount_journals_data`, from the text of the options, which names the journalling mode whenever there is
+/// a journal.
 fn journals_data_by_options(options: &str) -> Option<bool> {
     options.lines().find_map(|line| line.trim().strip_prefix("data=")).map(|mode| mode == "journal")
 }
 
-/// Has the file the flag of `chattr +j`, which it inherits from its directory?
+/// True if the file has the flag of `chattr +j`, which a file inherits from its directory.
 fn is_flagged_to_journal(file: &File) -> bool {
     const FS_JOURNAL_DATA_FL: libc::c_long = 0x4000;
     let mut flags: libc::c_long = 0;
@@ -202,18 +211,19 @@ fn file_system_type(file: &File) -> io::Result<u64> {
     Ok(stat.f_type as u64)
 }
 
-/// Writes the pieces one behind the other at `offset`; returns how many bytes were taken.
+/// Writes the pieces one after another at `offset`. Returns the number of bytes written.
 pub fn write_vectored_at(file: &File, pieces: &[IoSlice<'_>], offset: u64) -> io::Result<usize> {
     let offset = libc::off_t::try_from(offset).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
     let count =
         libc::c_int::try_from(pieces.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
-    // SAFETY: IoSlice is documented to have the layout of struct iovec; each describes `count` readable byte strings
-    // that outlive the call.
+    // SAFETY: IoSlice is documented to have the layout of struct iovec; each of the `count` slices describes
+    // readable bytes that outlive the call.
     let written = unsafe { libc::pwritev(file.as_raw_fd(), pieces.as_ptr().cast(), count, offset) };
     usize::try_from(written).map_err(|_| io::Error::last_os_error())
 }
 
-/// Writes all of the pieces one behind the other at `offset`, as many at once as the system takes; the slices are used up.
+/// Writes all pieces one after another at `offset`, as many per call as the system takes. The slices are
+/// consumed.
 pub fn write_all_vectored_at(file: &File, mut pieces: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
     const MAX_PIECES: usize = 1024; // IOV_MAX
     IoSlice::advance_slices(&mut pieces, 0); // drops empty ones
@@ -229,7 +239,7 @@ pub fn write_all_vectored_at(file: &File, mut pieces: &mut [IoSlice<'_>], mut of
     Ok(())
 }
 
-/// A point in time as the clock on the wall shows it.
+/// A point in time as a wall clock shows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LocalTime {
     /// The year, such as 2026.
@@ -246,10 +256,10 @@ pub struct LocalTime {
     pub second: u32,
 }
 
-/// The local time at `seconds` after the Unix epoch; the epoch itself where the system cannot tell. UTC in a child of `fork`:
-/// the C library's lock around the time zone may be held for ever there.
+/// The local time at `seconds` after the Unix epoch; the epoch itself if the system cannot tell. UTC in a
+/// child of `fork`, where the C library's lock of the time zone may be permanently held.
 pub fn local_time(seconds: u64) -> LocalTime {
-    if Generation::current().is_child() {
+    if ProcessGeneration::current().is_child() {
         return universal_time(seconds);
     }
     let seconds = libc::time_t::try_from(seconds).unwrap_or(0);
@@ -271,16 +281,17 @@ pub fn local_time(seconds: u64) -> LocalTime {
     }
 }
 
-/// The time in Greenwich.
+/// The UTC time at `seconds` after the Unix epoch.
 fn universal_time(seconds: u64) -> LocalTime {
     const SECONDS_A_DAY: u64 = 86_400;
     const DAYS_IN_400_YEARS: u64 = 146_097;
-    // Days since the first of March in the year 0, so that a leap day is the last of a year, and years of 400.
+    // Days since the first of March of the year 0, so that a leap day is the last day of a year; years are
+    // counted in cycles of 400.
     let days = seconds / SECONDS_A_DAY + 719_468;
     let (era, day_of_era) = (days / DAYS_IN_400_YEARS, days % DAYS_IN_400_YEARS);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // Months since March: five of them have 153 days.
+    // Months since March; every five of them have 153 days.
     let month_of_year = (5 * day_of_year + 2) / 153;
     let month = if month_of_year < 10 { month_of_year + 3 } else { month_of_year - 9 };
     let second = seconds % SECONDS_A_DAY;

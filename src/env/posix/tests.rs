@@ -1,3 +1,5 @@
+//! Tests of the real system: files, WALs, locks, held directories, limits.
+
 #![allow(unsafe_code)]
 
 use super::*;
@@ -16,7 +18,7 @@ fn dir() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// `length` bytes, none of them zero, that differ from those of another `seed`.
+/// `length` non-zero bytes that differ from those of another `seed`.
 fn bytes(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     (0..length)
@@ -154,7 +156,7 @@ fn both_kinds_of_log_hold_the_same_bytes_and_end_where_the_last_record_does() {
                 let mut pieces = [first, &[], &rest[..7], &rest[7..]].map(IoSlice::new);
                 log.append_record_in_pieces(&header, &mut pieces).unwrap();
             }
-            // Without a flush, in the file, and behind it nothing but zeros.
+            // Without a flush the records are in the file, and only zeros follow them.
             let contents = std::fs::read(&*path).unwrap();
             assert!(contents.starts_with(&expected), "record {index} of {length} bytes, {path:?}");
             assert!(contents[expected.len()..].iter().all(|&byte| byte == 0));
@@ -188,13 +190,14 @@ fn a_mapped_log_that_is_dropped_is_cut_and_one_that_is_not_has_a_tail_of_zeros()
     let mut log = env.create_log(&path, MAPPED).unwrap();
     log.append_record(&[9; 7], b"payload").unwrap();
     let length = env.file_size(&path).unwrap();
-    // Where logs are mapped at all (the temporary directory may be on any file system), space is there ahead of the writer.
+    // If the temporary directory is on a file system on which WALs are mapped, space is allocated ahead of
+    // the writer.
     assert!(length == 14 || length == sys::page_size(), "{length}");
     drop(log);
     assert_eq!(env.file_size(&path).unwrap(), 14);
 }
 
-/// A thousand databases that nobody has written to, or only a little, are a thousand logs.
+/// A thousand databases to which little or nothing was written have a thousand small WALs.
 #[test]
 fn an_empty_log_takes_no_space_and_one_record_no_more_than_a_page() {
     use std::os::unix::fs::MetadataExt;
@@ -211,7 +214,7 @@ fn an_empty_log_takes_no_space_and_one_record_no_more_than_a_page() {
 fn no_record_is_written_nor_space_taken_ahead_beyond_the_limit_on_file_sizes() {
     let (env, dir) = (env(), dir());
     let path = |name: &str| dir.path().join(name);
-    // In the second, a record ends with the last byte that there may be.
+    // With the second limit a record ends exactly at the limit.
     for limit in [100_500, 100_000] {
         let log = |mapped| {
             let options = LogFileOptions { mapped, expected_size: 64 << 20 };
@@ -227,14 +230,14 @@ fn no_record_is_written_nor_space_taken_ahead_beyond_the_limit_on_file_sizes() {
     }
 }
 
-/// Ends with the number of records of 1000 bytes that it could log, or by a signal.
+/// The child exits with the number of records of 1000 bytes that it could log, or ends by a signal.
 fn status_of_child_that_logs(mut log: Box<dyn WritableFile>, limit: u64) -> libc::c_int {
-    // SAFETY: the child sets a limit for itself, and ends by _exit; what it calls besides is of this library, and the parent's other
-    // threads hold no lock that it takes.
+    // SAFETY: the child sets a limit for itself, and ends by _exit. Everything else it calls belongs to this
+    // library, and no other thread of the parent holds a lock that the child takes.
     unsafe {
         let child = libc::fork();
         if child == 0 {
-            // (Its default action would end the child at the first call beyond the limit.)
+            // The default action of SIGXFSZ would end the child at the first call beyond the limit.
             libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
             let limit = libc::rlimit { rlim_cur: limit, rlim_max: libc::RLIM_INFINITY };
             libc::setrlimit(libc::RLIMIT_FSIZE, &limit);
@@ -245,7 +248,7 @@ fn status_of_child_that_logs(mut log: Box<dyn WritableFile>, limit: u64) -> libc
                     Err(error) => break error.errno(),
                 }
             };
-            // What is refused is refused again, also where it could be taken back.
+            // A refused record is refused again, even after `take_back`.
             let _ = log.take_back(taken * 1000);
             let again = log.append_record(&[9; 7], &[7; 993]).map_err(|error| error.errno());
             let is_refused = errno == Some(libc::EFBIG) && again == Err(errno);
@@ -293,9 +296,11 @@ fn write_records_while_they_are_read(env: &Arc<dyn Env>, path: &Path, records: u
                     let ended = stop.load(Ordering::Acquire);
                     let at = record * (7 + length as u64);
                     let read = file.read_at(at, &mut buffer[..7]).unwrap();
-                    // Half of a header is seen now and then, where it straddles a cache line or the copy is made in pieces.
+                    // Readers see half of a header now and then, if it crosses a cache line or the copy is
+                    // made in pieces.
                     if read > 0 && buffer[..7] == [record as u8 | 1; 7] {
-                        // In a read of its own: one copy of both may take the payload first.
+                        // A separate read: one read of header and payload may copy the payload before the
+                        // header.
                         file.read_at(at + 7, &mut buffer[7..]).unwrap();
                         assert!(
                             buffer[7..] == vec![record as u8 | 1; length],
@@ -324,12 +329,12 @@ fn a_process_that_dies_within_a_payload_leaves_no_header() {
         if env.file_size(&path).unwrap() == 12 {
             return; // The temporary directory is on a file system that is not mapped.
         }
-        // The last 100 bytes of the payload are on a page that cannot be read: copying it kills the child, and writing it
-        // is refused.
+        // The last 100 bytes of the payload are on a page that cannot be read: copying it kills the child,
+        // and writing it is refused.
         let page = sys::page_size() as usize;
         let readable = (length - 100usize).next_multiple_of(page);
-        // SAFETY: fresh pages, of which the child alone reads the forbidden ones; it calls nothing that allocates or locks
-        // before it ends.
+        // SAFETY: fresh pages, of which only the child reads the forbidden ones. The child calls nothing that
+        // allocates or locks before it ends.
         let status = unsafe {
             let protection = libc::PROT_READ | libc::PROT_WRITE;
             let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -402,7 +407,7 @@ fn directories_are_created_listed_synced_and_removed() {
     let sub = dir.path().join("sub");
     env.create_dir(&sub).unwrap();
     env.create_dir(&sub).unwrap();
-    // Names are bytes, not text.
+    // Names are bytes, not UTF-8.
     let odd = OsString::from_vec(b"odd\xff\xfe".to_vec());
     std::fs::write(sub.join(&odd), b"").unwrap();
     std::fs::write(sub.join("file"), b"").unwrap();
@@ -471,7 +476,7 @@ fn a_refused_lock_does_not_even_open_the_file() {
     let dir = dir();
     let path: PathBuf = dir.path().join("LOCK");
     let _lock = env().lock_file(&path).unwrap();
-    // SAFETY: plain system calls on a descriptor that is ours and a path that ends with a zero byte.
+    // SAFETY: plain system calls on a descriptor that the test owns and a path that ends with a zero byte.
     let mut events = unsafe {
         use std::os::fd::FromRawFd;
         let events = libc::inotify_init1(libc::IN_NONBLOCK | libc::IN_CLOEXEC);
@@ -490,7 +495,7 @@ fn a_lock_of_another_holder_is_the_systems_error_whichever_lock_it_has() {
     let (env, dir) = (env(), dir());
     let path = dir.path().join("LOCK");
     let refused = format!("IO error: lock {}: Resource temporarily unavailable", path.display());
-    // A description of its own excludes ours as another process would.
+    // A separate open file description excludes ours as another process would.
     let other = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
     let owner = record_lock::lock_exclusive(&other).unwrap();
     assert_eq!(lock_error(&path), refused);
@@ -502,7 +507,7 @@ fn a_lock_of_another_holder_is_the_systems_error_whichever_lock_it_has() {
         lock.l_type = kind as libc::c_short;
         libc::fcntl(other.as_raw_fd(), libc::F_SETLK, &lock)
     };
-    // LevelDB's lock. (It would be lost when `lock_file` closes its own descriptor, so this is seen only once.)
+    // LevelDB's lock. It is lost when `lock_file` closes its own descriptor, so it is tested once.
     assert_eq!(posix_lock(libc::F_WRLCK), 0);
     assert_eq!(lock_error(&path), refused);
     posix_lock(libc::F_UNLCK);
@@ -513,7 +518,7 @@ fn a_lock_of_another_holder_is_the_systems_error_whichever_lock_it_has() {
     // SAFETY: as above.
     assert_eq!(unsafe { libc::flock(other.as_raw_fd(), libc::LOCK_UN) }, 0);
 
-    // And ours excludes both, until it is dropped.
+    // Our lock excludes both, until it is dropped.
     let lock = env.lock_file(&path).unwrap();
     // SAFETY: as above.
     let flock = || unsafe { libc::flock(other.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
@@ -533,7 +538,7 @@ fn a_lock_is_released_for_those_who_inherited_it_too() {
         .find(|entry| std::fs::read_link(entry.path()).is_ok_and(|target| target == path))
         .unwrap();
     let descriptor = descriptor.file_name().to_str().unwrap().parse().unwrap();
-    // A child of fork has such a duplicate, and may live long.
+    // A child of fork has such a duplicate, and may run for long.
     // SAFETY: a plain system call on a descriptor that `lock` keeps open.
     let inherited = unsafe { libc::dup(descriptor) };
     assert!(inherited >= 0);
@@ -591,7 +596,7 @@ fn a_held_directory_stays_the_same_when_it_is_renamed_and_another_takes_its_name
     names.sort();
     assert_eq!(names, ["LOCK", "log", "lost"]);
     assert_eq!(env.children(&db.join("lost")).unwrap(), ["table"]);
-    // Not the other's directory, though it may be empty.
+    // The directory that has the name now is another one. It is not removed although it may be empty.
     assert!(env.remove_dir(&db).is_err());
 
     let mut theirs = PosixEnv::default().children(&db).unwrap();
@@ -599,7 +604,7 @@ fn a_held_directory_stays_the_same_when_it_is_renamed_and_another_takes_its_name
     assert_eq!(theirs, ["old", "theirs"]);
     let missing = env.open_sequential(&db.join("theirs")).err().unwrap().to_string();
     assert_eq!(missing, format!("NotFound: {}/theirs: No such file or directory", db.display()));
-    // Whatever is elsewhere is found by its path.
+    // Paths outside of the held directory are resolved as paths.
     assert!(env.exists(&moved) && env.exists(&db.join("../db/theirs")));
     let empty = dir.path().join("empty");
     env.create_dir(&empty).unwrap();
@@ -608,7 +613,7 @@ fn a_held_directory_stays_the_same_when_it_is_renamed_and_another_takes_its_name
     assert!(!env.exists(&empty));
 }
 
-/// Makes something of each kind that is no regular file, and calls `check` with its path and what it is called.
+/// Makes a file of each kind that is not regular, and calls `check` with its path and the name of the kind.
 fn for_each_odd_file(mut check: impl FnMut(&Path, &str)) {
     let dir = dir();
     let at = |name: &str| dir.path().join(name);
@@ -654,7 +659,7 @@ fn what_is_no_regular_file_is_refused_at_once_by_its_name() {
     });
 }
 
-/// LevelDB's Env gives them to programs, for a log that nobody wants, say. A FIFO would block them.
+/// LevelDB's Env lets programs open devices, for a log to be discarded for example. A FIFO would block them.
 #[test]
 fn a_device_is_opened_by_a_path_of_the_programs_own() {
     let env = env();

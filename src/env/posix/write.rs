@@ -1,28 +1,30 @@
 //! A file written through a buffer: tables, the MANIFEST, CURRENT, LOG.
 //!
-//! Invariants: after the first failure nothing is written any more and every operation repeats that failure; a child of
-//! `fork` that drops its copy writes nothing. Thread rule: one writer.
+//! Invariants: after the first failure nothing more is written, and every operation returns that failure. A
+//! child of `fork` that drops its copy writes nothing.
+//!
+//! Thread rule: one writer.
 
 use super::place::Place;
 use super::{fork, sys};
 use crate::env::{CreateMode, WritableFile};
 use crate::error::{Error, Result};
-use crate::util::fork::Generation;
+use crate::util::fork::ProcessGeneration;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Bytes gathered before they are handed to the system.
+/// In bytes. A full buffer is handed to the system.
 const BUFFER_SIZE: usize = 64 << 10;
 
-/// What a buffer takes, at most, before there is reason for a large one.
+/// A buffer takes at most this many bytes until more data makes it `BUFFER_SIZE`.
 const SMALL_BUFFER_SIZE: usize = 4 << 10;
 
-/// Bytes after which the system is asked to begin writing them to the device, so that `sync` finds little left to wait for. Half of a
-/// table: of a smaller file nothing is written before it must be.
+/// After this many bytes the system is asked to begin write-back to the device, so that `sync` has little
+/// left to wait for. Half the size of a table: smaller files are not written before `sync`.
 const WRITE_BACK_SIZE: u64 = 1 << 20;
 
-/// The error that every later operation on a file returns: its first failure, or that it was closed.
+/// The error that every later operation on a file returns: its first failure, or that the file is closed.
 #[derive(Default)]
 pub struct Poison {
     error: Option<Error>,
@@ -30,7 +32,7 @@ pub struct Poison {
 }
 
 impl Poison {
-    /// May the file be operated on?
+    /// The sticky error, if there is one.
     #[inline]
     pub fn check(&self) -> Result<()> {
         match &self.error {
@@ -39,17 +41,18 @@ impl Poison {
         }
     }
 
-    /// Makes an operation's failure sticky, unless one before it is.
+    /// Makes the failure of an operation sticky, unless an earlier one is.
     pub fn note<T>(&mut self, path: &Path, outcome: io::Result<T>) -> Result<T> {
         outcome.map_err(|error| self.error.get_or_insert_with(|| Error::from_os(path, &error)).clone())
     }
 
-    /// What failed was undone.
+    /// Clears the sticky error: what failed was undone.
     pub fn forget(&mut self) {
         self.error = None;
     }
 
-    /// The file was closed: unless it has failed before, operations fail for that reason from now on. Returns how it went.
+    /// Records that the file was closed: unless it has failed before, later operations fail for that reason.
+    /// Returns the first failure, if there was one.
     pub fn close(&mut self, path: &Path) -> Result<()> {
         self.check()?;
         self.closed_well = true;
@@ -57,7 +60,7 @@ impl Poison {
         Ok(())
     }
 
-    /// What closing a closed file returns: its first failure, if it had one.
+    /// The result of closing a closed file: its first failure, if it had one.
     pub fn close_again(&self) -> Result<()> {
         if self.closed_well { Ok(()) } else { self.check() }
     }
@@ -75,22 +78,23 @@ pub fn create(place: Place<'_>, mode: CreateMode) -> Result<Box<dyn WritableFile
 }
 
 struct BufferedFile {
-    /// `None` once closed.
+    /// `None` after `close`.
     file: Option<File>,
     path: PathBuf,
     buffer: Vec<u8>,
-    /// Bytes of the file.
+    /// The length of the file in bytes, without the buffer.
     length: u64,
-    /// Bytes handed to the system since it was asked to write them back.
+    /// Bytes handed to the system since write-back was last requested.
     written: u64,
     poison: Poison,
-    /// A sync has failed: nobody knows what is on disk. Or it is not appended to: `take_back` can't move where it is written.
+    /// True after a failed sync: it is unknown which bytes are on disk. Also true if the file is not in
+    /// append mode: then `take_back` cannot move the position at which the next write happens.
     is_lost: bool,
-    process: Generation,
+    process: ProcessGeneration,
 }
 
 impl BufferedFile {
-    /// `appends`: whatever is written goes to the end of the file.
+    /// `appends`: the file is in append mode, so that every write goes to its end.
     fn new(file: File, path: &Path, appends: bool) -> Self {
         let length = if appends { file.metadata().map_or(0, |metadata| metadata.len()) } else { 0 };
         BufferedFile {
@@ -101,17 +105,17 @@ impl BufferedFile {
             written: 0,
             poison: Poison::default(),
             is_lost: !appends,
-            process: Generation::current(),
+            process: ProcessGeneration::current(),
         }
     }
 
-    /// Hands bytes to the system, if it would take all of them.
+    /// Hands bytes to the system, unless they would exceed the limit on file sizes.
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let end = self.length + bytes.len() as u64;
         self.with_file(|file| match end > sys::file_size_limit() {
-            // (The call that says so would raise a signal, too.)
+            // The system call that would report this raises a signal as well.
             true => Err(io::Error::from_raw_os_error(libc::EFBIG)),
-            // write_all repeats interrupted and short writes, and calls a write of nothing an error.
+            // `write_all` repeats interrupted and short writes, and reports a write of 0 bytes as an error.
             false => file.write_all(bytes),
         })?;
         self.length = end;
@@ -123,7 +127,7 @@ impl BufferedFile {
         Ok(())
     }
 
-    /// Runs `call` on the file unless the file is poisoned; its failure poisons.
+    /// Runs `call` on the file, unless the file is poisoned. A failure of `call` poisons the file.
     fn with_file<T>(&mut self, call: impl FnOnce(&mut File) -> io::Result<T>) -> Result<T> {
         self.poison.check()?;
         match &mut self.file {
@@ -140,12 +144,12 @@ impl WritableFile for BufferedFile {
     fn append(&mut self, data: &[u8]) -> Result<()> {
         self.poison.check()?;
         let room = BUFFER_SIZE - self.buffer.len();
-        // A file of a few lines, of which a process may have thousands open, has a buffer of a few.
+        // A file of a few lines gets a small buffer: a process may have thousands of such files open.
         if self.buffer.len() + data.len() > SMALL_BUFFER_SIZE
             && self.buffer.capacity() < BUFFER_SIZE
             && self.buffer.try_reserve_exact(room).is_err()
         {
-            // There is no memory for a buffer.
+            // There is no memory for a buffer: write directly.
             self.flush()?;
             return self.write(data);
         }
@@ -176,7 +180,7 @@ impl WritableFile for BufferedFile {
             let error = || Error::io(format!("{}: can't be cut to {length} bytes", self.path.display()));
             return self.poison.check().and_then(|()| Err(error()));
         };
-        let cut = sys::retry(|| file.set_len(length)).and_then(|()| file.sync_all()); // see the log's
+        let cut = sys::retry(|| file.set_len(length)).and_then(|()| file.sync_all()); // see log.rs
         cut.map_err(|error| Error::from_os(&self.path, &error))?;
         self.buffer.clear();
         self.length = length;
@@ -202,7 +206,7 @@ impl WritableFile for BufferedFile {
 
 impl Drop for BufferedFile {
     fn drop(&mut self) {
-        // The parent of a fork still has these bytes in its own buffer.
+        // In a child of `fork`: the parent still has these bytes in its own buffer.
         if self.process.is_current() {
             let _ = self.close();
         }

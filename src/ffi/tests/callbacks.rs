@@ -1,4 +1,5 @@
-//! Comparators, filter policies and loggers that live in C: when they are called, and when their destructor is.
+//! Comparators, filter policies and loggers implemented in C: when their callbacks and destructors are
+//! called.
 
 use super::super::comparator::*;
 use super::super::filter_policy::*;
@@ -30,7 +31,7 @@ impl State {
 }
 
 fn state<'a>(pointer: *mut c_void) -> &'a State {
-    // SAFETY: the tests pass the pointer of a State that outlives what is made of it.
+    // SAFETY: the tests pass the pointer of a State that outlives every handle that uses it.
     unsafe { &*pointer.cast::<State>() }
 }
 
@@ -38,7 +39,7 @@ unsafe extern "C" fn destroy(pointer: *mut c_void) {
     state(pointer).destroyed.fetch_add(1, SeqCst);
 }
 
-/// The first byte decides, as far from 0 as can be.
+/// Compares the first bytes; returns the extreme values, so that only the sign can be used.
 unsafe extern "C" fn compare(
     pointer: *mut c_void,
     a: *const c_char,
@@ -105,7 +106,7 @@ unsafe extern "C" fn log(pointer: *mut c_void, line: *const c_char, length: usiz
     assert_eq!(unsafe { std::slice::from_raw_parts(line.cast::<u8>(), length) }, b"line 7");
 }
 
-/// Options in which `set` has set something.
+/// Calls `body` with options that `set` has changed.
 fn with_options<R>(
     set: impl FnOnce(*mut leveldb_options_t),
     body: impl FnOnce(*mut leveldb_options_t) -> R,
@@ -148,7 +149,8 @@ fn a_comparator_compares_by_sign_and_copies_its_name() {
             resolved.find_shortest_separator(&mut key, b"z");
             resolved.find_short_successor(&mut key);
             assert_eq!(key, b"abcd", "keys are not shortened");
-            // Destroyed while in use: it goes on, and the destructor runs with the last user.
+            // Destroyed while in use: it continues to work, and the destructor runs when the last user is
+            // gone.
             // SAFETY: a live handle, destroyed once.
             unsafe { leveldb_comparator_destroy(comparator) };
             assert_eq!(state.counts().0, 0);

@@ -1,4 +1,4 @@
-//! A panic in the core: the call reports it, the handle it happened in does no harm afterwards, and nobody hangs.
+//! A panic in the core: the call reports it, its handle does no harm afterwards, and no thread hangs.
 
 use super::super::boundary::guard;
 use super::super::db::*;
@@ -14,7 +14,7 @@ use std::ptr;
 
 const INTERNAL: c_int = terrace_error_t::TERRACE_INTERNAL_ERROR as c_int;
 
-/// Opens a new database, and puts one key.
+/// Opens a new database and puts one key.
 fn open(directory: &tempfile::TempDir) -> *mut leveldb_t {
     let path = CString::new(directory.path().join("db").as_os_str().as_bytes()).expect("a path without NUL");
     let mut error = ptr::null_mut();

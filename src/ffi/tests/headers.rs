@@ -1,4 +1,5 @@
-//! The committed headers are what the source says, and declare LevelDB's functions. `make headers` updates them.
+//! The committed headers equal those generated from the source, and declare LevelDB's functions.
+//! `make headers` updates them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -29,8 +30,8 @@ const LEVELDB: &str = "open close put delete write get create_iterator create_sn
     create_default_env env_destroy env_get_test_directory \
     free major_version minor_version";
 
-/// The names before the parenthesis of each declaration: those at the end of the first line of a declaration, which starts
-/// in the first column.
+/// The names of all declared functions: of each line that starts in the first column, the word before the
+/// parenthesis.
 fn functions(header: &str) -> BTreeSet<String> {
     let lines = header.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()));
     let names = lines.filter_map(|line| {

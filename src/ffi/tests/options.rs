@@ -1,4 +1,4 @@
-//! The head that the three kinds of options share.
+//! The common header of the three kinds of options, and the setters.
 
 use super::super::option_head::{OptionHead, read_options, write_options};
 use super::super::options::*;
@@ -44,7 +44,7 @@ fn any_kind_serves_where_another_belongs() {
         assert!(read_options(read).verify_checksums && !read_options(read).fill_cache);
         let write = leveldb_writeoptions_create();
         assert!(read_options(write).fill_cache && !read_options(write).verify_checksums);
-        assert_eq!(read_options(write).snapshot, None);
+        assert_eq!(read_options(write).sequence, None);
         let options = leveldb_options_create();
         assert!(!write_options(options).sync && read_options(options).fill_cache);
         for wrong in [read.cast(), write.cast()] {
@@ -82,17 +82,18 @@ fn snapshot_of_new_database() -> (Db, *const leveldb_snapshot_t) {
 #[test]
 fn a_released_snapshot_reads_the_latest_state_and_its_handle_is_used_again_later() {
     let (db, snapshot) = snapshot_of_new_database();
-    // SAFETY: handles of the functions above, each destroyed once; handles of snapshots live for ever.
+    // SAFETY: handles of the functions above, each destroyed once; handles of snapshots are never freed.
     unsafe {
         let (before, after) = (leveldb_readoptions_create(), leveldb_readoptions_create());
         leveldb_readoptions_set_snapshot(before, snapshot);
-        assert!(read_options(before).snapshot.is_some());
+        assert!(read_options(before).sequence.is_some());
         for _ in 0..3 {
             leveldb_release_snapshot(ptr::null_mut(), snapshot);
             leveldb_readoptions_set_snapshot(after, snapshot);
-            assert_eq!((read_options(before).snapshot, read_options(after).snapshot), (None, None));
+            assert_eq!((read_options(before).sequence, read_options(after).sequence), (None, None));
         }
-        // Released three times, and given away once: the handles of 600 snapshots held at once are 600.
+        // A handle that was released three times is pooled once: 600 snapshots held at the same time have 600
+        // handles.
         let held: Vec<_> =
             (0..600).map(|_| ptr::from_ref(leveldb_snapshot_t::create(db.snapshot()))).collect();
         assert_eq!(held.iter().collect::<HashSet<_>>().len(), 600);
@@ -100,7 +101,7 @@ fn a_released_snapshot_reads_the_latest_state_and_its_handle_is_used_again_later
         leveldb_readoptions_destroy(before);
         leveldb_readoptions_destroy(after);
     }
-    // Memory is bounded by what is held at one time.
+    // Memory is bounded by the number of snapshots held at one time.
     let mut handles = HashSet::new();
     for _ in 0..100_000 {
         let snapshot = ptr::from_ref(leveldb_snapshot_t::create(db.snapshot()));
@@ -118,9 +119,9 @@ fn clearing_the_snapshot_reads_the_latest_state() {
         let read = leveldb_readoptions_create();
         let (db, snapshot) = snapshot_of_new_database();
         leveldb_readoptions_set_snapshot(read, snapshot);
-        assert_eq!(read_options(read).snapshot, Some((*snapshot).sequence()));
+        assert_eq!(read_options(read).sequence, Some((*snapshot).sequence()));
         leveldb_readoptions_set_snapshot(read, ptr::null::<leveldb_snapshot_t>());
-        assert_eq!(read_options(read).snapshot, None);
+        assert_eq!(read_options(read).sequence, None);
         leveldb_release_snapshot(ptr::null_mut(), snapshot);
         drop(db);
         leveldb_readoptions_destroy(read);

@@ -1,9 +1,11 @@
-//! The host's streams are none of ours: LevelDB once wrote its logs through stdio, and `fflush(NULL)` wrote records twice.
+//! The library does not use the host's stdio streams. LevelDB once wrote its WALs through stdio, and
+//! `fflush(NULL)` wrote records twice.
 
 use crate::compression::Compression;
 use crate::db::Db;
+use crate::db::ReadOptions;
 use crate::filter_policy::BloomFilterPolicy;
-use crate::options::{Options, ReadOptions, WriteOptions};
+use crate::options::{Options, WriteOptions};
 use std::sync::Arc;
 
 fn four_sets_of_options() -> [Options; 4] {

@@ -1,8 +1,11 @@
-use super::super::test_support::*;
+//! Tests of flushes, on real files.
+
 use super::*;
 use crate::comparator::bytewise;
 use crate::error::ErrorKind;
 use crate::format::internal_key::{InternalKey, InternalKeyComparator, ValueType};
+use crate::job::test_support::*;
+use crate::util::test_support::keep;
 use std::sync::atomic::Ordering;
 
 fn memtable(entries: &[Entry]) -> Arc<Memtable> {
@@ -22,7 +25,7 @@ fn memtables_become_one_table_of_what_is_still_seen() {
         memtable(&[("a", 4, Some("new")), ("b", 5, None), ("d", 6, None)]),
     ];
     let file = run(&memtables, 7, &fixture.context(&[6])).unwrap().pop().unwrap();
-    // Deletions stay: what they delete may lie deeper.
+    // Tombstones are kept: the entries that they hide may be in deeper levels.
     let expected = [("a", 4, Some("new")), ("b", 5, None), ("c", 3, Some("v")), ("d", 6, None)];
     assert_eq!(fixture.entries(&file), owned(&expected));
     assert_eq!(file.number, 7);
@@ -132,8 +135,9 @@ fn keys_that_are_too_long_for_the_index_of_one_table_go_to_several() {
         options.filter_policy = Some(Arc::new(crate::filter_policy::BloomFilterPolicy::new(10)));
     });
     let names: Vec<&str> =
-        (0..20).map(|number| &*format!("{}{number:04}", "k".repeat(5000)).leak()).collect();
-    // Two versions of each, which a snapshot keeps, must not be divided: level 0 is read by number.
+        (0..20).map(|number| keep(format!("{}{number:04}", "k".repeat(5000))).as_str()).collect();
+    // A snapshot keeps two versions of each key. They must stay in one table: level 0 is searched by file
+    // number.
     let mut entries: Vec<Entry> = names.iter().map(|&name| (name, 1, Some("old"))).collect();
     entries.extend(names.iter().map(|&name| (name, 2, Some("new"))));
     entries.sort_by_key(|&(name, sequence, _)| (name, std::cmp::Reverse(sequence)));

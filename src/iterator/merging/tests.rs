@@ -1,6 +1,8 @@
+//! Tests of the union against a sorted vector, in both directions, with damaged and with growing children.
+
 use super::*;
 use crate::format::internal_key::{InternalKey, ValueType, user_key};
-use crate::iterator::testing::{Entry, GrowingIterator, TestRandom, VecIterator, comparators};
+use crate::iterator::test_support::{Entry, GrowingIterator, TestRandom, VecIterator, comparators};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -14,7 +16,7 @@ fn sorted(comparator: &InternalKeyComparator, mut entries: Vec<Entry>) -> Vec<En
     entries
 }
 
-/// Random children whose entries' values name the child; equal keys in several children are common.
+/// Random children. The value of an entry names its child; several children often have equal keys.
 fn random_children(random: &mut TestRandom, comparator: &InternalKeyComparator) -> Vec<Vec<Entry>> {
     let key_length = [1, 3, 10, 18, 40][random.below(5)];
     (0..random.below(8))
@@ -89,7 +91,7 @@ fn random_moves_agree_with_a_sorted_vector() {
                 }
             } else if let Some(index) = position {
                 forward ^= random.one_in(turns);
-                let plain = if forward { iterator.next_if_plain() } else { None };
+                let plain = if forward { iterator.try_next_user_key() } else { None };
                 if let Some(trailer) = plain {
                     let [before, after] = [index, index + 1].map(|at| &model[at].0);
                     assert!(comparator.is_bytewise() && user_key(before) < user_key(after), "seed {seed}");
@@ -146,7 +148,7 @@ fn equal_keys_come_in_the_order_of_the_children_and_back() {
     }
 }
 
-/// Walks one way until the iterator is no longer valid.
+/// Moves in one direction until the iterator is no longer valid.
 fn walk<I: InternalIterator>(iterator: &mut I, forward: bool) -> Vec<Entry> {
     let mut seen = Vec::new();
     while let Some(found) = entry(iterator) {
@@ -172,7 +174,8 @@ fn a_failing_child_ends_the_union_with_its_error() {
 
         iterator.seek_to_first();
         let seen = walk(&mut iterator, true);
-        // The failure shows when the child is moved onto the bad entry, which is after its entry before that.
+        // The child fails when it is moved onto the bad entry, which happens while the union is on the entry
+        // before it.
         assert!(seen.len() <= bad_index && seen == model[..seen.len()], "seed {seed}");
         assert!(!model[seen.len()..bad_index].iter().any(|e| e.1 == [failing as u8]), "seed {seed}");
         assert!(iterator.status().unwrap_err().is_corruption(), "seed {seed}");
@@ -211,7 +214,7 @@ fn tolerated_damage_ends_its_child_only_and_is_told_whichever_way_one_turns() {
         assert_eq!(walk(&mut iterator, false), behind, "seed {seed}");
         assert!(iterator.status().unwrap_err().is_corruption(), "seed {seed}");
 
-        // Once met, it is told until the next seek.
+        // Once the damage was met, `status` returns it until the next seek.
         let mut met = false;
         iterator.seek_to_first();
         for _ in 0..100 {
@@ -245,8 +248,8 @@ fn a_seek_clears_the_error_of_the_move_before() {
     assert!(!iterator.valid() && iterator.status().is_err());
 }
 
-/// A memtable grows while it is read: whatever is added, the union stays sorted and gives every entry that was there
-/// when it was last positioned by a seek.
+/// A memtable grows while it is read. Whatever is inserted, the union stays sorted and returns every entry
+/// that existed at the last seek.
 #[test]
 fn entries_added_meanwhile_never_disorder_the_union() {
     for seed in 0..400 {
@@ -290,7 +293,8 @@ fn entries_added_meanwhile_never_disorder_the_union() {
             }
             let to = entry(&iterator);
             let context = format!("seed {seed}, step {step}");
-            // It comes to the neighbour among the entries since the last seek, or to a nearer one added later.
+            // A move reaches the neighbour among the entries that existed at the last seek, or a nearer entry
+            // inserted later.
             let neighbour = if forward {
                 settled.iter().find(|e| order(e, &from).is_gt())
             } else {

@@ -1,17 +1,19 @@
+//! Tests of iterators over parts, some of which cannot be opened or are damaged inside.
+
 use super::*;
 use crate::error::Error;
 use crate::format::internal_key::{InternalKey, InternalKeyComparator, ValueType};
-use crate::iterator::testing::{Entry, TestRandom, VecIterator, comparators};
+use crate::iterator::test_support::{Entry, TestRandom, VecIterator, comparators};
 use std::cell::RefCell;
 
-/// Parts in memory: what was opened is written down; some can't be opened, some are damaged inside.
+/// Parts in memory that record which were opened. Some cannot be opened, some are damaged inside.
 struct FakeParts {
     comparator: InternalKeyComparator,
     parts: Vec<Vec<Entry>>,
     unopenable: Option<usize>,
-    /// Is that for damage?
+    /// True if the parts fail because of damage.
     is_damage: bool,
-    /// (part, entry)
+    /// The damaged entry: (part, entry).
     damaged: Option<(usize, usize)>,
     opened: RefCell<Vec<usize>>,
 }
@@ -41,7 +43,7 @@ fn key(number: usize) -> Vec<u8> {
     InternalKey::new(format!("{number:04}").as_bytes(), 1, ValueType::Value).encoded().to_vec()
 }
 
-/// Parts of these sizes, with the even numbers as keys.
+/// Parts of these sizes. The keys are even numbers.
 fn over(sizes: &[usize]) -> TwoLevelIterator<FakeParts> {
     let mut number = 0;
     let parts = sizes.iter().map(|&size| {
@@ -186,7 +188,7 @@ fn tolerated_damage_costs_its_own_entries_and_is_told() {
         }
         seen
     };
-    // A part that fails inside ends there, and the next one follows.
+    // A part that is damaged inside ends there, and the next part follows.
     let mut iterator = over(&[2, 3, 2]).tolerating_damage(true);
     iterator.parts.damaged = Some((1, 1));
     assert_eq!(numbers(&mut iterator, true), [0, 1, 2, 5, 6]);
@@ -195,7 +197,7 @@ fn tolerated_damage_costs_its_own_entries_and_is_told() {
     assert!(iterator.status().unwrap_err().is_corruption());
     iterator.seek(&key(10));
     assert!(iterator.valid() && iterator.status().is_ok());
-    // A part that can't be read at all is passed over wherever it stands, unless that is not for damage.
+    // A part that cannot be read at all is skipped wherever it is, unless the reason is not damage.
     for unreadable in 0..3 {
         let mut iterator = over(&[2, 2, 2]).tolerating_damage(true);
         iterator.parts.unopenable = Some(unreadable);

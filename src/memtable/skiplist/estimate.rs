@@ -1,8 +1,9 @@
-//! About how many bytes of a list come before a key.
+//! An estimate of the bytes of a list before a key.
 //!
-//! A short list is walked as it is, and the answer is exact. Of a longer one the nodes of one higher level are walked, each of
-//! which stands for as many of the lowest level as there are to one on average: a random sample, the same at every call. The
-//! answer never falls as the key rises, so that no range is negative, and the work is bounded whatever the list holds. The
+//! A short list is walked node by node, and the answer is exact. In a longer list, the nodes of a higher
+//! level are walked. Each of them stands for as many nodes of the lowest level as there are per node of that
+//! level on average: a random sample, which is the same at every call. The answer never decreases as the key
+//! increases, so that no range has a negative size. The work is bounded whatever the size of the list. The
 //! comparator is called as often as for one search.
 //!
 //! Thread rule: that of the list's readers.
@@ -12,11 +13,11 @@ use super::{NodePtr, SkipList, TRAILER_SIZE, next};
 use crate::util::lock::atomic::Ordering;
 use std::ptr;
 
-/// A list of more nodes is sampled.
+/// A list of more nodes than this is sampled.
 const MOST_STEPS: u64 = if cfg!(miri) { 64 } else { 4096 };
 
 impl SkipList {
-    /// About how many bytes the keys (with their trailers) and values take that come before an internal key.
+    /// The approximate number of bytes of the internal keys and values before an internal key.
     pub fn approximate_bytes_before(&self, internal_key: &[u8]) -> u64 {
         let height = self.height.load(Ordering::Relaxed);
         let (level, stands_for) = sampled_level(self.len(), height);
@@ -31,7 +32,7 @@ impl SkipList {
             // SAFETY: the head has all levels, and the others were reached by links of this level.
             node = unsafe { next(node, level) };
             if node.is_null() {
-                break; // not reached: whatever a link above led to is linked here too
+                break; // unreachable: a node that a higher link leads to is linked at this level too
             }
             // SAFETY: the node is one of this list, and not the head.
             bytes += unsafe { size_of_entry(node) };
@@ -40,7 +41,8 @@ impl SkipList {
     }
 }
 
-/// The level to walk of a list of so many entries, and how many of them a node there stands for.
+/// The level to walk in a list of that many entries, and the number of entries that each node there stands
+/// for.
 fn sampled_level(entries: u64, height: usize) -> (usize, u64) {
     let (mut level, mut stands_for) = (0, 1);
     while entries / stands_for > MOST_STEPS && level + 1 < height {

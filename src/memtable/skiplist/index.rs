@@ -1,20 +1,23 @@
-//! A hash index beside the list, for look-ups of single keys: from a user key to the newest of its nodes.
+//! A hash index of the list, for lookups of single keys: it maps a user key to the newest node of that key.
 //!
-//! A slot is one word: the node's address in the lower 48 bits, 16 bits of the key's hash above it; 0 where it is empty. Slots
-//! lie in cache lines of eight. A key belongs to one line of a table, and to those behind it where that line is full, so that a
-//! look-up in vain mostly costs one cache miss.
+//! A slot is one word: the address of the node in the lower 48 bits, and 16 bits of the key's hash above it;
+//! 0 if the slot is empty. Slots lie in cache lines of eight. A key belongs to one line of a table, and to
+//! the following lines if that line is full, so that a lookup of a key that is not there usually costs one
+//! cache miss.
 //!
-//! Tables do not move: a full one is followed by another, made for as many keys as the memtable will still take (by its size
-//! and by what entries took so far). Look-ups go from the newest table to the oldest. A key that is written again gets the
-//! slot it has in the newest table, or a new one there; what an older table says of it is not looked at any more.
+//! Tables do not move. A full table is followed by another one, made for as many keys as the memtable is
+//! expected to get (estimated from its size and from the memory that entries took so far). Lookups go from
+//! the newest table to the oldest. A key that is written again gets the slot it has in the newest table, or a
+//! new one there; its slot in an older table is then never read again.
 //!
-//! There is an index only where keys that are equal are the same bytes, so with the bytewise order. It is given up, for
-//! good, where the system has no memory for a table, where addresses do not fit 48 bits, and where so many keys have the same
-//! hash that a run of full lines gets long; look-ups then search the list.
+//! An index exists only if equal keys are the same bytes, that is, with the bytewise comparator. It is given
+//! up permanently if the system has no memory for a table, if addresses do not fit 48 bits, or if so many
+//! keys have the same hash that a run of full lines becomes too long; lookups then search the list.
 //!
-//! Thread rule: the list's writer is the only one to change it. It links a node first and then stores the slot with release
-//! order (in a batch, some insertions later, when the line has come), and makes the sequence number known after that. So a reader, who loads slots with acquire order, finds the newest node
-//! of those it may see, or a newer one, in front of it in the list.
+//! Thread rule: only the list's writer changes the index. It links a node first, then stores the slot with
+//! release ordering (in a batch, some insertions later, when the prefetched line has arrived), and publishes
+//! the sequence number after that. So a reader, which loads slots with acquire ordering, finds the newest
+//! node that it may see, or a newer one, which precedes that node in the list.
 #![allow(unsafe_code)]
 
 use super::{Node, NodePtr, are_of_one_key};
@@ -23,26 +26,28 @@ use crate::util::lock::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::alloc::{self, Layout};
 use std::ptr;
 
-/// Slots of a line.
+/// The number of slots in a line.
 const LINE: usize = if cfg!(loom) { 2 } else { 8 };
-/// Of four slots, three are used at most.
+/// At most three of four slots are used.
 const USED_OF_4: usize = 3;
-/// A run of full lines as long as this gives the index up.
+/// A run of this many full lines makes the writer give up the index.
 const LONGEST_RUN: usize = if cfg!(miri) { 8 } else { 128 };
-/// Nodes that the writer may have linked without having put them into the index.
+/// The number of nodes that may be linked in the list and not yet be in the index.
 const PENDING: usize = if cfg!(loom) { 2 } else { 16 };
-/// Slots of the first table: for each of so many bytes of the memtable's size, within these limits.
+/// The first table has one slot per this many bytes of the memtable's expected size, within the limits that
+/// follow.
 const BYTES_OF_A_FIRST_SLOT: usize = 8 << 10;
 const FIRST_SLOTS: (usize, usize) = match () {
     _ if cfg!(loom) => (2, 2),
-    _ if cfg!(miri) => (16, 64), // so that tests of few keys see it grow
+    _ if cfg!(miri) => (16, 64), // small, so that tests with few keys grow it
     _ => (512, 64 << 10),
 };
-/// Tables of as many bytes are not of the general allocator.
+/// Tables of at least this size, in bytes, are mapped pages instead of heap memory.
 const LEAST_PAGES: usize = 64 << 10;
-/// How much larger than the table before it a table may be: that bounds what a large memtable with few entries takes.
+/// The largest ratio between the sizes of a table and its predecessor. It bounds the memory of a large
+/// memtable with few entries.
 const MAX_GROWTH: usize = if cfg!(loom) { 1 } else { 128 };
-/// Bits of an address; those above hold a part of the hash.
+/// The number of bits of an address. The bits above hold a part of the hash.
 const ADDRESS_BITS: u32 = if usize::BITS == 64 { 48 } else { usize::BITS };
 const ADDRESS_MASK: usize = usize::MAX >> (usize::BITS - ADDRESS_BITS);
 
@@ -53,13 +58,13 @@ struct Line([AtomicPtr<Node>; LINE]);
 struct Table {
     lines: *mut Line,
     line_count: usize,
-    /// What `lines` lie in.
+    /// The memory that contains `lines`.
     memory: Memory,
-    /// The table that was filled before this one, or null.
+    /// The previous, full table, or null.
     older: *mut Table,
 }
 
-/// Where a hash belongs, in a table of any size.
+/// The place of a hash in tables of any size.
 #[derive(Clone, Copy)]
 struct Place {
     hash: u64,
@@ -70,30 +75,31 @@ struct Place {
 impl Place {
     #[inline(always)]
     fn of(hash: u64) -> Self {
-        // The line comes from the highest bits, the slot where its probing begins from the lowest three.
+        // The highest bits of the hash select the line, the lowest three the slot at which probing begins.
         Place { hash, tag: ((hash as usize) << (ADDRESS_BITS - 3)) & !ADDRESS_MASK }
     }
 
-    /// The slot of `node`. Its address has no bits above the mask.
+    /// The slot for `node`. The address must have no bits above the mask.
     #[inline(always)]
     fn slot(self, node: NodePtr) -> NodePtr {
         node.map_addr(|address| address | self.tag)
     }
 }
 
-/// The node of a slot.
+/// The node that a slot refers to.
 #[inline(always)]
 fn node_of(slot: NodePtr) -> NodePtr {
     slot.map_addr(|address| address & ADDRESS_MASK)
 }
 
 impl Table {
-    /// A table of this many slots or a few more, all empty. `None` where the system has no memory for it.
+    /// A table of empty slots: this many, rounded up to whole lines. `None` if the system has no memory for
+    /// it.
     fn new(slots: usize, older: *mut Table) -> Option<Box<Table>> {
         let line_count = slots.div_ceil(LINE).min(u32::MAX as usize);
         let size = line_count.checked_mul(size_of::<Line>())?;
-        // Lines begin where cache lines do. They are not asked for so aligned: the allocator would then set them to
-        // zero byte by byte, while fresh pages are zero.
+        // The lines begin at cache lines. The memory is not allocated with that alignment: the allocator
+        // would then zero it byte by byte, while fresh pages are zero already.
         const CACHE_LINE: usize = 64;
         let memory = Memory::zeroed(size.checked_add(CACHE_LINE)?)?;
         let start = memory.start();
@@ -101,7 +107,7 @@ impl Table {
         let lines = unsafe { start.add(start.addr().wrapping_neg() % CACHE_LINE) }.cast::<Line>();
         if cfg!(loom) {
             for slot in 0..line_count * LINE {
-                // SAFETY: within the allocation, which nobody else has yet.
+                // SAFETY: within the allocation, which no other thread has yet.
                 unsafe { lines.cast::<AtomicPtr<Node>>().add(slot).write(AtomicPtr::new(ptr::null_mut())) };
             }
         }
@@ -116,12 +122,13 @@ impl Table {
     #[inline(always)]
     fn line(&self, index: usize) -> &Line {
         debug_assert!(index < self.line_count);
-        // SAFETY: there are `line_count` lines; all bytes zero is a line of empty slots (under loom they were written).
+        // SAFETY: there are `line_count` lines; all bytes zero is a line of empty slots (under loom they were
+        // written).
         unsafe { &*self.lines.add(index) }
     }
 
-    /// The first slot, in the order of probing, that is empty or that `wanted` takes, with what it holds. `None` where the run
-    /// of full lines is too long.
+    /// The first slot, in probing order, that is empty or satisfies `wanted`, and its contents. `None` if the
+    /// run of full lines is too long.
     #[inline(always)]
     fn probe(&self, place: Place, wanted: impl Fn(NodePtr) -> bool) -> Option<(&AtomicPtr<Node>, NodePtr)> {
         let mut index = self.line_index(place);
@@ -140,14 +147,15 @@ impl Table {
     }
 }
 
-/// Zeroed memory: of the general allocator, or, as for the blocks of the list and for the same reasons, of the system.
+/// Zeroed memory: from the heap, or, for large tables, mapped pages, for the same reasons as the blocks of
+/// the arena.
 enum Memory {
     Heap(*mut u8, Layout),
     Pages(Pages),
 }
 
 impl Memory {
-    /// `size` bytes, more than 0, aligned to at least a word. `None` where the system has no memory for them.
+    /// `size` bytes, more than 0, aligned at least to a word. `None` if the system has no memory for them.
     fn zeroed(size: usize) -> Option<Memory> {
         if size >= LEAST_PAGES {
             return Pages::new(size).map(Memory::Pages);
@@ -176,55 +184,56 @@ impl Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         if let Memory::Heap(start, layout) = *self {
-            // SAFETY: allocated with this layout, and readers are gone.
+            // SAFETY: allocated with this layout, and no reader exists any more.
             unsafe { alloc::dealloc(start, layout) };
         }
     }
 }
 
-/// The tables of a list; readers share them.
+/// The tables of a list. Readers share them.
 pub(super) struct Index {
     /// The table that is being filled, or null.
     newest: AtomicPtr<Table>,
-    /// False where there is no index, or where it was given up.
+    /// False if there is no index, or if it was given up.
     is_whole: AtomicBool,
     memory_usage: AtomicUsize,
 }
 
-/// What the writer of a list keeps of its index.
+/// The writer's part of an index.
 pub(super) struct IndexWriter {
-    /// Nodes that are linked and not in the index: `pushed` of them. Their lines were asked for.
+    /// Nodes that are linked and not in the index: the first `pushed` elements. Their lines were prefetched.
     pending: [Indexed; PENDING],
     pushed: usize,
-    /// Slots that may still be filled in the newest table.
+    /// The number of slots of the newest table that may still be filled.
     room: usize,
-    /// Slots of the newest table.
+    /// The number of slots of the newest table.
     slots: usize,
-    /// Bytes that the memtable is expected to grow to.
+    /// The size in bytes that the memtable is expected to grow to.
     expected_size: usize,
 }
 
-/// A node that goes into the index.
+/// A node to be added to the index.
 #[derive(Clone, Copy)]
 pub(super) struct Indexed {
-    /// The node, which is linked, and the newest of its key.
+    /// The node, which is linked and is the newest of its key.
     pub node: NodePtr,
     /// The hash of its user key.
     pub hash: u64,
-    /// The node that was behind it when it was linked (or null): if the key was there, that is what its slot holds.
+    /// The successor of the node at the time it was linked (or null). If the key existed before, this is the
+    /// node in its slot.
     pub after: NodePtr,
 }
 
-/// How full the list is.
+/// The size of the list.
 #[derive(Clone, Copy)]
 pub(super) struct Filled {
     pub entries: usize,
-    /// Bytes the entries take.
+    /// Bytes that the entries take.
     pub memory_usage: usize,
 }
 
 impl Index {
-    /// An empty index; one that is given up if it is not `wanted`.
+    /// An empty index; if it is not `wanted`, one that is given up.
     pub fn new(wanted: bool, expected_size: usize) -> (Index, IndexWriter) {
         let index = Index {
             newest: AtomicPtr::new(ptr::null_mut()),
@@ -236,32 +245,33 @@ impl Index {
         (index, IndexWriter { pending, pushed: 0, room: 0, slots: 0, expected_size })
     }
 
-    /// Does it know all keys of the list?
+    /// True if the index has all keys of the list.
     #[inline(always)]
     pub fn is_whole(&self) -> bool {
         self.is_whole.load(Ordering::Acquire)
     }
 
-    /// Was nothing put into it?
+    /// True if nothing was added.
     #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.newest.load(Ordering::Acquire).is_null()
     }
 
-    /// Bytes taken by tables.
+    /// Bytes of all tables.
     pub fn memory_usage(&self) -> usize {
         self.memory_usage.load(Ordering::Relaxed)
     }
 
-    /// The newest table, which its readers outlive by the list.
+    /// The newest table. It is valid as long as the index.
     #[inline(always)]
     fn newest(&self) -> Option<&Table> {
-        // SAFETY: tables live as long as the index, and do not change after they are published, but for their slots.
+        // SAFETY: tables live as long as the index, and do not change after they are published, except for
+        // their slots.
         unsafe { self.newest.load(Ordering::Acquire).as_ref() }
     }
 
-    /// The newest node of a key with this hash, as `is_key` tells; null where there is none. It may be newer than what was
-    /// known when the look-up began. The index is whole.
+    /// The newest node of a key with this hash that satisfies `is_key`; null if there is none. The node may
+    /// be newer than the sequence number of the lookup. The index must be whole.
     #[inline(always)]
     pub fn find(&self, hash: u64, is_key: impl Fn(NodePtr) -> bool) -> NodePtr {
         let place = Place::of(hash);
@@ -279,7 +289,7 @@ impl Index {
         ptr::null_mut()
     }
 
-    /// Asks the processor for the line that a key with this hash will go to.
+    /// Prefetches the line of a key with this hash in the newest table.
     #[inline(always)]
     pub fn prefetch(&self, hash: u64) {
         if let Some(table) = self.newest() {
@@ -287,10 +297,11 @@ impl Index {
         }
     }
 
-    /// Puts in all that was pushed.
+    /// Adds all pushed nodes.
     ///
     /// # Safety
-    /// The caller is the list's only writer, `writer` was made with this index, and what was pushed are nodes of the list.
+    /// The caller is the list's only writer, `writer` was made with this index, and all pushed nodes belong
+    /// to the list.
     #[inline]
     pub unsafe fn settle(&self, writer: &mut IndexWriter, filled: Filled) {
         let pushed = std::mem::take(&mut writer.pushed);
@@ -308,7 +319,7 @@ impl Index {
         }
     }
 
-    /// Puts in the newest node of a key.
+    /// Adds the newest node of a key.
     #[inline]
     fn put(&self, writer: &mut IndexWriter, Indexed { node, hash, after }: Indexed) {
         let place = Place::of(hash);
@@ -319,12 +330,12 @@ impl Index {
                 writer.room -= usize::from(held.is_null());
                 slot.store(place.slot(node), Ordering::Release);
             }
-            // Nothing is in its place: from now on look-ups search the list.
+            // There is no place for the node: from now on lookups search the list.
             _ => self.is_whole.store(false, Ordering::Release),
         }
     }
 
-    /// Adds a table, or gives up.
+    /// Adds a table, or gives the index up.
     #[cold]
     fn grow(&self, writer: &mut IndexWriter, filled: Filled) {
         let slots = writer.next_slots(filled);
@@ -341,21 +352,21 @@ impl Index {
 }
 
 impl IndexWriter {
-    /// Remembers a node for the next `settle`. Not to be called when it `is_full`.
+    /// Keeps a node for the next `settle`. Must not be called while `is_full`.
     #[inline(always)]
     pub fn push(&mut self, new: Indexed) {
         self.pending[self.pushed] = new;
         self.pushed += 1;
     }
 
-    /// Must it be settled before the next node is pushed?
+    /// True if `settle` must be called before the next `push`.
     #[inline(always)]
     pub fn is_full(&self) -> bool {
         self.pushed == PENDING
     }
 
-    /// Slots for what is still to come: an eighth more than what follows from the sizes so far, but no fewer than the table before
-    /// it has if that was wrong.
+    /// The number of slots for the entries to come: an eighth more than the sizes so far suggest, within the
+    /// limits for tables.
     fn next_slots(&self, filled: Filled) -> usize {
         let (least, most) = FIRST_SLOTS;
         if self.slots == 0 {
@@ -372,7 +383,7 @@ impl Drop for Index {
     fn drop(&mut self) {
         let mut table = self.newest.load(Ordering::Relaxed);
         while !table.is_null() {
-            // SAFETY: it came from a box, is in the chain once, and readers are gone.
+            // SAFETY: the table came from a box and is in the chain once, and no reader exists any more.
             table = unsafe { Box::from_raw(table) }.older;
         }
     }
@@ -382,14 +393,14 @@ impl Drop for Index {
 mod tests {
     use super::*;
 
-    /// Something at this address, which is not looked at.
+    /// A pointer with this address that is not dereferenced.
     fn node(address: usize) -> NodePtr {
         ptr::without_provenance_mut(address)
     }
 
     fn put(index: &Index, writer: &mut IndexWriter, hash: u64, address: usize) {
         writer.push(Indexed { node: node(address), hash, after: ptr::null_mut() });
-        // SAFETY: one thread; the nodes are not looked at, since there is none behind them.
+        // SAFETY: one thread; the nodes are not dereferenced, since they have no successors.
         unsafe { index.settle(writer, Filled { entries: 1, memory_usage: 100 }) };
     }
 

@@ -1,5 +1,5 @@
-//! A writer and its readers under every interleaving (up to a number of preemptions). The checker knows of each link which
-//! thread made it, and ends with an error if another reads one that was not published to it.
+//! Models of a writer and its readers: all interleavings (up to a number of preemptions). The checker knows
+//! which thread wrote each link, and fails if another thread reads a link that was not published to it.
 
 use super::*;
 use crate::comparator::bytewise;
@@ -35,7 +35,7 @@ fn model(read: fn(&Arc<SkipList>)) {
     });
 }
 
-/// Whole entries, in order.
+/// Readers see whole entries, in order.
 #[test]
 fn a_reader_that_goes_forward() {
     model(|list| {
@@ -66,7 +66,7 @@ fn a_reader_that_goes_backward() {
     });
 }
 
-/// What was found once stays, and what was inserted before something that is found is found.
+/// An entry that was found once stays, and every entry that was inserted before a found one is found.
 #[test]
 fn a_reader_that_seeks() {
     model(|list| {
@@ -84,10 +84,11 @@ fn a_reader_that_seeks() {
     });
 }
 
-/// Look-ups of single keys find exactly what was published when they began, while tables of the index are added.
+/// Lookups of single keys find exactly the entries that were published when they began, while tables are
+/// added to the index.
 #[test]
 fn a_reader_that_looks_keys_up() {
-    /// Keys in the order they are written, the first at sequence number 1; one of them again.
+    /// The keys in the order of writing, from sequence number 1 on; one key is written twice.
     const WRITES: [&[u8]; 4] = [b"b", b"a", b"b", b"c"];
     loom::model(|| {
         let (list, mut writer) =
@@ -100,7 +101,7 @@ fn a_reader_that_looks_keys_up() {
         for (index, key) in WRITES.iter().enumerate() {
             let sequence = index as u64 + 1;
             writer.insert(sequence, ValueType::Value, key, &[sequence as u8]);
-            // The last two are a batch.
+            // The last two entries are one batch.
             if sequence != 3 {
                 writer.settle();
                 published.store(sequence, Ordering::Release);

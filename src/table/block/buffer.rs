@@ -1,13 +1,14 @@
-//! Memory for blocks that one reader uses and nobody shares: a short list of free buffers for each thread, so that an
-//! iterator over what the cache does not keep allocates nothing from block to block, nor does the next iterator.
+//! Buffers for blocks that one reader uses and nobody shares. Each thread keeps a short list of free buffers.
+//! So an iterator over blocks that the cache does not keep allocates nothing from block to block, nor does
+//! the next iterator.
 //!
-//! A buffer may be dropped on another thread than it came from.
+//! A buffer may be dropped on another thread than the one that made it; that thread's list then gets it.
 
 use crate::error::{Error, Result};
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 
-/// Free buffers kept for each thread, and their bytes together.
+/// The most free buffers that a thread keeps, and the most bytes of all of them.
 const KEEP: usize = 16;
 const KEEP_BYTES: usize = 2 << 20;
 
@@ -15,25 +16,26 @@ thread_local! {
     static FREE: Cell<Vec<Vec<u8>>> = const { Cell::new(Vec::new()) };
 }
 
-/// Bytes for one block.
+/// The bytes of one block. Dropping returns them to the thread's free list.
 #[derive(Default)]
 pub struct BlockBuffer {
-    /// As long as any block that was in it, or longer.
+    /// As long as the longest block that was in it, or longer.
     bytes: Vec<u8>,
     length: usize,
 }
 
 impl BlockBuffer {
-    /// `length` bytes of some content. The length comes from a file: no memory is an error, not an abort.
+    /// A buffer of `length` bytes of undefined content. The length comes from a file: if memory is short,
+    /// that is an error, not an abort.
     pub fn new(length: usize) -> Result<Self> {
-        // None are there at the end of the thread.
+        // The list is gone at the end of the thread.
         let mut free = FREE.try_with(Cell::take).unwrap_or_default();
         let fitting = free.iter().rposition(|bytes| bytes.len() >= length);
         let mut bytes =
             fitting.map(|index| free.swap_remove(index)).or_else(|| free.pop()).unwrap_or_default();
         let _ = FREE.try_with(|place| place.set(free));
         if bytes.len() < length {
-            // Blocks differ a little: room for the next ones too.
+            // Blocks differ a little in length: reserve for the next ones too.
             let room = length.next_multiple_of(512);
             if bytes.try_reserve_exact(room - bytes.len()).is_err() {
                 return Err(Error::io(format!("no memory for a block of {length} bytes")));
@@ -45,7 +47,7 @@ impl BlockBuffer {
 }
 
 impl BlockBuffer {
-    /// The bytes that `fill` leaves in the vector that it gets, which is empty.
+    /// A buffer with the bytes that `fill` appends to an empty vector.
     pub fn filled_by<E>(
         fill: impl FnOnce(&mut Vec<u8>) -> std::result::Result<(), E>,
     ) -> std::result::Result<Self, E> {

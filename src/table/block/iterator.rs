@@ -1,24 +1,25 @@
-//! Moves over a block of internal keys that the iterator keeps alive; reused from block to block.
+//! An iterator over a block of internal keys. It keeps the block alive, and is reused from block to block.
 //!
-//! The key it stands on is either in the block (an entry that shares nothing) or in `key_buffer`. Moving back needs the
-//! entries between a restart point and the current one: their lengths are read once a run and kept in `run`, and a key
-//! is put together from what it shares with the key just left and from the suffixes of the few entries before it.
+//! The current key is either in the block (an entry that shares nothing) or in `key_buffer`. Moving backward
+//! needs the entries between a restart point and the current entry: their lengths are read once per run and
+//! kept in `run`. A key is then put together from the bytes that it shares with the key just left, and from
+//! the suffixes of the few entries before it.
 //!
-//! One thread at a time.
+//! Used by one thread at a time; may move between threads.
 
 #![allow(unsafe_code)]
 
 mod backward;
 
-use super::scan::{MAX_ENTRY_HEADER, Outcome, Scan};
 use super::{
-    BadBlock, Block, BlockBuffer, BlockBytes, BlockResult, Entry, PartialBlock, WholeOrPart, bad, check_type,
+    BadBlock, Block, BlockBuffer, BlockBytes, BlockResult, Entry, LazyBlock, WholeOrPart, bad, check_type,
     prefetch,
 };
 use crate::error::Result;
 use crate::format::internal_key::{
     InternalKeyComparator, KeyPrefix, TRAILER_SIZE, ValueType, trailer, user_key,
 };
+use crate::table::block::prefix_scan::{MAX_ENTRY_HEADER, Outcome, Scan};
 use crate::table::footer::BlockHandle;
 use crate::util::cache::CachedBlock;
 use std::ptr::NonNull;
@@ -26,62 +27,64 @@ use std::sync::Arc;
 
 /// What blocks may lie in: a table with its mapping.
 pub trait BlockOwner: Send + Sync {
-    /// The order of its entries.
+    /// The order of the entries of its blocks.
     fn comparator(&self) -> &InternalKeyComparator;
-    /// The stored form of a [`PartialBlock`], and some bytes that lie behind.
+    /// The stored form of a [`LazyBlock`], followed by some of the bytes that follow it in the file.
     fn stored(&self, handle: BlockHandle) -> &[u8];
 }
 
-/// A position in a block. The block's bytes lie in `T`, or in memory of their own.
+/// A position in a block. The block's bytes lie in `T`, or in memory of their own (`loaded`).
 pub struct BlockIterator<T> {
-    /// The block, valid while `owner` and `loaded` are as they are.
+    /// The block's bytes. Valid as long as `owner` and `loaded` are not changed.
     bytes: *const u8,
     length: usize,
-    /// As in [`Block`]; 0 without a block.
+    /// As in [`Block`]; 0 if no block is open.
     limit: u32,
     num_restarts: u32,
-    /// Of a block that is decompressed in steps, the bytes that are there; `u32::MAX` if all are.
+    /// For a block that is decompressed in steps: how many bytes are there. `u32::MAX`: all.
     available: u32,
     /// The current key: in the block, or in `key_buffer`.
     key: *const u8,
-    /// 0: on no entry.
+    /// 0 if the iterator stands on no entry.
     key_length: u32,
     value: u32,
     value_length: u32,
-    /// Where the current entry begins.
+    /// The offset where the current entry begins.
     current: u32,
-    /// Quick steps go to entries that end before this: `limit`, or what is `available` of it; 0 unless `bytewise`.
+    /// `step_if_plain` only moves to entries that end at or before this offset: the smaller of `limit` and
+    /// `available`, or 0 unless `bytewise`.
     quick_limit: u32,
-    /// Of the current key, if `has_prefix`.
+    /// The prefix of the current key, valid if `has_prefix`.
     prefix: KeyPrefix,
     has_prefix: bool,
     /// Holds the current key if `key` points here.
     key_buffer: Vec<u8>,
-    /// The entries from a restart point up to the current one; empty when not known.
+    /// The entries from a restart point up to the current one. Empty if they are not known.
     run: Vec<Entry>,
     bad: Option<BadBlock>,
-    /// What owns the block's bytes, unless `owner` does.
+    /// The owner of the block's bytes, unless `owner` is.
     loaded: Loaded,
-    /// Of the owner's comparator.
+    /// Is the owner's comparator the bytewise one?
     bytewise: bool,
     owner: Arc<T>,
 }
 
-/// A block's memory.
+/// The memory that holds the open block.
 enum Loaded {
     None,
     Shared(#[allow(dead_code)] CachedBlock),
     Own(#[allow(dead_code)] BlockBuffer),
-    Part(PartialBlock),
-    /// In `owner`, as it is stored: a block of one entry, which the iterator stands on. The length of its value.
-    Alone(u32),
+    Part(LazyBlock),
+    /// In `owner`, still compressed: a block of one entry, on which the iterator stands. Holds the length of
+    /// the value.
+    Raw(u32),
 }
 
-// SAFETY: the pointers lead into memory that `owner`, `loaded` and `key_buffer` own and that nobody writes to while
-// others read it; all three may be moved to another thread (`T` is shared with others: hence Sync).
+// SAFETY: the pointers lead into memory that `owner`, `loaded` and `key_buffer` own, and that nobody writes
+// to while others read it. All three may be moved to another thread (`T` is shared with others: hence Sync).
 unsafe impl<T: Send + Sync> Send for BlockIterator<T> {}
 
-/// Keys are copied in one piece of this size where the source has as much.
+/// A key is copied in one piece of this many bytes if the source has as many.
 const COPY: usize = 32;
 
 impl<T: BlockOwner> BlockIterator<T> {
@@ -110,20 +113,20 @@ impl<T: BlockOwner> BlockIterator<T> {
         }
     }
 
-    /// What the blocks belong to.
+    /// The owner of the blocks.
     #[inline]
     pub fn owner(&self) -> &Arc<T> {
         &self.owner
     }
 
-    /// Lets go of the block, and is for blocks of `owner` from now on.
+    /// Releases the block. From now on the iterator is for blocks of `owner`.
     pub fn change_owner(&mut self, owner: Arc<T>) {
         self.close();
         self.bytewise = owner.comparator().is_bytewise();
         self.owner = owner;
     }
 
-    /// Lets go of the block.
+    /// Releases the block. The iterator then stands on no entry.
     pub fn close(&mut self) {
         self.clear_position();
         self.limit = 0;
@@ -135,12 +138,13 @@ impl<T: BlockOwner> BlockIterator<T> {
         self.loaded = Loaded::None;
     }
 
-    /// Takes another block, which `load` finds in the owner or loads. The iterator stands on no entry then. A block that
-    /// can't be parsed is an empty one with a [`BlockIterator::corruption`].
+    /// Opens another block, which `load` finds in the owner or reads. The iterator then stands on no entry. A
+    /// block that cannot be parsed counts as an empty one with a [`BlockIterator::corruption`].
     pub fn open(&mut self, load: impl for<'a> FnOnce(&'a T) -> Result<WholeOrPart<'a>>) -> Result<()> {
         self.close();
-        // Declared for any lifetime of the owner's borrow, `load` can only return bytes that live as long as the owner (or
-        // for ever); the owner lies behind an `Arc` which this iterator keeps, unmoved and never lent out mutably.
+        // `load` is declared for any lifetime of the owner's borrow, so it can only return bytes that live as
+        // long as the owner (or are static). The owner is in an `Arc` that this iterator keeps; it does not
+        // move and is never lent out mutably.
         let bytes = match load(&self.owner)? {
             WholeOrPart::Whole(bytes) => bytes,
             WholeOrPart::Part(part) => {
@@ -173,95 +177,99 @@ impl<T: BlockOwner> BlockIterator<T> {
         Ok(())
     }
 
-    /// Takes a block of a single entry as it is stored, and stands on that: `value` is the stored block, with its trailer. From here it
-    /// can be moved forward, to the end, and nowhere else. `find` writes the internal key and returns the stored block and the
-    /// length of the value; where it finds none, the iterator is without a block.
-    pub fn open_alone(
+    /// Opens a block of a single entry without decompressing it, and stands on that entry. `value` is then
+    /// the stored block with its trailer. From here the iterator can only move forward, to the end. `find`
+    /// writes the internal key and returns the stored block and the length of the value. Returns false,
+    /// without a block, if `find` returns `None`.
+    pub fn open_raw(
         &mut self,
         find: impl for<'a> FnOnce(&'a T, &mut Vec<u8>) -> Option<(&'a [u8], u32)>,
     ) -> bool {
         self.close();
-        // Its lifetime is that of the owner, as in `open`.
+        // The stored bytes live as long as the owner, as in `open`.
         let Some((stored, value_length)) = find(&self.owner, &mut self.key_buffer) else { return false };
         let Ok(stored_length) = u32::try_from(stored.len()) else { return false };
         (self.bytes, self.length) = (stored.as_ptr(), stored.len());
-        // Nothing is available of the entries; moves that would look for one are told so. They are said to end with the first byte,
-        // which the current one is beyond.
+        // Sentinel: with `limit = 1` and `available = 0`, `next` sees the end of the block (the current entry
+        // ends at offset 1 or later), and every other move calls `decode`, which fails for raw blocks.
         (self.limit, self.available) = (1, 0);
         (self.key, self.key_length) = (self.key_buffer.as_ptr(), self.key_buffer.len() as u32);
         (self.value, self.value_length, self.current) = (0, stored_length, 0);
         self.has_prefix = false;
-        self.loaded = Loaded::Alone(value_length);
+        self.loaded = Loaded::Raw(value_length);
         true
     }
 
-    /// Of an entry that was taken as it is stored: the length of its value.
+    /// The length of the value, if the iterator stands on the entry of a raw block (`open_raw`).
     #[inline]
-    pub fn stored_value_length(&self) -> Option<u32> {
+    pub fn raw_block_value_length(&self) -> Option<u32> {
         match self.loaded {
-            Loaded::Alone(value_length) => Some(value_length),
+            Loaded::Raw(value_length) => Some(value_length),
             _ => None,
         }
     }
 
-    /// The block.
+    /// A view of the open block.
     ///
     /// # Safety
-    /// The view must be dropped before the block is let go of: `close`, `open` and the drop of the iterator end it.
+    /// The caller drops the view before the block is released: by `close`, by `open`, or by the drop of the
+    /// iterator.
     #[inline]
     unsafe fn block<'b>(&self) -> Block<'b> {
-        // SAFETY: `open` set both from a slice of the owner or of `loaded`, which still are what they were; nobody writes to
-        // them. Without a block they are no bytes at a dangling address. The lifetime is the caller's duty.
+        // SAFETY: `open` set pointer and length from a slice of the owner or of `loaded`. Neither has changed
+        // since, and nobody writes to them. Without a block the pointer is dangling and the length 0. The
+        // lifetime is the caller's duty.
         let bytes = unsafe { std::slice::from_raw_parts(self.bytes, self.length) };
         Block { bytes, limit: self.limit, num_restarts: self.num_restarts }
     }
 
-    /// Does it stand on an entry?
+    /// Does the iterator stand on an entry?
     #[inline]
     pub fn valid(&self) -> bool {
         self.key_length != 0
     }
 
-    /// The internal key it stands on, 8 bytes at least (empty while not valid).
+    /// The current internal key, at least 8 bytes; empty if the iterator is not valid.
     #[inline]
     pub fn key(&self) -> &[u8] {
         if !self.valid() {
             return &[];
         }
-        // SAFETY: while `key_length` is not 0, `key` leads to that many bytes of the block or of `key_buffer`; both only
-        // change under `&mut self`.
+        // SAFETY: while `key_length` is not 0, `key` leads to that many bytes of the block or of
+        // `key_buffer`. Both only change under `&mut self`.
         unsafe { std::slice::from_raw_parts(self.key, self.key_length as usize) }
     }
 
-    /// The value it stands on (empty while not valid).
+    /// The current value; empty if the iterator is not valid.
     #[inline]
     pub fn value(&self) -> &[u8] {
         if !self.valid() {
             return &[];
         }
-        // SAFETY: while valid, the value lies within the block's entries: `Block::entry` checked it.
+        // SAFETY: while the iterator is valid, the value lies among the block's entries: `Block::entry`
+        // checked it.
         unsafe { std::slice::from_raw_parts(self.bytes.add(self.value as usize), self.value_length as usize) }
     }
 
-    /// Key and value.
+    /// The current key and value.
     #[inline(always)]
     pub fn entry(&self) -> (&[u8], &[u8]) {
         (self.key(), self.value())
     }
 
-    /// What was found to contradict the format since the last seek; the iterator then is not valid.
+    /// The contradiction to the format that was found since the last seek. The iterator is not valid then.
     #[inline]
     pub fn corruption(&self) -> Option<BadBlock> {
         self.bad
     }
 
-    /// Moves to the first entry.
+    /// Moves to the first entry of the block.
     pub fn seek_to_first(&mut self) {
         self.clear_position();
         self.step_to(0);
     }
 
-    /// Moves to the last entry.
+    /// Moves to the last entry of the block.
     pub fn seek_to_last(&mut self) {
         self.clear_position();
         if let Err(bad) = self.provide(u32::MAX) {
@@ -281,25 +289,26 @@ impl<T: BlockOwner> BlockIterator<T> {
         }
     }
 
-    /// Moves to the next entry (only while valid).
+    /// Moves to the next entry. Call only while valid.
     #[inline]
     pub fn next(&mut self) {
         self.run.clear();
         self.step_to(self.value + self.value_length);
     }
 
-    /// Moves to the next entry (only while valid) if that lies in this block and its user key is plainly above the current
-    /// one in the bytewise order; returns its trailer. Else, and where lengths are large, does not move. `with_prefix`: its prefix
-    /// will be asked for.
+    /// Fast path of `next`. Moves to the next entry and returns its trailer, if that entry lies in this block
+    /// and its user key can be proven, without rebuilding keys, to be above the current one (bytewise order).
+    /// In every other case, and if the lengths are large, returns `None` and does not move. `with_prefix`:
+    /// the caller will ask for the new key's prefix. Call only while valid.
     #[inline(always)]
-    pub fn next_if_plain(&mut self, with_prefix: bool) -> Option<u64> {
+    pub fn try_next_user_key(&mut self, with_prefix: bool) -> Option<u64> {
         match self.step_if_plain(with_prefix) {
             None if self.available != u32::MAX => self.step_if_plain_once_decoded(with_prefix),
             stepped => stepped,
         }
     }
 
-    /// `next_if_plain`, if all that it needs is there.
+    /// `try_next_user_key` for an entry whose bytes are all available.
     #[inline(always)]
     fn step_if_plain(&mut self, with_prefix: bool) -> Option<u64> {
         const TRAILER: u32 = TRAILER_SIZE as u32;
@@ -307,8 +316,8 @@ impl<T: BlockOwner> BlockIterator<T> {
         if offset >= self.quick_limit {
             return None;
         }
-        // SAFETY: `offset` was just checked against `quick_limit`, which is at most `limit`, behind which the block has eight bytes
-        // at least: a restart offset and their count.
+        // SAFETY: `offset` was just checked against `quick_limit`, which is at most `limit`, and at least
+        // eight bytes of the block follow `limit`: a restart offset and the restart count.
         let word = unsafe { self.bytes.add(offset as usize).cast::<u32>().read_unaligned() };
         let word = u32::from_le(word);
         let (shared, suffix_length) = (word & 0xff, word >> 8 & 0xff);
@@ -319,7 +328,8 @@ impl<T: BlockOwner> BlockIterator<T> {
         };
         let suffix = u64::from(offset) + header;
         let end = suffix + u64::from(suffix_length) + u64::from(value_length);
-        // Of an entry that is not decompressed as far as its lengths, these may be any; they end it behind what is there.
+        // If the entry's lengths are not decompressed yet, the values read are arbitrary; the entry then ends
+        // after `quick_limit`.
         if end > u64::from(self.quick_limit)
             || suffix_length <= TRAILER
             || shared + TRAILER >= self.key_length
@@ -327,19 +337,21 @@ impl<T: BlockOwner> BlockIterator<T> {
             return None;
         }
         let entry = Entry { offset, shared, suffix: suffix as u32, suffix_length, value_length };
-        // SAFETY: the suffix has nine bytes at least and lies before `quick_limit`; what is shared is less than the current user
-        // key.
+        // SAFETY: the suffix has at least nine bytes and ends at or before `quick_limit`. The shared bytes
+        // are fewer than those of the current user key.
         let (byte, previous, trailer) = unsafe {
             let start = self.bytes.add(suffix as usize);
             let trailer = start.add(suffix_length as usize - TRAILER_SIZE).cast::<u64>().read_unaligned();
             (*start, *self.key.add(shared as usize), u64::from_le(trailer))
         };
-        // The first byte that is not shared mostly is above the one that was there: so the order is right, and this is another key.
+        // Mostly the first byte that is not shared is above the byte that it replaces. Then the order is
+        // right, and the user key differs.
         if trailer as u8 > ValueType::Value as u8 || byte <= previous && !self.is_plainly_above(&entry) {
             return None;
         }
         if with_prefix {
-            // SAFETY: sixteen bytes from the suffix's start are within the block: nine, and eight behind `limit`.
+            // SAFETY: sixteen bytes from the suffix's start lie in the block: the suffix has at least nine,
+            // and eight follow `limit`.
             let start = unsafe { self.bytes.add(suffix as usize).cast::<[u8; 16]>().read() };
             self.prefix = self.key_prefix().replaced(shared, &start, suffix_length - TRAILER);
         }
@@ -350,7 +362,7 @@ impl<T: BlockOwner> BlockIterator<T> {
         Some(trailer)
     }
 
-    /// Decompresses the next entry of a block that is decompressed in steps, and steps there as `step_if_plain` does.
+    /// Decompresses the next entry of a block that is decompressed in steps, then calls `step_if_plain`.
     #[inline(never)]
     fn step_if_plain_once_decoded(&mut self, with_prefix: bool) -> Option<u64> {
         let there = self.quick_limit;
@@ -361,17 +373,18 @@ impl<T: BlockOwner> BlockIterator<T> {
         self.step_if_plain(with_prefix)
     }
 
-    /// Is the user key of `entry`, the next one, above the current key's? It has one byte at least behind what is shared, and that
-    /// is less than the current user key.
+    /// Is the user key of `entry`, the next one, above the current user key? The caller has checked that
+    /// `entry` has at least one byte of user key that is not shared, and that it shares fewer bytes than the
+    /// current user key has.
     #[inline(never)]
     fn is_plainly_above(&self, entry: &Entry) -> bool {
-        // SAFETY: the view is local, and nothing here lets go of the block.
+        // SAFETY: the view is local, and nothing here releases the block.
         let suffix = unsafe { self.block() }.suffix(entry);
         user_key(suffix) > &user_key(self.key())[entry.shared as usize..]
     }
 
-    /// The prefix of the key it stands on. It is kept aside: reading it from the buffer, right after the key was written there
-    /// in pieces, would stall the processor.
+    /// The prefix of the current key. It is kept in a field: reading it from the buffer right after the key
+    /// was written there in pieces would stall the processor.
     #[inline]
     pub fn key_prefix(&self) -> KeyPrefix {
         if self.has_prefix { self.prefix } else { KeyPrefix::of(self.key()) }
@@ -393,7 +406,7 @@ impl<T: BlockOwner> BlockIterator<T> {
     fn try_seek(&mut self, target: &[u8]) -> BlockResult<()> {
         let (from, scanned) = if self.available == u32::MAX || !self.bytewise {
             self.provide(u32::MAX)?;
-            // SAFETY: the view is local, and nothing here lets go of the block.
+            // SAFETY: the view is local, and nothing here releases the block.
             let block = unsafe { self.block() };
             let from = block.seek_restart(target, self.owner.comparator())?;
             let bytewise = self.bytewise.then(|| Scan::from(from).run(&block, target, u32::MAX));
@@ -401,7 +414,7 @@ impl<T: BlockOwner> BlockIterator<T> {
         } else {
             (0, Some(self.scan_in_steps(target)?))
         };
-        // SAFETY: as above; steps are over.
+        // SAFETY: as above; no more steps of decompression follow.
         let block = unsafe { self.block() };
         if let Some(outcome) = scanned {
             match outcome {
@@ -433,7 +446,8 @@ impl<T: BlockOwner> BlockIterator<T> {
         Ok(())
     }
 
-    /// Scans a block that is decompressed in steps, as far as it takes; all of it where the outcome is `Unclear`.
+    /// Scans a block that is decompressed in steps, as far as needed. Decompresses all of it if the outcome
+    /// is `Unclear`.
     fn scan_in_steps(&mut self, target: &[u8]) -> BlockResult<Outcome> {
         let mut scan = Scan::from(0);
         loop {
@@ -450,7 +464,7 @@ impl<T: BlockOwner> BlockIterator<T> {
         }
     }
 
-    /// Decompresses at least so many bytes of the block, if it is one that is decompressed in steps.
+    /// Decompresses the block up to `end` at least, if it is decompressed in steps.
     #[inline]
     fn provide(&mut self, end: u32) -> BlockResult<()> {
         if self.available >= end { Ok(()) } else { self.decode(end) }
@@ -460,13 +474,14 @@ impl<T: BlockOwner> BlockIterator<T> {
     fn decode(&mut self, end: u32) -> BlockResult<()> {
         let part = match &mut self.loaded {
             Loaded::Part(part) => part,
-            Loaded::Alone(_) => return bad("an entry that is left as it is stored can only be passed", 0),
+            Loaded::Raw(_) => return bad("an entry that is left as it is stored can only be passed", 0),
             _ => return Ok(()),
         };
         let result = part.decode(self.owner.stored(part.handle()), end);
         self.available = part.available();
         self.quick_limit = if self.bytewise { self.limit.min(self.available) } else { 0 };
-        // The buffer stays where it is; but what was lent out before it was written to is not to be used any more.
+        // The buffer does not move. But references made before it was written to must not be used any more,
+        // so both pointers are derived again.
         let bytes = part.view().bytes.as_ptr();
         if self.key_length != 0 && self.key != self.key_buffer.as_ptr() {
             self.key = bytes.wrapping_add(self.key.addr() - self.bytes.addr());
@@ -475,7 +490,7 @@ impl<T: BlockOwner> BlockIterator<T> {
         result
     }
 
-    /// Decompresses what the entry at `offset` needs.
+    /// Decompresses the bytes that the entry at `offset` needs: its lengths, then all of it.
     #[inline(never)]
     fn provide_entry(&mut self, offset: u32) -> BlockResult<()> {
         self.provide(offset.saturating_add(MAX_ENTRY_HEADER))?;
@@ -487,14 +502,14 @@ impl<T: BlockOwner> BlockIterator<T> {
         self.provide(end)
     }
 
-    /// Takes the lengths from `entry`; `key` is set already.
+    /// Makes `entry` the current one. `key` is set already.
     #[inline]
     fn stand_on(&mut self, entry: &Entry) {
         self.take_place(entry);
         self.has_prefix = false;
     }
 
-    /// As [`Self::stand_on`], where what is known of the prefix is set already too.
+    /// As [`Self::stand_on`], where `prefix` and `has_prefix` are set already too.
     #[inline]
     fn take_place(&mut self, entry: &Entry) {
         self.key_length = entry.shared + entry.suffix_length;
@@ -503,7 +518,7 @@ impl<T: BlockOwner> BlockIterator<T> {
         self.current = entry.offset;
     }
 
-    /// Moves to the entry at `offset`, which is the one behind the current entry, or 0 with no current entry.
+    /// Moves to the entry at `offset`: the one that follows the current entry, or 0 without a current entry.
     #[inline]
     fn step_to(&mut self, offset: u32) {
         if offset >= self.limit {
@@ -518,7 +533,7 @@ impl<T: BlockOwner> BlockIterator<T> {
         if self.available != u32::MAX {
             self.provide_entry(offset)?;
         }
-        // SAFETY: the view is local, and nothing here lets go of the block.
+        // SAFETY: the view is local, and nothing here releases the block.
         let block: Block<'_> = unsafe { self.block() };
         let entry = block.entry(offset)?;
         let suffix = block.suffix(&entry);
@@ -539,8 +554,8 @@ impl<T: BlockOwner> BlockIterator<T> {
         check_type(self.key(), offset)
     }
 
-    /// Makes the key of `entry` the current one: what it shares with the current key, then its suffix, in the buffer; or as it is
-    /// in the block, if it shares nothing.
+    /// Makes the key of `entry` the current one. If it shares nothing, it stays in the block; else it is put
+    /// together in the buffer: the bytes shared with the current key, then the suffix.
     #[inline(always)]
     fn extend_key(&mut self, entry: &Entry) {
         let (shared, suffix_length) = (entry.shared as usize, entry.suffix_length as usize);
@@ -556,9 +571,10 @@ impl<T: BlockOwner> BlockIterator<T> {
         if !fits || is_in_block && shared > COPY {
             return self.extend_key_slowly(entry);
         }
-        // SAFETY: COPY bytes of the block are read and COPY bytes of the buffer written, all checked above: a current key in the
-        // block lies before `entry`. The buffer is no part of the block. The length set covers what was there or is copied first
-        // (`shared` is at most the current key's length) and what was written.
+        // SAFETY: COPY bytes of the block are read and COPY bytes of the buffer are written, all checked
+        // above: a current key in the block lies before `entry`. The buffer is no part of the block. The
+        // length set covers bytes that were there or are copied first (`shared` is at most the current key's
+        // length), and bytes that are written.
         unsafe {
             let buffer = self.key_buffer.as_mut_ptr();
             if is_in_block {
@@ -573,13 +589,14 @@ impl<T: BlockOwner> BlockIterator<T> {
     #[inline(never)]
     fn extend_key_slowly(&mut self, entry: &Entry) {
         let (shared, suffix_length) = (entry.shared as usize, entry.suffix_length as usize);
-        // SAFETY: the view is local, and nothing here lets go of the block.
+        // SAFETY: the view is local, and nothing here releases the block.
         let suffix = unsafe { self.block() }.suffix(entry);
         if self.key == self.key_buffer.as_ptr() {
             self.key_buffer.truncate(shared);
         } else {
             self.key_buffer.clear();
-            // SAFETY: the key lies in the block here (not in the buffer), and `shared` was checked against its length.
+            // SAFETY: the key lies in the block here (not in the buffer), and `shared` was checked against
+            // its length.
             let prefix = unsafe { std::slice::from_raw_parts(self.key, shared) };
             self.key_buffer.extend_from_slice(prefix);
         }
@@ -589,8 +606,9 @@ impl<T: BlockOwner> BlockIterator<T> {
     }
 }
 
-/// Is the key made of the first `shared` bytes of `previous` and `suffix` not before `previous`, in the bytewise order?
-/// (Equal is fine: LevelDB's repair may leave such tables.) With no previous key it is.
+/// Is the key that consists of the first `shared` bytes of `previous` and of `suffix` at or after `previous`,
+/// in the bytewise order? Equal keys are accepted: LevelDB's repair may leave such tables. Without a previous
+/// key the answer is yes.
 #[inline]
 fn follows(previous: &[u8], shared: usize, suffix: &[u8]) -> bool {
     let previous_user = user_key(previous);
@@ -600,7 +618,7 @@ fn follows(previous: &[u8], shared: usize, suffix: &[u8]) -> bool {
     previous.is_empty() || follows_with_equal_bytes(previous, shared, suffix)
 }
 
-/// As [`follows`], where the first byte that is not shared does not tell.
+/// [`follows`], where the first byte that is not shared does not decide.
 #[inline(never)]
 fn follows_with_equal_bytes(previous: &[u8], shared: usize, suffix: &[u8]) -> bool {
     let previous_user = user_key(previous);
@@ -611,7 +629,7 @@ fn follows_with_equal_bytes(previous: &[u8], shared: usize, suffix: &[u8]) -> bo
         return order.then_with(|| trailer(previous).cmp(&packed)).is_ge();
     }
     if user_length == previous_user.len() {
-        // The same user key, since the bytes shared reach into the trailer.
+        // The user keys are equal, since the shared bytes reach into the trailer.
         let mut packed = [0; TRAILER_SIZE];
         let from_previous = shared - user_length;
         packed[..from_previous].copy_from_slice(&previous[user_length..shared]);

@@ -1,4 +1,5 @@
-//! Blocks whose bytes contradict the format: errors or fewer entries, no panic, no endless work.
+//! Tests of blocks, many of which contradict the format. Those cause errors or fewer entries, no panic, and
+//! no more work than the block has bytes.
 
 use super::*;
 use crate::comparator::bytewise;
@@ -9,7 +10,7 @@ use crate::table::footer::BlockHandle;
 use crate::table::test_support::{TestRandom, internal};
 use crate::util::coding::{put_fixed32, put_varint32};
 
-/// An order, and the stored form of a block.
+/// A comparator, and the stored form of a block.
 struct Owner(InternalKeyComparator, Vec<u8>);
 
 impl BlockOwner for Owner {
@@ -48,12 +49,12 @@ fn block(entries: &[Vec<u8>], restarts: &[u32], count: u32) -> Vec<u8> {
     bytes
 }
 
-/// Moves to the next entry, by the shortcut where that may be taken: then it must be as `next` would have it.
+/// Moves to the next entry, by the fast path if it moves: then it must stand where `next` would.
 fn next_plain_or_not(iterator: &mut BlockIterator<Owner>) {
     let (key, value) = (iterator.key().to_vec(), iterator.value().to_vec());
-    // The prefix may be wanted again after a step for which it was not.
+    // The prefix may be wanted again after a step that did not ask for it.
     let with_prefix = key.iter().fold(0, |parity, byte| parity ^ byte) & 4 == 0;
-    match iterator.next_if_plain(with_prefix) {
+    match iterator.try_next_user_key(with_prefix) {
         Some(trailer_told) => {
             assert!(user_key(iterator.key()) > user_key(&key));
             assert_eq!(trailer_told, trailer(iterator.key()));
@@ -68,7 +69,8 @@ fn next_plain_or_not(iterator: &mut BlockIterator<Owner>) {
     }
 }
 
-/// Uses the block in every way; the number of entries passed in each direction, and whether corruption was told.
+/// Uses the block in every way. Returns the number of entries passed forward and backward, and whether
+/// corruption was reported.
 fn exercise(bytes: &[u8]) -> (usize, usize, bool) {
     let mut iterator = iterator(bytes);
     let mut corrupt = iterator.corruption().is_some();
@@ -147,7 +149,7 @@ fn an_entry_shares_no_more_than_there_is() {
     assert_eq!(exercise(&block(&[first, entry(1, 9, 0, &internal(b"a", 1))], &[0], 1)), (2, 2, false));
 }
 
-/// A look-up passed over such entries, and said that their keys were not there.
+/// Look-ups once passed over such entries and reported their keys as missing.
 #[test]
 fn a_walk_lends_keys_that_are_stored_whole_and_puts_others_together() {
     let stored = [(0, "abc"), (2, "d"), (3, "e"), (0, "xy"), (0, ""), (0, "xyz"), (3, ""), (1, "q")];
@@ -159,7 +161,7 @@ fn a_walk_lends_keys_that_are_stored_whole_and_puts_others_together() {
         assert_eq!(walk.next().unwrap().map(|(key, _)| key), Some(key.as_bytes()));
     }
     assert!(walk.next().unwrap().is_none());
-    // More than the last key has, though one before it was longer.
+    // The third entry shares more bytes than the key before it has, though an earlier key was longer.
     for last in [(0, ""), (0, "a"), (1, "")] {
         let entries = [(0, "abc"), (3, "d"), last, (2, "x")];
         let entries = entries.map(|(shared, rest)| entry(shared, rest.len() as u32, 0, rest.as_bytes()));
@@ -176,7 +178,7 @@ fn a_look_up_tells_an_entry_that_shares_more_than_there_is() {
     let bytes = block(
         &[
             entry(0, 9, 0, &keys[0]),
-            entry(100, 9, 0, &keys[1][1..]), // not 1
+            entry(100, 9, 0, &keys[1][1..]), // should share 1
             entry(0, 9, 0, &keys[2]),
         ],
         &[0],
@@ -207,7 +209,7 @@ fn lengths_that_wrap_are_refused() {
     ] {
         assert_corrupt(&block(&[entry(0, suffix_length, value_length, &key)], &[0], 1));
     }
-    // Lengths that end in the middle, or take six bytes.
+    // Lengths that are cut off at the end of the entries, or take six bytes.
     assert_corrupt(&block(&[vec![0, 0xff]], &[0], 1));
     assert_corrupt(&block(&[vec![0xff; 20]], &[0], 1));
     assert_corrupt(&block(&[vec![0]], &[0], 1));
@@ -229,7 +231,7 @@ fn keys_are_internal_ones_of_known_types() {
         position(&mut iterator);
         assert!(!iterator.valid() && iterator.corruption().is_some());
     }
-    // A key may share bytes of the one before and still be too short.
+    // A key that shares bytes of the one before may still be too short.
     let first = entry(0, 9, 0, &internal(b"a", 1));
     assert_corrupt(&block(&[first, entry(2, 3, 0, b"xyz")], &[0], 1));
 }
@@ -318,7 +320,7 @@ fn backward_moves_see_what_forward_moves_see() {
         keys.sort_by(|a, b| order().compare(a, b));
         let mut builder = BlockBuilder::new(interval);
         for (at, key) in keys.iter().enumerate() {
-            // Entries need not share all they could.
+            // Entries need not share all the bytes that they could.
             let common = if at == 0 { 0 } else { common_prefix_length(&keys[at - 1], key) };
             let shared = random.below(common as u64 + 1) as usize;
             builder.add(shared, key, &at.to_le_bytes()).unwrap();
@@ -340,7 +342,7 @@ fn backward_moves_see_what_forward_moves_see() {
     }
 }
 
-/// Keys, values, and the block that has them.
+/// Random keys and values, and the block that holds them.
 fn random_block(random: &mut TestRandom, round: usize) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Vec<u8>) {
     let mut keys: Vec<Vec<u8>> = (0..random.below(60))
         .map(|_| {
@@ -380,7 +382,7 @@ fn plain_moves_pass_the_same_entries_as_others() {
         for (at, (key, value)) in keys.iter().zip(&values).enumerate() {
             assert_eq!((quick.key(), quick.value()), (&key[..], &value[..]), "round {round}, entry {at}");
             assert_eq!((slow.key(), slow.value()), (&key[..], &value[..]), "round {round}, entry {at}");
-            // Going back and forth in between leaves nothing behind.
+            // A step backward and forward in between changes nothing.
             if random.below(10) == 0 && at > 0 {
                 quick.prev();
                 quick.next();
@@ -407,7 +409,7 @@ fn a_block_decompressed_in_steps_reads_as_a_whole_one() {
         let num_restarts = u32::from_le_bytes(*bytes.last_chunk().unwrap());
         let handle = BlockHandle { offset: 0, size: stored.len() as u64 };
         let source = [stored, &[0xaa; 70][..random.below(70) as usize]].concat();
-        let part = || PartialBlock::new(handle, &source, num_restarts).unwrap().unwrap();
+        let part = || LazyBlock::new(handle, &source, num_restarts).unwrap().unwrap();
         let owner = Arc::new(Owner(order(), source.clone()));
         for (at, key) in keys.iter().enumerate() {
             let mut part = part();
@@ -455,11 +457,11 @@ fn a_block_whose_stored_form_changed_is_found_damaged_in_steps() {
         let mut source = stored.to_vec();
         let at = random.below(source.len() as u64) as usize;
         source[at] ^= 1 << random.below(8);
-        let Some(mut part) = PartialBlock::new(handle, &source, num_restarts).unwrap() else { continue };
-        // Some answer or an error, and no panic.
+        let Some(mut part) = LazyBlock::new(handle, &source, num_restarts).unwrap() else { continue };
+        // Any answer or an error, but no panic.
         let _ = part.get(&order(), &source, keys.last().unwrap(), |_, _| ());
         let mut iterator = BlockIterator::new(Arc::new(Owner(order(), source.clone())));
-        let part = PartialBlock::new(handle, &source, num_restarts).unwrap().unwrap();
+        let part = LazyBlock::new(handle, &source, num_restarts).unwrap().unwrap();
         iterator.open(|_| Ok(WholeOrPart::Part(part))).unwrap();
         iterator.seek_to_first();
         for _ in 0..bytes.len() {
@@ -471,6 +473,6 @@ fn a_block_whose_stored_form_changed_is_found_damaged_in_steps() {
         }
         assert!(!iterator.valid(), "round {round}");
     }
-    let none = PartialBlock::new(BlockHandle { offset: 0, size: 3 }, &[0xff; 3], 1).unwrap();
+    let none = LazyBlock::new(BlockHandle { offset: 0, size: 3 }, &[0xff; 3], 1).unwrap();
     assert!(none.is_none());
 }

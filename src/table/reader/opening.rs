@@ -1,7 +1,7 @@
-//! What an opening reads of a table: its end, its index, and the blocks that its metaindex names.
+//! Reads what an open table needs: the footer, the index, and the blocks that the metaindex names.
 //!
-//! Damage is an error with `paranoid_checks`; without, what can be done without is, and the damage noted. Used by one thread, before the
-//! table is shared.
+//! With `paranoid_checks`, damage is an error. Without, the table does without the damaged part if it can,
+//! and records the damage. Runs on one thread, before the table is shared.
 
 use super::{Contents, Filter, Table, WholeTableFilter};
 use crate::env::RandomAccessFile;
@@ -17,7 +17,7 @@ use crate::table::whole_table_filter::{self, BITS_PER_KEY, LoadedLines, WHOLE_TA
 use std::path::Path;
 
 impl Table {
-    /// Takes filters and properties from where the metaindex says they are. A damaged block of those is done without.
+    /// Reads the filters and the properties that the metaindex names. A damaged one of these is left out.
     pub(super) fn read_meta_blocks(&mut self, metaindex: BlockHandle) -> Result<()> {
         let bytes = self.file.load(metaindex, true)?;
         let bad = |bad| self.file.bad_block(metaindex, bad);
@@ -47,14 +47,14 @@ impl Table {
         Ok(())
     }
 
-    /// What reading a meta block gave. Damage, or an unknown compression, is an error only with `paranoid_checks`; else it is noted, and the
-    /// block is done without.
+    /// Passes on the result of reading a meta block. Damage, or an unknown codec, is an error only with
+    /// `paranoid_checks`; otherwise it is recorded, and the table does without the block.
     pub(super) fn tolerate<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
             Err(error) if self.options.paranoid_checks || !error.is_unreadable_block() => Err(error),
             Err(error) => {
-                // That something is not understood outweighs damage: nothing is known to be lost.
+                // "Not understood" replaces recorded damage, because then nothing is known to be lost.
                 let kept = self.meta_damage.as_ref();
                 if kept.is_none_or(|kept| error.is_not_supported() && !kept.is_not_supported()) {
                     self.meta_damage = Some(error);
@@ -68,7 +68,7 @@ impl Table {
         let bytes = self.file.load(handle, true)?;
         let Some(lines) = whole_table_filter::lines(&bytes) else { return Ok(None) };
         Ok(Some(match bytes {
-            // Within a mapping, which is as long as a usize can say.
+            // In a mapping, whose length fits a usize.
             BlockBytes::InPlace(_) => WholeTableFilter::InMapping {
                 offset: handle.offset as usize + lines.start,
                 length: lines.len(),
@@ -89,7 +89,7 @@ impl Table {
     }
 }
 
-/// The end of a table, which says where the rest is.
+/// Reads the footer, at `offset`.
 pub(in crate::table) fn read_footer(file: &dyn RandomAccessFile, path: &Path, offset: u64) -> Result<Footer> {
     let mut bytes = [0; FOOTER_SIZE];
     if file.read_at(offset, &mut bytes)? != FOOTER_SIZE {
@@ -110,7 +110,7 @@ pub(in crate::table) fn read_footer(file: &dyn RandomAccessFile, path: &Path, of
     })
 }
 
-/// The index, and what is wrong with it where that is tolerated.
+/// Reads the index. The second result is its damage, if that is tolerated.
 pub(super) fn read_index(
     options: &TableOptions,
     file: &BlockFile,
@@ -119,7 +119,7 @@ pub(super) fn read_index(
     let (bytes, mut damage) = match file.load(handle, true) {
         Ok(bytes) => (bytes, None),
         Err(error) if options.paranoid_checks || !error.is_corruption() => return Err(error),
-        // The checksum is wrong, then: perhaps most of the index is right.
+        // The checksum is wrong, but most of the index may be right.
         Err(error) => match file.load(handle, false) {
             Ok(bytes) => (bytes, Some(error)),
             Err(_) => return Err(error),
@@ -128,7 +128,7 @@ pub(super) fn read_index(
     let (index, bad) = Index::parse(&bytes, &options.comparator, file.limit(), damage.is_some());
     if let Some(bad) = bad {
         let error = file.bad_block(handle, bad);
-        // An index with a right checksum that makes no sense was not damaged but made so.
+        // An index that has a right checksum and contradicts the format was not damaged but written so.
         if options.paranoid_checks || damage.is_none() || index.len() == 0 {
             return Err(damage.unwrap_or(error));
         }

@@ -1,31 +1,32 @@
-//! Large blocks of memory straight from the system, and a store of idle ones.
+//! Large blocks of memory mapped from the system, and a store of idle ones.
 //!
-//! A memtable lives for a fraction of a second and takes megabytes. From the general allocator these come to lie below
-//! small things that live longer (glibc stops mapping blocks of this size once one was freed), so that they are kept after
-//! they are freed: a process then holds twice what it uses. So they are mapped and unmapped. The store spares the next
-//! memtable the system's call and the faults of new pages; it is bounded, and emptied when no memtable fills.
+//! A memtable exists for a fraction of a second and takes megabytes. The general allocator would place its
+//! blocks below small allocations that exist longer (glibc stops mapping blocks of this size once one was
+//! freed), and then keep them after they are freed: the process would hold twice the memory it uses. So
+//! blocks are mapped and unmapped. The store saves the next memtable the system calls and the page faults of
+//! new blocks. It is bounded, and it is emptied when no memtable fills.
 //!
-//! Thread rule: pages belong to one owner, who may be any thread; the store may be used by any thread at any time.
+//! Thread rule: `Pages` have one owner, which may be any thread. Any thread may use the store at any time.
 
 use crate::util::lock::Mutex;
 use std::ptr::NonNull;
 
-/// The size of a block in a store.
+/// The size of a block in a store, in bytes.
 pub const BLOCK_SIZE: usize = 256 << 10;
 
-/// Memory from the system, all zeros at first and aligned to 4 KiB; given back when dropped.
+/// Memory mapped from the system: zeroed at first, aligned to 4 KiB, unmapped when dropped.
 pub struct Pages {
     start: NonNull<u8>,
     size: usize,
 }
 
-// SAFETY: the memory is owned, raw, and may be given back by any thread.
+// SAFETY: the memory is owned, raw, and may be unmapped by any thread.
 unsafe impl Send for Pages {}
 // SAFETY: by shared reference only the address and the size can be read.
 unsafe impl Sync for Pages {}
 
 impl Pages {
-    /// `size` bytes. `None` where the system has no memory for them, and of 0.
+    /// `size` bytes. `None` if the system has no memory for them, or if `size` is 0.
     pub fn new(size: usize) -> Option<Pages> {
         if size == 0 || size > isize::MAX as usize {
             return None;
@@ -33,13 +34,13 @@ impl Pages {
         system::map(size).map(|start| Pages { start, size })
     }
 
-    /// The first byte.
+    /// The address of the first byte.
     #[inline]
     pub fn start(&self) -> NonNull<u8> {
         self.start
     }
 
-    /// How many bytes there are.
+    /// In bytes.
     #[inline]
     pub fn size(&self) -> usize {
         self.size
@@ -48,7 +49,7 @@ impl Pages {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        // SAFETY: `map` gave this memory of this size, and it has this one owner, who is gone.
+        // SAFETY: `map` returned this memory for this size, and its only owner is being dropped.
         unsafe { system::unmap(self.start, self.size) };
     }
 }
@@ -57,17 +58,17 @@ impl Drop for Pages {
 mod system {
     use std::ptr::{self, NonNull};
 
-    /// There, and not only when they are first touched: each touch would cost a fault, and a second one, which interrupts the other
-    /// processors, where a page is read before it is written.
+    /// Pages are present from the start instead of on first touch. A first touch costs a page fault; if the
+    /// first touch is a read, the first write costs another fault, which interrupts the other processors.
     #[cfg(target_os = "linux")]
     const POPULATED: libc::c_int = libc::MAP_POPULATE;
     #[cfg(not(target_os = "linux"))]
     const POPULATED: libc::c_int = 0;
 
-    /// Of more, the pages come one by one: all at once would keep a writer waiting.
+    /// In bytes. Larger mappings are populated on touch: populating them at once would stall a writer.
     const MOST_POPULATED: usize = 8 << 20;
 
-    /// Private pages, all zeros.
+    /// Private zeroed pages.
     pub fn map(size: usize) -> Option<NonNull<u8>> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let populated = if size <= MOST_POPULATED { POPULATED } else { 0 };
@@ -77,15 +78,16 @@ mod system {
         if start == libc::MAP_FAILED { None } else { NonNull::new(start.cast()) }
     }
 
-    /// Ends a mapping.
+    /// Unmaps pages.
     ///
     /// # Safety
-    /// `map` returned `start` for this size, and nobody uses it any more.
+    /// `map` returned `start` for this size, and nothing uses the memory any more.
     pub unsafe fn unmap(start: NonNull<u8>, size: usize) {
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller promises what `munmap` needs.
         unsafe {
-            // The system may have made one mapping of this and its neighbours. To split that, it needs another, and may have no more
-            // of them: then the addresses are lost, but not the memory.
+            // The system may have merged this mapping with its neighbours. Splitting the merged mapping needs
+            // one more mapping, and the process may already have the most it may have. Then the address range
+            // is lost, but its memory is freed.
             if libc::munmap(start.as_ptr().cast(), size) != 0 {
                 libc::madvise(start.as_ptr().cast(), size, libc::MADV_DONTNEED);
             }
@@ -93,7 +95,7 @@ mod system {
     }
 }
 
-/// The general allocator in the system's place: an interpreter sees every byte of it.
+/// The general allocator instead of the system's mappings, so that Miri sees every byte.
 #[cfg(any(not(unix), miri))]
 mod system {
     use std::alloc::{self, Layout};
@@ -108,50 +110,50 @@ mod system {
         NonNull::new(unsafe { alloc::alloc_zeroed(layout) })
     }
 
-    /// Frees it.
+    /// Frees the memory.
     ///
     /// # Safety
-    /// `map` returned `start` for this size, and nobody uses it any more.
+    /// `map` returned `start` for this size, and nothing uses the memory any more.
     pub unsafe fn unmap(start: NonNull<u8>, size: usize) {
         // SAFETY: `map` made this layout of the same size, and the caller owns the memory.
         unsafe { alloc::dealloc(start.as_ptr(), Layout::from_size_align_unchecked(size, PAGE)) };
     }
 }
 
-/// Idle blocks of `BLOCK_SIZE` bytes, whose content is not zero any more.
+/// Idle blocks of `BLOCK_SIZE` bytes. Their content is arbitrary.
 pub struct BlockStore {
     idle: Mutex<Vec<Pages>>,
-    /// So many are kept.
+    /// The largest number of idle blocks; further ones are unmapped.
     most: usize,
 }
 
 impl BlockStore {
-    /// An empty store that keeps up to `most_bytes`.
+    /// An empty store that keeps at most `most_bytes` of idle blocks.
     pub fn new(most_bytes: usize) -> Self {
         BlockStore { idle: Mutex::new(Vec::new()), most: most_bytes / BLOCK_SIZE }
     }
 
-    /// The block that came last.
+    /// The block that was put last, if there is one.
     pub fn take(&self) -> Option<Pages> {
         self.idle.lock().pop()
     }
 
-    /// Keeps blocks, all of `BLOCK_SIZE`; those that are too many go back to the system.
+    /// Keeps blocks, each of `BLOCK_SIZE`, as far as the limit allows; the others are unmapped.
     pub fn put(&self, mut blocks: Vec<Pages>) {
         debug_assert!(blocks.iter().all(|block| block.size() == BLOCK_SIZE));
         let mut idle = self.idle.lock();
         let room = self.most.saturating_sub(idle.len()).min(blocks.len());
         idle.extend(blocks.drain(..room));
-        drop(idle); // what is left is unmapped with nothing locked
+        drop(idle); // the excess blocks are unmapped without the lock
     }
 
-    /// Gives all of them back to the system.
+    /// Unmaps all idle blocks.
     pub fn clear(&self) {
         let idle = std::mem::take(&mut *self.idle.lock());
-        drop(idle); // with nothing locked
+        drop(idle); // unmapped without the lock
     }
 
-    /// Bytes kept.
+    /// Bytes of idle blocks.
     pub fn idle_bytes(&self) -> usize {
         self.idle.lock().len() * BLOCK_SIZE
     }

@@ -1,6 +1,6 @@
-//! The locks of the model checker, behind the interface of parking_lot's. Only under `--cfg loom`.
+//! The model checker's locks with parking_lot's interface. Compiled under `--cfg loom` only.
 //!
-//! Thread rule: as their names say.
+//! Thread rule: that of each lock.
 
 use loom::sync as base;
 use std::fmt;
@@ -8,23 +8,23 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{PoisonError, TryLockError};
 use std::time::Duration;
 
-/// One thread at a time.
+/// A mutual exclusion lock without poisoning.
 #[derive(Default)]
 pub struct Mutex<T>(base::Mutex<T>);
 
 impl<T> Mutex<T> {
-    /// Not held.
+    /// A free mutex.
     pub fn new(value: T) -> Self {
         Mutex(base::Mutex::new(value))
     }
 
-    /// Waits until nobody else holds it. A thread that holds it already waits for ever.
+    /// Waits until no other thread holds the mutex. A thread that already holds it deadlocks.
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         MutexGuard { mutex: self, held: Some(self.acquire()) }
     }
 
-    /// Takes it if nobody holds it now.
+    /// The guard, or `None` at once if a thread holds the mutex.
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let held = match self.0.try_lock() {
@@ -35,13 +35,13 @@ impl<T> Mutex<T> {
         Some(MutexGuard { mutex: self, held: Some(held) })
     }
 
-    /// The value, to who has the mutex for himself.
+    /// The value, by exclusive reference: no lock is taken.
     #[inline]
     pub fn get_mut(&mut self) -> &mut T {
         self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The value, at the end of the mutex.
+    /// Consumes the mutex and returns the value.
     pub fn into_inner(self) -> T {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
@@ -61,15 +61,16 @@ impl<T: fmt::Debug> fmt::Debug for Mutex<T> {
     }
 }
 
-/// A held mutex.
+/// The right to the value of a locked mutex; unlocks it when dropped.
 pub struct MutexGuard<'a, T> {
     mutex: &'a Mutex<T>,
-    /// `None` only inside of `Condvar::wait` and of `unlocked`, which have the guard for themselves.
+    /// `None` only during `Condvar::wait`, `Condvar::wait_for` and `unlocked`, which borrow the guard
+    /// exclusively.
     held: Option<base::MutexGuard<'a, T>>,
 }
 
 impl<T> MutexGuard<'_, T> {
-    /// Lets the mutex go while `body` runs, and waits for it again (also when `body` panics).
+    /// Releases the mutex while `body` runs, and acquires it again afterwards (also if `body` panics).
     pub fn unlocked<R>(guard: &mut Self, body: impl FnOnce() -> R) -> R {
         struct Relock<'g, 'a, T>(&'g mut MutexGuard<'a, T>);
         impl<T> Drop for Relock<'_, '_, T> {
@@ -105,24 +106,25 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-/// Where threads wait for a change of what a mutex guards. As everywhere, a wait may end without a reason.
+/// A condition variable: threads wait here for a change of the value that a mutex guards. Spurious wake-ups
+/// are possible.
 #[derive(Default)]
 pub struct Condvar(base::Condvar);
 
 impl Condvar {
-    /// Nobody waits.
+    /// A condition variable without waiters.
     pub fn new() -> Self {
         Condvar(base::Condvar::new())
     }
 
-    /// Lets the mutex go until notified.
+    /// Releases the mutex, waits for a notification, and acquires the mutex again.
     pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
         if let Some(held) = guard.held.take() {
             guard.held = Some(self.0.wait(held).unwrap_or_else(PoisonError::into_inner));
         }
     }
 
-    /// Lets the mutex go until notified, or until this time has passed. Was it not notified in time?
+    /// As `wait`, for at most `time`. True if the time passed without a notification.
     pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, time: Duration) -> bool {
         let Some(held) = guard.held.take() else { return false };
         let (held, outcome) = self.0.wait_timeout(held, time).unwrap_or_else(PoisonError::into_inner);
@@ -130,35 +132,36 @@ impl Condvar {
         outcome.timed_out()
     }
 
-    /// Wakes one that waits.
+    /// Wakes one waiting thread.
     #[inline]
     pub fn notify_one(&self) {
         self.0.notify_one();
     }
 
-    /// Wakes all that wait.
+    /// Wakes all waiting threads.
     #[inline]
     pub fn notify_all(&self) {
         self.0.notify_all();
     }
 }
 
-/// Many readers or one writer. A reader does not read again meanwhile: with a writer waiting, that waits for ever.
+/// A lock for many readers or one writer. A thread must not acquire it for reading twice: with a writer
+/// waiting in between, the second acquisition deadlocks.
 #[derive(Default)]
 pub struct RwLock<T>(base::RwLock<T>);
 
 impl<T> RwLock<T> {
-    /// Not held.
+    /// A free lock.
     pub fn new(value: T) -> Self {
         RwLock(base::RwLock::new(value))
     }
 
-    /// Waits until no writer holds it.
+    /// Waits until no writer holds the lock.
     pub fn read(&self) -> base::RwLockReadGuard<'_, T> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until nobody holds it.
+    /// Waits until no thread holds the lock.
     pub fn write(&self) -> base::RwLockWriteGuard<'_, T> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }

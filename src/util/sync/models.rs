@@ -1,10 +1,11 @@
-//! A published value under every interleaving (up to a number of preemptions) of readers and one who publishes.
+//! Models of a published value: all interleavings (up to a number of preemptions) of readers and one
+//! publisher.
 
 use super::*;
 use loom::sync::atomic::AtomicUsize;
 use loom::thread;
 
-/// Knows of every value how often it was dropped: never while it is in use, once in the end.
+/// Counts how often each value was dropped: never while it is in use, once in the end.
 struct Values {
     dropped: [AtomicUsize; 3],
 }
@@ -34,7 +35,7 @@ impl Drop for Value {
     }
 }
 
-/// Reads `times`; what is read is alive, and never older than what was read before.
+/// Reads `times` times. Each value read is alive, and no older than the value read before.
 fn read(published: &Published<Value>, values: &Values, slot: usize, times: usize) {
     let mut at_least = 0;
     for _ in 0..times {
@@ -45,7 +46,7 @@ fn read(published: &Published<Value>, values: &Values, slot: usize, times: usize
     }
 }
 
-/// Readers in these slots, and one who publishes twice.
+/// Readers in the given slots (slot, number of reads), and one publisher that publishes twice.
 fn model(readers: &'static [(usize, usize)]) {
     loom::model(move || {
         let values = Values::new();
@@ -59,7 +60,7 @@ fn model(readers: &'static [(usize, usize)]) {
             .collect();
         for number in 1..=2 {
             drop(published.publish(values.make(number)));
-            // Who reads after that sees it.
+            // A reader that starts after the publication sees it.
             assert_eq!(published.with_slot(1).number, number);
         }
         for thread in threads {

@@ -2,11 +2,11 @@ package main
 
 import "math/bits"
 
-// What ../src/keys.rs makes, in Go.
+// The keys and values of ../src/keys.rs, in Go.
 
 const keySize = 16
 
-// key is a buffer that spells one key after another; its 17th byte makes of a key one that is never stored.
+// key is a buffer for one key after another. Its 17th byte turns a key into one that is never stored.
 type key [keySize + 1]byte
 
 func newKey() *key {
@@ -28,7 +28,7 @@ func (k *key) setMissing(number uint64) []byte {
 	return k[:]
 }
 
-// random is a generator (xorshift) that repeats itself for the same seed.
+// random is a random generator (xorshift): the same seed gives the same numbers.
 type random struct{ state uint64 }
 
 func newRandom(seed uint64) *random {
@@ -43,7 +43,7 @@ func (r *random) below(limit uint64) uint64 {
 	return high
 }
 
-// values compress by half: every 100 bytes are 50 random printable ones, twice.
+// values compress by half: every 100 bytes are 50 random printable bytes, twice.
 type values struct {
 	bytes    []byte
 	size, at int

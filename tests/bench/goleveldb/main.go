@@ -1,8 +1,9 @@
-// goleveldb's part of the benchmark: the workloads of ../src/workload.rs in Go, without a C interface in between.
+// The benchmark of goleveldb: the workloads of ../src/workload.rs in Go, without a C interface in between.
 //
-// Called as `goleveldb-bench --child PLAN`, with a plan in JSON, as a child of the benchmark is; prints what it measured. Keys,
-// values and operations are those of ../src/keys.rs and ../src/workload.rs: for a given row and thread every engine
-// gets the same ones, and the benchmark fails where engines find different things. Change both sides together.
+// The benchmark calls it as a child process, `goleveldb-bench --child PLAN`, with a plan in JSON; it prints
+// its measurements. Keys, values and operations are those of ../src/keys.rs and ../src/workload.rs: for a
+// given row and thread every engine gets the same ones, and the benchmark fails if engines find different
+// results. Change both sides together.
 package main
 
 import (
@@ -49,7 +50,8 @@ type plan struct {
 	Rows      []string `json:"rows"`
 }
 
-// wants tells whether a row is to be measured: it, or all rows of its name.
+// wants reports whether one of these rows is to be measured, by its own name or by the name that its variants
+// share.
 func (p *plan) wants(rows ...string) bool {
 	for _, row := range rows {
 		base, _, _ := strings.Cut(row, ".")
@@ -90,7 +92,7 @@ type bench struct {
 	round round
 }
 
-// done is what a thread of a row did.
+// done is the result of one thread of a row.
 type done struct{ operations, found uint64 }
 
 func (b *bench) fresh(name string) string {
@@ -99,7 +101,7 @@ func (b *bench) fresh(name string) string {
 	return path
 }
 
-// threads runs work(thread, share of the operations) on all threads, and records the row.
+// threads runs work(thread, its share of the operations) on all threads, and records the row.
 func (b *bench) threads(row string, operations uint64, agree bool, work func(thread, begin, end uint64) done) {
 	threads := b.plan.Threads
 	dones := make([]done, threads)
@@ -218,7 +220,7 @@ func (b *bench) mainDatabase() {
 	check(os.RemoveAll(path))
 }
 
-// reopen opens the database with 2 MiB of writes in its log alone, and once more without.
+// reopen opens the database with 2 MiB of writes in its WAL alone, and then again without them.
 func (b *bench) reopen(db *leveldb.DB, path string) *leveldb.DB {
 	num, size := b.plan.Num, b.plan.Profile.ValueSize
 	entries := max(reopenedBytes/uint64(keySize+size), 1)
@@ -248,12 +250,13 @@ func (b *bench) writeRandomly(db *leveldb.DB, row string, seed uint64) {
 	b.round.UserBytes += num * uint64(keySize+size)
 }
 
-// waitsForDisk tells whether a thread of the process waits for a disk: it takes no CPU time then, and yet is not idle.
+// waitsForDisk reports whether a thread of the process waits for a disk: it then uses no CPU time, but is not
+// idle.
 func waitsForDisk() bool {
 	threads, _ := filepath.Glob("/proc/self/task/*/stat")
 	for _, path := range threads {
 		line, _ := os.ReadFile(path)
-		// `number (name) state ...`; a name may have anything in it.
+		// `number (name) state ...`; the name may contain any character.
 		if _, rest, _ := strings.Cut(string(line[max(strings.LastIndexByte(string(line), ')'), 0):]), " "); strings.HasPrefix(rest, "D") {
 			return true
 		}
@@ -261,13 +264,13 @@ func waitsForDisk() bool {
 	return false
 }
 
-// settle waits until the process has nothing more to do: the work that the writes put off.
+// settle waits until the process is idle: it measures the work that the writes have deferred.
 func (b *bench) settle(row string) {
 	b.record(row, 1, waitUntilIdle(), nil)
 	syscall.Sync()
 }
 
-// waitUntilIdle waits until the process has nothing more to do, and says how long it was busy.
+// waitUntilIdle waits until the process is idle, and returns how long it was busy.
 func waitUntilIdle() elapsed {
 	const (
 		glance         = 10 * time.Millisecond
@@ -433,7 +436,7 @@ func (b *bench) readWhileWriting(db *leveldb.DB) {
 	b.round.UserBytes += count * uint64(keySize+size)
 }
 
-// open opens what a crash left: an image of an open database whose last 4 MiB are in the log alone.
+// open opens a crash image: a copy of an open database whose last 4 MiB are in the WAL alone.
 func (b *bench) open() {
 	path, image := b.fresh("open"), b.fresh("open-image")
 	roomy := b.plan.Profile

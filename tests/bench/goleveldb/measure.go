@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// What ../src/measure.rs reads off the system, and the JSON of ../src/plan.rs.
+// The measurements of ../src/measure.rs, and the JSON of ../src/plan.rs.
 
 type measurement struct {
 	Row            string  `json:"row"`
@@ -44,7 +44,7 @@ func (e *elapsed) add(other elapsed) {
 	e.device += other.device
 }
 
-// running are clocks that run.
+// running are the clocks of a measurement.
 type running struct {
 	started       time.Time
 	cpu           float64
@@ -79,7 +79,7 @@ func cpuMicros() float64 {
 	return micros(usage.Utime) + micros(usage.Stime)
 }
 
-// written tells the bytes handed to write calls, and those on their way to the device.
+// written returns the bytes passed to write calls, and those that go to the device.
 func written() (calls, device uint64) {
 	return field("/proc/self/io", "wchar:"), field("/proc/self/io", "write_bytes:")
 }

@@ -1,4 +1,4 @@
-//! The command line, and the engines that are there when none is named.
+//! The command line, and the engines that are found if none is named.
 
 use crate::case::{self, Case};
 use crate::plan::{EnginePath, Plan, Profile, ROWS};
@@ -9,46 +9,48 @@ use std::path::{Path, PathBuf};
 #[derive(Parser)]
 #[command(version, about)]
 pub struct Args {
-    /// An engine with LevelDB's C API, NAME=PATH of its shared library; or the name alone of one that is found by itself: terrace
-    /// (target/release/libterrace.so), leveldb-release ($LEVELDB_RELEASE_LIB, target/peers/libleveldb-release.so; without one,
-    /// leveldb: the system's), goleveldb (target/peers/goleveldb-bench), fjall (built in), rocksdb ($ROCKSDB_LIB,
-    /// target/peers/librocksdb-release.so, or the system's). Repeat for more.
-    /// terrace, or else the first, is compared with the best of the others. Default: all that are found.
+    /// An engine with LevelDB's C API, NAME=PATH of its shared library; or the name alone of an engine with a
+    /// known place: terrace (target/release/libterrace.so), leveldb-release ($LEVELDB_RELEASE_LIB,
+    /// target/peers/libleveldb-release.so; without one, leveldb: the system's), goleveldb
+    /// (target/peers/goleveldb-bench), fjall (built in), rocksdb ($ROCKSDB_LIB,
+    /// target/peers/librocksdb-release.so, or the system's). Repeat the option for more engines. terrace, or
+    /// else the first engine, is compared with the best of the others. Default: all that are found.
     #[arg(long = "engine", value_name = "NAME[=PATH]")]
     engine: Vec<String>,
 
-    /// Rows to measure, by name ("readrandom" is also "readrandom.compacted"); what they need is done unmeasured. Default: all.
+    /// Rows to measure, by name ("readrandom" includes "readrandom.compacted"). Rows that these depend on run
+    /// without being measured. Default: all.
     #[arg(long, value_delimiter = ',')]
     rows: Vec<String>,
 
-    /// Keys.
+    /// Number of keys.
     #[arg(long, alias = "keys", default_value_t = 1_000_000)]
     num: u64,
 
-    /// Reads of a reading row. Default: as many as keys.
+    /// Number of reads of a read row. Default: the number of keys.
     #[arg(long)]
     reads: Option<u64>,
 
-    /// Rounds of each engine, in turns; medians are shown.
+    /// Number of rounds of each engine. The engines take turns; medians are shown.
     #[arg(long, default_value_t = 3)]
     pub rounds: usize,
 
-    /// Threads that share the operations of a row; a table for each number.
+    /// Number of threads that share the operations of a row; one table for each number.
     #[arg(long, value_delimiter = ',', default_value = "1")]
     pub threads: Vec<u64>,
 
-    /// Profiles: default, tuned, value4k, value256k, uncompressed; a table for each. Or a list of runs: record (forty minutes
-    /// on two quiet cores), growth (0.1, 1 and 10 million keys), growth-large (5, 20 and 50 million: more tables
-    /// than max_open_files; about an hour, 30 GB of disk), all (hours). A list brings its own sizes, threads and
-    /// rounds, except that --num and --rounds go for `all`.
+    /// Profiles: default, tuned, value4k, value256k, uncompressed; one table for each. Or a list of runs:
+    /// record (forty minutes on two quiet cores), growth (0.1, 1 and 10 million keys), growth-large (5, 20
+    /// and 50 million: more tables than max_open_files; about an hour, 30 GB of disk), all (hours). A list
+    /// has its own sizes, threads and rounds, except that --num and --rounds apply to `all`.
     #[arg(long, aliases = ["profile", "suite"], value_delimiter = ',', default_value = "default")]
     profiles: Vec<String>,
 
-    /// Seconds after which no further run of a list is begun; what is left out is named.
+    /// Seconds after which no further run of a list starts. Runs that are left out are named.
     #[arg(long)]
     pub budget: Option<f64>,
 
-    /// Divides the keys of every run of a list, to try one out.
+    /// Divides the number of keys of every run of a list by N, to try the list out.
     #[arg(long, default_value_t = 1, value_name = "N")]
     scale_down: u64,
 
@@ -56,11 +58,11 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
-    /// Puts the summary between the two marks in this file (README.md).
+    /// Writes the summary between the two marks in this file (README.md).
     #[arg(long, value_name = "FILE")]
     pub readme: Option<PathBuf>,
 
-    /// Makes --out and --readme anew from a figures.json, without measuring.
+    /// Writes --out and --readme again from a figures.json, without measuring.
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
 
@@ -68,15 +70,15 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub instructions: Option<PathBuf>,
 
-    /// Where the databases are made and removed. Default: target/bench-data.
+    /// The directory in which databases are created and removed. Default: target/bench-data.
     #[arg(long)]
     dir: Option<PathBuf>,
 
-    /// Writes every figure of every round to a file.
+    /// Writes all figures of all rounds to a file.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
-    /// What a child process has to do; the parent sets it.
+    /// The plan of a child process; the parent sets it.
     #[arg(long, hide = true)]
     pub child: Option<String>,
 }
@@ -87,13 +89,13 @@ pub fn repository() -> PathBuf {
     here.ancestors().nth(2).expect("the package lies in tests/bench").to_owned()
 }
 
-/// Where cargo builds the repository.
+/// Cargo's target directory of the repository.
 fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
 }
 
 impl Args {
-    /// The engines to compare.
+    /// The engines to compare: the named ones, or all that are found.
     pub fn engines(&self) -> Result<Vec<EnginePath>, String> {
         if self.engine.is_empty() {
             return default_engines();
@@ -108,14 +110,14 @@ impl Args {
         named.collect()
     }
 
-    /// Where the databases go.
+    /// The directory of the databases.
     pub fn directory(&self) -> Result<PathBuf, String> {
         let directory = self.dir.clone().unwrap_or_else(|| target().join("bench-data"));
         let made = std::fs::create_dir_all(&directory).and_then(|()| directory.canonicalize());
         made.map_err(|error| format!("{}: {error}", directory.display()))
     }
 
-    /// The runs that were asked for.
+    /// The runs that the command line asks for.
     pub fn cases(&self) -> Result<Vec<Case>, String> {
         let mut cases = match &*self.profiles {
             [list] if list == "all" || list == "full" => case::all(self.num, self.rounds),
@@ -145,7 +147,7 @@ impl Args {
         Ok(cases)
     }
 
-    /// The profiles that were named.
+    /// The profiles that the command line names.
     fn profiles(&self) -> Result<Vec<Profile>, String> {
         let all = Profile::all();
         let named = self.profiles.iter().map(|name| {
@@ -155,7 +157,7 @@ impl Args {
         named.collect()
     }
 
-    /// What one child does in this run; the engine and the directory come later.
+    /// The plan of a child in this run; the engine and the directory are set later.
     pub fn plan(&self, case: &Case) -> Result<Plan, String> {
         for row in &case.rows {
             if !ROWS.iter().any(|known| known == row || known.split('.').next() == Some(row)) {
@@ -216,7 +218,7 @@ fn default_engines() -> Result<Vec<EnginePath>, String> {
     Ok(engines)
 }
 
-/// A shared library of the system whose name begins so, wherever its distribution puts it.
+/// A shared library of the system whose name begins with `beginning`, in any directory of the loader.
 fn system_library(beginning: &str) -> Option<PathBuf> {
     let mut directories: Vec<PathBuf> =
         ["/usr/local/lib", "/usr/lib64", "/usr/lib"].map(PathBuf::from).into();

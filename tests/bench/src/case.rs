@@ -1,30 +1,30 @@
-//! Which runs a command line stands for: a profile of the options is one run, `all`, `record` and `growth` are several.
+//! The runs of a command line: a profile of the options is one run; `all`, `record` and `growth` are lists of
+//! runs.
 //!
-//! The cases of a list stand in the order of their importance. With a budget, a case whose estimated time no longer fits is
-//! left out, and said so; the first is always run.
+//! The cases of a list are in the order of their importance. With a budget, a case whose estimated time no
+//! longer fits is left out and named; the first case always runs.
 
 use crate::plan::Profile;
 
 /// One table: a profile, a number of threads and of keys.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// The options.
     pub profile: Profile,
-    /// Threads that share the operations.
+    /// Number of threads that share the operations.
     pub threads: u64,
-    /// Keys, before the profile divides them.
+    /// Number of keys, before the profile divides it.
     pub num: u64,
-    /// Reads of a reading row, before the profile divides them.
+    /// Number of reads of a read row, before the profile divides it.
     pub reads: u64,
-    /// Rounds of each engine.
+    /// Number of rounds of each engine.
     pub rounds: usize,
-    /// Rows; none: all.
+    /// Rows; empty: all.
     pub rows: Vec<String>,
-    /// Engines; none: all.
+    /// Engines; empty: all.
     pub engines: Vec<&'static str>,
 }
 
-/// The rows of how cost grows with the number of keys.
+/// The rows that show how cost grows with the number of keys.
 pub const GROWTH_ROWS: [&str; 7] = [
     "fillrandom",
     "readrandom.compacted",
@@ -35,13 +35,14 @@ pub const GROWTH_ROWS: [&str; 7] = [
     "reopen",
 ];
 
-/// Keys from which growth is told.
+/// The numbers of keys of `growth`.
 pub const GROWTH_SIZES: [u64; 3] = [100_000, 1_000_000, 10_000_000];
 
-/// Keys of more tables than `max_open_files` has by default: 1,000 tables hold about 18 million.
+/// The numbers of keys of `growth-large`: more tables than `max_open_files` is by default. 1,000 tables have
+/// about 18 million keys.
 const LARGE_GROWTH_SIZES: [u64; 3] = [5_000_000, 20_000_000, 50_000_000];
 
-/// Engines that growth is told of.
+/// The engines of `growth` and `growth-large`.
 const GROWTH_ENGINES: [&str; 3] = ["terrace", "leveldb-release", "leveldb"];
 
 fn profile(name: &str) -> Profile {
@@ -71,7 +72,7 @@ impl Case {
         case
     }
 
-    /// How the case is named where it is left out.
+    /// The name of the case in the list of those that were left out.
     pub fn title(&self) -> String {
         format!(
             "{}, threads: {}, keys: {}",
@@ -81,7 +82,7 @@ impl Case {
         )
     }
 
-    /// What it costs, in an arbitrary unit that is about proportional to time, for one engine.
+    /// The cost for one engine, in an arbitrary unit that is about proportional to time.
     pub fn weight(&self) -> f64 {
         let share = if self.rows.is_empty() { 1.0 } else { (self.rows.len() as f64 / 27.0).min(1.0) };
         let bytes_per_key = match self.profile.value_size {
@@ -94,11 +95,11 @@ impl Case {
     }
 }
 
-/// The rows of ten times as many keys, where there is time for the main ones only.
+/// The rows with ten times as many keys: only the main rows, to save time.
 const LARGE_ROWS: [&str; 8] =
     ["fillrandom", "overwrite", "settle", "readrandom", "readmissing", "readseq", "seekrandom", "compact"];
 
-/// Engines that have the time for them.
+/// The engines of these rows.
 const LARGE_ENGINES: [&str; 5] = ["terrace", "leveldb-release", "leveldb", "fjall", "rocksdb"];
 
 fn large(name: &str) -> Case {
@@ -108,7 +109,7 @@ fn large(name: &str) -> Case {
     case
 }
 
-/// What is measured for the README in about forty minutes on two quiet cores.
+/// The runs for the README: about forty minutes on two quiet cores.
 pub fn record() -> Vec<Case> {
     vec![
         Case::new("default", 1_000_000, 3).with_reads(400_000),
@@ -126,7 +127,7 @@ pub fn record() -> Vec<Case> {
     ]
 }
 
-/// Everything, with as many keys as the design asks for: some hours.
+/// Everything (`PROFILE=all` in tests/bench/README.md): some hours.
 pub fn all(num: u64, rounds: usize) -> Vec<Case> {
     let mut cases = vec![Case::new("default", num, rounds)];
     cases.extend([2, 4].map(|threads| Case::new("default", num, rounds).with_threads(threads)));
@@ -136,12 +137,12 @@ pub fn all(num: u64, rounds: usize) -> Vec<Case> {
     cases
 }
 
-/// How cost grows.
+/// The runs that show how cost grows with the number of keys.
 pub fn growth() -> Vec<Case> {
     GROWTH_SIZES.map(Case::growth).into()
 }
 
-/// How cost grows beyond 1,000 tables.
+/// The runs that show how cost grows beyond 1,000 tables.
 pub fn large_growth() -> Vec<Case> {
     LARGE_GROWTH_SIZES.map(Case::growth).into()
 }

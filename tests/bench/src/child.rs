@@ -1,4 +1,4 @@
-//! One process for each round of each engine.
+//! Child processes: one for each round of each engine.
 
 use crate::fjall::Fjall;
 use crate::instructions::{self, Count};
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// The child's side: does what the plan (JSON) says, and prints what it measured (JSON).
+/// The child's side: executes a plan (JSON) and prints its measurements (JSON).
 pub fn run(plan: &str) -> Result<(), String> {
     let plan: Plan = serde_json::from_str(plan).map_err(|error| format!("the plan of a child: {error}"))?;
     if plan.count_only {
@@ -28,7 +28,7 @@ pub fn run(plan: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Counts instructions of every engine, in a process each, in turns; the medians.
+/// Counts the instructions of every engine, each in a process of its own, in turns. Returns the medians.
 pub fn count_instructions(
     engines: &[EnginePath],
     rounds: usize,
@@ -66,8 +66,9 @@ fn count(plan: &Plan) -> Result<Vec<Count>, String> {
     }
 }
 
-/// The parent's side: the rounds of each engine, `[engine][round]`, run in turns; another engine begins each time, so that
-/// none always runs in the wake of the same one. After `until`, or what would last longer, no further round is begun.
+/// The parent's side: runs the rounds of each engine in turns, and returns them as `[engine][round]`. A
+/// different engine begins each time, so that no engine always runs after the same one. No round starts that
+/// would end after `until`.
 pub fn spawn_rounds(
     plan: &Plan,
     engines: &[EnginePath],
@@ -97,8 +98,8 @@ pub fn spawn_rounds(
             let plan = Plan { engine: engine.clone(), directory: own.clone(), ..plan.clone() };
             let outcome = spawn(&plan);
             let _ = std::fs::remove_dir_all(&own);
-            // Dirty pages of one engine must not be written back in the time of the next.
-            // SAFETY: takes nothing, and cannot fail.
+            // Dirty pages of one engine must not be written back during the time of the next.
+            // SAFETY: no arguments; cannot fail.
             unsafe { libc::sync() };
             results[number].push(parse(&engine.name, &outcome?)?);
         }

@@ -1,28 +1,24 @@
-//! What an engine must be able to do to be measured.
+//! The interface of an engine that is measured.
 //!
-//! A peer with another interface (goleveldb or RocksDB through a C shim, fjall as a crate) is another implementation of
-//! [`Engine`] and a kind of engine that `child` tells apart. The workloads are generic: each engine gets its own copy of the
-//! measured loops, with its calls in them and nothing in between.
+//! A peer with another interface (RocksDB, fjall as a crate) is another implementation of [`Engine`] and
+//! another kind of engine in `child`. The workloads are generic: each engine gets its own copy of the
+//! measured loops, which calls the engine directly.
 //!
-//! An operation that fails ends the child with the engine's message: a benchmark has no use for going on.
+//! A failed operation ends the child with the engine's message: the figures of such a run would be useless.
 
 use crate::plan::Profile;
 use std::path::Path;
 
 /// Opens stores.
 pub trait Engine {
-    /// What it opens.
     type Store: Store;
-
-    /// Opens the store in this directory, and makes it if it is missing.
+    /// Opens the store in this directory, and creates it if it is missing.
     fn open(&self, path: &Path, profile: &Profile) -> Self::Store;
 }
 
 /// An open store; dropping it closes it.
 pub trait Store: Sync {
-    /// Writes to be applied together.
     type Batch: Batch;
-    /// An iterator.
     type Cursor<'s>: Cursor
     where
         Self: 's;
@@ -31,40 +27,36 @@ pub trait Store: Sync {
     fn put(&self, key: &[u8], value: &[u8], sync: bool);
     /// Removes a key.
     fn delete(&self, key: &[u8]);
-    /// Whether the key is there; its value is produced and freed.
+    /// Returns whether the key is present. The engine produces the value, and it is freed.
     fn get(&self, key: &[u8]) -> bool;
-    /// An empty batch.
+    /// Creates an empty batch.
     fn batch(&self) -> Self::Batch;
-    /// Applies a batch.
+    /// Writes a batch.
     fn write(&self, batch: &mut Self::Batch);
-    /// An iterator over the present.
+    /// Creates an iterator over the current state.
     fn cursor(&self) -> Self::Cursor<'_>;
     /// Compacts everything.
     fn compact(&self);
 }
 
-/// Writes to be applied together.
+/// Writes that are applied atomically.
 pub trait Batch {
-    /// Adds a value to store.
+    /// Adds a put.
     fn put(&mut self, key: &[u8], value: &[u8]);
-    /// Takes everything out.
+    /// Removes all writes.
     fn clear(&mut self);
 }
 
 /// An iterator.
 pub trait Cursor {
-    /// To the first entry.
     fn seek_to_first(&mut self);
-    /// To the last entry.
     fn seek_to_last(&mut self);
-    /// To the first entry at or after the key.
+    /// Moves to the first entry at or after the key.
     fn seek(&mut self, key: &[u8]);
-    /// On.
     fn next(&mut self);
-    /// Back.
     fn prev(&mut self);
-    /// Whether it stands on an entry.
+    /// Does the cursor stand on an entry?
     fn valid(&self) -> bool;
-    /// Asks for key and value, and returns their lengths' sum.
+    /// Reads the key and the value, and returns the sum of their lengths.
     fn entry(&self) -> usize;
 }

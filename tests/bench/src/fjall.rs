@@ -1,7 +1,8 @@
-//! fjall, the LSM store of Rust's own: called as the crate that it is, with no C interface in between.
+//! fjall, an LSM store in Rust: called as a crate, without a C interface in between.
 //!
-//! Its defaults differ from LevelDB's in ways that stay as they are: LZ4 for compression (off where the profile says so), a
-//! filter for every table, four compaction workers at most. Write buffer and cache are set to those of the profile.
+//! Some of its defaults differ from LevelDB's and are kept: LZ4 for compression (off if the profile says so),
+//! a filter for every table, at most four compaction workers. The write buffer and the cache are set to those
+//! of the profile.
 
 use crate::engine::{Batch, Cursor, Engine, Store};
 use crate::plan::Profile;
@@ -12,10 +13,9 @@ use fjall::{
 };
 use std::path::Path;
 
-/// LevelDB's block cache where the profile names none.
+/// The size of the block cache if the profile has none, in bytes: LevelDB's default.
 const DEFAULT_CACHE_BYTES: usize = 8 << 20;
 
-/// The crate.
 pub struct Fjall;
 
 impl Engine for Fjall {
@@ -37,7 +37,7 @@ impl Engine for Fjall {
     }
 }
 
-/// A failed operation has no use for going on.
+/// Ends the child after a failed operation.
 #[cold]
 fn fail(error: fjall::Error) -> ! {
     panic!("fjall: {error}");
@@ -92,7 +92,7 @@ impl Store for FjallStore {
     }
 }
 
-/// Writes to be committed together, which consumes them.
+/// A batch. Committing it consumes it.
 pub struct FjallBatch {
     keys: Keyspace,
     database: Database,
@@ -112,7 +112,7 @@ impl Batch for FjallBatch {
     }
 }
 
-/// A range and the entry it has given last. A seek is a new range: it is what the crate has.
+/// A range iterator and its current entry. A seek creates a new range, as the crate has no other way.
 pub struct FjallCursor<'s> {
     store: &'s FjallStore,
     rest: Option<Iter>,

@@ -1,8 +1,9 @@
-//! Instructions of an operation, as the processor counts them for the calling thread in user mode: a figure that a busy
-//! machine does not change by more than a few in a thousand, and so the one to hold changes of the code against.
+//! Instructions per operation, as the processor counts them for the calling thread in user mode. A busy
+//! machine changes this figure by no more than a few per mille, so it is used to compare versions of the
+//! code.
 //!
-//! A loop of N operations warms up, and the next N are counted: the difference of two run lengths, without what only the
-//! first operations cost. What other threads do (flushes, compactions) is not in the figures.
+//! A loop of N operations warms up, and the next N are counted: so the figure does not include the cost of
+//! the first operations. The work of other threads (flushes, compactions) is not included.
 
 use crate::engine::{Cursor, Engine, Store};
 use crate::keys::{Key, Random, Values};
@@ -13,22 +14,21 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::path::Path;
 
-/// Keys of the database.
+/// Number of keys of the database.
 const KEYS: u64 = 200_000;
 
-/// Operations that are counted.
+/// Number of operations that are counted.
 const OPERATIONS: u64 = 50_000;
 
 /// Instructions of one operation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Count {
-    /// Which operation.
     pub operation: String,
-    /// Instructions of one.
+    /// Instructions per operation.
     pub instructions: f64,
 }
 
-/// Counts every operation of an engine, in a directory of its own.
+/// Counts the instructions of every operation of an engine, in a directory of its own.
 pub fn count<E: Engine>(engine: &E, directory: &Path) -> Result<Vec<Count>, String> {
     let profile = Profile::all().pop().expect("the default profile is the last");
     let mut counter = Builder::new(Hardware::INSTRUCTIONS).build().map_err(|error| {
@@ -55,7 +55,7 @@ pub fn count<E: Engine>(engine: &E, directory: &Path) -> Result<Vec<Count>, Stri
 
 type Measure<'m> = dyn FnMut(&str, &mut dyn FnMut()) -> Result<(), String> + 'm;
 
-/// Puts into memory that is large enough, so that no put waits for a flush; and gets from it.
+/// Puts into a memtable that is so large that no put waits for a flush, and gets from it.
 fn count_writes<E: Engine>(
     engine: &E,
     profile: &Profile,
@@ -81,7 +81,7 @@ fn count_writes<E: Engine>(
     })
 }
 
-/// Reads of a compacted database that fits its block cache.
+/// Reads of a compacted database that fits into its block cache.
 fn count_reads<E: Engine>(
     engine: &E,
     profile: &Profile,
@@ -93,7 +93,7 @@ fn count_reads<E: Engine>(
     let (mut key, mut values, mut random) = (Key::new(), Values::new(100, 1), Random::new(1));
     (0..KEYS).for_each(|number| store.put(key.set(number), values.next(), false));
     store.compact();
-    // Into the cache with it.
+    // Load the database into the block cache.
     (0..KEYS).for_each(|number| assert!(store.get(key.set(number))));
     measure("get, from tables", &mut || {
         (0..OPERATIONS).for_each(|_| {
@@ -135,7 +135,7 @@ fn count_reads<E: Engine>(
     })
 }
 
-/// The table, in Markdown: it is a file of the repository.
+/// The table, in Markdown: tests/bench/INSTRUCTIONS.md.
 pub fn markdown(engines: &[EnginePath], counts: &[Vec<Count>]) -> String {
     let mut out = String::from(
         "# Instructions of an operation\n\nUser-mode instructions of the calling thread, as the processor counts them (the medians of \

@@ -1,6 +1,7 @@
-//! Keys, values and chance: the same for every engine, and cheap beside what is measured (a key costs some 3 ns).
+//! Keys, values and random numbers: the same for every engine, and cheap compared to the measured operations
+//! (a key costs about 3 ns).
 
-/// Bytes of a key: a number in decimal, zeros in front.
+/// Size of a key in bytes: a decimal number with leading zeros.
 pub const KEY_SIZE: usize = 16;
 
 const PAIRS: [u8; 200] = {
@@ -14,23 +15,22 @@ const PAIRS: [u8; 200] = {
     pairs
 };
 
-/// A buffer that spells one key after another. The 17th byte makes of a key one that is never stored.
+/// A buffer for one key after another. The 17th byte turns a key into one that is never stored.
 pub struct Key([u8; KEY_SIZE + 1]);
 
 impl Key {
-    /// A buffer.
     pub fn new() -> Key {
         Key([b'.'; KEY_SIZE + 1])
     }
 
-    /// The key of this number.
+    /// The key of a number.
     #[inline]
     pub fn set(&mut self, number: u64) -> &[u8] {
         self.spell(number);
         &self.0[..KEY_SIZE]
     }
 
-    /// A key right after that of this number, which is not in the database.
+    /// A key right after that of a number, which is never in the database.
     #[inline]
     pub fn set_missing(&mut self, number: u64) -> &[u8] {
         self.spell(number);
@@ -51,11 +51,10 @@ impl Key {
     }
 }
 
-/// A generator (xorshift) that repeats itself for the same seed.
+/// A random generator (xorshift): the same seed gives the same numbers.
 pub struct Random(u64);
 
 impl Random {
-    /// A generator for this seed.
     pub fn new(seed: u64) -> Random {
         Random((seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
@@ -76,8 +75,8 @@ impl Random {
     }
 }
 
-/// Values that compress by half, cut one after another from a buffer: as in LevelDB's db_bench, every 100 bytes are 50 random
-/// printable ones, twice.
+/// Values that compress by half, taken one after another from a buffer: as in LevelDB's db_bench, every 100
+/// bytes are 50 random printable bytes, twice.
 pub struct Values {
     bytes: Vec<u8>,
     size: usize,
@@ -85,7 +84,7 @@ pub struct Values {
 }
 
 impl Values {
-    /// Values of this size.
+    /// Values of `size` bytes.
     pub fn new(size: usize, seed: u64) -> Values {
         let mut random = Random::new(seed);
         let mut bytes = Vec::with_capacity((1 << 20) + size + 100);

@@ -1,5 +1,6 @@
-//! Any engine with LevelDB's C API: its functions are called through their pointers, with nothing around them. RocksDB's C
-//! API has the same functions under other names, so its store is the same type (`rocksdb` opens it).
+//! Any engine with LevelDB's C API. The workloads call its functions directly, through their pointers.
+//! RocksDB's C API has the same functions under other names, so its store is of the same type (`rocksdb`
+//! opens it).
 
 use crate::engine::{Batch, Cursor, Engine, Store};
 use crate::leveldb_c::{
@@ -17,7 +18,6 @@ pub struct LevelDb {
 }
 
 impl LevelDb {
-    /// Loads it.
     pub fn load(path: &Path) -> Result<LevelDb, String> {
         Ok(LevelDb { library: Library::open(path).map_err(|error| error.0)? })
     }
@@ -61,16 +61,16 @@ macro_rules! calls {
         }
 
         impl Calls {
-            /// Those of a library with LevelDB's names.
+            /// The functions of a library with LevelDB's names.
             fn of(library: &Library) -> Calls {
                 Calls { $($name: library.functions.$name,)* }
             }
 
-            /// Those of a library with other names, each of which `prefix` begins.
+            /// The functions of a library whose names begin with `prefix`.
             ///
             /// # Safety
             ///
-            /// The functions have the types of LevelDB's.
+            /// The functions have the types of LevelDB's functions.
             pub unsafe fn load(
                 library: &libloading::os::unix::Library,
                 prefix: &str,
@@ -110,21 +110,21 @@ calls! {
 
 /// An open database.
 pub struct LevelDbStore {
-    /// Its library's functions.
+    /// The functions of the engine's library.
     pub functions: Calls,
-    /// The database.
     pub raw: *mut RawDb,
-    /// Default options for reading.
+    /// Default read options.
     pub read: *const RawReadOptions,
-    /// Default options for writing.
+    /// Default write options.
     pub write: *const RawWriteOptions,
-    /// Options for synced writing.
+    /// Write options with sync.
     pub write_synced: *const RawWriteOptions,
-    /// Closes it.
+    /// Closes the database when it is dropped.
     pub _open: Box<dyn Any>,
 }
 
-// SAFETY: the C API lets all threads use a database at once, and the option handles are never changed.
+// SAFETY: the C API lets all threads use a database at the same time, and the option handles are never
+// changed.
 unsafe impl Sync for LevelDbStore {}
 
 #[inline]
@@ -175,7 +175,7 @@ impl Store for LevelDbStore {
     fn get(&self, key: &[u8]) -> bool {
         let mut error = ptr::null_mut();
         let mut length = 0;
-        // SAFETY: as in `put`; the value is ours to free.
+        // SAFETY: as in `put`; we own the value and free it.
         unsafe {
             let value =
                 (self.functions.get)(self.raw, self.read, key.as_ptr(), key.len(), &mut length, &mut error);
@@ -189,7 +189,7 @@ impl Store for LevelDbStore {
     }
 
     fn batch(&self) -> LevelDbBatch {
-        // SAFETY: takes nothing.
+        // SAFETY: no arguments.
         LevelDbBatch { functions: self.functions, raw: unsafe { (self.functions.writebatch_create)() } }
     }
 
@@ -237,7 +237,7 @@ impl Batch for LevelDbBatch {
 
 impl Drop for LevelDbBatch {
     fn drop(&mut self) {
-        // SAFETY: the batch is ours.
+        // SAFETY: we own the batch.
         unsafe { (self.functions.writebatch_destroy)(self.raw) };
     }
 }
@@ -302,7 +302,8 @@ impl Drop for LevelDbCursor<'_> {
     #[inline]
     fn drop(&mut self) {
         let mut error = ptr::null_mut();
-        // SAFETY: the iterator is ours. One that met an error ended early, and its row would be fast for nothing.
+        // SAFETY: we own the iterator. After an error it ended early, and its row would be too fast: so the
+        // child ends.
         unsafe {
             (self.store.functions.iter_get_error)(self.raw, &mut error);
             (self.store.functions.iter_destroy)(self.raw);

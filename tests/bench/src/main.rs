@@ -1,10 +1,12 @@
-//! Terrace beside its peers: the workloads of DESIGN.md section 6, every engine through the same program in the same run.
+//! Terrace beside its peers: the rows of tests/bench/README.md, every engine through the same program in the
+//! same run.
 //!
-//! The parent spawns a child process for each round of each engine, in turns, so that memory, CPU time and bytes written
-//! belong to one engine; it shows the medians of the rounds. How the parts hang together:
-//! `args` -> `case` (the runs that a command line stands for) -> `plan` (what a child has to do) -> `child` -> `workload`
-//! over an `engine` (`leveldb`, `rocksdb`, `fjall`; a program of its own for goleveldb) with `keys` and `measure` -> JSON ->
-//! `report` (text), `summary` (Markdown) and `plot` (SVG). `instructions` is a mode of its own.
+//! The parent starts a child process for each round of each engine, in turns, so that memory, CPU time and
+//! bytes written belong to one engine. It prints the medians of the rounds. The modules, in the order of the
+//! data flow: `args` -> `case` (the runs of a command line) -> `plan` (the task of a child) -> `child` ->
+//! `workload` over an `engine` (`leveldb`, `rocksdb`, `fjall`; goleveldb has a program of its own) with `keys`
+//! and `measure` -> JSON -> `report` (text), `summary` (Markdown) and `plot` (SVG). `instructions` is a mode
+//! of its own.
 
 mod args;
 mod case;
@@ -48,7 +50,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs everything that was asked for, prints a table for each run, and writes the files.
+/// Runs all cases of the command line, prints a table for each, and writes the files.
 fn compare(args: &Args) -> Result<(), String> {
     if let Some(path) = &args.from {
         let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -59,7 +61,7 @@ fn compare(args: &Args) -> Result<(), String> {
     let engines = args.engines()?;
     let directory = args.directory()?;
     if let Some(path) = &args.instructions {
-        // Only what a thread of ours calls can be counted.
+        // Only instructions of our own threads can be counted, so engines in other programs are left out.
         let counted: Vec<_> =
             engines.into_iter().filter(|engine| engine.kind != plan::EngineKind::Program).collect();
         let counts = child::count_instructions(&counted, args.rounds, &directory)?;
@@ -74,7 +76,7 @@ fn compare(args: &Args) -> Result<(), String> {
     if disagreements.is_empty() { Ok(()) } else { Err(disagreements.join("\n")) }
 }
 
-/// Runs the cases for which there is time. What a case costs is estimated from those before it.
+/// Runs the cases for which there is time. The time of a case is estimated from the cases before it.
 fn measure_cases(args: &Args, engines: &[EnginePath], directory: &Path) -> Result<Figures, String> {
     let started = Instant::now();
     let mut figures = Figures {
@@ -101,7 +103,7 @@ fn measure_cases(args: &Args, engines: &[EnginePath], directory: &Path) -> Resul
             continue;
         }
         let plan = args.plan(&case)?;
-        // The rounds of one case leave a third of the time to the others.
+        // The rounds of one case leave a third of the budget to the other cases.
         let until = args.budget.map(|budget| started + Duration::from_secs_f64(budget.max(0.0) * 0.67));
         let rounds = child::spawn_rounds(&plan, &engines, case.rounds, directory, until)?;
         weight_done += weight;
@@ -109,14 +111,14 @@ fn measure_cases(args: &Args, engines: &[EnginePath], directory: &Path) -> Resul
         print!("{}", comparison.table());
         figures.comparisons.push(comparison);
         figures.seconds = started.elapsed().as_secs_f64();
-        // So that a run which somebody ends early leaves what it has.
+        // Write after each case, so that a run that is interrupted leaves its results.
         write(args, &figures)?;
     }
     Ok(figures)
 }
 
 fn write(args: &Args, figures: &Figures) -> Result<(), String> {
-    // A record says the same wherever the repository lies.
+    // The text must not depend on the place of the repository.
     let root = format!("{}/", args::repository().display());
     let json = || serde_json::to_string(figures).expect("numbers and strings").replace(&root, "") + "\n";
     let put = |path: &Path, text: String| {

@@ -1,12 +1,12 @@
-//! What the system says about this process: CPU time, bytes written, memory; and the size of a directory.
+//! Measurements of this process by the system: CPU time, bytes written, memory; and the size of a directory.
 
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-/// CPU microseconds of the process so far, all its threads, user and system.
+/// CPU time of the process so far, in microseconds: all threads, user and system.
 pub fn cpu_micros() -> f64 {
-    // SAFETY: the structure is plain numbers, and the call fills it.
+    // SAFETY: the structure consists of plain numbers, and the call fills it.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
         libc::getrusage(libc::RUSAGE_SELF, &mut usage);
@@ -16,37 +16,37 @@ pub fn cpu_micros() -> f64 {
     micros(usage.ru_utime) + micros(usage.ru_stime)
 }
 
-/// Does a thread of the process wait for a disk? It takes no CPU time then, and yet is not idle.
+/// Does a thread of the process wait for a disk? It then uses no CPU time, but is not idle.
 pub fn waits_for_disk() -> bool {
     let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return false };
     threads.flatten().any(|thread| {
-        // `number (name) state ...`; a name may have anything in it.
+        // `number (name) state ...`; the name may contain any character.
         let line = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
         line.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('D'))
     })
 }
 
-/// Bytes that the process wrote so far.
+/// Bytes that the process has written so far.
 #[derive(Clone, Copy, Default)]
 pub struct Written {
-    /// Handed to write calls.
+    /// Bytes passed to write calls.
     pub calls: u64,
-    /// On their way to the device: pages made dirty, by calls or by stores.
+    /// Bytes that go to the device: pages made dirty, by calls or by stores.
     pub device: u64,
 }
 
-/// Bytes written so far; zeros where the system does not count.
+/// Bytes written so far; zeros if the system does not count them.
 pub fn written() -> Written {
     let text = fs::read_to_string("/proc/self/io").unwrap_or_default();
     Written { calls: field(&text, "wchar:"), device: field(&text, "write_bytes:") }
 }
 
-/// The most memory that the process ever had resident, in bytes.
+/// Peak resident memory of the process, in bytes.
 pub fn peak_bytes() -> u64 {
     status("VmHWM:")
 }
 
-/// Memory that is no file's, in bytes.
+/// Anonymous memory (not mapped from files), in bytes.
 pub fn anonymous_bytes() -> u64 {
     status("RssAnon:")
 }
@@ -60,7 +60,7 @@ fn field(text: &str, name: &str) -> u64 {
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-/// Bytes that the files of a directory, and of those in it, take on disk.
+/// Size on disk of the files of a directory and its subdirectories, in bytes.
 pub fn disk_bytes(directory: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
@@ -72,26 +72,22 @@ pub fn disk_bytes(directory: &Path) -> u64 {
     entries.map(bytes).sum()
 }
 
-/// Clocks that are running.
+/// The clocks of a measurement.
 pub struct Running {
     started: Instant,
     cpu_micros: f64,
     written: Written,
 }
 
-/// What the clocks showed.
+/// The result of a measurement.
 #[derive(Clone, Copy, Default)]
 pub struct Elapsed {
-    /// By the wall clock.
     pub wall_micros: f64,
-    /// Of CPU.
     pub cpu_micros: f64,
-    /// Bytes.
     pub written: Written,
 }
 
 impl Elapsed {
-    /// Adds up.
     pub fn add(&mut self, other: Elapsed) {
         self.wall_micros += other.wall_micros;
         self.cpu_micros += other.cpu_micros;

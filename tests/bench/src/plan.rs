@@ -1,10 +1,10 @@
-//! What a child has to do: rows, profile, sizes. It crosses the process boundary as JSON.
+//! The plan of a child: rows, profile, sizes. The parent passes it to the child as JSON.
 
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Every row, in the order in which they are run. The reading rows run twice: on the tree as the writes left it, once its
-/// background work is done, and on the compacted one.
+/// All rows, in the order in which they run. The read rows run twice: after the writes, when their background
+/// work is done, and after a compaction of everything.
 pub const ROWS: [&str; 29] = [
     "fillseq",
     "fillbatch",
@@ -37,22 +37,21 @@ pub const ROWS: [&str; 29] = [
     "open",
 ];
 
-/// Options and sizes that belong together.
+/// A named set of options and sizes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Profile {
-    /// What it is called.
     pub name: String,
-    /// Bytes of the write buffer.
+    /// In bytes.
     pub write_buffer_size: usize,
-    /// Bytes of the block cache; none: the engine's default.
+    /// Size of the block cache, in bytes; `None`: the engine's default.
     pub cache_bytes: Option<usize>,
-    /// Bits per key of the bloom filter.
+    /// Bits per key of the bloom filter; `None`: no filter.
     pub bloom_bits: Option<i32>,
-    /// Whether blocks are compressed.
+    /// Are blocks compressed?
     pub compressed: bool,
-    /// Bytes of a value.
+    /// Size of a value, in bytes.
     pub value_size: usize,
-    /// The number of keys is divided by this, so that large values don't fill the disk.
+    /// The number of keys is divided by this number, so that large values do not fill the disk.
     pub fewer_keys: u64,
 }
 
@@ -92,32 +91,32 @@ impl Profile {
 /// How an engine is called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EngineKind {
-    /// By LevelDB's C API, in a shared library.
+    /// Through LevelDB's C API, in a shared library.
     #[default]
     Library,
-    /// By RocksDB's C API, in a shared library.
+    /// Through RocksDB's C API, in a shared library.
     RocksDb,
-    /// As a crate that is built into this program.
+    /// As a crate that is compiled into this program.
     Crate,
-    /// By a program in the engine's own language, which does what a child of ours does: it is given a plan, and prints a round.
+    /// Through a program in the engine's own language, which works like a child of ours: it gets a plan and
+    /// prints a round.
     Program,
 }
 
-/// An engine, and where it is.
+/// An engine and its place.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct EnginePath {
-    /// What the table calls it.
+    /// The name in the tables.
     pub name: String,
-    /// How it is called.
     pub kind: EngineKind,
-    /// Its shared library, or its program; of a crate, nothing.
+    /// The shared library or the program; empty for a crate.
     pub path: PathBuf,
-    /// Whether the library was built with assertions on, which slows it down.
+    /// Was the library built with assertions on, which slows it down?
     pub assertions: bool,
 }
 
 impl EnginePath {
-    /// The engine at this path.
+    /// The engine at `path`; an error if there is no such file.
     pub fn new(name: &str, path: &Path) -> Result<EnginePath, String> {
         let path = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
         let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -127,26 +126,26 @@ impl EnginePath {
         Ok(EnginePath { name: name.to_owned(), kind: EngineKind::Library, path, assertions })
     }
 
-    /// RocksDB, whose library has names of its own.
+    /// RocksDB, whose functions have names of their own.
     pub fn rocksdb(path: &Path) -> Result<EnginePath, String> {
         Ok(EnginePath { kind: EngineKind::RocksDb, ..EnginePath::new("rocksdb", path)? })
     }
 
-    /// fjall, which is built in.
+    /// fjall, which is compiled in.
     pub fn fjall() -> EnginePath {
         EnginePath { name: "fjall".to_owned(), kind: EngineKind::Crate, ..EnginePath::default() }
     }
 
-    /// The engine of a program that does what a child does.
+    /// An engine with a program of its own, which works like a child.
     pub fn program(name: &str, path: &Path) -> Result<EnginePath, String> {
         let path = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(EnginePath { name: name.to_owned(), kind: EngineKind::Program, path, assertions: false })
     }
 
-    /// What is measured, for the heading of a table.
+    /// A description of the engine, for the heading of a table.
     pub fn describe(&self) -> String {
         let note = if self.assertions { " (built with assertions on)" } else { "" };
-        // A record says the same wherever the repository lies.
+        // The text must not depend on the place of the repository.
         let path = self.path.strip_prefix(crate::args::repository()).unwrap_or(&self.path).display();
         match self.kind {
             EngineKind::Library | EngineKind::RocksDb => {
@@ -158,22 +157,20 @@ impl EnginePath {
     }
 }
 
-/// What one child does.
+/// The plan of one child.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Plan {
-    /// Which engine.
     pub engine: EnginePath,
-    /// Where its databases go; the child's own.
+    /// The directory of the databases; no other child uses it.
     pub directory: PathBuf,
-    /// Options and sizes.
     pub profile: Profile,
-    /// Threads that share the operations of a row.
+    /// Number of threads that share the operations of a row.
     pub threads: u64,
-    /// Keys.
+    /// Number of keys.
     pub num: u64,
-    /// Reads of a reading row.
+    /// Number of reads of a read row.
     pub reads: u64,
-    /// Rows to measure; none: all.
+    /// Rows to measure; empty: all.
     pub rows: Vec<String>,
     /// Count instructions instead of measuring rows.
     #[serde(default)]
@@ -181,52 +178,50 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Whether a row is to be measured.
+    /// Is a row to be measured?
     pub fn wants(&self, row: &str) -> bool {
         let base = row.split('.').next().expect("a split has a first part");
         self.rows.is_empty() || self.rows.iter().any(|wanted| wanted == row || wanted == base)
     }
 
-    /// Whether any of these rows is to be measured.
+    /// Is any of these rows to be measured?
     pub fn wants_any(&self, rows: &[&str]) -> bool {
         rows.iter().any(|row| self.wants(row))
     }
 }
 
-/// One row, measured once.
+/// One measurement of one row.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Measurement {
-    /// Which.
     pub row: String,
-    /// Operations of all threads.
+    /// Number of operations of all threads.
     pub operations: u64,
-    /// Time from the first to the last.
+    /// Time from the first operation to the last.
     pub wall_micros: f64,
-    /// CPU time that the process spent meanwhile, its background threads included.
+    /// CPU time of the process during the row, background threads included.
     pub cpu_micros: f64,
-    /// Bytes handed to write calls meanwhile.
+    /// Bytes passed to write calls during the row.
     pub written_bytes: u64,
-    /// Bytes on their way to the device meanwhile, stores into mappings included.
+    /// Bytes that went to the device during the row, stores into mappings included.
     pub device_bytes: u64,
-    /// Anonymous memory afterwards.
+    /// Anonymous memory after the row.
     pub anonymous_bytes: u64,
-    /// What was found, where engines must agree on it.
+    /// A result on which all engines must agree; `None` if they need not.
     pub found: Option<u64>,
 }
 
-/// All that a child found out.
+/// The result of one child.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Round {
-    /// The rows.
     pub measurements: Vec<Measurement>,
-    /// Bytes of keys and values that were written in all.
+    /// Bytes of keys and values written, in total.
     pub user_bytes: u64,
-    /// Bytes handed to write calls in all.
+    /// Bytes passed to write calls, in total.
     pub written_bytes: u64,
-    /// Bytes on their way to the device in all.
+    /// Bytes that went to the device, in total.
     pub device_bytes: u64,
     /// Size of the directory before and after the compaction of everything.
     pub disk_bytes: [u64; 2],
-    /// The most memory that the process had resident, mapped tables included.
+    /// Peak resident memory of the process, mapped tables included.
     pub peak_bytes: u64,
 }

@@ -6,7 +6,7 @@ use crate::report::Comparison;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-/// Colours of the engines in their order in a comparison; the subject's is the first.
+/// Colours of the engines, in their order in a comparison; the first is that of the subject.
 const COLOURS: [RGBColor; 6] = [
     RGBColor(200, 30, 30),
     RGBColor(30, 90, 180),
@@ -32,7 +32,7 @@ fn drawn<T, E: std::fmt::Display>(outcome: Result<T, E>) -> Result<T, String> {
     outcome.map_err(|error| format!("a plot: {error}"))
 }
 
-/// For every row, the time of every engine by that of the subject, on a logarithmic scale.
+/// Plots, for every row, the time of every engine divided by that of the subject, on a logarithmic scale.
 pub fn ratios(comparison: &Comparison) -> Result<String, String> {
     let rows: Vec<&str> = ROWS.into_iter().filter(|row| comparison.ratio(row).is_some()).collect();
     let mut svg = String::new();
@@ -107,7 +107,7 @@ fn ratios_on(
     )
 }
 
-/// How the cost of each row grows with the number of keys, or nothing where there is no more than one size.
+/// Plots how the cost of each row grows with the number of keys; `None` if there is only one size.
 pub fn growth(comparisons: &[Comparison]) -> Result<Option<String>, String> {
     let mut sizes: Vec<&Comparison> =
         comparisons.iter().filter(|each| each.plan.profile.name == "growth").collect();

@@ -4,39 +4,38 @@ use crate::plan::{EnginePath, Measurement, Plan, ROWS, Round};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
-/// Rows whose ratio stands for nothing of its own: what a writer gets done beside readers depends on how long they read, and
-/// a wait is paid by whom it is left to.
+/// Rows that are not in the geometric mean: the time of a wait depends on the work that the rows before it
+/// have deferred.
 const OUTSIDE_THE_MEAN: [&str; 2] = ["settle", "settle.deleted"];
 
 /// All rounds of all engines under one profile and number of threads.
 #[derive(Serialize, Deserialize)]
 pub struct Comparison {
-    /// What every child did.
+    /// The plan of every child.
     pub plan: Plan,
-    /// Who took part.
     pub engines: Vec<EnginePath>,
     rounds: Vec<Vec<Round>>,
 }
 
-/// An engine that settles in less than this had nothing to settle.
+/// An engine that settles in less than this time had no deferred work.
 const SETTLED_MICROS: f64 = 20_000.0;
 
-/// A line under the table: its title, and its figure.
+/// A line under the table: its title and its figure.
 type Total = (&'static str, fn(&Round) -> u64);
 
 /// The medians of one row of one engine.
 #[derive(Clone, Copy)]
 pub struct Cell {
-    /// Microseconds of an operation.
+    /// Microseconds per operation.
     pub micros: f64,
-    /// CPU microseconds of an operation.
+    /// CPU microseconds per operation.
     pub cpu_micros: f64,
-    /// Bytes on their way to the device, of an operation.
+    /// Bytes that went to the device, per operation.
     pub device_bytes: f64,
 }
 
 impl Comparison {
-    /// `rounds` is by engine, then by round.
+    /// `rounds[engine][round]`.
     pub fn new(plan: Plan, engines: &[EnginePath], rounds: Vec<Vec<Round>>) -> Comparison {
         Comparison { plan, engines: engines.to_vec(), rounds }
     }
@@ -70,12 +69,12 @@ impl Comparison {
         let own = self.cell(subject, row)?.micros;
         let others = (0..self.engines.len()).filter(|engine| *engine != subject);
         let best = others.filter_map(|engine| Some(self.cell(engine, row)?.micros)).min_by(f64::total_cmp)?;
-        // Two engines with nothing to settle are not to be compared.
+        // If both engines had no deferred work, the ratio means nothing.
         let nothing = row.starts_with("settle") && own.min(best) < SETTLED_MICROS;
         (!nothing).then(|| best / own)
     }
 
-    /// The geometric mean of all ratios, and how many they are.
+    /// The geometric mean of all ratios, and their number.
     pub fn mean_ratio(&self) -> Option<(f64, usize)> {
         let rows = ROWS.iter().filter(|row| !OUTSIDE_THE_MEAN.contains(row));
         let logarithms: Vec<f64> = rows.filter_map(|row| Some(self.ratio(row)?.ln())).collect();
@@ -83,12 +82,12 @@ impl Comparison {
         (count > 0).then(|| ((logarithms.iter().sum::<f64>() / count as f64).exp(), count))
     }
 
-    /// A figure of the rounds of one engine, their median.
+    /// The median of a figure over the rounds of one engine.
     pub fn total(&self, engine: usize, of: fn(&Round) -> u64) -> f64 {
         median(self.rounds[engine].iter().map(|round| of(round) as f64)).unwrap_or(0.0)
     }
 
-    /// How many rounds each engine ran.
+    /// The number of rounds of each engine.
     pub fn rounds(&self) -> usize {
         self.rounds.first().map_or(0, Vec::len)
     }
@@ -193,7 +192,7 @@ impl Comparison {
         let _ = writeln!(out);
     }
 
-    /// Rows in which the engines found different things. Speed is worth nothing where an answer is wrong.
+    /// Rows in which the engines found different results: the speed of a wrong answer means nothing.
     pub fn disagreements(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         for row in ROWS {
@@ -203,7 +202,8 @@ impl Comparison {
                     self.measured(engine, row).into_iter().filter_map(move |each| Some((name, each.found?)))
                 })
                 .collect();
-            // Which of two threads' writes of a key came last is chance, but keys and the sizes of values are not.
+            // The order of two threads' writes of a key is random, but the keys and the sizes of the values
+            // are not.
             if found.windows(2).any(|pair| pair[0].1 != pair[1].1) {
                 wrong.push(format!("{row}: the engines found different things: {found:?}"));
             }
@@ -212,16 +212,15 @@ impl Comparison {
     }
 }
 
-/// All that a run of the benchmark found, in words and numbers: what a figures.json holds.
+/// All results of a run of the benchmark: the contents of figures.json.
 #[derive(Serialize, Deserialize)]
 pub struct Figures {
-    /// Of what machine.
+    /// A description of the machine.
     pub machine: String,
-    /// Every table.
     pub comparisons: Vec<Comparison>,
-    /// Runs of the list for which there was no time.
+    /// Runs of the list that were left out for lack of time.
     pub left_out: Vec<String>,
-    /// Seconds that all took.
+    /// Duration of the run, in seconds.
     pub seconds: f64,
 }
 
@@ -236,7 +235,7 @@ fn median(numbers: impl Iterator<Item = f64>) -> Option<f64> {
     }
 }
 
-/// A number of keys, in a few characters.
+/// Formats a number of keys in a few characters.
 pub fn keys(number: f64) -> String {
     match number {
         n if n >= 1e6 => format!("{}M", n / 1e6),
@@ -245,7 +244,7 @@ pub fn keys(number: f64) -> String {
     }
 }
 
-/// Bytes, in a few characters.
+/// Formats a number of bytes in a few characters.
 pub fn short(bytes: f64) -> String {
     match bytes {
         b if b >= 1e6 => format!("{}M", decimal(b / f64::from(1 << 20))),
@@ -253,7 +252,7 @@ pub fn short(bytes: f64) -> String {
     }
 }
 
-/// A number with as many decimals as it deserves.
+/// Formats a number with decimals that depend on its magnitude.
 pub fn decimal(number: f64) -> String {
     match number {
         n if n >= 1000.0 => grouped(n),
@@ -263,7 +262,7 @@ pub fn decimal(number: f64) -> String {
     }
 }
 
-/// A whole number with its thousands apart.
+/// Formats a whole number with thousands separators.
 pub fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut out = String::new();

@@ -1,5 +1,6 @@
-//! RocksDB through its C API, in a shared library of the system (Debian: librocksdb). Reading and writing are the functions
-//! of LevelDB's C API under other names; opening is RocksDB's own: the cache and the filter belong to its table factory.
+//! RocksDB through its C API, in a shared library. Its functions for reading and writing are those of
+//! LevelDB's C API under other names. Opening is different: the cache and the filter belong to the table
+//! factory.
 
 use crate::engine::Engine;
 use crate::leveldb::{Calls, LevelDbStore};
@@ -11,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
 
-/// The block cache of `default`: that of LevelDB's defaults, for every engine.
+/// The size of the block cache in the profile `default`, in bytes: LevelDB's default, for every engine.
 const DEFAULT_CACHE_BYTES: usize = 8 << 20;
 
 type Create = unsafe extern "C" fn() -> *mut c_void;
@@ -29,31 +30,30 @@ pub struct RocksDb {
 }
 
 impl RocksDb {
-    /// Loads it.
     pub fn load(path: &Path) -> Result<RocksDb, String> {
         let failed = |error: libloading::Error| format!("{}: {error}", path.display());
-        // SAFETY: the library's initialisers do nothing that could disturb this process.
+        // SAFETY: the initialisers of the library do not affect this process.
         let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(failed)?;
         // SAFETY: rocksdb/c.h gives these functions the types of leveldb/c.h.
         let calls = unsafe { Calls::load(&library, "rocksdb_") }.map_err(failed)?;
         Ok(RocksDb { library: Box::leak(Box::new(library)), calls })
     }
 
-    /// A function of this name.
+    /// The function `rocksdb_<name>`.
     ///
     /// # Safety
     ///
-    /// `F` is the type that rocksdb/c.h gives it.
+    /// `F` is its type in rocksdb/c.h.
     unsafe fn function<F: Copy>(&self, name: &str) -> F {
-        // SAFETY: the caller vouches for the type.
+        // SAFETY: the type is right, as the caller promises.
         let found = unsafe { self.library.get::<F>(format!("rocksdb_{name}\0").as_bytes()) };
         *found.unwrap_or_else(|error| panic!("rocksdb: {error}"))
     }
 
-    /// Options for a profile. They live as long as the process: a child opens a dozen databases.
+    /// Options for a profile. They are never freed: a child opens a dozen databases.
     fn options(&self, profile: &Profile) -> *mut c_void {
-        // SAFETY: the types are those of rocksdb/c.h (an enum of C is an int), and the handles are live. The filter policy
-        // belongs to the table options from here on.
+        // SAFETY: the types are those of rocksdb/c.h (an enum of C is an int), and the handles are live. The
+        // table options become the owner of the filter policy.
         unsafe {
             let options = self.function::<Create>("options_create")();
             self.function::<SetFlag>("options_set_create_if_missing")(options, 1);
@@ -86,7 +86,7 @@ struct Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        // SAFETY: the database is live, and nobody else's.
+        // SAFETY: the database is live, and nobody else has it.
         unsafe { (self.close)(self.raw) };
     }
 }

@@ -1,4 +1,4 @@
-//! The summary for the README, in Markdown, and its way into the file.
+//! The summary for the README, in Markdown, and its insertion into the file.
 
 use crate::plan::{ROWS, Round};
 use crate::report::{Comparison, Figures, decimal, grouped, keys, short};
@@ -8,7 +8,7 @@ use std::path::Path;
 const BEGIN: &str = "<!-- bench: begin (written by `make bench PROFILE=record`) -->";
 const END: &str = "<!-- bench: end -->";
 
-/// The summary of a run: the first comparison row by row, of the others the means.
+/// The summary of a run: the rows of the first comparison, and the means of the others.
 pub fn markdown(figures: &Figures) -> String {
     let mut out = format!(
         "Measured in one run of {} minutes on this machine: {}.\n",
@@ -99,7 +99,7 @@ fn totals(out: &mut String, comparison: &Comparison) {
     }
 }
 
-/// A line for every table: its geometric mean, and its worst row.
+/// One line for every table: its geometric mean, and the rows in which a peer is faster.
 fn means(out: &mut String, figures: &Figures) {
     let shown = figures.comparisons.iter().filter(|each| each.plan.profile.name != "growth");
     let _ = write!(
@@ -155,12 +155,12 @@ fn growth(out: &mut String, figures: &Figures) {
     }
 }
 
-/// The most memory that a round took, mapped files left out.
+/// Peak anonymous memory of a round (without mapped files).
 fn most_anonymous(round: &Round) -> u64 {
     round.measurements.iter().map(|each| each.anonymous_bytes).max().unwrap_or(0)
 }
 
-/// Puts the summary between the marks of a file.
+/// Writes the summary between the marks of a file.
 pub fn paste(path: &Path, summary: &str) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
     let text = std::fs::read_to_string(path).map_err(failed)?;

@@ -1,7 +1,7 @@
-//! The rows: what is done between two looks at the clock.
+//! The rows: the operations that are measured.
 //!
-//! The operations of a row are shared by the threads; its time is that of the whole. Keys are drawn from generators whose
-//! seeds depend on row and thread alone, so that every engine gets the same operations.
+//! The threads share the operations of a row; its time is that of all of them. Keys come from random
+//! generators whose seeds depend on row and thread alone, so that every engine gets the same operations.
 
 use crate::engine::{Batch, Cursor, Engine, Store};
 use crate::keys::{KEY_SIZE, Key, Random, Values};
@@ -16,32 +16,32 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Entries of a batch of `fillbatch`.
+/// Number of entries of a batch of `fillbatch`.
 const BATCH: u64 = 1000;
 
-/// Writes of `fillsync`, at most.
+/// Largest number of writes of `fillsync`.
 const SYNCED_WRITES: u64 = 2000;
 
-/// Bytes of the log that `open` recovers.
+/// Size of the WAL that `open` recovers, in bytes.
 const RECOVERED_BYTES: u64 = 4 << 20;
 
-/// Bytes of the log that `recover` finds, beside the tables.
+/// Size of the WAL that `recover` finds beside the tables, in bytes.
 const REOPENED_BYTES: u64 = 2 << 20;
 
-/// Times that `open` opens.
+/// Number of opens of the row `open`.
 const OPENINGS: u64 = 10;
 
-/// The longest that background work is waited for.
+/// The longest wait for background work.
 const LONGEST_SETTLE: Duration = Duration::from_secs(300);
 
-/// One child's run of all rows that are wanted.
+/// A child's run of all rows of its plan.
 pub struct Bench<'e, E: Engine> {
     engine: &'e E,
     plan: Plan,
     round: Round,
 }
 
-/// The rows that read, and what each does.
+/// The read rows.
 #[derive(Clone, Copy)]
 enum Read {
     Random,
@@ -63,19 +63,18 @@ const READS: [(&str, Read); 7] = [
     ("newiter", Read::NewIterator),
 ];
 
-/// What a thread of a row did: its operations and what it found.
+/// The result of one thread of a row: its operations and what it found.
 struct Done {
     operations: u64,
     found: u64,
 }
 
 impl<'e, E: Engine> Bench<'e, E> {
-    /// A run of `plan` on `engine`.
     pub fn new(engine: &'e E, plan: Plan) -> Self {
         Bench { engine, plan, round: Round::default() }
     }
 
-    /// Runs everything that is wanted, and what that needs.
+    /// Runs all rows of the plan, and the rows that these need.
     pub fn run(mut self) -> Round {
         self.fresh_fills();
         self.main_database();
@@ -193,7 +192,7 @@ impl<'e, E: Engine> Bench<'e, E> {
         self.read_rows(&store, "");
         if self.plan.wants("compact") || wants_compacted || wants_reopened || wants_after {
             self.compact(&store, "compact");
-            // An engine may remove what it replaced on a thread of its own.
+            // An engine may remove obsolete files on a thread of its own.
             wait_until_idle();
             self.round.disk_bytes[1] = disk_bytes(&path);
         }
@@ -224,12 +223,12 @@ impl<'e, E: Engine> Bench<'e, E> {
         self.round.user_bytes += num * (KEY_SIZE + size) as u64;
     }
 
-    /// Waits until the process has nothing more to do: the row is the work that the writes put off.
+    /// Waits until the process is idle: the row is the work that the writes have deferred.
     fn settle(&mut self, row: &str) {
         let elapsed = wait_until_idle();
         self.record(row, 1, elapsed, None);
-        // What the kernel has yet to write back belongs to this row, not to the reads.
-        // SAFETY: takes nothing, and cannot fail.
+        // The kernel's pending write-back belongs to this row, not to the reads.
+        // SAFETY: no arguments; cannot fail.
         unsafe { libc::sync() };
     }
 
@@ -266,7 +265,8 @@ impl<'e, E: Engine> Bench<'e, E> {
         }
     }
 
-    /// `recover`: opens the database, of whatever size, with 2 MiB of writes in its log alone; `reopen`: once more, without.
+    /// `recover`: opens the database with 2 MiB of writes in its WAL alone. `reopen`: opens it again, without
+    /// these writes.
     fn reopen(&mut self, store: E::Store, path: &Path) -> E::Store {
         let (num, size) = (self.plan.num, self.plan.profile.value_size);
         let entries = (REOPENED_BYTES / (KEY_SIZE + size) as u64).max(1);
@@ -286,7 +286,7 @@ impl<'e, E: Engine> Bench<'e, E> {
         opened.expect("it was opened twice")
     }
 
-    /// All threads read while one more overwrites as fast as it can.
+    /// All threads read while another one overwrites as fast as possible.
     fn read_while_writing(&mut self, store: &E::Store) {
         let (num, reads, size) = (self.plan.num, self.plan.reads, self.plan.profile.value_size);
         if !self.plan.wants("readwhilewriting") && !self.plan.wants("readwhilewriting.writer") {
@@ -327,7 +327,7 @@ impl<'e, E: Engine> Bench<'e, E> {
         self.round.user_bytes += num * KEY_SIZE as u64;
     }
 
-    /// Opens what a crash left: an image of an open database whose last 4 MiB are in the log alone.
+    /// Opens a crash image: a copy of an open database whose last 4 MiB are in the WAL alone.
     fn open(&mut self) {
         let (path, image) = (self.fresh("open"), self.fresh("open-image"));
         let mut roomy = self.plan.profile.clone();
@@ -358,7 +358,7 @@ impl<'e, E: Engine> Bench<'e, E> {
     }
 }
 
-/// Waits until the process has nothing more to do; how long it was busy.
+/// Waits until the process is idle. Returns how long it was busy.
 fn wait_until_idle() -> Elapsed {
     const GLANCE: Duration = Duration::from_millis(10);
     const QUIET_GLANCES: u32 = 20;
@@ -368,7 +368,7 @@ fn wait_until_idle() -> Elapsed {
     let (mut quiet, mut seen) = (0, cpu_micros());
     let mut last_busy = running.stop();
     while quiet < QUIET_GLANCES && started.elapsed() < LONGEST_SETTLE {
-        // There is no other way to see that an engine of which nothing is known but its C API is idle.
+        // The C API alone gives no other way to find out that an engine is idle.
         std::thread::sleep(GLANCE);
         let now = cpu_micros();
         if now - seen < QUIET_CPU_MICROS && !waits_for_disk() {
@@ -382,7 +382,7 @@ fn wait_until_idle() -> Elapsed {
     last_busy
 }
 
-/// Copies a database directory. The lock is not part of what a crash leaves.
+/// Copies a database directory, without LOCK: a crash releases the lock.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a directory");
     for entry in fs::read_dir(from).expect("a database directory") {
@@ -427,7 +427,8 @@ fn get_missing<S: Store>(store: &S, count: u64, keys: u64, mut random: Random) -
     Done { operations: count, found }
 }
 
-/// Passes over `count` entries, from either end and again if there are fewer; `found` is their bytes.
+/// Scans `count` entries from one end, and starts again if there are fewer. `found` is the number of their
+/// bytes.
 fn scan<S: Store>(store: &S, count: u64, forward: bool) -> Done {
     let (mut found, mut left) = (0, count);
     while left > 0 {
@@ -451,7 +452,7 @@ fn scan<S: Store>(store: &S, count: u64, forward: bool) -> Done {
     Done { operations: count, found }
 }
 
-/// One iterator: seek, and ten entries on.
+/// One iterator: seek, then ten times next.
 fn seek<S: Store>(store: &S, count: u64, keys: u64, mut random: Random) -> Done {
     let (mut key, mut found) = (Key::new(), 0);
     let mut cursor = store.cursor();
@@ -468,7 +469,7 @@ fn seek<S: Store>(store: &S, count: u64, keys: u64, mut random: Random) -> Done 
     Done { operations: count, found }
 }
 
-/// A new iterator each time: create, seek, look, destroy.
+/// A new iterator each time: create, seek, read the entry, destroy.
 fn new_iterators<S: Store>(store: &S, count: u64, keys: u64, mut random: Random) -> Done {
     let (mut key, mut found) = (Key::new(), 0);
     for _ in 0..count {

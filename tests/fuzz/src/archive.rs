@@ -1,10 +1,10 @@
-//! A database directory as one piece of bytes, for a fuzzer to work on.
+//! A database directory as one byte string, which a fuzzer can mutate.
 //!
 //! ```text
 //! file | name length u8 | name | content length u24 | content |
 //! ```
-//! Every input is an archive: lengths are cut to what there is, and a name that is no file name loses the bytes that make it
-//! none.
+//! Every input is an archive: lengths are cut to the bytes that exist, and bytes that cannot be in a file
+//! name are removed from names.
 
 use std::path::{Path, PathBuf};
 use terrace::env::mem::{MemEnv, MemOptions};
@@ -13,7 +13,7 @@ use terrace::env::{CreateMode, Env};
 /// The files of a directory: name and content.
 pub type Files = Vec<(String, Vec<u8>)>;
 
-/// Where the directory is.
+/// The path of the directory.
 pub fn path() -> PathBuf {
     PathBuf::from("/db")
 }
@@ -30,7 +30,7 @@ pub fn encode(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     bytes
 }
 
-/// The files of an archive; of two with the same name the last counts.
+/// The files of an archive. Of two files with the same name, the last counts.
 pub fn decode(mut bytes: &[u8]) -> Files {
     let mut files = Files::new();
     while let Some((&length, rest)) = bytes.split_first() {
@@ -55,7 +55,7 @@ pub fn disk(files: &[(String, Vec<u8>)], mappings: bool) -> MemEnv {
     disk_with(files, MemOptions { mappings, ..MemOptions::default() })
 }
 
-/// A disk of this kind.
+/// A disk with these files in the directory, and these options.
 pub fn disk_with(files: &[(String, Vec<u8>)], options: MemOptions) -> MemEnv {
     let env = MemEnv::with_options(options);
     env.create_dir(&path()).expect("a directory in memory");
@@ -71,7 +71,7 @@ pub fn write(env: &MemEnv, path: &Path, content: &[u8]) {
     file.append(content).and_then(|()| file.close()).expect("a write to memory");
 }
 
-/// The files of the directory, sorted, but for those that an opening writes in any case: LOCK and the log for people.
+/// The files of the directory, sorted, without those that every open writes: LOCK and LOG.
 pub fn files(env: &MemEnv) -> Files {
     let files = env.files().into_iter().filter_map(|(path, content)| {
         let name = path.strip_prefix(self::path()).ok()?.to_str()?.to_owned();

@@ -1,5 +1,5 @@
-//! Small real databases, written by the engine: what mutations start from, and what the fuzzer's corpus began with. The same
-//! bytes each time.
+//! Small real databases, written by the engine: mutations start from them, and so did the fuzzer's corpus.
+//! Their bytes are the same each time.
 
 use super::archive::{Files, disk_with, files, path};
 use super::exercise::Setting;
@@ -8,19 +8,17 @@ use terrace::compression::Compression;
 use terrace::env::mem::MemOptions;
 use terrace::{Db, Options, WriteBatch, WriteOptions};
 
-/// A database, and how it was opened.
+/// A database, and the options it was opened with.
 pub struct Base {
-    /// What it is.
     pub name: &'static str,
-    /// Its files, as a kill would have left them.
+    /// The files as a kill would leave them.
     pub files: Files,
-    /// Its options.
     pub setting: Setting,
 }
 
 const WRITE: WriteOptions = WriteOptions { sync: false };
 
-/// All of them.
+/// All bases.
 pub fn all() -> Vec<Base> {
     let plain = Setting::default();
     let bloom = Setting { bloom: true, ..plain };
@@ -38,9 +36,9 @@ pub fn all() -> Vec<Base> {
     ]
 }
 
-/// Runs `script` on a new database; what is on the disk before it is closed.
+/// Runs `script` on a new database. Returns the files before the database is closed.
 fn build(setting: Setting, compression: Compression, script: fn(&Db)) -> Files {
-    // Tables tell when they were made.
+    // A manual clock: tables contain the time of their creation.
     let env = disk_with(&[], MemOptions { manual_clock: Some(1), ..MemOptions::default() });
     let options = Options {
         create_if_missing: true,
@@ -63,7 +61,7 @@ fn put(db: &Db, numbers: impl Iterator<Item = u32>, what: &str) {
     }
 }
 
-/// Tables at several levels, overlapping ones at level 0, and a log.
+/// Tables at several levels, overlapping ones at level 0, and a WAL.
 fn levels(db: &Db) {
     put(db, (0..300).step_by(2), "old");
     db.flush().expect("a flush");
@@ -81,7 +79,7 @@ fn levels(db: &Db) {
     log_alone(db);
 }
 
-/// A few entries in two tables and in a log: small enough for a fuzzer.
+/// A few entries in two tables and in a WAL: small enough for a fuzzer.
 fn tiny(db: &Db) {
     for round in ["old", "new"] {
         put(db, 0..9, round);
@@ -91,7 +89,7 @@ fn tiny(db: &Db) {
     put(db, 5..8, "logged");
 }
 
-/// A log: puts, deletes, batches, one that takes several blocks.
+/// A WAL: puts, deletes, batches, one of which takes several blocks.
 fn log_alone(db: &Db) {
     put(db, (490..510).step_by(1), "logged");
     let mut batch = WriteBatch::new();
@@ -104,7 +102,8 @@ fn log_alone(db: &Db) {
     db.put(&WRITE, b"", b"").expect("a put");
 }
 
-/// Few keys in many versions that snapshots keep, among them the empty key, long ones, and such as share most of their bytes.
+/// Few keys with many versions that snapshots keep: the empty key, long keys, and keys that share most of
+/// their bytes.
 fn versions(db: &Db) {
     let long = [vec![b'p'; 700], vec![0xff; 9]].concat();
     let keys: [&[u8]; 8] =
@@ -129,7 +128,7 @@ fn versions(db: &Db) {
     db.put(&WRITE, b"key", b"logged").expect("a put");
 }
 
-/// The second half of the log's batches in a log of its own.
+/// Moves the second half of the WAL's batches into a WAL of its own.
 fn two_logs(mut files: Files) -> Files {
     let log = files.iter().position(|(name, _)| name.ends_with(".log")).expect("a log");
     let mut batches = mend::parse_records(&files[log].1);

@@ -1,25 +1,25 @@
-//! Everything that a program does to a database, done to one that may be damaged in any way.
+//! All operations of a program, on a database that may be damaged in any way.
 
 use super::archive::{Files, disk, files, path};
 use std::sync::Arc;
 use terrace::env::info_log;
 use terrace::env::mem::MemEnv;
 use terrace::filter_policy::BloomFilterPolicy;
-use terrace::util::cache::BlockCache;
+use terrace::internals::util::cache::BlockCache;
 use terrace::{Db, Error, Options, ReadOptions, Result, WriteOptions, repair};
 
-/// Keys that a sweep asks for beside those it finds.
+/// Keys that a sweep looks up in addition to those it finds.
 const PROBES: [&[u8]; 5] = [b"", b"\0", b"k", b"key0500", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff"];
 
-/// How many of the keys found are asked for again.
+/// Number of the found keys that are looked up again.
 const ASKED_AGAIN: usize = 40;
 
-/// What a sweep over a database found.
+/// The results of a sweep over a database.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Contents {
-    /// Key and value, as far as iterations came.
+    /// Keys and values, as far as the iterations got.
     pub entries: Vec<(Vec<u8>, Vec<u8>)>,
-    /// The first errors: of the iterations, then of gets.
+    /// The first error of each: of the iterations, then of the gets.
     pub errors: Vec<String>,
 }
 
@@ -37,13 +37,13 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// One of the sixteen.
+    /// One of the sixteen settings.
     pub fn from_bits(bits: u8) -> Setting {
         let bit = |n: u8| bits >> n & 1 != 0;
         Setting { paranoid: bit(0), bloom: bit(1), reuse_logs: bit(2), mappings: bit(3) }
     }
 
-    /// Options for the disk.
+    /// The options to open a database on the disk with.
     pub fn options(&self, env: &MemEnv) -> Options {
         Options {
             env: env.shared(),
@@ -60,7 +60,7 @@ impl Setting {
     }
 }
 
-/// Opens; where that fails, no file has changed, and damage is told with the place of it.
+/// Opens the directory. Checks that a failed open changes no file, and that a Corruption names its place.
 pub fn open(env: &MemEnv, setting: Setting) -> Result<Db> {
     let before = files(env);
     let result = Db::open(&setting.options(env), &path());
@@ -71,7 +71,7 @@ pub fn open(env: &MemEnv, setting: Setting) -> Result<Db> {
     result
 }
 
-/// A corruption says in which file of the database it is.
+/// Checks that a Corruption names a file of the database.
 fn check_names_place(error: &Error) {
     let place = path();
     let place = place.to_str().expect("a path of ASCII");
@@ -122,28 +122,28 @@ pub fn sweep(db: &Db, limit: usize) -> Contents {
     contents
 }
 
-/// Opens, reads, writes, compacts, closes, opens again.
+/// Opens, reads, writes, compacts, closes and opens again.
 pub fn live(env: &MemEnv, setting: Setting, limit: usize) -> Result<Contents> {
     let db = open(env, setting)?;
     let contents = sweep(&db, limit);
     let write = WriteOptions::default();
-    // A damaged table may stop compactions, and those the writes; then that is the answer.
+    // A damaged table may stop compactions, and these the writes; that is a correct result.
     let _ = db.put(&write, b"key0500", b"new").and_then(|()| db.delete(&write, b"key0501"));
     let _ = db.flush();
     let _ = db.compact_range(None, None);
     sweep(&db, limit + 1);
-    // Workers catch their panics; nothing that a file holds may be the cause of one.
+    // Workers catch their panics; no contents of a file may cause one.
     let error = db.background_error().map(|error| error.to_error().to_string()).unwrap_or_default();
     assert!(!error.contains("internal error"), "{error}");
     let _ = db.close();
-    // What was open once opens again, whatever has happened meanwhile.
+    // A directory that could be opened once can be opened again, whatever has happened meanwhile.
     let db = open(env, setting).unwrap_or_else(|error| panic!("the second opening failed: {error}"));
     sweep(&db, limit + 1);
     db.close().expect("a close without writes");
     Ok(contents)
 }
 
-/// Repairs; what was repaired opens, and can be read from one end to the other.
+/// Repairs the directory. Checks that it can be opened then, and read from one end to the other.
 pub fn mend_and_read(env: &MemEnv, setting: Setting, limit: usize) -> Result<Contents> {
     repair(&setting.options(env), &path())?;
     let db = open(env, Setting { paranoid: true, ..setting })
@@ -156,25 +156,26 @@ pub fn mend_and_read(env: &MemEnv, setting: Setting, limit: usize) -> Result<Con
     Ok(contents)
 }
 
-/// How many entries the files can hold at most: three bytes each, and blocks decompress to 22 times their length.
+/// The largest number of entries that the files can contain: an entry has at least three bytes, and a block
+/// decompresses to at most 22 times its length.
 pub fn max_entries(files: &[(String, Vec<u8>)]) -> usize {
     files.iter().map(|(_, content)| content.len()).sum::<usize>() * 8 + 1000
 }
 
-/// What could be done with a directory.
+/// Which operations on a directory succeeded.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome {
-    /// It opened without paranoid checks.
+    /// The open without paranoid checks succeeded.
     pub opened: bool,
-    /// Damage was met when it was read then.
+    /// Reading it then reported damage.
     pub was_damaged: bool,
-    /// It opened with paranoid checks.
+    /// The open with paranoid checks succeeded.
     pub opened_paranoidly: bool,
-    /// It could be repaired.
+    /// The repair succeeded.
     pub repaired: bool,
 }
 
-/// All of it: the directory opened as `setting` says and with paranoid checks, and repaired.
+/// Opens the directory with `setting` and with paranoid checks, and repairs it.
 pub fn directory(content: &Files, setting: Setting) -> Outcome {
     let limit = max_entries(content);
     let [plain, paranoid] = [false, true]

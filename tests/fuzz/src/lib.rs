@@ -1,8 +1,8 @@
-//! What is done to hostile bytes: the bodies of the fuzz targets, shared with the integration suite, which replays their corpus
-//! and makes mutations of its own.
+//! The bodies of the fuzz targets: operations on hostile bytes. The integration suite shares them; it replays
+//! their corpus and makes its own mutations.
 //!
-//! A body panics where a promise is broken; what the bytes deserve (an error, fewer entries) it takes as an answer. Nothing here
-//! depends on a fuzzer, on the real file system or on a clock.
+//! A body panics if a promise is broken. Results that are correct for damaged bytes (an error, fewer entries)
+//! are accepted. Nothing here depends on a fuzzer, on the real file system or on a clock.
 
 pub mod archive;
 pub mod bases;

@@ -1,27 +1,27 @@
-//! Makes the checksums of damaged files right again, so that the damage gets past them.
+//! Corrects the checksums of damaged files, so that the damage is not detected by them.
 
 use super::archive::Files;
 use std::path::Path;
 use terrace::compression;
 use terrace::env::mem::MemEnv;
 use terrace::env::{CreateMode, Env};
-use terrace::format::file_name::{self, FileType};
-use terrace::record::reader::{ReadOutcome, RecordReader};
-use terrace::record::writer::RecordWriter;
-use terrace::record::{BLOCK_SIZE, HEADER_SIZE};
-use terrace::table::block::Block;
-use terrace::table::footer::{BLOCK_TRAILER_SIZE, BlockHandle, FOOTER_SIZE, Footer};
-use terrace::util::crc32c;
-use terrace::version::file_metadata::FileMetaData;
-use terrace::version::version_edit::VersionEdit;
-use terrace::wal::marker;
+use terrace::internals::format::file_name::{self, FileType};
+use terrace::internals::record::reader::{ReadOutcome, RecordReader};
+use terrace::internals::record::writer::RecordWriter;
+use terrace::internals::record::{BLOCK_SIZE, HEADER_SIZE};
+use terrace::internals::table::block::Block;
+use terrace::internals::table::footer::{BLOCK_TRAILER_SIZE, BlockHandle, FOOTER_SIZE, Footer};
+use terrace::internals::util::crc32c;
+use terrace::internals::version::file_metadata::FileMetaData;
+use terrace::internals::version::version_edit::VersionEdit;
+use terrace::internals::wal::marker;
 
 /// The type of the file called `name`.
 pub fn file_type(name: &str) -> Option<FileType> {
     file_name::parse(name.as_ref())
 }
 
-/// Mends the checksums of every file.
+/// Corrects the checksums of all files.
 pub fn files(files: &mut Files) {
     for (name, content) in files {
         match file_type(name) {
@@ -32,7 +32,7 @@ pub fn files(files: &mut Files) {
     }
 }
 
-/// Mends the checksum of every fragment whose length fits its block.
+/// Corrects the checksum of every fragment whose length fits into its block.
 pub fn records(bytes: &mut [u8]) {
     for block in bytes.chunks_mut(BLOCK_SIZE) {
         let mut at = 0;
@@ -48,7 +48,7 @@ pub fn records(bytes: &mut [u8]) {
     }
 }
 
-/// The whole records of a log or a MANIFEST.
+/// The complete records of a WAL or a MANIFEST.
 pub fn parse_records(bytes: &[u8]) -> Vec<Vec<u8>> {
     let (env, path) = (MemEnv::new(), Path::new("/records"));
     super::archive::write(&env, path, bytes);
@@ -63,7 +63,7 @@ pub fn parse_records(bytes: &[u8]) -> Vec<Vec<u8>> {
     }
 }
 
-/// A log (with a marker, if the first record says so) or a MANIFEST of these records.
+/// A WAL (with a marker, if the first record is one) or a MANIFEST of these records.
 pub fn frame_records(records: &[Vec<u8>]) -> Vec<u8> {
     let (env, path) = (MemEnv::new(), Path::new("/records"));
     let file = env.create_writable(path, CreateMode::New).expect("a file in memory");
@@ -77,7 +77,7 @@ pub fn frame_records(records: &[Vec<u8>]) -> Vec<u8> {
     env.files().pop().expect("the file").1
 }
 
-/// Mends the checksums of the blocks that footer, metaindex and index lead to, the index last.
+/// Corrects the checksums of the blocks to which footer, metaindex and index refer, the index last.
 pub fn table(bytes: &mut [u8]) {
     let Some(footer) = bytes.last_chunk::<FOOTER_SIZE>().and_then(|bytes| Footer::decode(bytes).ok()) else {
         return;
@@ -93,7 +93,7 @@ pub fn table(bytes: &mut [u8]) {
     }
 }
 
-/// The block and its trailer.
+/// The stored block, with its trailer.
 fn stored_mut(bytes: &mut [u8], handle: BlockHandle) -> Option<&mut [u8]> {
     bytes.get_mut(usize::try_from(handle.offset).ok()?..usize::try_from(handle.end()?).ok()?)
 }
@@ -121,7 +121,8 @@ fn entry_handles(bytes: &[u8], handle: BlockHandle) -> Vec<BlockHandle> {
     handles
 }
 
-/// Makes the MANIFESTs say how long the tables are, so that a table that was made longer or shorter is read nonetheless.
+/// Writes the actual sizes of the tables into the MANIFESTs, so that a table whose length was changed is
+/// still read.
 pub fn table_sizes(files: &mut Files) {
     let sizes: Vec<(u64, u64)> = files
         .iter()

@@ -1,11 +1,10 @@
-//! The parsers below a database, each alone.
+//! The parsers of the engine, each alone.
 
 use super::archive::{disk, files, path, write};
 use super::exercise::{self, Setting};
 use super::mend;
 use std::path::Path;
 use std::sync::Arc;
-use terrace::batch::decode::{BatchEntry, validate};
 use terrace::comparator::{Comparator, bytewise};
 use terrace::compression::{
     Compression, DECODER_SLACK, Encoder, PartialDecoder, TYPE_SNAPPY, decompress, decompress_beginning,
@@ -15,26 +14,29 @@ use terrace::env::ReadMode;
 use terrace::env::mem::MemEnv;
 use terrace::env::{Env, RandomAccessFile};
 use terrace::filter_policy::{BloomFilterPolicy, FilterPolicy};
-use terrace::format::internal_key::{
+use terrace::internals::batch::decode::{BatchEntry, validate};
+use terrace::internals::format::column_family_id::ColumnFamilyId;
+use terrace::internals::format::internal_key::{
     InternalKeyComparator, LookupKey, MAX_SEQUENCE, ParsedInternalKey, trailer, user_key,
 };
-use terrace::iterator::InternalIterator;
-use terrace::table::block::{
-    Block, BlockBytes, BlockIterator, BlockOwner, NotedTarget, WholeOrPart, get_noted, notes_of,
+use terrace::internals::iterator::InternalIterator;
+use terrace::internals::table::block::{
+    Block, BlockBytes, BlockIterator, BlockOwner, LookupTarget, WholeOrPart, get_by_lookup_index,
+    lookup_index_of,
 };
-use terrace::table::cache::TableCache;
-use terrace::table::filter_block::FilterBlockLayout;
-use terrace::table::footer::BlockHandle;
-use terrace::table::reader::Table;
-use terrace::table::{TableOptions, TableReadOptions};
-use terrace::version::manifest;
-use terrace::version::version::Version;
-use terrace::version::version_edit::VersionEdit;
-use terrace::version::version_set::VersionRecovery;
-use terrace::wal::replay::{Before, ReplayOptions, replay_with};
+use terrace::internals::table::cache::TableCache;
+use terrace::internals::table::filter_block::FilterBlockLayout;
+use terrace::internals::table::footer::BlockHandle;
+use terrace::internals::table::reader::Table;
+use terrace::internals::table::{TableOptions, TableReadOptions};
+use terrace::internals::version::Version;
+use terrace::internals::version::manifest;
+use terrace::internals::version::version_edit::VersionEdit;
+use terrace::internals::version::version_set::VersionRecovery;
+use terrace::internals::wal::replay::{ExpectedFirstSequence, ReplayOptions, replay_with};
 use terrace::{Result, WriteBatch, WriteOptions};
 
-/// Bytes in descending order: an order that is not the bytewise one.
+/// The descending order of bytes: an order that is not the bytewise one.
 struct Descending;
 
 impl Comparator for Descending {
@@ -50,7 +52,7 @@ fn comparators() -> [InternalKeyComparator; 2] {
     [InternalKeyComparator::new(bytewise()), InternalKeyComparator::new(Arc::new(Descending))]
 }
 
-/// What a block iterator wants to know of its table.
+/// The table of a block iterator, as far as the iterator needs it.
 struct Owner(InternalKeyComparator);
 
 impl BlockOwner for Owner {
@@ -92,10 +94,10 @@ pub fn block(bytes: &[u8]) {
             assert!(backward <= bytes.len() && ParsedInternalKey::parse(iterator.key()).is_some());
             iterator.prev();
         }
-        let notes = notes_of(bytes);
+        let notes = lookup_index_of(bytes);
         for key in keys {
-            let target = NotedTarget { user_key: user_key(&key), trailer: trailer(&key) };
-            let _ = get_noted(bytes, &notes, target, |key, value| {
+            let target = LookupTarget { user_key: user_key(&key), trailer: trailer(&key) };
+            let _ = get_by_lookup_index(bytes, &notes, target, |key, value| {
                 assert!(key.starts_with(target.user_key) && value.len() <= bytes.len());
             });
             iterator.seek(&key);
@@ -157,7 +159,7 @@ fn read_table(table: &Arc<Table>, limit: usize) {
     while stored.valid() {
         blocks += 1;
         assert!(blocks <= limit, "a table without end");
-        let lengths = (stored.key().len(), stored.value().len(), stored.stored_value_length());
+        let lengths = (stored.key().len(), stored.value().len(), stored.raw_block_value_length());
         assert!(lengths.0 >= 8 && lengths.2.is_none_or(|_| lengths.1 > 5));
         stored.next();
     }
@@ -191,7 +193,7 @@ fn read_table(table: &Arc<Table>, limit: usize) {
     }
 }
 
-/// Bytes to compress: both decoders give them back.
+/// Compresses bytes, and checks that both decoders return them.
 pub fn compressed(block: &[u8]) {
     let mut stored = vec![0; Encoder::room_for(block.len()).expect("a short block")];
     let length = Encoder::new().compress(block, &mut stored).expect("enough room");
@@ -202,7 +204,8 @@ pub fn compressed(block: &[u8]) {
     assert!(ours == block);
 }
 
-/// A snappy stream: in steps and at once, by our decoder and by the crate's, it is the same block or the same refusal.
+/// Decodes a snappy stream in steps and at once, with our decoder and with the crate's: all return the same
+/// block, or all refuse it.
 pub fn snappy(stored: &[u8], step: usize) {
     let Ok(length) = decompressed_length(TYPE_SNAPPY, stored) else { return };
     let mut whole = vec![0; length];
@@ -239,7 +242,7 @@ pub fn snappy(stored: &[u8], step: usize) {
     }
 }
 
-/// A filter block, and the first bytes of it as a filter.
+/// Reads a filter block, and its first bytes as a filter.
 pub fn filter(bytes: &[u8]) {
     let policy = BloomFilterPolicy::new(10);
     let keys: [&[u8]; 3] = [b"", b"key", b"a longer key than the others are"];
@@ -256,7 +259,7 @@ pub fn filter(bytes: &[u8]) {
     }
 }
 
-/// A log, replayed strictly and not, alone and behind another.
+/// Replays a WAL, strictly and leniently, alone and after another one.
 pub fn log(bytes: &[u8], mended: bool) {
     let mut bytes = bytes.to_vec();
     if mended {
@@ -266,7 +269,11 @@ pub fn log(bytes: &[u8], mended: bool) {
     write(&disk, Path::new(LOG), &bytes);
     let env = disk.shared();
     for strict in [false, true] {
-        for before in [Before::Unknown, Before::Logged(0), Before::Counted(99)] {
+        for before in [
+            ExpectedFirstSequence::Unknown,
+            ExpectedFirstSequence::Logged(0),
+            ExpectedFirstSequence::Counted(99),
+        ] {
             let mut batches = 0;
             let options = ReplayOptions { strict, before };
             let result = replay_with(&env, Path::new(LOG), options, &mut |batch| {
@@ -289,14 +296,14 @@ pub fn log(bytes: &[u8], mended: bool) {
 
 const LOG: &str = "/000003.log";
 
-/// A MANIFEST, up to the version that it describes.
+/// Reads a MANIFEST, and builds the version that it describes.
 pub fn manifest(bytes: &[u8], mended: bool) {
     let mut bytes = bytes.to_vec();
     if mended {
         mend::records(&mut bytes);
     }
     for record in mend::parse_records(&bytes) {
-        // What is read is written as it is understood.
+        // An edit that was decoded is encoded to an equal edit.
         if let Ok(edit) = VersionEdit::decode(&record) {
             let mut encoded = Vec::new();
             edit.encode(&mut encoded);
@@ -322,7 +329,7 @@ pub fn manifest(bytes: &[u8], mended: bool) {
     }
 }
 
-/// The version that edits lead to, and the edit that describes it.
+/// Builds the version of these edits, and the edit that describes it.
 fn version(env: &Arc<dyn Env>, comparator: &InternalKeyComparator, edits: &[VersionEdit]) -> Result<()> {
     let cache =
         TableCache::new(env.clone(), path(), table_options(comparator, false), ReadMode::Positioned, 10);
@@ -336,21 +343,24 @@ fn version(env: &Arc<dyn Env>, comparator: &InternalKeyComparator, edits: &[Vers
     let (versions, counters) = recover(edits)?;
     assert!(counters.last_sequence <= MAX_SEQUENCE);
     let snapshot = versions.snapshot(counters.next_file_number, counters.last_sequence);
-    let (again, _) = recover(&[snapshot]).expect("a MANIFEST of our own writing");
-    assert_eq!(again.current().debug_string(), versions.current().debug_string());
+    let (again, _) = recover(&snapshot).expect("a MANIFEST of our own writing");
+    assert_eq!(
+        again.current(ColumnFamilyId::DEFAULT).debug_string(),
+        versions.current(ColumnFamilyId::DEFAULT).debug_string()
+    );
     for key in [&b""[..], b"key", b"\xff\xff"] {
         let target = LookupKey::new(key, MAX_SEQUENCE);
         for level in 1..7 {
-            versions.current().find_file(level, target.internal_key());
+            versions.current(ColumnFamilyId::DEFAULT).find_file(level, target.internal_key());
         }
-        versions.current().overlapping_files(0, Some(key), None);
-        versions.current().level_for_flush(key, b"z", 2 << 20);
-        versions.current().approximate_offset_of(target.internal_key());
+        versions.current(ColumnFamilyId::DEFAULT).overlapping_files(0, Some(key), None);
+        versions.current(ColumnFamilyId::DEFAULT).level_for_flush(key, b"z", 2 << 20);
+        versions.current(ColumnFamilyId::DEFAULT).approximate_offset_of(target.internal_key());
     }
     Ok(())
 }
 
-/// CURRENT beside a MANIFEST that it may or may not name.
+/// Reads a CURRENT beside a MANIFEST that it may or may not name.
 pub fn current(bytes: &[u8]) {
     let edit = VersionEdit {
         comparator: Some(bytewise().name()),
@@ -376,7 +386,7 @@ pub fn current(bytes: &[u8]) {
     }
 }
 
-/// A batch, checked, taken apart, put together again, and written.
+/// Checks a batch, decodes it, builds it again, and writes it.
 pub fn write_batch(bytes: &[u8]) {
     let valid = validate(bytes);
     let Ok(batch) = WriteBatch::from_rep(bytes.to_vec()) else {

@@ -1,9 +1,9 @@
-//! What each fuzz target makes of its input: the first byte chooses, the rest is the file.
+//! How each fuzz target uses its input: the first byte selects options, the other bytes are the file.
 
 use super::exercise::Setting;
 use super::{archive, exercise, mend, parsers};
 
-/// What is done with an input.
+/// The body of a target.
 pub type Body = fn(&[u8]);
 
 /// Every target: its name and its body.
@@ -19,7 +19,7 @@ pub const ALL: [(&str, Body); 9] = [
     ("directory", directory),
 ];
 
-/// The first byte's lowest bit says whether checksums are mended.
+/// The lowest bit of the first byte says whether checksums are corrected.
 fn choose(input: &[u8]) -> (bool, &[u8]) {
     match input.split_first() {
         Some((&first, rest)) => (first & 1 != 0, rest),
@@ -38,7 +38,7 @@ pub fn table(input: &[u8]) {
     parsers::table(bytes, mended);
 }
 
-/// A block's stored form; the first byte says in which steps it is decompressed. And something to compress.
+/// A stored block, which is decompressed in steps of a size from the first byte; and bytes to compress.
 pub fn snappy(input: &[u8]) {
     parsers::compressed(input);
     if let Some((&first, stored)) = input.split_first() {
@@ -51,7 +51,7 @@ pub fn filter(input: &[u8]) {
     parsers::filter(input);
 }
 
-/// A log.
+/// A WAL.
 pub fn log(input: &[u8]) {
     let (mended, bytes) = choose(input);
     parsers::log(bytes, mended);
@@ -73,7 +73,8 @@ pub fn write_batch(input: &[u8]) {
     parsers::write_batch(input);
 }
 
-/// A whole directory: the first byte's other bits say how it is opened, and whether the MANIFEST is told the tables' sizes.
+/// A whole directory. The other bits of the first byte say how it is opened, and whether the sizes of tables
+/// in the MANIFEST are corrected.
 pub fn directory(input: &[u8]) {
     let (mended, bytes) = choose(input);
     let mut files = archive::decode(bytes);

@@ -1,14 +1,14 @@
 /*
- * Preloaded into a process: a disk that keeps what was synced, and nothing else, of one directory.
+ * Preloaded into a process: simulates a disk that keeps only the synced contents of one directory.
  *
- *   DISK_DIRECTORY  the directory, as the kernel names it
- *   DISK_SHADOW     where the durable state is kept: `content/NAME` for each file that was ever synced, as it was then, and
- *                   `names`, a line for each name that the directory had when it was last synced
- *   DISK_HOLD       a sync of a file whose name ends so waits for ever (the process is killed in the end)
- *   DISK_RENAME     "done, and failed": a rename to CURRENT is carried out, and answers EIO
+ *   DISK_DIRECTORY  the directory, by the kernel's name
+ *   DISK_SHADOW     the directory of the durable state: `content/NAME` has the contents of each synced file
+ *                   at its last sync; `names` has a line for each name in the directory at its last sync
+ *   DISK_HOLD       a sync of a file whose name ends with this waits until the process is killed
+ *   DISK_RENAME     "done, and failed": a rename to CURRENT is carried out, and returns EIO
  *
- * Contents are kept by name, which both libraries give only once; a rename takes its content along, by whichever call it is made
- * (LevelDB's `rename` by path, ours `renameat` below a held directory).
+ * Contents are stored by name, which both libraries use only once. A rename moves the contents too, whichever
+ * call makes it (LevelDB's `rename` by path, our `renameat` in an open directory).
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -21,7 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* A rename that none of the functions below sees. */
+/* A rename that the functions below do not intercept. */
 static int rename_unseen(int from_directory, const char *from, int to_directory, const char *to, unsigned flags) {
     return (int)syscall(SYS_renameat2, from_directory, from, to_directory, to, flags);
 }

@@ -1,8 +1,9 @@
-//! Eight ways in which LevelDB loses what it has acknowledged, lets a second process in, or is brought down by a file: each shown with
-//! Google's library on real files, in processes of their own, and closed here. (What a crash at any other moment does is shown in
-//! `crash`, on a disk in memory; LevelDB can't be put on that one.)
+//! Eight defects by which LevelDB loses acknowledged writes, lets a second process open the database, or is
+//! crashed by a file. Each is shown with Google's library on real files, in processes of their own, and shown
+//! to be absent in Terrace. (`crash` tests crashes at all other moments, on a disk in memory, which LevelDB
+//! cannot use.)
 //!
-//! The tests assert both sides: should a later LevelDB close a hole, its test says so by failing.
+//! The tests assert both sides: if a later LevelDB fixes a defect, the test fails.
 
 use super::child::{Child, End, Story, child};
 use super::forge::Parts;
@@ -15,8 +16,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use terrace::compression::Compression;
-use terrace::table::footer::BlockHandle;
-use terrace::util::coding::put_varint32;
+use terrace::internals::table::footer::BlockHandle;
+use terrace::internals::util::coding::put_varint32;
 use terrace::{Db, Options, WriteOptions};
 
 /// LevelDB and Terrace.
@@ -24,7 +25,7 @@ fn libraries() -> [(&'static str, PathBuf); 2] {
     [("LevelDB", google_path()), ("Terrace", terrace_path())]
 }
 
-/// A scratch directory and a database directory in it, as the kernel names them.
+/// A scratch directory and a database directory in it, by the kernel's names.
 fn place() -> (TempDir, PathBuf) {
     let scratch = scratch();
     let directory = scratch.path().canonicalize().expect("a path").join("db");
@@ -32,7 +33,7 @@ fn place() -> (TempDir, PathBuf) {
     (scratch, directory)
 }
 
-/// The files of a directory that end so.
+/// The files of a directory whose names end with `end`.
 fn files_of(directory: &Path, end: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
     let mut files: Vec<_> = entries.filter(|path| path.to_string_lossy().ends_with(end)).collect();
@@ -40,7 +41,7 @@ fn files_of(directory: &Path, end: &str) -> Vec<PathBuf> {
     files
 }
 
-/// The keys of the writes that a child saw acknowledged.
+/// The keys of the acknowledged writes of a child.
 fn acknowledged(story: &Story, step: &str) -> BTreeSet<String> {
     let keys = story.lines.iter().filter_map(|line| {
         let key = line.strip_prefix(step)?.strip_suffix(": ok")?.split_whitespace().next()?;
@@ -49,21 +50,21 @@ fn acknowledged(story: &Story, step: &str) -> BTreeSet<String> {
     keys.collect()
 }
 
-/// What a scan in a new process shows; the opening must succeed.
+/// The keys of a scan in a new process. The open must succeed.
 fn reopened(library: &Path, directory: &Path) -> BTreeSet<String> {
     let story = child(library, directory, "open\nscan\nclose").run();
     assert_eq!((story.line("open"), &story.end), (Some("ok"), &End::Whole), "{story:?}");
     story.scanned().into_iter().collect()
 }
 
-/// Writes files as a database directory.
+/// Writes files into a database directory.
 fn write_files(directory: &Path, files: &Files) {
     for (name, content) in files {
         fs::write(directory.join(name), content).expect("a file");
     }
 }
 
-/// A preloaded disk that knows what was synced: see `disk.c`.
+/// A preloaded disk that records the synced state: see `disk.c`.
 struct Disk {
     library: PathBuf,
     directory: PathBuf,
@@ -89,8 +90,8 @@ impl Disk {
             .env("DISK_SHADOW", &self.shadow)
     }
 
-    /// What a crash would leave at `to`: contents as of their last sync, under the names as of the directory's last sync, or under
-    /// all names.
+    /// Writes to `to` the state after a crash: the contents at their last sync, under the names at the
+    /// directory's last sync, or under all names.
     fn crash(&self, to: &Path, all_names: bool) {
         fs::create_dir(to).expect("a directory");
         let names: Vec<String> = if all_names {
@@ -110,8 +111,8 @@ impl Disk {
     }
 }
 
-/// H1. An append to the log fails half-way. LevelDB goes on with the file, and what it puts and syncs behind the stump no recovery
-/// finds.
+/// H1. An append to the WAL fails half-way. LevelDB continues to append to the file, and no recovery finds
+/// the writes that it puts and syncs after the partial record.
 #[test]
 fn h1_synced_writes_behind_a_failed_append_are_lost_by_leveldb_alone() {
     for (name, library) in libraries() {
@@ -133,7 +134,8 @@ fn h1_synced_writes_behind_a_failed_append_are_lost_by_leveldb_alone() {
     }
 }
 
-/// H2. A second opening in one process fails, and in LevelDB closes LOCK, which gives up the first one's lock.
+/// H2. A second open in one process fails. LevelDB then closes LOCK, which releases the lock of the first
+/// open.
 #[test]
 fn h2_a_failed_second_opening_lets_another_process_in_with_leveldb_alone() {
     for (name, library) in libraries() {
@@ -154,7 +156,8 @@ fn h2_a_failed_second_opening_lets_another_process_in_with_leveldb_alone() {
     }
 }
 
-/// H3. CURRENT is lost. LevelDB, asked to create what is missing, makes a new database of it and removes every table of the old.
+/// H3. CURRENT is lost. LevelDB with `create_if_missing` creates a new database and removes every table of
+/// the old one.
 #[test]
 fn h3_tables_beside_a_lost_current_are_removed_by_leveldb_alone() {
     for (name, library) in libraries() {
@@ -185,8 +188,8 @@ fn tables_of(directory: &Path) -> usize {
     files_of(directory, ".ldb").len()
 }
 
-/// Writes 90 KB that are not synced, by which the memtable of 64 KiB and its log are replaced; the flush does not come to its end.
-/// Then a write that is synced.
+/// Writes 90 KB without sync, which switches the memtable of 64 KiB and its WAL; the flush never completes.
+/// Then makes a synced write.
 fn a_synced_write_after_a_change_of_logs(library: &Path, disk: &Disk) -> Story {
     let older: String = (0..180).map(|number| format!("put older{number:03} 500\n")).collect();
     let script = format!("create\nbuffer 65536\nopen\n{older}sync last\nkill");
@@ -197,7 +200,8 @@ fn a_synced_write_after_a_change_of_logs(library: &Path, disk: &Disk) -> Story {
     story
 }
 
-/// H4. A synced write goes to a log that is new. LevelDB has not synced the directory: after a crash, the log may have no name.
+/// H4. A synced write goes to a new WAL. LevelDB has not synced the directory: after a crash, the WAL may
+/// have no name.
 #[test]
 fn h4_a_synced_write_is_in_a_log_without_a_name_with_leveldb_alone() {
     for (name, library) in libraries() {
@@ -211,7 +215,8 @@ fn h4_a_synced_write_is_in_a_log_without_a_name_with_leveldb_alone() {
     }
 }
 
-/// H5. A synced write comes after others in an older log, which LevelDB has not synced, and will not: they are gone, it is there.
+/// H5. A synced write follows writes in an older WAL, which LevelDB never syncs: after a crash they are lost,
+/// but the synced write is there.
 #[test]
 fn h5_what_precedes_a_synced_write_in_an_older_log_is_lost_by_leveldb_alone() {
     for (name, library) in libraries() {
@@ -230,12 +235,12 @@ fn h5_what_precedes_a_synced_write_in_an_older_log_is_lost_by_leveldb_alone() {
     }
 }
 
-/// H6. With `reuse_logs` a log is gone on with that ends in a torn record; LevelDB's next recovery drops the block with what was
-/// synced into it meanwhile.
+/// H6. With `reuse_logs`, LevelDB appends to a WAL that ends in a torn record. Its next recovery drops the
+/// block, with the writes that were synced into it meanwhile.
 #[test]
 fn h6_what_is_synced_behind_a_torn_record_with_reuse_logs_is_lost_by_leveldb_alone() {
     let (scratch, directory) = place();
-    // What is left of a record of 200 bytes whose writer died.
+    // The rest of a record of 200 bytes whose writer was killed.
     let torn = [[0x12, 0x34, 0x56, 0x78, 200, 0, 1].as_slice(), &[b'x'; 30]].concat();
     let tear = |library: &Path, directory: &Path| {
         assert_eq!(child(library, directory, "create\nopen\nsync before\nclose").run().end, End::Whole);
@@ -265,14 +270,14 @@ fn h6_what_is_synced_behind_a_torn_record_with_reuse_logs_is_lost_by_leveldb_alo
         let key = format!("behind{number}");
         db.put(&WriteOptions { sync: true }, key.as_bytes(), b"v").expect("a put");
     }
-    // As a kill would leave it.
+    // The directory as a kill would leave it.
     let copy = scratch.path().join("copy");
     crate::support::copy_database(&ours, &copy);
     assert_eq!(reopened(&terrace_path(), &copy).len(), 11);
 }
 
-/// H7. A table whose lengths wrap 32 bits, or lead past its end: LevelDB reads where there is nothing, or asks for more memory than
-/// there is, and takes its process along.
+/// H7. A table whose lengths wrap 32 bits, or point past its end: LevelDB reads out of bounds, or allocates
+/// more memory than there is, and the process ends.
 #[test]
 fn h7_a_table_that_lies_about_lengths_ends_processes_with_leveldb_alone() {
     let uncompressed = |options: &mut Options| options.compression = Compression::None;
@@ -281,7 +286,7 @@ fn h7_a_table_that_lies_about_lengths_ends_processes_with_leveldb_alone() {
         let mut parts = parts(&table);
         let mut entry = vec![0];
         put_varint32(&mut entry, u32::MAX - 10); // not shared
-        put_varint32(&mut entry, 20); // the value: together, 9
+        put_varint32(&mut entry, 20); // the value; the sum wraps to 9
         let block = &mut parts.data[1];
         block[..entry.len()].copy_from_slice(&entry);
         parts.lay_out().finish()
@@ -308,7 +313,7 @@ fn h7_a_table_that_lies_about_lengths_ends_processes_with_leveldb_alone() {
     }
 }
 
-/// H8. A repair takes what logs say without looking at their checksums.
+/// H8. A repair accepts WAL records without checking their checksums.
 #[test]
 fn h8_a_repair_takes_over_damaged_log_records_with_leveldb_alone() {
     for (name, library) in libraries() {
@@ -327,7 +332,8 @@ fn h8_a_repair_takes_over_damaged_log_records_with_leveldb_alone() {
     }
 }
 
-/// H8. CURRENT is switched to a new MANIFEST, and the system says that this failed. LevelDB removes the MANIFEST that CURRENT names.
+/// H8. The rename of CURRENT to a new MANIFEST is carried out but reported as failed. LevelDB removes the
+/// MANIFEST that CURRENT names.
 #[test]
 fn h8_a_switch_of_current_that_is_said_to_have_failed_ends_the_database_with_leveldb_alone() {
     for (name, library) in libraries() {
@@ -335,7 +341,7 @@ fn h8_a_switch_of_current_that_is_said_to_have_failed_ends_the_database_with_lev
         let disk = Disk::new(&scratch, &directory);
         let story = child(&library, &directory, "create\nopen\nsync key\nclose").run();
         assert_eq!(story.end, End::Whole);
-        // Ours switches when there is a reason to.
+        // Terrace replaces its MANIFEST only when there is a reason.
         let (script, switching) = match name {
             "LevelDB" => ("open\nclose", "open"),
             _ => ("open\nsync refused\nclose", "sync refused"),

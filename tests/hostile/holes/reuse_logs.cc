@@ -1,5 +1,5 @@
-// Opens a database with LevelDB's reuse_logs, which its C API does not offer; puts "behind0" to "behind9", each synced; ends without
-// closing it. Says "put NAME" for each write that was acknowledged.
+// Opens a database with LevelDB's reuse_logs, which its C API does not have. Puts "behind0" to "behind9",
+// each synced, and ends without closing the database. Prints "put NAME" for each acknowledged write.
 //
 //   reuse_logs DIRECTORY
 #include <leveldb/db.h>

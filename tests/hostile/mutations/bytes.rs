@@ -1,9 +1,9 @@
-//! Changes of bytes and numbers that parsers stumble over.
+//! Changes of bytes and numbers that are likely to break parsers.
 
 use crate::support::random::Random;
-use terrace::util::coding::{get_varint64, put_varint64};
+use terrace::internals::util::coding::{get_varint64, put_varint64};
 
-/// A number near a border: of nothing, of a varint's lengths, of `near`, of the types.
+/// A number near a limit: 0, the lengths of a varint, `near`, the ranges of the integer types.
 pub fn odd_number(random: &mut Random, near: u64) -> u64 {
     const BORDERS: [u64; 16] = [
         0,
@@ -34,7 +34,7 @@ pub fn odd_number(random: &mut Random, near: u64) -> u64 {
     }
 }
 
-/// Changes, removes, doubles or adds a few bytes somewhere.
+/// Changes, removes, duplicates or adds a few bytes somewhere.
 pub fn change_bytes(random: &mut Random, bytes: &mut Vec<u8>) {
     for _ in 0..=random.below(3) {
         let at = random.below(bytes.len() as u64 + 1) as usize;
@@ -53,7 +53,7 @@ pub fn change_bytes(random: &mut Random, bytes: &mut Vec<u8>) {
     }
 }
 
-/// Replaces the varint at `at` by one of an odd number, perhaps a longer one than it need be.
+/// Replaces the varint at `at` by one of an odd number, perhaps in a longer encoding than necessary.
 pub fn change_varint(random: &mut Random, bytes: &mut Vec<u8>, at: usize) {
     let mut rest = bytes.get(at..).unwrap_or_default();
     let before = rest.len();
@@ -70,7 +70,7 @@ pub fn change_varint(random: &mut Random, bytes: &mut Vec<u8>, at: usize) {
     bytes.splice(at..at + length, varint);
 }
 
-/// Removes, doubles, swaps, moves, or replaces one of the elements.
+/// Removes, duplicates, swaps, moves, or replaces one of the elements.
 pub fn change_list<T: Clone>(random: &mut Random, list: &mut Vec<T>) {
     if list.is_empty() {
         return;

@@ -1,7 +1,7 @@
-//! Twenty thousand databases, each changed in a few places of its structure (a varint, a handle, a key, a restart point, a field
-//! of an edit, a file's name) with all checksums right: opened as a user would and paranoidly, read in every way, written,
-//! compacted, repaired. Whatever comes of it: no panic on any thread, no hang, no memory out of proportion, no change
-//! by an opening that fails.
+//! Twenty thousand databases, each changed in a few places of its structure (a varint, a block handle, a key,
+//! a restart point, a field of an edit, the name of a file), with correct checksums: opened with and without
+//! paranoid checks, read in every way, written, compacted, repaired. In every case: no panic on any thread,
+//! no hang, no excessive memory, no change by an open that fails.
 //!
 //! `TERRACE_SEED=n` runs mutation n alone; `TERRACE_MUTATIONS=n` runs n of them.
 
@@ -20,26 +20,26 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use terrace::format::file_name::FileType;
+use terrace::internals::format::file_name::FileType;
 
 const MUTATIONS: u64 = 20_000;
 
-/// Processes that share the work.
+/// The number of processes that share the work.
 const PROCESSES: u64 = 2;
 
-/// The longest that one mutation may keep a processor busy, all its threads together.
+/// The limit of processor time of one mutation, for all its threads together.
 const MOST_TIME: Duration = Duration::from_secs(1);
 
-/// The most memory that a mutation may take.
+/// The memory limit of one mutation, in bytes.
 const MOST_MEMORY: usize = 256 << 20;
 
-/// The longest that one may take by the clock, on a machine that is busy with other things too: it hangs, then.
+/// The time limit of one mutation, on a busy machine: after it, the mutation counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A number of this, alone, tells the process which part of the work is its own.
+/// The environment variable with the number of the part of the work that a process does.
 const PART: &str = "TERRACE_MUTATIONS_PART";
 
-/// Which mutations there are: those of the environment, or all.
+/// The mutations to run: those selected by the environment, or all.
 fn seeds() -> std::ops::Range<u64> {
     random::seeds(number_from_env("TERRACE_MUTATIONS").unwrap_or(MUTATIONS))
 }
@@ -49,7 +49,7 @@ fn no_mutation_of_a_database_does_harm() {
     announce(&format!("hostile: mutations {:?}", seeds()));
     let mutations = seeds().end - seeds().start;
     let children = (0..PROCESSES).map(|part| {
-        // A process of its own: its memory is counted, and its panics are.
+        // A process of its own, because memory and panics are counted per process.
         let program = std::env::current_exe().expect("the path of this test");
         Command::new(program)
             .args(["--exact", "hostile::mutations::one_part_of_the_mutations", "--ignored", "--nocapture"])
@@ -65,7 +65,7 @@ fn no_mutation_of_a_database_does_harm() {
     count('F', mutations, "mutations of databases");
 }
 
-/// Which kinds of files are changed, and how often.
+/// Changes files of random kinds, once to three times.
 fn mutate(random: &mut Random, base: &Base) -> Files {
     let mut files = base.files.clone();
     for _ in 0..=random.below(3) {
@@ -89,15 +89,15 @@ fn mutate(random: &mut Random, base: &Base) -> Files {
     files
 }
 
-/// The files of mutation `seed`, for others.
+/// The files of mutation `seed`, for other tests.
 pub fn mutated(bases: &[Base], seed: u64) -> Files {
     let mut random = Random::new(seed);
     let base = &bases[random.below(bases.len() as u64) as usize];
     mutate(&mut random, base)
 }
 
-/// A table that was made longer or shorter is only read where the MANIFEST agrees; but a MANIFEST that was changed itself is not
-/// put right by that.
+/// Corrects the sizes of tables in the MANIFEST, because a table whose length was changed is only read if the
+/// MANIFEST agrees. A MANIFEST that was changed itself is not corrected.
 fn mend_sizes(files: &mut Files, base: &Base) {
     let is_as_it_was = files
         .iter()
@@ -122,7 +122,7 @@ fn change_file(
     }
 }
 
-/// Removes a file, gives it another name, or exchanges two.
+/// Removes or renames a file, or exchanges two files.
 fn change_names(random: &mut Random, files: &mut Files) {
     if files.is_empty() {
         return;
@@ -147,23 +147,23 @@ fn change_names(random: &mut Random, files: &mut Files) {
         2 => files[at].0 = random.pick(&names),
         _ => files.push((random.pick(&names), files[at].1.clone())),
     }
-    // One name, one file.
+    // Each name must have one file only.
     files.sort_by(|a, b| a.0.cmp(&b.0));
     files.dedup_by(|a, b| a.0 == b.0);
 }
 
-/// What has panicked in this process, on any thread.
+/// The panics of this process, on any thread.
 static PANICS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 fn processor_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is that of a timespec.
+    // SAFETY: the pointer points to a timespec.
     let result = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
     assert_eq!(result, 0);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Ends the process when one mutation takes too long.
+/// Ends the process if a mutation takes too long.
 fn watch(current: &'static AtomicU64) {
     std::thread::spawn(|| {
         let (mut seen, mut since) = (u64::MAX, Instant::now());
@@ -180,7 +180,7 @@ fn watch(current: &'static AtomicU64) {
     });
 }
 
-/// Run by the test above, in a process of its own.
+/// The test above runs this one in processes of its own.
 #[test]
 #[ignore = "run by no_mutation_of_a_database_does_harm, in processes of its own"]
 fn one_part_of_the_mutations() {
@@ -241,7 +241,7 @@ fn one_part_of_the_mutations() {
     ));
     assert_eq!(failed, 0, "mutations that did harm");
     if done > 1000 {
-        // Or else they are not worth the while: all would be refused at once, or none be noticed.
+        // Otherwise the mutations are useless: nearly all are refused at once, or hardly any is noticed.
         assert!(opened > done / 4 && damaged > done / 10 && opened_paranoidly < done * 9 / 10);
     }
 }

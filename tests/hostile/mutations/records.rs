@@ -1,12 +1,15 @@
-//! Logs and MANIFESTs taken apart to their records' fields, changed in one place, and framed again with right checksums.
+//! Takes WALs and MANIFESTs apart into the fields of their records, changes one place, and frames them again
+//! with correct checksums.
 
 use super::bytes::{change_bytes, change_list, change_varint, odd_number};
 use crate::fuzz::mend;
 use crate::support::random::Random;
-use terrace::record::{BLOCK_SIZE, HEADER_SIZE};
-use terrace::util::coding::{get_bytes, get_varint32, get_varint64, put_bytes, put_varint32, put_varint64};
+use terrace::internals::record::{BLOCK_SIZE, HEADER_SIZE};
+use terrace::internals::util::coding::{
+    get_bytes, get_varint32, get_varint64, put_bytes, put_varint32, put_varint64,
+};
 
-/// Changes a log in one place.
+/// Changes a WAL in one place.
 pub fn change_log(random: &mut Random, log: &mut Vec<u8>) {
     change_records(random, log, change_batch);
 }
@@ -30,7 +33,7 @@ fn change_records(random: &mut Random, bytes: &mut Vec<u8>, change_one: fn(&mut 
     *bytes = mend::frame_records(&records);
 }
 
-/// Changes what is around the records: types, lengths, zeros, the end of the file.
+/// Changes the framing of the records: types, lengths, zeros, the end of the file.
 fn change_framing(random: &mut Random, bytes: &mut Vec<u8>) {
     let headers = headers(bytes);
     let Some(&at) = headers.get(random.below(headers.len() as u64 + 1) as usize) else {
@@ -58,7 +61,7 @@ fn change_framing(random: &mut Random, bytes: &mut Vec<u8>) {
     }
 }
 
-/// Where fragments begin.
+/// The offsets of the fragments.
 fn headers(bytes: &[u8]) -> Vec<usize> {
     let mut headers = Vec::new();
     let mut at = 0;
@@ -111,7 +114,7 @@ struct Field {
     keys: Vec<Vec<u8>>,
 }
 
-/// How many numbers and how many byte strings follow a tag.
+/// The number of integers and of byte strings that follow a tag; `None` for an unknown tag.
 fn shape(tag: u32) -> Option<(usize, usize)> {
     match tag {
         1 => Some((0, 1)),
@@ -140,7 +143,7 @@ fn parse_edit(mut record: &[u8]) -> Option<Vec<Field>> {
     Some(fields)
 }
 
-/// Changes a field of a version edit, or which there are.
+/// Changes a field of a version edit, or the set of its fields.
 fn change_edit(random: &mut Random, record: &mut Vec<u8>) {
     let Some(mut fields) = parse_edit(record).filter(|fields| !fields.is_empty()) else {
         return change_bytes(random, record);
@@ -151,7 +154,7 @@ fn change_edit(random: &mut Random, record: &mut Vec<u8>) {
         0 | 1 => change_list(random, &mut fields),
         2 => fields[at].tag = random.pick(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 103, 200, u32::MAX]),
         3 => return change_bytes(random, record),
-        // A field of one record among another's.
+        // Moves a field of one record into another one.
         4 => {
             let field = Field {
                 tag: random.pick(&[2, 3, 4, 9]),

@@ -1,13 +1,13 @@
-//! Tables taken apart, changed in one place, and put together again with right checksums.
+//! Takes tables apart, changes one place, and puts them together again with correct checksums.
 
 use super::bytes::{change_bytes, change_list, change_varint, odd_number};
 use crate::hostile::forge::{Handles, Parts};
 use crate::support::random::Random;
 use terrace::compression::{Compression, Compressor};
-use terrace::table::footer::{BlockHandle, FOOTER_SIZE, Footer};
-use terrace::util::coding::{fixed32_at, get_varint32};
+use terrace::internals::table::footer::{BlockHandle, FOOTER_SIZE, Footer};
+use terrace::internals::util::coding::{fixed32_at, get_varint32};
 
-/// What is changed.
+/// The changed part.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Place {
     Lengths,
@@ -43,7 +43,7 @@ const PLACES: [Place; 14] = [
     Place::FileLength,
 ];
 
-/// Changes a table in one place. What is no table (any more) is changed as bytes.
+/// Changes a table in one place. Bytes that are not a table (any more) are changed as bytes.
 pub fn change(random: &mut Random, table: &mut Vec<u8>) {
     match Parts::of(table) {
         Some(parts) => *table = rebuild(random, parts),
@@ -98,7 +98,7 @@ fn rebuild(random: &mut Random, mut parts: Parts) -> Vec<u8> {
     bytes
 }
 
-/// Where the lengths of a block's entries are, each entry's three.
+/// The offsets of the lengths of a block's entries, three for each entry.
 fn length_offsets(contents: &[u8]) -> Vec<usize> {
     let mut offsets = Vec::new();
     let restarts = fixed32_at(contents, contents.len().wrapping_sub(4)).unwrap_or(0) as usize;
@@ -129,7 +129,7 @@ fn change_block(random: &mut Random, contents: &mut Vec<u8>, how: Place) {
             change_varint(random, contents, at);
         }
         Place::Keys if offsets.len() > 3 => {
-            // The trailer of a key: the eight bytes that end before the value of the entry.
+            // The trailer of a key: the eight bytes before the value of the entry.
             let entry = random.below(offsets.len() as u64 / 3 - 1) as usize * 3;
             let mut rest = &contents[offsets[entry + 1]..];
             let unshared = get_varint32(&mut rest).unwrap_or(0) as usize;
@@ -155,7 +155,7 @@ fn change_block(random: &mut Random, contents: &mut Vec<u8>, how: Place) {
     }
 }
 
-/// A block's stored form with a type byte or a compressed form that are not what they should be.
+/// A stored block with a wrong type byte or damaged compressed contents.
 fn odd_compression(random: &mut Random, contents: &[u8]) -> (Vec<u8>, u8) {
     let mut snappy = Compressor::new(Compression::Snappy);
     let mut stored = match snappy.compress(contents) {
@@ -180,7 +180,7 @@ fn change_handles(random: &mut Random, entries: &mut Handles, end: usize) {
     match random.below(6) {
         0 => handle.offset = odd_number(random, handle.offset),
         1 => handle.size = odd_number(random, handle.size),
-        // What comes next: the metaindex, the index, the footer.
+        // Points to the next part of the file: the metaindex, the index, the footer.
         2 => handle.offset = end as u64,
         3 => handle.offset = random.below(end as u64 + 100),
         4 => *handle = BlockHandle { offset: 0, size: end as u64 },
@@ -217,7 +217,7 @@ fn change_length(random: &mut Random, bytes: &mut Vec<u8>) {
         0 => bytes.truncate(random.pick(&[0, 1, FOOTER_SIZE - 1, FOOTER_SIZE, FOOTER_SIZE + 1])),
         1 => bytes.truncate(random.below(bytes.len() as u64) as usize),
         2 => bytes.extend_from_slice(&[0; 100]),
-        // Its end alone, with all handles past it.
+        // Keeps only the end of the file, so that all handles point past it.
         _ => drop(bytes.drain(..random.below(bytes.len() as u64) as usize)),
     }
 }

@@ -1,25 +1,25 @@
-//! The way back through a block: entries say nothing of those before them, so a run from the last restart point is read, once, and gone
-//! through from its end.
+//! Backward moves in a block. An entry does not tell where the previous one begins. So the run of entries
+//! from the last restart point is read once, and visited from its end.
 //!
-//! One thread at a time.
+//! Used by one thread at a time, as all of the iterator.
 
 use super::super::{Block, BlockResult, Entry, bad, check_type};
 use super::{BlockIterator, BlockOwner};
 use crate::format::internal_key::TRAILER_SIZE;
 
 impl<T: BlockOwner> BlockIterator<T> {
-    /// Moves to the previous entry (only while valid).
+    /// Moves to the previous entry. Call only while valid.
     pub fn prev(&mut self) {
         if let Err(bad) = self.provide(u32::MAX) {
             return self.fail(bad);
         }
-        // What the key just left shares with the one before it is still in the buffer.
+        // The bytes that the key just left shares with the one before it are still in the buffer.
         let shared = self.run.pop().map_or(0, |left| left.shared);
         self.step_back(shared);
     }
 
-    /// Moves to the last entry of `run`, read anew if it is empty: then the one before `current`. The buffer holds `kept`
-    /// bytes that the key there begins with.
+    /// Moves to the last entry of `run`. If `run` is empty, it is read again, up to the entry before
+    /// `current`. The first `kept` bytes of that entry's key are in the buffer already.
     pub(super) fn step_back(&mut self, kept: u32) {
         if self.run.is_empty() && self.current == 0 {
             self.key_length = 0;
@@ -29,7 +29,7 @@ impl<T: BlockOwner> BlockIterator<T> {
     }
 
     fn try_step_back(&mut self, mut kept: u32) -> BlockResult<()> {
-        // SAFETY: the view is local, and nothing here lets go of the block.
+        // SAFETY: the view is local, and nothing here releases the block.
         let block = unsafe { self.block() };
         if self.run.is_empty() {
             block.read_run(self.current, &mut self.run)?;
@@ -45,7 +45,8 @@ impl<T: BlockOwner> BlockIterator<T> {
             let shared = entry.shared as usize;
             self.key_buffer.resize(shared + entry.suffix_length as usize, 0);
             self.key_buffer[shared..].copy_from_slice(block.suffix(&entry));
-            // The bytes in [kept, needed) come from the entries before, each of which supplies the end of the piece.
+            // The bytes in [kept, needed) come from the entries before; each of them supplies the end of that
+            // range.
             let mut needed = entry.shared;
             for earlier in before.iter().rev() {
                 if needed <= kept {
@@ -66,8 +67,8 @@ impl<T: BlockOwner> BlockIterator<T> {
 }
 
 impl Block<'_> {
-    /// Fills `run` with the entries from the last restart point before `end` up to the one that ends at `end`. Their keys
-    /// are internal ones and share no more than there is.
+    /// Fills `run` with the entries from the last restart point before `end` up to the one that ends at
+    /// `end`. Checks that their keys are internal ones and share no more bytes than there are.
     fn read_run(&self, end: u32, run: &mut Vec<Entry>) -> BlockResult<()> {
         run.clear();
         let (mut left, mut right) = (0, self.num_restarts.saturating_sub(1));

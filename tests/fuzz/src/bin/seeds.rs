@@ -1,15 +1,15 @@
-//! Writes what each target's corpus begins with: parts of small real databases.
+//! Writes the initial corpus of each target: parts of small real databases.
 //!
 //! `cargo run --no-default-features --bin seeds -- corpus`
 
 use std::fs;
 use std::path::Path;
-use terrace::format::file_name::FileType;
-use terrace::table::block::Block;
-use terrace::table::footer::{BlockHandle, FOOTER_SIZE, Footer};
+use terrace::internals::format::file_name::FileType;
+use terrace::internals::table::block::Block;
+use terrace::internals::table::footer::{BlockHandle, FOOTER_SIZE, Footer};
 use terrace_fuzz::{archive, bases, mend};
 
-/// Inputs longer than this slow a fuzzer down.
+/// The longest input, in bytes: longer ones slow a fuzzer down.
 const MAX_LENGTH: usize = 20_000;
 
 fn main() {
@@ -51,7 +51,7 @@ fn main() {
     }
 }
 
-/// Some blocks of a table, and the targets they are for.
+/// Some blocks of a table, each with its target.
 fn blocks(table: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let footer = table.last_chunk::<FOOTER_SIZE>().and_then(|bytes| Footer::decode(bytes).ok());
     let footer = footer.expect("a footer");

@@ -1,0 +1,13 @@
+//! Column families. A column family joins memtables and a version; no module of a lower floor knows both.
+//!
+//! A database has a set of column families. Each has its own memtables, version and super version. Only one
+//! exists so far, the default one with id 0; puts and gets do not search for it.
+
+pub mod dead_spans;
+mod family;
+pub mod found_compression;
+mod iterator_pool;
+pub mod read_iterator;
+pub mod super_version;
+
+pub use family::{ColumnFamily, FamilyMemtables};

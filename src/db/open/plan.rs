@@ -1,0 +1,309 @@
+//! The plan of an open: what is done with the recovered state. `recovery` decides it once; this file carries
+//! it out, once.
+//!
+//! Usually nothing is written but an empty WAL: recovered WALs stay as they are, and their entries are in
+//! memory (see `recovery_debt`). If more has to be written, the order is: copies of WALs that could not be
+//! used completely; a MANIFEST that names the tables made from WALs and no longer needs those WALs, and
+//! CURRENT; removal of WALs that a later open would replay over newer writes; the new WAL. Tables are durable
+//! before a plan exists.
+//!
+//! Thread rule: used by one thread.
+
+use crate::db::background::file_gc::find_leftovers;
+use crate::db::manifest_state::ManifestState;
+use crate::db::open::context::OpenContext;
+use crate::db::open::lost::Lost;
+use crate::db::open::recovery_debt::RecoveryDebt;
+use crate::db::wal_set::{WalFile, WalSet};
+use crate::env::{Env, LogFileOptions};
+use crate::error::{Error, Result};
+use crate::format::file_name::{self, FileType};
+use crate::format::internal_key::SequenceNumber;
+use crate::memtable::list::ImmutableMemtable;
+use crate::memtable::{Memtable, MemtableWriter};
+use crate::version::file_metadata::FileMetaData;
+use crate::version::manifest::ManifestWriter;
+use crate::version::version_edit::VersionEdit;
+use crate::version::version_set::{PreparedEdits, VersionSet};
+use crate::wal::writer::WalWriter;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A recovered WAL that is appended to again.
+pub(in crate::db) struct ReusedWal {
+    pub file: WalFile,
+    /// The length of the file, in bytes.
+    pub size: u64,
+    /// The entries of the WAL.
+    pub memtable: Box<MemtableWriter>,
+}
+
+/// A recovered WAL that stays until its entries, which are in memory, are flushed.
+pub(in crate::db) struct RecoveredWal {
+    pub file: WalFile,
+    pub memtable: Arc<Memtable>,
+}
+
+/// What is done with the MANIFEST and the recovered WALs.
+pub(in crate::db) enum RecoveryPlan {
+    /// Nothing is written except a new, empty WAL.
+    KeepInMemory {
+        /// The MANIFEST that CURRENT names.
+        manifest: u64,
+        /// The WALs with entries, oldest first.
+        wals: Vec<RecoveredWal>,
+        /// WALs without entries: they are removed.
+        empty_wals: Vec<u64>,
+    },
+    /// The entries of the WALs are in tables, or in the WAL that is reused. An edit says so.
+    Write(Rewrite),
+}
+
+/// What is written if not all entries stay only in memory.
+#[derive(Default)]
+pub(in crate::db) struct Rewrite {
+    /// The MANIFEST that is appended to; `None`: a new one takes its place.
+    pub manifest: Option<ManifestWriter>,
+    /// Level-0 tables made from the WALs, oldest first.
+    pub new_files: Vec<Arc<FileMetaData>>,
+    /// The WAL that is appended to; `None`: a new one is created.
+    pub reused_wal: Option<ReusedWal>,
+    /// WALs whose numbers are above that of every WAL of this open: they are removed.
+    pub stray_wals: Vec<u64>,
+    /// WALs of which not everything was replayed: they are set aside.
+    pub unused_wals: Vec<u64>,
+}
+
+/// The state that the files describe. Tables made from WALs are durable; nothing is installed.
+pub(in crate::db) struct Recovered {
+    pub versions: VersionSet,
+    /// The next file number: above every number in the directory that counts.
+    pub next_file_number: u64,
+    /// The last sequence number of all entries.
+    pub last_sequence: SequenceNumber,
+    /// The last sequence number of the WALs that are kept, or else of the tables. The marker of the new WAL
+    /// has the next one.
+    pub logged: SequenceNumber,
+    pub plan: RecoveryPlan,
+    /// Damage in the WALs, which was skipped, and oddities of the WALs.
+    pub damage: Vec<Error>,
+    /// The names of the files in the directory.
+    pub names: Vec<OsString>,
+}
+
+/// The state that the database starts with.
+pub(in crate::db) struct InitialState {
+    pub versions: VersionSet,
+    pub manifest: ManifestState,
+    pub wals: WalSet,
+    pub wal: WalWriter,
+    pub memtable: Box<MemtableWriter>,
+    /// The memtables of the recovered WALs, oldest first.
+    pub immutables: Vec<ImmutableMemtable>,
+    pub next_file_number: u64,
+    pub last_sequence: SequenceNumber,
+    pub debt: Option<RecoveryDebt>,
+    /// Files that may be removed now.
+    pub leftovers: Vec<PathBuf>,
+    /// WALs that may be removed now.
+    pub obsolete_wals: Vec<u64>,
+    pub damage: Vec<Error>,
+}
+
+impl Recovered {
+    /// Makes the recovered state current, durably where the plan says so, and creates the WAL.
+    pub(in crate::db) fn carry_out(self, context: &OpenContext, path: &Path) -> Result<InitialState> {
+        let Recovered { versions, next_file_number, last_sequence, logged, plan, damage, names } = self;
+        let new_wal = NewWal { context, path, logged, last_sequence, next_file_number };
+        let mut state = match plan {
+            RecoveryPlan::KeepInMemory { manifest, wals, empty_wals } => {
+                keep_in_memory(new_wal, versions, wals, |versions| {
+                    let mut leftovers = find_leftovers(path, &names, versions, manifest);
+                    leftovers.retain(|path| !is_wal_of(path, &empty_wals)); // their removal needs no MANIFEST
+                    leftovers
+                })
+                .map(|state| InitialState { obsolete_wals: empty_wals.clone(), ..state })?
+            }
+            RecoveryPlan::Write(rewrite) => write(new_wal, versions, rewrite, &names)?,
+        };
+        state.damage = damage;
+        Ok(state)
+    }
+}
+
+fn is_wal_of(path: &Path, numbers: &[u64]) -> bool {
+    let name = path.file_name().and_then(file_name::parse_exactly);
+    matches!(name, Some(FileType::Log(number)) if numbers.contains(&number))
+}
+
+/// What is needed to create or reopen the WAL.
+struct NewWal<'a> {
+    context: &'a OpenContext,
+    path: &'a Path,
+    logged: SequenceNumber,
+    last_sequence: SequenceNumber,
+    next_file_number: u64,
+}
+
+impl NewWal<'_> {
+    fn env(&self) -> &Arc<dyn Env> {
+        &self.context.options.env
+    }
+
+    fn take_number(&mut self) -> u64 {
+        self.next_file_number += 1;
+        self.next_file_number - 1
+    }
+
+    fn options(&self) -> LogFileOptions {
+        let options = &self.context.options;
+        LogFileOptions { mapped: options.mmap_wal, expected_size: options.write_buffer_size as u64 }
+    }
+
+    fn create(&self, number: u64) -> Result<(WalWriter, Box<MemtableWriter>)> {
+        let wal = WalWriter::create(self.env(), self.path, number, self.options(), self.logged)?;
+        Ok((wal, self.context.new_memtable()?))
+    }
+
+    fn reopen(&self, reused: ReusedWal) -> Result<(WalWriter, Box<MemtableWriter>)> {
+        let WalFile { number, begins_after } = reused.file;
+        let options = self.options();
+        let wal = WalWriter::reopen(self.env(), self.path, number, reused.size, options, begins_after)?;
+        Ok((wal, reused.memtable))
+    }
+}
+
+fn keep_in_memory(
+    mut new_wal: NewWal<'_>,
+    mut versions: VersionSet,
+    wals: Vec<RecoveredWal>,
+    leftovers: impl FnOnce(&VersionSet) -> Vec<PathBuf>,
+) -> Result<InitialState> {
+    let number = new_wal.take_number();
+    let mut files: Vec<WalFile> = wals.iter().map(|wal| wal.file).collect();
+    files.push(WalFile { number, begins_after: new_wal.last_sequence });
+    let oldest = files[0];
+    // The edit is applied only in memory: WALs below the oldest kept one are gone or empty.
+    let edit = VersionEdit { log_number: Some(oldest.number), ..VersionEdit::default() };
+    let prepared = versions.prepare(vec![edit], new_wal.next_file_number, oldest.begins_after)?;
+    drop(versions.commit(&prepared));
+    let (wal, memtable) = new_wal.create(number)?;
+    let to_immutable =
+        |wal: RecoveredWal| ImmutableMemtable { memtable: wal.memtable, log_number: wal.file.number };
+    Ok(InitialState {
+        manifest: ManifestState::new(None),
+        wals: WalSet::new(files, oldest.begins_after),
+        wal,
+        memtable,
+        immutables: wals.into_iter().map(to_immutable).collect(),
+        next_file_number: new_wal.next_file_number,
+        last_sequence: new_wal.last_sequence,
+        debt: Some(RecoveryDebt::new(number, leftovers(&versions))),
+        leftovers: Vec::new(),
+        obsolete_wals: Vec::new(),
+        damage: Vec::new(),
+        versions,
+    })
+}
+
+fn write(
+    mut new_wal: NewWal<'_>,
+    mut versions: VersionSet,
+    rewrite: Rewrite,
+    names: &[OsString],
+) -> Result<InitialState> {
+    let Rewrite { manifest, new_files, reused_wal, stray_wals, unused_wals } = rewrite;
+    let file = match &reused_wal {
+        Some(reused) => reused.file,
+        None => WalFile { number: new_wal.take_number(), begins_after: new_wal.last_sequence },
+    };
+    let manifest_number = match &manifest {
+        Some(found) => found.number(),
+        None => new_wal.take_number(),
+    };
+    if let Err(error) = set_aside(&new_wal, &unused_wals) {
+        remove_tables(&new_wal, &new_files); // no MANIFEST names them yet
+        return Err(error);
+    }
+    let edit = VersionEdit {
+        log_number: Some(file.number),
+        new_files: new_files.iter().map(|file| (0, file.clone())).collect(),
+        ..VersionEdit::default()
+    };
+    let prepared = versions.prepare(vec![edit], new_wal.next_file_number, file.begins_after)?;
+    drop(versions.commit(&prepared));
+    let manifest = match manifest {
+        Some(found) => append(&new_wal, found, &prepared)?,
+        None => {
+            let snapshot = versions.snapshot(new_wal.next_file_number, file.begins_after);
+            create_manifest(&new_wal, manifest_number, &snapshot)
+                .inspect_err(|_| remove_unnamed_tables(&new_wal, manifest_number, &new_files))?
+        }
+    };
+    // A later open would replay these over newer writes; or they were copied to `lost`.
+    let is_stray = |number: &&u64| !unused_wals.contains(number);
+    for &number in unused_wals.iter().chain(stray_wals.iter().filter(is_stray)) {
+        new_wal.env().remove_file(&file_name::log(new_wal.path, number))?;
+    }
+    let (wal, memtable) = match reused_wal {
+        Some(reused) => new_wal.reopen(reused)?,
+        None => new_wal.create(file.number)?,
+    };
+    Ok(InitialState {
+        manifest: ManifestState::new(Some(manifest)),
+        wals: WalSet::new(vec![file], file.begins_after),
+        wal,
+        memtable,
+        immutables: Vec::new(),
+        next_file_number: new_wal.next_file_number,
+        last_sequence: new_wal.last_sequence,
+        debt: None,
+        leftovers: find_leftovers(new_wal.path, names, &versions, manifest_number),
+        obsolete_wals: Vec::new(),
+        damage: Vec::new(),
+        versions,
+    })
+}
+
+fn append(
+    new_wal: &NewWal<'_>,
+    mut manifest: ManifestWriter,
+    prepared: &PreparedEdits,
+) -> Result<ManifestWriter> {
+    // CURRENT names this MANIFEST, but perhaps not durably: the last process may have ended between the
+    // rename and the sync.
+    new_wal.env().sync_dir(new_wal.path)?;
+    manifest.append(&prepared.edits)?;
+    Ok(manifest)
+}
+
+fn create_manifest(new_wal: &NewWal<'_>, number: u64, snapshot: &[VersionEdit]) -> Result<ManifestWriter> {
+    ManifestWriter::create(new_wal.env(), new_wal.path, number, snapshot)
+}
+
+/// Removes the tables that this open has made, after its MANIFEST could not be created: another try may need
+/// their space. If the MANIFEST still exists, CURRENT may name it, and the tables stay.
+#[cold]
+fn remove_unnamed_tables(new_wal: &NewWal<'_>, manifest: u64, files: &[Arc<FileMetaData>]) {
+    if !new_wal.env().exists(&file_name::manifest(new_wal.path, manifest)) {
+        remove_tables(new_wal, files);
+    }
+}
+
+fn remove_tables(new_wal: &NewWal<'_>, files: &[Arc<FileMetaData>]) {
+    new_wal.context.remove_tables(new_wal.path, files);
+}
+
+/// Copies WALs durably to `lost`, where nothing removes them: the MANIFEST that is written next makes them
+/// obsolete. They are not moved. Without that MANIFEST recovery needs all of them in place; if one were
+/// missing, the entries of an older one would be taken for the newest.
+#[cold]
+#[inline(never)]
+fn set_aside(new_wal: &NewWal<'_>, wals: &[u64]) -> Result<()> {
+    if wals.is_empty() {
+        return Ok(());
+    }
+    let mut lost = Lost::open(new_wal.env(), new_wal.path)?;
+    wals.iter().try_for_each(|&number| lost.copy(&file_name::log(new_wal.path, number)))
+}

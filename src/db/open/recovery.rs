@@ -1,0 +1,405 @@
+//! Recovery: reads the state from the files of a directory. First the edits of the MANIFEST, then the WALs
+//! that it still needs.
+//!
+//! WALs are replayed in the order of their numbers, each into a memtable of its own. The memtable is *kept*:
+//! it becomes an immutable memtable whose flush is due, and its WAL stays until that flush. So an open writes
+//! nothing, and waits for no disk. What it has read counts as durable only when a MANIFEST of this process
+//! says it (see `recovery_debt`).
+//!
+//! In some cases nothing is kept: more than `MAX_KEPT_LOGS` WALs have entries; the entries take more memory
+//! than one memtable may; something is odd about the WALs or the MANIFEST (its end, its length, a previous
+//! log number); `reuse_logs` is set; the comparator is a user's. Then all entries (except those of a reused
+//! WAL) become level-0 tables before the open ends, written and synced before the MANIFEST that makes the
+//! WALs obsolete. If that fails, the tables are removed, and nothing has changed. So processes that open a
+//! database, write and die leave a few small WALs, not one more each.
+//!
+//! A WAL of which not everything could be replayed is never removed without a copy: `Recovered::carry_out`
+//! sets it aside (see `lost`).
+//!
+//! Thread rule: used by one thread.
+
+use crate::db::open::context::{OpenContext, insert_batch};
+use crate::db::open::plan::{Recovered, RecoveredWal, RecoveryPlan, ReusedWal, Rewrite};
+use crate::db::wal_set::WalFile;
+use crate::error::{Error, Result};
+use crate::flush::job as flush_job;
+use crate::format::column_family_id::ColumnFamilyId;
+use crate::format::file_name::{self, FileType};
+use crate::format::internal_key::SequenceNumber;
+use crate::memtable::MemtableWriter;
+use crate::version::Version;
+use crate::version::file_metadata::FileMetaData;
+use crate::version::manifest::{self, ManifestWriter};
+use crate::version::version_set::{
+    RecoveredCounters, VersionRecovery, VersionSet, check_file_numbers, is_counted,
+};
+use crate::wal::replay::{ExpectedFirstSequence, ReplayOptions, ReplaySummary, replay_with};
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A MANIFEST of this length or more is replaced at open, and not appended to. In bytes.
+const MAX_REUSED_MANIFEST_BYTES: u64 = 2 << 20;
+
+/// An open takes at least this many file numbers: for a WAL and a MANIFEST.
+const NUMBERS_OF_AN_OPENING: u64 = 2;
+/// If more WALs than this have entries, the open flushes them.
+pub(in crate::db) const MAX_KEPT_LOGS: usize = 4;
+
+/// The state of a new database.
+pub(in crate::db) fn fresh(opening: &OpenContext, path: &Path) -> Result<Recovered> {
+    opening.info_log.log(format_args!("creating {}", path.display()));
+    let (next_file_number, _, names) = list_files(opening, path, 1)?;
+    Ok(Recovered {
+        versions: VersionSet::new(opening.comparator_name(), Arc::new(empty(opening))),
+        next_file_number,
+        last_sequence: 0,
+        logged: 0,
+        plan: RecoveryPlan::Write(Rewrite::default()),
+        damage: Vec::new(),
+        names,
+    })
+}
+
+fn empty(opening: &OpenContext) -> Version {
+    Version::empty(opening.comparator.clone(), opening.table_cache.clone())
+}
+
+/// The next file number, the files, and their names. The number is not below `at_least` and above every
+/// number in the directory that counts (strays do not).
+fn list_files(
+    opening: &OpenContext,
+    path: &Path,
+    at_least: u64,
+) -> Result<(u64, Vec<FileType>, Vec<OsString>)> {
+    let names = opening.options.env.children(path)?;
+    let mut next_file_number = at_least;
+    let mut files = Vec::new();
+    for name in &names {
+        let Some(file) = file_name::parse(name) else { continue };
+        if matches!(file, FileType::Log(number) if file_name::log(path, number).file_name() != Some(name)) {
+            let name = Path::new(name).display();
+            opening.info_log.log(format_args!("{name}: no log of this database has its number written so"));
+            continue;
+        }
+        files.push(file);
+        let (FileType::Log(number)
+        | FileType::Table(number)
+        | FileType::Manifest(number)
+        | FileType::Temp(number)) = file
+        else {
+            continue;
+        };
+        if is_counted(number, at_least) {
+            next_file_number = next_file_number.max(number + 1);
+        } else {
+            let name = Path::new(name).display();
+            opening.info_log.log(format_args!("{name}: a stray file, by its number, which is not counted"));
+        }
+    }
+    Ok((next_file_number, files, names))
+}
+
+/// The state of an existing database.
+pub(in crate::db) fn recover(opening: &OpenContext, path: &Path) -> Result<Recovered> {
+    let options = &opening.options;
+    let mut edits = VersionRecovery::new(opening.comparator_name(), empty(opening));
+    let recovered = manifest::recover(&options.env, path, &mut |edit| edits.apply(edit))?;
+    let (versions, counters) = edits.finish().map_err(|error| match &recovered.damaged_tail {
+        Some(damage) if error.is_corruption() => damage.clone(),
+        None if error.is_corruption() => error.context(file_name::manifest(path, recovered.number).display()),
+        _ => error,
+    })?;
+    let (next_file_number, files, names) = list_files(opening, path, counters.next_file_number)?;
+    if let Some(damage) = &recovered.damaged_tail {
+        if options.paranoid_checks || !may_do_without_last_edit(&versions, &files) {
+            return Err(damage.clone());
+        }
+        opening.info_log.log(format_args!("going on without the last edit, which was not synced: {damage}"));
+    }
+    check_file_numbers(next_file_number.saturating_add(NUMBERS_OF_AN_OPENING))?;
+    check_tables(path, &versions, &files)?;
+    let logs = needed_logs(&files, &counters);
+    // The number of a stray WAL is above those of the WALs of this open, so it cannot stay.
+    let stray_logs: Vec<u64> = logs.iter().copied().filter(|&number| number >= next_file_number).collect();
+    // Is the MANIFEST whole, so that the next open will read it as this one did, and short enough to be
+    // appended to?
+    let is_sound = recovered.clean_end
+        && recovered.file_size < MAX_REUSED_MANIFEST_BYTES
+        && counters.prev_log_number == 0;
+    let mut replayer = Replayer {
+        opening,
+        path,
+        version: versions.current(ColumnFamilyId::DEFAULT).clone(),
+        next_file_number: AtomicU64::new(next_file_number),
+        last_sequence: counters.last_sequence,
+        before: ExpectedFirstSequence::Counted(counters.last_sequence),
+        memtable: opening.new_memtable()?,
+        // A worker flushes the kept memtables. It would call a user's comparator from its own thread, which
+        // LevelDB does not do during an open.
+        keeps_in_memory: is_sound
+            && stray_logs.is_empty()
+            && !options.reuse_logs
+            && opening.comparator.is_bytewise(),
+        kept_wals: Vec::new(),
+        empty_wals: Vec::new(),
+        unused_wals: Vec::new(),
+        new_files: Vec::new(),
+        damage: Vec::new(),
+    };
+    let reused = match replayer.replay_all(&logs, options.reuse_logs && stray_logs.is_empty()) {
+        Ok(reused) => reused,
+        Err(error) => {
+            opening.remove_tables(path, &replayer.new_files);
+            return Err(error);
+        }
+    };
+    let found = FoundManifest { number: recovered.number, size: recovered.file_size, is_sound };
+    Ok(replayer.decide(&found, reused, stray_logs, versions, names))
+}
+
+/// The MANIFEST that was read.
+struct FoundManifest {
+    number: u64,
+    size: u64,
+    /// Does it end with a whole record, and is it short enough to be appended to?
+    is_sound: bool,
+}
+
+/// The WALs whose entries may not all be in tables, by the MANIFEST, oldest first.
+fn needed_logs(files: &[FileType], counters: &RecoveredCounters) -> Vec<u64> {
+    let mut logs: Vec<u64> = files
+        .iter()
+        .filter_map(|file| match file {
+            FileType::Log(number)
+                if *number >= counters.log_number
+                    || (*number == counters.prev_log_number && *number != 0) =>
+            {
+                Some(*number)
+            }
+            _ => None,
+        })
+        .collect();
+    logs.sort_unstable();
+    logs
+}
+
+/// May the state be used without the last edit? Called if the end of the MANIFEST is damaged.
+///
+/// If the edit there was never synced, no file that it made obsolete has been removed. So everything is there
+/// without it: the oldest WAL that `versions` needs, and (see `check_tables`) the tables. That WAL may also
+/// be missing because its own name was not synced. Then no flush of it has ended, and no table is younger
+/// than the WAL except those that `versions` has.
+fn may_do_without_last_edit(versions: &VersionSet, files: &[FileType]) -> bool {
+    let known: HashSet<u64> =
+        versions.current(ColumnFamilyId::DEFAULT).levels.iter().flatten().map(|file| file.number).collect();
+    let has_log = files.contains(&FileType::Log(versions.min_log_number()));
+    has_log
+        || !files.iter().any(|file| {
+            matches!(file, FileType::Table(number) if *number > versions.min_log_number() && !known.contains(number))
+        })
+}
+
+/// Checks that every table that the MANIFEST names is there.
+fn check_tables(path: &Path, versions: &VersionSet, files: &[FileType]) -> Result<()> {
+    let present: HashSet<u64> = files
+        .iter()
+        .filter_map(|file| match file {
+            FileType::Table(number) => Some(*number),
+            _ => None,
+        })
+        .collect();
+    let missing: Vec<u64> = versions
+        .current(ColumnFamilyId::DEFAULT)
+        .levels
+        .iter()
+        .flatten()
+        .map(|file| file.number)
+        .filter(|number| !present.contains(number))
+        .collect();
+    match missing.first() {
+        None => Ok(()),
+        Some(&first) => Err(Error::corruption(format!(
+            "{} missing files; e.g.: {}; restore them, or repair the database",
+            missing.len(),
+            file_name::table(path, first).display()
+        ))),
+    }
+}
+
+/// Replays WALs into memtables and tables.
+struct Replayer<'a> {
+    opening: &'a OpenContext,
+    path: &'a Path,
+    /// The version that the MANIFEST describes.
+    version: Arc<Version>,
+    next_file_number: AtomicU64,
+    last_sequence: SequenceNumber,
+    /// What is known of the sequence numbers before the next WAL.
+    before: ExpectedFirstSequence,
+    /// The entries that were replayed last, newer than those of all `kept_wals`.
+    memtable: Box<MemtableWriter>,
+    /// May the entries of the WALs still be kept in memory?
+    keeps_in_memory: bool,
+    kept_wals: Vec<RecoveredWal>,
+    empty_wals: Vec<u64>,
+    unused_wals: Vec<u64>,
+    new_files: Vec<Arc<FileMetaData>>,
+    damage: Vec<Error>,
+}
+
+impl Replayer<'_> {
+    /// Replays the WALs `logs` in order. Returns the last one and its size, if it may be appended to.
+    fn replay_all(&mut self, logs: &[u64], may_reuse_last: bool) -> Result<Option<(WalFile, u64)>> {
+        for (index, &number) in logs.iter().enumerate() {
+            let is_last = index + 1 == logs.len();
+            let may_reuse = is_last && may_reuse_last;
+            if may_reuse {
+                self.flush()?; // entries of earlier WALs must not depend on those WALs any more
+            }
+            let (files_before, last_before) = (self.new_files.len(), self.last_sequence);
+            let summary = self.replay_one(number)?;
+            // After a damaged WAL this one may begin with a gap, which the next recovery must not take for a
+            // loss.
+            let before_first = summary.first_sequence.map_or(0, |first| first.saturating_sub(1));
+            let begins_after = last_before.max(before_first);
+            self.note(number, &summary);
+            if may_reuse && summary.is_clean() && self.new_files.len() == files_before {
+                return Ok(Some((WalFile { number, begins_after }, summary.file_size)));
+            }
+            if self.keeps_in_memory {
+                self.keep(number, begins_after)?;
+            }
+        }
+        if !self.keeps_in_memory {
+            self.flush()?;
+        }
+        Ok(None)
+    }
+
+    /// Decides what the open does with the replayed entries.
+    fn decide(
+        self,
+        found: &FoundManifest,
+        reused: Option<(WalFile, u64)>,
+        stray_wals: Vec<u64>,
+        versions: VersionSet,
+        names: Vec<OsString>,
+    ) -> Recovered {
+        let logged = match self.before {
+            ExpectedFirstSequence::Logged(last) if !self.kept_wals.is_empty() => last,
+            _ => self.last_sequence,
+        };
+        let env = &self.opening.options.env;
+        // A MANIFEST is appended to only if it ends with a whole record.
+        let may_append = self.opening.options.reuse_logs && found.is_sound;
+        let plan = if self.keeps_in_memory {
+            RecoveryPlan::KeepInMemory {
+                manifest: found.number,
+                wals: self.kept_wals,
+                empty_wals: self.empty_wals,
+            }
+        } else {
+            let memtable = self.memtable;
+            RecoveryPlan::Write(Rewrite {
+                manifest: may_append
+                    .then(|| ManifestWriter::reopen(env, self.path, found.number, found.size).ok())
+                    .flatten(),
+                new_files: self.new_files,
+                reused_wal: reused.map(|(file, size)| ReusedWal { file, size, memtable }),
+                stray_wals,
+                unused_wals: self.unused_wals,
+            })
+        };
+        Recovered {
+            versions,
+            next_file_number: self.next_file_number.into_inner(),
+            last_sequence: self.last_sequence,
+            logged,
+            plan,
+            damage: self.damage,
+            names,
+        }
+    }
+
+    /// Evaluates the replay of the WAL `number`, for that WAL and for those after it.
+    fn note(&mut self, number: u64, summary: &ReplaySummary) {
+        self.keeps_in_memory &= summary.is_whole() && summary.oddities.is_empty();
+        if !summary.is_whole() {
+            self.unused_wals.push(number);
+        }
+        self.damage.extend(summary.damage.iter().chain(&summary.oddities).cloned());
+        if summary.damage_count > 0 && summary.stopped_at.is_none() {
+            self.before = ExpectedFirstSequence::Unknown; // the damage may explain a gap
+        } else if let Some(last) = summary.logged {
+            // Not `self.last_sequence`: LevelDB's MANIFEST may already count entries of the next WAL.
+            self.before = ExpectedFirstSequence::Logged(last);
+        }
+    }
+
+    /// Keeps the WAL `number`, all of which was replayed, until its memtable is flushed.
+    fn keep(&mut self, number: u64, begins_after: SequenceNumber) -> Result<()> {
+        if self.memtable.memtable().is_empty() {
+            self.empty_wals.push(number);
+            return Ok(());
+        }
+        let next = self.opening.new_memtable()?;
+        let memtable = std::mem::replace(&mut self.memtable, next).memtable().clone();
+        self.kept_wals.push(RecoveredWal { file: WalFile { number, begins_after }, memtable });
+        Ok(())
+    }
+
+    /// Do the memtables take more memory than one memtable may?
+    fn is_full(&self) -> bool {
+        let kept = self.kept_wals.iter().map(|log| &log.memtable);
+        let bytes: usize =
+            kept.chain([self.memtable.memtable()]).map(|memtable| memtable.approximate_memory_usage()).sum();
+        bytes > self.opening.options.write_buffer_size
+    }
+
+    fn replay_one(&mut self, number: u64) -> Result<ReplaySummary> {
+        let log = file_name::log(self.path, number);
+        self.opening.info_log.log(format_args!("recovering log #{number}"));
+        let env = self.opening.options.env.clone();
+        let options = ReplayOptions { strict: self.opening.options.paranoid_checks, before: self.before };
+        let summary = replay_with(&env, &log, options, &mut |batch| self.apply(batch))?;
+        for damage in &summary.damage {
+            self.opening.info_log.log(format_args!("log #{number}: skipped damage: {damage}"));
+        }
+        for oddity in &summary.oddities {
+            self.opening.info_log.log(format_args!("log #{number}: replayed all the same: {oddity}"));
+        }
+        Ok(summary)
+    }
+
+    /// Inserts one validated batch.
+    fn apply(&mut self, batch: &[u8]) -> Result<()> {
+        self.last_sequence = self.last_sequence.max(insert_batch(&mut self.memtable, batch)?);
+        self.keeps_in_memory &= self.kept_wals.len() < MAX_KEPT_LOGS;
+        if self.is_full() {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Writes all entries in memory to a table and starts another memtable. Nothing is kept in memory any
+    /// more.
+    fn flush(&mut self) -> Result<()> {
+        self.keeps_in_memory = false;
+        let mut memtables: Vec<_> = self.kept_wals.drain(..).map(|log| log.memtable).collect();
+        if !self.memtable.memtable().is_empty() {
+            memtables.push(self.memtable.memtable().clone());
+        }
+        if memtables.is_empty() {
+            return Ok(());
+        }
+        let context = self.opening.job_context(self.path, &self.next_file_number, self.last_sequence);
+        self.opening.found_compression.look(&self.version, &self.opening.table_cache);
+        let number = self.next_file_number.fetch_add(1, Ordering::Relaxed);
+        self.new_files.extend(flush_job::run(&memtables, number, &context)?);
+        self.memtable = self.opening.new_memtable()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,62 @@
+//! Snapshots: handles of sequence numbers whose state stays readable.
+
+use crate::db::shared::DbShared;
+use crate::util::fork::leak_in_child;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A state of the database that stays readable. May be used from any thread, and may outlive the database.
+/// Dropping it releases the state.
+pub struct Snapshot {
+    db: Arc<DbShared>,
+    sequence: u64,
+}
+
+impl Snapshot {
+    pub(in crate::db) fn new(db: &Arc<DbShared>) -> Self {
+        if !db.process.is_current() {
+            // A child of the process that opened the database cannot read anyway.
+            return Snapshot { db: db.clone(), sequence: 0 };
+        }
+        let mut snapshots = db.snapshots.lock();
+        let sequence = db.last_sequence.load(Ordering::Acquire);
+        snapshots.acquire(sequence);
+        Snapshot { db: db.clone(), sequence }
+    }
+
+    /// Is it a snapshot of this database?
+    pub(in crate::db) fn is_of(&self, db: &DbShared) -> bool {
+        std::ptr::eq(&*self.db, db)
+    }
+
+    /// The sequence number of the state.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        if !self.db.process.is_current() {
+            leak_in_child(self.db.clone()); // see `Db`'s drop
+            return;
+        }
+        let was_oldest = self.db.snapshots.lock().release(self.sequence);
+        // Does a table of tombstones wait for this release? (The compaction worker stores its sequence number
+        // before it looks at the oldest snapshot once more. So one of the two threads notices.)
+        let waiting = || {
+            let oldest = self.db.oldest_snapshot();
+            let mut families = self.db.families.iter();
+            families.any(|(_, family)| family.tombstones_droppable_at.load(Ordering::SeqCst) <= oldest)
+        };
+        if was_oldest && !self.db.is_closed() && waiting() {
+            self.db.compaction_waker.wake();
+        }
+    }
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Snapshot({})", self.sequence)
+    }
+}

@@ -1,0 +1,213 @@
+//! Tests of applying edits to versions.
+
+use super::*;
+use crate::format::internal_key::InternalKey;
+use crate::iterator::test_support::{TestRandom, comparators};
+use crate::version::file_metadata::ObsoleteFiles;
+use crate::version::test_support::{
+    Directory, Files, file, key, levels, numbers, plain_file, random_keys, random_run,
+};
+use std::collections::BTreeMap;
+
+fn version(of_levels: impl IntoIterator<Item = (usize, Files)>) -> Arc<Version> {
+    Arc::new(Directory::new(&comparators()[0]).version(levels(of_levels)))
+}
+
+fn edit(deleted: &[(usize, u64)], new: Vec<(usize, Arc<FileMetaData>)>) -> VersionEdit {
+    VersionEdit { deleted_files: deleted.to_vec(), new_files: new, ..VersionEdit::default() }
+}
+
+fn build(base: &Arc<Version>, edits: &[VersionEdit]) -> Result<Version> {
+    let mut builder = VersionBuilder::new(base.clone());
+    edits.iter().try_for_each(|edit| builder.apply(edit))?;
+    builder.finish()
+}
+
+/// Asserts that the result is Corruption, and returns its message.
+fn refused(base: &Arc<Version>, edits: &[VersionEdit]) -> String {
+    let Err(error) = build(base, edits) else { panic!("the edit was taken") };
+    assert!(error.is_corruption());
+    error.message().to_owned()
+}
+
+#[test]
+fn random_edits_make_the_version_that_a_naive_builder_makes() {
+    for seed in 0..300 {
+        let random = &mut TestRandom::new(seed);
+        let comparator = comparators()[random.below(2)].clone();
+        let keys = random_keys(random, &comparator, 80);
+        // A fixed pool of files, disjoint at levels >= 1. Each of them is in the version or not.
+        let pool: Vec<(usize, Arc<FileMetaData>)> = (0..NUM_LEVELS)
+            .flat_map(|level| {
+                let files = random_run(random, &keys, 1000 * level as u64);
+                files.into_iter().map(move |file| (level, file))
+            })
+            .collect();
+        let mut model: BTreeMap<u64, (usize, Arc<FileMetaData>)> = BTreeMap::new();
+        let mut current = Arc::new(Directory::new(&comparator).version(levels([])));
+        for _ in 0..20 {
+            let mut builder = VersionBuilder::new(current.clone());
+            let before = model.clone();
+            for _ in 0..1 + random.below(3) {
+                let mut edit = VersionEdit::default();
+                for _ in 0..random.below(8) {
+                    let (level, file) = &pool[random.below(pool.len())];
+                    let touched = edit.deleted_files.iter().any(|&(_, number)| number == file.number)
+                        || edit.new_files.iter().any(|(_, other)| other.number == file.number);
+                    if touched {
+                        continue;
+                    } else if model.remove(&file.number).is_some() {
+                        edit.deleted_files.push((*level, file.number));
+                    } else {
+                        model.insert(file.number, (*level, file.clone()));
+                        edit.new_files.push((*level, file.clone()));
+                    }
+                }
+                builder.apply(&edit).unwrap();
+            }
+            let gone: Vec<u64> = before.into_keys().filter(|number| !model.contains_key(number)).collect();
+            assert_eq!(numbers(&builder.removed_files()), gone, "seed {seed}");
+            let next = Arc::new(builder.finish().unwrap());
+            for level in 0..NUM_LEVELS {
+                let mut expected: Files =
+                    model.values().filter(|(at, _)| *at == level).map(|(_, file)| file.clone()).collect();
+                if level == 0 {
+                    expected.reverse();
+                } else {
+                    expected.sort_by(|a, b| comparator.compare(a.smallest.encoded(), b.smallest.encoded()));
+                }
+                assert_eq!(numbers(&next.levels[level]), numbers(&expected), "seed {seed}, level {level}");
+                assert_eq!(next.level_bytes(level), expected.iter().map(|file| file.file_size).sum::<u64>());
+                assert!(next.levels[level].iter().zip(&expected).all(|(a, b)| Arc::ptr_eq(a, b)));
+                for (index, file) in next.levels[level].iter().enumerate().filter(|_| level > 0) {
+                    assert_eq!(
+                        next.find_file(level, file.largest.encoded()),
+                        index,
+                        "seed {seed}, level {level}"
+                    );
+                }
+            }
+            current = next;
+        }
+    }
+}
+
+#[test]
+fn levels_that_an_edit_leaves_alone_are_shared() {
+    let base = version([(0, vec![plain_file(1, "a", "z")]), (1, vec![plain_file(2, "a", "c")])]);
+    let next = build(&base, &[edit(&[], vec![(0, plain_file(3, "d", "e"))])]).unwrap();
+    assert_eq!(numbers(&next.levels[0]), [3, 1]);
+    assert!(!next.levels[0].is_shared_with(&base.levels[0]));
+    for level in 1..NUM_LEVELS {
+        assert!(next.levels[level].is_shared_with(&base.levels[level]));
+    }
+}
+
+#[test]
+fn a_moved_file_stays_itself_and_is_not_removed() {
+    let queue = Arc::new(ObsoleteFiles::default());
+    let moved = plain_file(5, "a", "c");
+    let base = version([(1, vec![moved.clone(), plain_file(6, "d", "e")])]);
+    // The edit may carry the same object, or one that was decoded.
+    for carried in [moved.clone(), plain_file(5, "a", "c")] {
+        let mut builder = VersionBuilder::new(base.clone());
+        builder.apply(&edit(&[(1, 5), (1, 6)], vec![(2, carried)])).unwrap();
+        let removed = builder.removed_files();
+        assert_eq!(numbers(&removed), [6]);
+        let next = builder.finish().unwrap();
+        assert!(next.levels[1].is_empty() && Arc::ptr_eq(&next.levels[2][0], &moved));
+        removed[0].mark_deleted(&queue);
+    }
+    assert!(queue.is_empty(), "the base has file 6 still");
+    drop((base, moved));
+    assert_eq!(queue.take(), [6]);
+}
+
+#[test]
+fn a_file_may_be_deleted_and_added_again_at_its_level() {
+    let base = version([(1, vec![plain_file(5, "a", "c")])]);
+    let next = build(&base, &[edit(&[(1, 5)], vec![(1, plain_file(5, "a", "c"))])]).unwrap();
+    assert!(Arc::ptr_eq(&next.levels[1][0], &base.levels[1][0]) && next.levels[1].len() == 1);
+}
+
+#[test]
+fn a_level_the_format_does_not_have_is_refused() {
+    let base = version([]);
+    let message = refused(&base, &[edit(&[], vec![(7, plain_file(9, "a", "b"))])]);
+    assert_eq!(message, "version edit puts table file 9 at level 7; the deepest there is is 6");
+    refused(&base, &[edit(&[(usize::MAX, 9)], vec![])]);
+}
+
+#[test]
+fn a_number_that_is_there_already_is_refused() {
+    let base = version([(1, vec![plain_file(5, "a", "c")])]);
+    let message = refused(&base, &[edit(&[], vec![(1, plain_file(5, "x", "z"))])]);
+    assert_eq!(message, "version edit adds table file 5 to level 1, but level 1 has it already");
+    let message = refused(&base, &[edit(&[], vec![(3, plain_file(5, "a", "c"))])]);
+    assert_eq!(message, "version edit adds table file 5 to level 3, but level 1 has it already");
+    let new = || edit(&[], vec![(0, plain_file(8, "a", "c"))]);
+    refused(&base, &[new(), new()]);
+}
+
+#[test]
+fn deleting_what_is_not_there_is_refused() {
+    let base = version([(1, vec![plain_file(5, "a", "c")])]);
+    let message = refused(&base, &[edit(&[(2, 5)], vec![])]);
+    assert_eq!(message, "version edit deletes table file 5 from level 2, where it is not");
+    refused(&base, &[edit(&[(1, 6)], vec![])]);
+    refused(&base, &[edit(&[(1, 5), (1, 5)], vec![])]);
+    let added = edit(&[], vec![(2, plain_file(8, "a", "c"))]);
+    refused(&base, &[added, edit(&[(1, 8)], vec![])]);
+}
+
+#[test]
+fn a_file_whose_keys_are_the_wrong_way_round_is_refused() {
+    let wrong = |smallest: InternalKey, largest: InternalKey| vec![(1, file(9, 1, smallest, largest))];
+    let message = refused(&version([]), &[edit(&[], wrong(key("b", 1), key("a", 1)))]);
+    assert!(message.contains("table file 9") && message.contains("'b' @ 1 : 1"), "{message}");
+    refused(&version([]), &[edit(&[], wrong(key("a", 1), key("a", 2)))]);
+    assert!(build(&version([]), &[edit(&[], wrong(key("a", 2), key("a", 1)))]).is_ok());
+}
+
+/// During open, LevelDB calls a user comparator only to compare files with each other.
+#[test]
+fn with_a_users_comparator_the_keys_of_a_file_are_compared_when_it_is_first_opened() {
+    let comparator = &comparators()[1];
+    let wrong = || vec![(1, file(9, 1, key("a", 1), key("b", 1)))]; // the comparator is in reverse order
+    let paranoid = Directory::new(comparator);
+    refused(&Arc::new(paranoid.version(levels([]))), &[edit(&[], wrong())]);
+    let directory = Directory::with(comparator, |options| options.paranoid_checks = false);
+    let base = Arc::new(directory.version(levels([])));
+    let version = build(&base, &[edit(&[], wrong())]).unwrap();
+    for _ in 0..2 {
+        let Err(error) = version.levels[1][0].table(&directory.cache) else { panic!("the table was opened") };
+        assert!(error.is_corruption() && error.message().contains("table file 9"), "{error}");
+    }
+}
+
+#[test]
+fn files_of_a_level_must_not_overlap_but_may_share_a_user_key() {
+    let base = version([(1, vec![plain_file(1, "a", "c"), file(2, 1, key("k", 9), key("m", 5))])]);
+    let with = |smallest, largest| build(&base, &[edit(&[], vec![(1, file(3, 1, smallest, largest))])]);
+    assert!(with(key("d", 1), key("k", 10)).is_ok());
+    assert!(with(key("m", 4), key("z", 1)).is_ok());
+    assert!(with(key("c", 99), key("c", 98)).is_ok());
+    for (smallest, largest) in [
+        (key("d", 1), key("k", 9)),
+        (key("m", 5), key("z", 1)),
+        (key("c", 100), key("d", 1)),
+        (key("b", 1), key("b", 1)),
+        (key("A", 1), key("z", 1)),
+        (key("k", 9), key("m", 5)),
+    ] {
+        assert!(with(smallest, largest).is_err_and(|error| error.is_corruption()));
+    }
+    let message = refused(&base, &[edit(&[], vec![(1, file(3, 1, key("m", 5), key("z", 1)))])]);
+    assert_eq!(message, "table files 2 and 3 overlap at level 1: 'm' @ 5 : 1 is not below 'm' @ 5 : 1");
+    // Two new files must not overlap either. At level 0 they may.
+    let two = |level| edit(&[], vec![(level, plain_file(7, "a", "c")), (level, plain_file(8, "b", "d"))]);
+    refused(&base, &[two(4)]);
+    assert!(build(&base, &[two(0)]).is_ok());
+    // A file that overlaps may be deleted by the same edit.
+    assert!(build(&base, &[edit(&[(1, 1)], vec![(1, plain_file(8, "b", "d"))])]).is_ok());
+}
