@@ -1,8 +1,10 @@
-# Builds, checks and installs Terrace. `make` alone builds target/release/libterrace.so and libterrace.a, and libleveldb.so.1, the
-# object that stands in for LevelDB's, also for programs in C++. Without a C++ compiler that is left out: LevelDB's names are then
-# links to libterrace.so, which serve programs in C.
+# Builds, checks and installs Terrace. `make` alone builds three files in target/release: libterrace.so,
+# libterrace.a, and libleveldb.so.1, which replaces LevelDB's library for programs in C and C++. Without a C++
+# compiler the third is not built; LevelDB's names are then links to libterrace.so, which serve programs in C
+# only.
 #
-# PREFIX, LIBDIR, INCLUDEDIR and DESTDIR say where `make install` puts things; CARGO, CC and CXX name the tools.
+# PREFIX, LIBDIR, INCLUDEDIR and DESTDIR are the directories of `make install`; CARGO, CC and CXX are the
+# tools.
 
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
@@ -16,8 +18,9 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET)/release
 LIBRARY := libterrace.so.$(VERSION)
 
-# Names under which programs look for LevelDB: LevelDB's own, the linker's, and Debian's. And that of libterrace, so that what a
-# process loads from this directory is one engine, whatever it asks for.
+# The names under which programs look for LevelDB: LevelDB's own, the linker's, and Debian's. The name of
+# libterrace is among them, so that a process loads only one engine from this directory, whichever name it
+# asks for.
 LEVELDB := libleveldb.so.1
 LEVELDB_NAMES := libleveldb.so libleveldb.so.1d $(SONAME)
 
@@ -41,7 +44,8 @@ rust:
 
 $(RELEASE)/libterrace.a: rust ;
 
-# All of libterrace.a under one name, with LevelDB's C++ on top: one engine, and no other file to be found at run time.
+# All of libterrace.a under one name, with LevelDB's C++ interface on top: one engine, and no other file is
+# needed at run time.
 $(RELEASE)/$(LEVELDB): $(CPP)/src/leveldb.cc $(CPP_HEADERS) include/terrace.h include/leveldb/c.h packaging/leveldb.map \
     $(RELEASE)/libterrace.a
 	$(CXX) -std=c++17 $(CXXFLAGS) -fPIC -shared -fvisibility=hidden -DLEVELDB_SHARED_LIBRARY -DLEVELDB_COMPILE_LIBRARY \
@@ -91,18 +95,18 @@ uninstall:
 	-rmdir $(lib)/terrace/pkgconfig $(lib)/terrace/cmake $(lib)/terrace $(lib)/cmake/terrace 2>/dev/null
 	-rmdir $(include)/leveldb/detail $(include)/leveldb $(include)/helpers $(include) 2>/dev/null
 
-# include/ holds copies of what build.rs generates from src/ffi.
+# include/ has copies of the headers that build.rs generates from src/ffi.
 headers:
 	TERRACE_UPDATE_HEADERS=1 $(CARGO) test --lib ffi::tests::headers
 
-# The quick round: under three minutes on two cores.
+# The quick round: takes less than three minutes on two cores.
 check: check-headers
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) test --lib
 	$(CARGO) test --test main layering
 
-# The headers in the oldest dialects that have what they need, and in C++.
+# Compiles the headers in the oldest dialects of C and C++ that they support, and in C++17.
 check-headers:
 	$(CC) -std=c99 -Wall -Wextra -pedantic -Werror -Iinclude -fsyntax-only -xc include/terrace.h
 	$(CXX) -std=c++98 -Wall -Wextra -pedantic -Werror -Iinclude -fsyntax-only tests/c/header_test.cc
@@ -111,16 +115,18 @@ check-headers:
 test:
 	scripts/test.sh
 
-# Other people's test suites with Terrace in the place of LevelDB; CLIENTS="levigo leveldb" runs these only.
+# The test suites of LevelDB's clients, with Terrace in LevelDB's place; CLIENTS="levigo leveldb" runs only
+# these two.
 CLIENTS ?=
 test-clients:
 	CLIENTS='$(CLIENTS)' scripts/test-clients.sh
 
-# The unit tests and the C programs under the address and the thread sanitizer, and the models with more preemptions.
+# The unit tests and the C programs under the address and the thread sanitizer, the models with more
+# preemptions, and Miri.
 sanitize:
 	scripts/sanitize.sh
 
-# The stages of tests/README.md with ever new seeds: make soak HOURS=0.2 takes twelve minutes.
+# The stages of tests/README.md, repeated with new seeds: make soak HOURS=0.2 takes twelve minutes.
 HOURS ?= 1
 soak:
 	HOURS=$(HOURS) scripts/soak.sh
@@ -128,22 +134,23 @@ soak:
 demo:
 	scripts/demo.sh
 
-# make bench PROFILE=record|all|growth|tuned|... ROUNDS=3 KEYS=1000000 ROWS=fillseq,readseq THREADS=1,2,4 BUDGET=1800 ROCKSDB=release, or
-# INSTRUCTIONS=FILE; tests/bench/README.md tells what each is and how long it takes.
+# make bench PROFILE=record|all|growth|tuned|... ROUNDS=3 KEYS=1000000 ROWS=fillseq,readseq THREADS=1,2,4
+# BUDGET=1800 ROCKSDB=release, or INSTRUCTIONS=FILE; tests/bench/README.md explains each of them and how long
+# it takes.
 bench:
 	PROFILE='$(PROFILE)' ROUNDS='$(ROUNDS)' KEYS='$(KEYS)' ROWS='$(ROWS)' THREADS='$(THREADS)' BUDGET='$(BUDGET)' \
 		INSTRUCTIONS='$(INSTRUCTIONS)' ROCKSDB='$(ROCKSDB)' scripts/bench.sh
 
-# A Python wheel that carries the library, in target/wheel.
+# Builds a Python wheel that contains the library, in target/wheel.
 wheel: all
 	scripts/wheel.sh
 
-# FUZZ_SECONDS for each target, one after the other.
+# Runs the fuzz targets one after the other, each for FUZZ_SECONDS.
 FUZZ_SECONDS ?= 60
 fuzz:
 	scripts/fuzz.sh $(FUZZ_SECONDS)
 
-# What hostile databases do to Google's LevelDB and to us, as a table.
+# Prints a table of what hostile databases do to Google's LevelDB and to Terrace.
 hostile-report:
 	$(CARGO) test --test main hostile::beside -- --nocapture
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# `make bench`: Terrace beside its peers (tests/bench/README.md). Without anything, three rounds with one thread and default
-# options, some ten minutes. Arguments, and those in BENCH_ARGS, go to the benchmark.
+# `make bench`: Terrace beside its peers (tests/bench/README.md). The default is three rounds with one thread
+# and default options, about 15 minutes. Arguments, and those in BENCH_ARGS, are passed to the benchmark.
 set -eu
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
@@ -9,11 +9,13 @@ cargo build --release --lib
 if [ ! -e "$target/peers/libleveldb-release.so" ] && [ -z "${LEVELDB_RELEASE_LIB:-}" ]; then
     sh scripts/leveldb-release.sh || echo "bench: going on without a release build of LevelDB" >&2
 fi
-# RocksDB of the system has assertions on; a release build takes half an hour, so only who asks for it gets it (once).
+# The system's RocksDB has assertions on. A release build takes half an hour, so it is built on request only,
+# and once.
 if [ "${ROCKSDB:-}" = release ]; then
     sh scripts/rocksdb-release.sh
 fi
-# goleveldb does its part in its own language; without Go, or its module, the run goes on without it and says so.
+# goleveldb is measured by a Go program. Without Go, or without its module, the run continues without it and
+# says so.
 if command -v go >/dev/null 2>&1; then
     mkdir -p "$target/peers"
     (cd tests/bench/goleveldb && go build -o "$target/peers/goleveldb-bench" .) ||
@@ -24,7 +26,8 @@ fi
 CARGO_TARGET_DIR=$target/bench cargo build --release --locked --manifest-path tests/bench/Cargo.toml
 bench=$target/bench/release/terrace-bench
 
-# What `make bench` may say: PROFILE, ROUNDS, KEYS, ROWS, THREADS, ROCKSDB (release), BUDGET (seconds), INSTRUCTIONS (a file).
+# Variables of `make bench`: PROFILE, ROUNDS, KEYS, ROWS, THREADS, ROCKSDB (release), BUDGET (seconds),
+# INSTRUCTIONS (a file).
 [ -z "${ROUNDS:-}" ] || set -- --rounds "$ROUNDS" "$@"
 [ -z "${KEYS:-}" ] || set -- --num "$KEYS" "$@"
 [ -z "${ROWS:-}" ] || set -- --rows "$ROWS" "$@"
@@ -32,7 +35,7 @@ bench=$target/bench/release/terrace-bench
 if [ -n "${INSTRUCTIONS:-}" ]; then
     set -- --instructions "$INSTRUCTIONS" "$@"
 elif [ "${PROFILE:-}" = record ]; then
-    # The figures of the README: measured, plotted and pasted in one go.
+    # Measures the figures of the README, plots them and writes them into the README.
     set -- --profile record --budget "${BUDGET:-2700}" --out tests/bench/results --readme README.md "$@"
 elif [ -n "${PROFILE:-}" ]; then
     set -- --profile "$PROFILE" ${BUDGET:+--budget "$BUDGET"} --out "$target/bench-results" "$@"

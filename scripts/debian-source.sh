@@ -1,6 +1,7 @@
 #!/bin/sh
-# Fetches the source of a Debian package as its authors released it, without Debian's own changes, and unpacks it:
-# debian-source.sh PACKAGE DIRECTORY. Prints the directory of the source. What is there already is taken as it is.
+# debian-source.sh PACKAGE DIRECTORY: fetches the source of a Debian package as its authors released it,
+# without Debian's changes, and unpacks it. Prints the directory of the source. A source that is there already
+# is used unchanged.
 set -eu
 package=$1
 directory=$2
@@ -16,8 +17,8 @@ if [ -z "$(unpacked)" ]; then
     mkdir -p "$directory/lists/partial"
     options=''
     if [ -z "$(apt-get indextargets 'Created-By: Sources' 2>/dev/null)" ]; then
-        # No deb-src line in apt's sources: one of our own, for where the packages come from, in lists of our own, so that the
-        # machine's stay as they are.
+        # apt's sources have no deb-src line. Use a separate source list, for the mirror of the binary
+        # packages, and separate package lists, so that those of the machine do not change.
         suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
         keyring=/usr/share/keyrings/debian-archive-keyring.gpg
         components=main
@@ -33,7 +34,8 @@ if [ -z "$(unpacked)" ]; then
         # shellcheck disable=SC2086 # a list of words
         timeout 120 apt-get $options update -q >&2
     fi
-    # Some packages have several archives, of which a mirror may lack those that are not used here: what counts is the main one.
+    # Some packages have several archives, and a mirror may lack some of them. Only the main archive is
+    # needed.
     # shellcheck disable=SC2086 # a list of words
     (cd "$directory" && { timeout 120 apt-get $options source -q --download-only --tar-only "$package" >&2 || true; } &&
         tar xf "$(ls "$package"_*.orig.tar.* | grep -v '\.asc$')")

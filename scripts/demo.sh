@@ -1,6 +1,6 @@
 #!/bin/sh
-# `make demo`: installs Terrace under target/demo-prefix, builds examples/c/fileindex.c with what pkg-config says, as a user
-# would, and indexes a directory tree with it: DEMO_DIR, /usr by default.
+# `make demo`: installs Terrace under target/demo-prefix, builds examples/c/fileindex.c with the flags of
+# pkg-config, as a user would, and indexes a directory tree with it: DEMO_DIR, by default /usr.
 set -eu
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}

@@ -1,16 +1,18 @@
 #!/bin/sh
-# What a command of the Makefile needs from the machine: `deps.sh demo` for `make demo`, `deps.sh test` for `make test`. Looks for
-# it, installs it with apt-get where that is possible (as root), and otherwise says what is missing. What the distribution has
-# but is too old is replaced, or named. Does nothing where everything is there.
+# Checks the prerequisites of a command of the Makefile: `deps.sh demo` for `make demo`, `deps.sh test` for
+# `make test`. Missing packages are installed with apt-get if possible (as root), and named otherwise. A tool
+# of the distribution that is too old is replaced (Go) or named (Rust, Python). Does nothing if everything is
+# there.
 set -eu
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
 purpose=${1:-}
 
-# cgo's noescape and nocallback are of Go 1.24; the toolchain that is fetched where there is none.
+# cgo's noescape and nocallback need Go 1.24. `go_fetched` is the toolchain that is downloaded if there is
+# none.
 go_wanted=1.24
 go_fetched=1.24.6
-# What bindings/python says in requires-python.
+# As in requires-python of bindings/python.
 python_wanted=3.9
 
 fail() {
@@ -19,13 +21,13 @@ fail() {
 }
 
 missing=''
-need() { # need PACKAGE COMMAND...: the package that brings a command
+need() { # need PACKAGE COMMAND...: if COMMAND fails, PACKAGE is missing
     package=$1
     shift
     "$@" >/dev/null 2>&1 || missing="$missing $package"
 }
 
-# Installs what `need` found missing.
+# Installs the packages that `need` found missing.
 install_missing() {
     [ -n "$missing" ] || return 0
     if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
@@ -41,11 +43,11 @@ install_missing() {
     fi
 }
 
-at_least() { # at_least WANTED FOUND: versions
+at_least() { # at_least WANTED FOUND: is version FOUND at least WANTED?
     [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]
 }
 
-# Debian's PATH of an ordinary user lacks root's programs.
+# On Debian, the PATH of an ordinary user lacks the directories of root's programs.
 on_path_of_root() { PATH=$PATH:/usr/sbin:/sbin command -v "$1"; }
 
 has_header() { echo "#include <$1>" | cc -E -x c -; }
@@ -58,15 +60,16 @@ need_rust() {
         fail "Rust $found is too old: install $wanted or later (rustup update stable, or https://rustup.rs)"
 }
 
-# Is there a Go that builds the module, with the race detector? Distributions may leave out the latter's runtime.
+# Can this Go build the module with the race detector? Some distributions leave out the runtime of the race
+# detector.
 go_will_do() { # go_will_do COMMAND
     version=$("$1" env GOVERSION 2>/dev/null | sed -e 's/^go//' -e 's/[^0-9.].*//') || return 1
     [ -n "$version" ] && at_least "$go_wanted" "$version" || return 1
     [ -n "$(find "$("$1" env GOROOT)/src/runtime/race/" -name '*.syso' 2>/dev/null | head -n 1)" ]
 }
 
-# An older Go fetches a newer one as Go itself does: as the module golang.org/toolchain, checked against Go's checksum database.
-# It goes to target/go, where scripts/test.sh finds it.
+# An older Go downloads a newer one, in the way of the go command: as the module golang.org/toolchain,
+# verified with Go's checksum database. It is put into target/go, where scripts/test.sh finds it.
 need_go() {
     ! go_will_do "$target/go/bin/go" || return 0
     ! go_will_do go || return 0
@@ -83,7 +86,7 @@ need_go() {
     mkdir -p "$target"
     mv "$modules/golang.org/toolchain@v0.0.1-go$go_fetched.$platform" "$target/go"
     rm -rf "$modules"
-    # Modules are unpacked without the right to be run.
+    # Files of a module are unpacked without execute permission.
     chmod -R u+w "$target/go"
     find "$target/go/bin" "$target/go/pkg/tool" -type f -exec chmod a+x {} +
     go_will_do "$target/go/bin/go" || fail "the Go in $target/go does not run: install Go $go_wanted or later (https://go.dev/dl)"

@@ -1,9 +1,11 @@
 #!/bin/sh
-# Runs the fuzz targets of tests/fuzz under libFuzzer and the address sanitizer, by the stable compiler: no cargo-fuzz is needed.
+# Runs the fuzz targets of tests/fuzz under libFuzzer and the address sanitizer, with the stable compiler.
+# cargo-fuzz is not needed.
 #
 #   scripts/fuzz.sh [seconds for each target, 60] [targets, all]
 #
-# FUZZ_OUT is where new inputs and findings go (target/fuzz); they get into tests/fuzz/corpus by hand, minimised.
+# New inputs and findings are written to FUZZ_OUT (default: target/fuzz). Minimise them and copy them to
+# tests/fuzz/corpus by hand.
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -13,7 +15,8 @@ targets=${*:-block table snappy filter log manifest current write_batch director
 out=${FUZZ_OUT:-$root/target/fuzz}
 triple=$(rustc -vV | sed -n 's/^host: //p')
 
-# What cargo-fuzz passes: coverage counters, comparisons, and the sanitizer. -Z options of a stable compiler need RUSTC_BOOTSTRAP.
+# The flags of cargo-fuzz: coverage counters, comparisons, and the sanitizer. A stable compiler accepts -Z
+# options only with RUSTC_BOOTSTRAP.
 coverage="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
 -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"
 (
@@ -25,7 +28,8 @@ status=0
 for target in $targets; do
     mkdir -p "$out/$target/new" "$out/$target/found"
     echo "fuzz: $target for $seconds seconds; inputs in $out/$target"
-    # Leaks are left to the other sanitizer runs: workers may still end when the process does.
+    # Leaks are checked by the other sanitizer runs: here, worker threads may still be ending when the process
+    # exits.
     ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
         "$root/target/fuzz-build/$triple/release/$target" \
         "$out/$target/new" "$root/tests/fuzz/corpus/$target" \

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds LevelDB as its authors release it (-O2 -DNDEBUG; Debian's package keeps assertions on) from the source that apt-get
-# fetches, as target/peers/libleveldb-release.so, for the benchmark. LEVELDB_SOURCE names an unpacked source tree to use instead.
+# Builds LevelDB as its authors release it (-O2 -DNDEBUG; Debian's package has assertions on), as
+# target/peers/libleveldb-release.so, for the benchmark. The source comes from apt-get, or from the source
+# tree LEVELDB_SOURCE.
 set -eu
 cd "$(dirname "$0")/.."
 peers=${CARGO_TARGET_DIR:-$PWD/target}/peers
@@ -25,7 +26,7 @@ fi
     exit 1
 }
 
-# The library's own sources: no tests, no benchmarks, no Windows.
+# The sources of the library, without tests, benchmarks and the code for Windows.
 files=$(find "$source/db" "$source/table" "$source/util" -name '*.cc' ! -name '*_test.cc' ! -name '*_bench.cc' \
     ! -name 'leveldbutil.cc' ! -name '*_windows.cc' ! -name 'testutil.cc' ! -name 'testharness.cc')
 # shellcheck disable=SC2086 # a list of words

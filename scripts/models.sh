@@ -1,7 +1,8 @@
 #!/bin/sh
-# The models: what threads do to the skip list, a published value, the queue of writers and a pool, under every interleaving with at
-# most MODELS_PREEMPTIONS preemptions (2 unless said), by the model checker loom. They are the modules `models` of the library,
-# and exist only under `--cfg loom`, in a target directory of their own.
+# Runs the models under the model checker loom: threads that use the skiplist, a published value, the queue of
+# writers and a thread pool, in every interleaving with at most MODELS_PREEMPTIONS preemptions (default: 2).
+# The models are the modules `models` of the library. They exist only under `--cfg loom`, and are built in a
+# target directory of their own.
 set -eu
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Runs the test-suite of plyvel, LevelDB's binding for Python, twice on Terrace: Debian's build of it, made for LevelDB's C++ library,
-# on the object in the drop-in directory by LD_LIBRARY_PATH alone; and one built from its source with Terrace's headers, unchanged.
-# Needs root for apt-get, or python3-plyvel, python3-pytest, python3-dev and g++; fetches plyvel's source with pip.
+# Runs the test suite of plyvel, a Python binding of LevelDB, twice on Terrace. First with Debian's build of
+# plyvel, which is made for LevelDB's C++ library: LD_LIBRARY_PATH alone makes it use the object in the
+# drop-in directory. Then with plyvel built from its unchanged source with Terrace's headers. Needs root for
+# apt-get, or python3-plyvel, python3-pytest, python3-dev and g++. Fetches plyvel's source with pip.
 set -eu
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
@@ -18,13 +19,14 @@ if ! /usr/bin/python3 -c 'import plyvel, pytest' 2>/dev/null; then
 fi
 make install PREFIX="$prefix" >/dev/null
 
-# The tests that belong to the version Debian has.
+# The tests of the version that Debian has.
 version=$(/usr/bin/python3 -c 'import plyvel; print(plyvel.__version__)')
 python3 -m pip download -q --no-binary :all: --no-deps -d "$work" "plyvel==$version"
 tar -C "$work" -xf "$work/plyvel-$version.tar.gz"
 cp -r "$work/plyvel-$version/test" "$work/test"
 
-# A test opens a database it may not write to, which root may: so it runs as somebody else where it can.
+# One test opens a database without write permission, which root always has. So the tests run as another user
+# if possible.
 chmod -R a+rX "$work"
 as_user() {
     if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
@@ -40,7 +42,7 @@ echo "plyvel $version as Debian built it, on Terrace:"
 
 echo "plyvel $version from source, with Terrace's headers:"
 flags="-DLEVELDB_SHARED_LIBRARY -I$prefix/include/terrace"
-# The compiler of the system's Python: another one on the PATH would not find its own headers.
+# Prefer the system's Python if it has headers: another one on the PATH may not find its own headers.
 if /usr/bin/python3 -c 'import sysconfig, os, sys; sys.exit(not os.path.exists(sysconfig.get_paths()["include"] + "/Python.h"))'; then
     python=/usr/bin/python3
 else

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Makes an environment with what the Python package is built and tested with, and fetches plyvel's tests, once; prints where
-# they are: `target/python/env` and `target/python/plyvel`. Needs python3 with venv, and the network the first time.
+# Creates a virtual environment with the tools that build and test the Python package, and fetches plyvel's
+# tests, once. Prints the directory that has both, as `env` and `plyvel`: `target/python`. Needs python3 with
+# venv, and the network the first time.
 set -eu
 cd "$(dirname "$0")/.."
 directory=${CARGO_TARGET_DIR:-$PWD/target}/python

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Builds RocksDB as its authors release it (-O2 -DNDEBUG; Debian's package keeps assertions on) from the source in the crate
-# librocksdb-sys, as target/peers/librocksdb-release.so, for the benchmark. Half an hour of a processor: only on request. A
-# build that was interrupted goes on where it stopped.
+# Builds RocksDB as its authors release it (-O2 -DNDEBUG; Debian's package has assertions on) from the source
+# in the crate librocksdb-sys, as target/peers/librocksdb-release.so, for the benchmark. This takes half an
+# hour of processor time, so it is done on request only. A build that was interrupted continues where it
+# stopped.
 set -eu
 cd "$(dirname "$0")/.."
 peers=${CARGO_TARGET_DIR:-$PWD/target}/peers
@@ -27,7 +28,7 @@ export FLAGS="-std=c++17 -O2 -DNDEBUG -fPIC -fno-rtti -pthread -w -DSNAPPY -DOS_
     -DROCKSDB_LIB_IO_POSIX -DROCKSDB_SCHED_GETCPU_PRESENT -DROCKSDB_SUPPORT_THREAD_LOCAL -DROCKSDB_FALLOCATE_PRESENT
     -DROCKSDB_RANGESYNC_PRESENT -I$crate/rocksdb -I$crate/rocksdb/include"
 [ "$(uname -m)" != x86_64 ] || FLAGS="$FLAGS -msse4.2 -mpclmul"
-# One compiler a file, as many at once as there are processors (JOBS).
+# One compiler process per file, JOBS at the same time (default: the number of processors).
 {
     grep -v '^util/build_version\.cc$' "$crate/rocksdb_lib_sources.txt" |
         while read -r file; do echo "$crate/rocksdb/$file $objects/$(echo "$file" | tr / _).o"; done

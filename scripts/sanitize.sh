@@ -1,16 +1,17 @@
 #!/bin/sh
-# `make sanitize`: the unit tests and the C programs of tests/c under the address sanitizer and the thread sanitizer, and the models
-# of scripts/models.sh with one preemption more, and the unit tests of the memtable, its arena and the compression under Miri.
-# Arguments name a part: `scripts/sanitize.sh address`, `thread`, `models`, `miri`.
-# What each can and cannot see: tests/README.md.
+# `make sanitize`: the unit tests and the C programs of tests/c under the address sanitizer; the unit tests
+# and threads_test.c under the thread sanitizer; the models of scripts/models.sh with one more preemption; the
+# unit tests of the memtable, its arena and the compression under Miri. Arguments select parts:
+# `scripts/sanitize.sh address`, `thread`, `models`, `miri`. tests/README.md says what each part can and
+# cannot see.
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD
 target=${CARGO_TARGET_DIR:-$root/target}
 host=$(rustc -vV | sed -n 's/^host: //p')
 
-# Sanitizers are unstable options of the compiler: SANITIZE_TOOLCHAIN names the toolchain, else the nightly one, else the usual
-# one, told that it may.
+# Sanitizers are unstable options of the compiler. The toolchain is SANITIZE_TOOLCHAIN if set, else the
+# nightly one if installed, else the default one, which RUSTC_BOOTSTRAP makes accept unstable options.
 toolchain=${SANITIZE_TOOLCHAIN:-}
 if [ -z "$toolchain" ] && rustc +nightly --version >/dev/null 2>&1; then
     toolchain=nightly
@@ -20,10 +21,11 @@ sysroot=$(rustc ${toolchain:+"+$toolchain"} --print sysroot)
 
 build_cargo() { cargo ${toolchain:+"+$toolchain"} "$@"; }
 
-# runtime NAME: the sanitizer's library, which a C program needs to be linked with code of rustc's.
+# runtime NAME: the sanitizer's library of rustc, which a C program linked with Rust code needs.
 runtime() { ls "$sysroot/lib/rustlib/$host/lib/"librustc-*_rt."$1".a; }
 
-# c_programs NAME FLAG PROGRAM...: compiles the programs with FLAG, links them with the static library, and runs them.
+# c_programs NAME FLAG PROGRAM...: compiles the programs with FLAG, links them with the static library, and
+# runs them.
 c_programs() {
     name=$1 flag=$2
     shift 2
@@ -42,13 +44,14 @@ c_programs() {
 
 address() {
     export CARGO_TARGET_DIR="$target/sanitize/asan" RUSTFLAGS="-Zsanitizer=address -Cdebuginfo=1"
-    # Tests ask for more memory than there is, and expect to be told.
+    # Some tests request more memory than there is, and expect an error.
     export ASAN_OPTIONS="allocator_may_return_null=1:detect_stack_use_after_return=1"
     export LSAN_OPTIONS="suppressions=$root/tests/sanitizers/lsan.supp:print_suppressions=0"
     build_cargo test --target "$host" --config 'profile.test.opt-level=1' --lib
     build_cargo build --target "$host" --config 'profile.dev.opt-level=1' --lib
     programs=$(find tests/c -name '*_test.c' -exec basename {} .c \; | sort)
-    # A child of fork has lost what only its parent's threads knew; only errors count there.
+    # A child of fork has lost all memory that only its parent's threads referred to. So leaks are not checked
+    # there.
     # shellcheck disable=SC2086 # a list of words
     c_programs asan -fsanitize=address $(echo "$programs" | grep -v fork_test)
     ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0
@@ -72,22 +75,23 @@ models() {
     MODELS_PREEMPTIONS=${MODELS_PREEMPTIONS:-3} sh scripts/models.sh
 }
 
-# Undefined behaviour that no run of a compiled program shows: pointers used beyond what they were made for, races that the
-# machine's order hides. Only what is memory and nothing else: Miri knows few system calls.
+# Finds undefined behaviour that no run of a compiled program shows: pointers used beyond their provenance,
+# and data races that the memory order of this machine hides. Only for code that uses memory alone: Miri
+# supports few system calls.
 miri() {
     if ! cargo +nightly miri --version >/dev/null 2>&1; then
         echo "sanitize: Miri is needed: rustup toolchain install nightly --component miri --component rust-src" >&2
         exit 1
     fi
     export CARGO_TARGET_DIR="$target/sanitize/miri"
-    # Without zstd, which is in C.
+    # Without zstd, which is C code.
     cargo +nightly miri test --no-default-features --lib -- util::arena memtable:: compression::
 }
 
 [ $# -gt 0 ] || set -- address thread models miri
 for part in "$@"; do
     case $part in
-    # Each in a shell of its own, with its own environment.
+    # Each part runs in a subshell, with its own environment.
     address | thread | models | miri) ("$part") ;;
     *)
         echo "sanitize: no part $part: address, thread, models, miri" >&2

@@ -1,10 +1,10 @@
 #!/bin/sh
-# `make soak HOURS=n`: the stages of tests/README.md again and again, each round with seeds that no round before it had, for n hours
-# (0.2, say, is twelve minutes). A line a minute says how far it is; a summary at the end says how much each stage has gone
-# through, and of every failure how to get it again. Ends with 1 if anything failed.
+# `make soak HOURS=n`: repeats the stages of tests/README.md for n hours (0.2 is twelve minutes), each round
+# with new seeds. Prints its progress once a minute. The summary at the end counts what each stage has run,
+# and says how to reproduce each failure. The exit status is 1 if anything failed.
 #
-# SEED is the first seed (the clock chooses it otherwise); ROUNDS ends it earlier. What a failing step printed stays under
-# target/soak.
+# SEED is the first seed (default: from the clock); ROUNDS limits the number of rounds. The output of a failed
+# step is kept in target/soak.
 set -eu
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
@@ -16,7 +16,7 @@ seconds=$(awk -v hours="$hours" 'BEGIN { if (hours !~ /^[0-9]*[.]?[0-9]+$/) exit
     exit 2
 }
 
-sh scripts/deps.sh
+sh scripts/deps.sh test
 rm -rf "$work"
 mkdir -p "$work"
 cargo build --release --lib
@@ -41,14 +41,15 @@ failed=0
 now() { date +%s; }
 spent() { awk -v s="$(($(now) - started))" 'BEGIN { printf "%d:%02d:%02d", s / 3600, s / 60 % 60, s % 60 }'; }
 
-# What the stages said that they went through, added up.
+# The sums of the counts that the stages have printed.
 counts() {
     cat "$work"/*.log | awk '/count: [A-Z] [0-9]+ / {
         sub(/.*count: /, ""); key = $1; number = $2; $1 = $2 = ""; sum[key $0] += number
     } END { for (what in sum) printf "  %-45s %d\n", what, sum[what] }' | sort
 }
 
-# step STAGE NAME COMMAND...: runs one stage (NAME: the tests in whose names that is), and says every minute that it is still at it.
+# step STAGE NAME COMMAND...: runs one stage and prints a line every minute while it runs. NAME is the filter
+# of the tests.
 step() {
     stage=$1 name=$2
     again="scripts/test.sh $name"
@@ -72,7 +73,7 @@ step() {
     if [ $status -eq 0 ]; then
         grep -o 'count: .*' "$log" >"$log.counts" || true
         echo "soak: $(spent): round $round, stage $stage ($name): $(($(now) - began)) s"
-        mv "$log.counts" "$log" # what it went through is enough to keep
+        mv "$log.counts" "$log" # of a success, only the counts are kept
     else
         failed=$((failed + 1))
         {
@@ -84,19 +85,19 @@ step() {
     fi
 }
 
-# runs FILTER...: the tests of the suite with these in their names, with this round's seeds.
+# runs FILTER...: runs the tests of the suite whose names contain a filter, with the seeds of this round.
 runs() { TERRACE_FIRST_SEED=$first_seed "$suite" --nocapture "$@"; }
 units() { "$unit" "$@" && echo "count: A 1 runs of the unit tests"; }
 programs() { runs c_programs:: && echo "count: G 1 runs of the C programs, bare and under valgrind"; }
 mutations() { TERRACE_MUTATIONS=1000 runs hostile::mutations::no_mutation; }
 short_histories() { TERRACE_HISTORIES=2 runs differential::; }
 
-# Ctrl-C reaches no process in the background by itself.
+# Ctrl-C does not reach background processes by itself.
 trap 'trap - TERM; kill 0' INT TERM
 
 echo "soak: $hours hours, first seed $seed, library $TERRACE_LIB"
 while [ "$(now)" -lt "$deadline" ] && [ $round -lt "${ROUNDS:-1000000}" ]; do
-    # Rounds are further apart than any stage has seeds.
+    # The first seeds of two rounds are 1,000 apart; no stage has more seeds in a round.
     first_seed=$((seed + round * 1000))
     round=$((round + 1))
     step C crash runs crash::random crash::crowd

@@ -1,9 +1,10 @@
 #!/bin/sh
-# `make test-clients`: the test suites of other people's programs with Terrace in the place of LevelDB, and LevelDB's own tests.
-# CLIENTS="levigo leveldb" runs these only. Nothing of theirs is kept in the repository: all of it is fetched by the package clients
-# of their languages into target/clients.
+# `make test-clients`: the test suites of LevelDB's clients with Terrace in LevelDB's place, and LevelDB's own
+# tests. CLIENTS="levigo leveldb" runs only these two. The repository has no code of these clients: the
+# package managers of their languages fetch it into target/clients.
 #
-# Ends with an error if a suite has more failures than tests/clients/expected.txt knows of, passes fewer tests, or could not be run.
+# The exit status is 1 if a suite has more failures than tests/clients/expected.txt allows, passes fewer tests
+# than it requires, or could not be run.
 set -eu
 cd "$(dirname "$0")/.."
 CLIENTS_WORK=${CARGO_TARGET_DIR:-$PWD/target}/clients
@@ -32,7 +33,8 @@ for client in $clients; do
     set -- $line
     echo "== $client"
     log=$CLIENTS_WORK/$client.log
-    # A pipe has the status of its last command: the line of `report` tells whether the script came to its end.
+    # A pipe has the status of its last command, so the line of `report` shows whether the script has
+    # completed.
     sh "tests/clients/$client.sh" 2>&1 | tee "$log"
     result=$(grep -E "^$client: [0-9]+ passed, [0-9]+ failed of [0-9]+$" "$log" | tail -n 1)
     passed=$(echo "$result" | sed -n 's/.*: \([0-9]*\) passed.*/\1/p')

@@ -1,6 +1,6 @@
 #!/bin/sh
-# `make wheel`: a wheel of the Python package that carries libterrace.so, in target/wheel (or the directory given).
-# TERRACE_LIB names another library than the release build.
+# `make wheel`: builds a wheel of the Python package that contains libterrace.so, in target/wheel or in the
+# directory given. TERRACE_LIB names the library if it is not the release build.
 set -eu
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
@@ -8,7 +8,8 @@ out=${1:-$target/wheel}
 library=${TERRACE_LIB:-$target/release/libterrace.so}
 environment=$(sh scripts/python-env.sh)/env
 
-# A copy, because the builder writes beside what it reads, and the symbols of the debugger are ten times the library.
+# Work on a copy: the builder writes beside its input. The library is stripped: its debug symbols are ten
+# times its size.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp -R bindings/python "$work/python"

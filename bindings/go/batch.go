@@ -2,11 +2,13 @@ package terrace
 
 import "encoding/binary"
 
-// batchHeader is a sequence number, which the database fills in, and the number of entries.
+// batchHeader is the size of the header: a sequence number, which the database sets, and the number of
+// entries.
 const batchHeader = 12
 
-// Batch is writes that take effect together or not at all, in their order. The zero value is an empty one. It is built in Go, in the
-// form in which the log has it, and costs one call into C when it is written; it can be written again, and to other databases.
+// Batch is a sequence of writes that are applied atomically and in order. The zero value is an empty batch. A
+// batch is built in Go, in the representation of the WAL, and writing it is one call into C. It can be
+// written again, and to other databases.
 type Batch struct {
 	rep []byte
 	n   uint32
@@ -32,7 +34,7 @@ func (b *Batch) begin(kind byte, key []byte) {
 	b.rep = append(b.rep, key...)
 }
 
-// Append adds all writes of another batch behind those of this one.
+// Append appends all writes of another batch to those of this one.
 func (b *Batch) Append(other *Batch) {
 	if other.n == 0 {
 		return
@@ -44,7 +46,7 @@ func (b *Batch) Append(other *Batch) {
 	b.rep = append(b.rep, other.rep[batchHeader:]...)
 }
 
-// Clear takes everything out, and keeps the memory.
+// Clear removes all writes, and keeps the memory.
 func (b *Batch) Clear() {
 	b.n = 0
 	if b.rep != nil {
@@ -55,10 +57,11 @@ func (b *Batch) Clear() {
 // Len is the number of writes.
 func (b *Batch) Len() int { return int(b.n) }
 
-// Size is about how many bytes the batch takes in the log.
+// Size is the approximate number of bytes that the batch takes in the WAL.
 func (b *Batch) Size() int { return max(len(b.rep), batchHeader) }
 
-// Replay hands every write, in order, to put or del. The slices are the batch's, and hold until it is changed.
+// Replay calls put or del for every write, in order. The slices belong to the batch, and are valid until it
+// is changed.
 func (b *Batch) Replay(put func(key, value []byte), del func(key []byte)) {
 	if b.n == 0 {
 		return
@@ -81,7 +84,7 @@ func (b *Batch) Replay(put func(key, value []byte), del func(key []byte)) {
 	}
 }
 
-// finished is the representation with its header.
+// finished returns the representation, with its header.
 func (b *Batch) finished() []byte {
 	if b.rep == nil {
 		return make([]byte, batchHeader)

@@ -1,9 +1,11 @@
 package terrace
 
-// The C functions that are called often, each with its error's particulars in one crossing, and in two variants: that of
-// databases in the order of bytes never calls back into Go, which makes the call cheaper, and lets arguments and results stay on the
-// stack; that of a Go comparator may. The methods for that (...Calling) share no memory with the others, and copy what they are
-// given: what could reach a function that calls back is put on the heap, whether the branch is taken or not.
+// The C functions that are called often. Each returns the details of an error in the same call, and has two
+// variants. The first is for databases in the order of bytes: it never calls back into Go, so the call is
+// cheaper, and arguments and results can stay on the stack. The second is for databases with a Go comparator,
+// and may call back. The methods for the second (...Calling) share no memory with the others and copy their
+// arguments: Go moves every variable that could reach a function that calls back to the heap, even if that
+// branch is not taken.
 
 /*
 #cgo pkg-config: terrace
@@ -36,7 +38,8 @@ import (
 	"unsafe"
 )
 
-// pointer is what C gets for a slice; Go's own of an empty one may point past the end of something.
+// pointer returns the pointer that C gets for a slice: NULL for an empty slice, whose Go pointer may be past
+// the end of an object.
 func pointer(bytes []byte) *C.char {
 	if len(bytes) == 0 {
 		return nil
@@ -44,7 +47,7 @@ func pointer(bytes []byte) *C.char {
 	return (*C.char)(unsafe.Pointer(unsafe.SliceData(bytes)))
 }
 
-// take makes a Go error of a C one, and frees what that holds; nil if nothing went wrong.
+// take converts a C error to a Go error and frees its strings; nil if there is none.
 func take(e *C.tr_error) error {
 	if e.message == nil {
 		return nil
@@ -66,7 +69,8 @@ func flag(set bool) C.uchar {
 	return 0
 }
 
-// get reads a value into buffer; a longer one is not read, but its length returned, or absent, or failed.
+// get reads a value into buffer and returns its length, or absent, or failed. A value that is longer than
+// buffer is not read.
 func (c *core) get(options *C.leveldb_readoptions_t, key, buffer []byte) (uintptr, error) {
 	if c.calling {
 		return c.getCalling(options, key, buffer)
@@ -135,8 +139,8 @@ func (c *core) writeCalling(options *C.leveldb_writeoptions_t, rep []byte) error
 	return take(&failure)
 }
 
-// getMany reads the values of the keys that lie behind each other in keys, from the first on, until buffer is full; how many. Of
-// the one that did not fit, if any, the length is there.
+// getMany reads the values of the keys, which are concatenated in keys, in order, until buffer is full. It
+// returns how many were read, and sets their lengths, and the length of the first value that did not fit.
 func (c *core) getMany(options *C.leveldb_readoptions_t, keys []byte, ends []C.size_t, buffer []byte, lengths []C.size_t) (int, error) {
 	if c.calling {
 		return c.getManyCalling(options, keys, ends, buffer, lengths)
@@ -158,7 +162,7 @@ func (c *core) getManyCalling(options *C.leveldb_readoptions_t, keys []byte, end
 	return int(done), take(&failure)
 }
 
-// Where a scan begins: where the iterator stands, at an end, at or after a key, or before one.
+// Where a scan begins: at the current entry, at the first or last one, at or after a key, or before a key.
 const (
 	fromHere   = C.TR_ON
 	fromFirst  = C.TR_FIRST
@@ -167,7 +171,8 @@ const (
 	fromBefore = C.TR_BEFORE
 )
 
-// scan moves an iterator, and copies entries into buffer; how many, and the size of the next one (absent: there is none).
+// scan moves an iterator and copies entries into buffer. It returns their number, and the size of the next
+// entry (absent: there is none).
 func (c *core) scan(iterator *C.leveldb_iterator_t, from int, key []byte, flags int, stop []byte, hasStop bool, buffer []byte, ends []C.size_t) (int, uintptr, error) {
 	if c.calling {
 		return c.scanCalling(iterator, from, key, flags, stop, hasStop, buffer, ends)
@@ -202,5 +207,5 @@ func (c *core) scanCalling(iterator *C.leveldb_iterator_t, from int, key []byte,
 	return int(count), uintptr(next), take(&failure)
 }
 
-// emptyKey is a bound that is empty, where NULL would be none.
+// emptyKey is the bound of an empty key; NULL would be no bound.
 var emptyKey = C.CString("")

@@ -1,5 +1,5 @@
-// What the Go files of this package call in C: the functions that are called often take the particulars of an error along in the
-// same crossing, and come in two variants (see capi.go).
+// The C functions that the Go files of this package call. Those that are called often return the details of
+// an error in the same call, and have two variants (see capi.go).
 #ifndef TERRACE_GO_CAPI_H_
 #define TERRACE_GO_CAPI_H_
 
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <terrace.h>
 
-// What went wrong; the strings are malloc()ed. All zero: nothing.
+// The details of an error; the strings are malloc()ed. All zero: no error.
 typedef struct {
     char *message;
     char *path;
@@ -17,7 +17,8 @@ typedef struct {
     int retryable;
 } tr_error;
 
-// The last error belongs to the thread, and a goroutine may be on another one at its next call.
+// Must run in the same call from Go: the last error belongs to the thread, and the next call of a goroutine
+// may be on another thread.
 static inline void tr_note(tr_error *error) {
     if (error->message == NULL) return;
     error->code = terrace_last_error_code();

@@ -37,16 +37,16 @@ import (
 	"unsafe"
 )
 
-// Comparator is an order of keys that is not that of their bytes. Its methods are called from any goroutine and from threads
-// of the library, at once.
+// Comparator is an order of keys other than that of their bytes. Its methods are called from any goroutine
+// and from threads of the library, by several at the same time.
 type Comparator interface {
-	// Name is stored with the database, which is opened with no comparator of another name.
+	// Name is stored with the database, which cannot be opened with a comparator of another name.
 	Name() string
-	// Compare returns a number below 0, 0, or above 0, as a stands before b, is equal to it, or stands behind. The slices are the
-	// library's, and hold during the call. It must not call the database that it orders.
+	// Compare returns a negative number, 0 or a positive number if a is before, equal to or after b. The slices
+	// belong to the library, and are valid during the call. Compare must not call the database that it orders.
 	//
-	// If it panics, no order is guessed: the call that needed it fails with [ErrInternal] or [ErrIO], and the database takes no
-	// writes until it is opened again.
+	// If Compare panics, no order is guessed: the call that needed it fails with [ErrInternal] or [ErrIO], and
+	// the database takes no writes until it is opened again.
 	Compare(a, b []byte) int
 }
 

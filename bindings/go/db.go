@@ -13,27 +13,27 @@ import (
 )
 
 const (
-	// absent and failed are what C answers for a key that is not there, and on failure.
+	// absent and failed are the results of C for an absent key and for a failure.
 	absent = ^uintptr(0)
 	failed = ^uintptr(1)
-	// mostKeys is how many keys are looked up in one call.
+	// mostKeys is the largest number of keys that one call looks up.
 	mostKeys = 4096
-	// firstGuess is the size of the buffer that a value is read into when nothing is known of it.
+	// firstGuess is the size of the buffer for a value whose length is not known, in bytes.
 	firstGuess = 512
 )
 
-// DB is an open database; for any number of goroutines.
+// DB is an open database. Any number of goroutines may use it.
 type DB struct {
 	core *core
 }
 
-// core is what a DB and all that hangs off it share. It does not refer to the DB, which the garbage collector may thus find
-// unused, and close.
+// core is the state that a DB shares with its iterators and snapshots. It does not refer to the DB, so that
+// the garbage collector can find an unused DB and close it.
 //
-// Calls into C hold mu for reading; closing holds it for writing, and sets db to nil.
+// Calls into C hold mu for reading. Closing holds mu for writing, and sets db to nil.
 type core struct {
 	path    string
-	calling bool // its comparator is in Go: calls into C may call back
+	calling bool // the comparator is in Go: calls into C may call back
 	compare func(a, b []byte) int
 	handles *handles
 	reads   readOptionSets
@@ -46,13 +46,14 @@ type core struct {
 	children   map[child]struct{}
 }
 
-// child is a C object that ends with its database.
+// child is a C object that is destroyed with its database, at the latest.
 type child interface {
-	// destroy frees it, once. No call uses it: the core is locked for writing, or it is nobody else's.
+	// destroy frees the object, once. No call uses the object: mu is held for writing, or nobody else has the
+	// object.
 	destroy(c *core)
 }
 
-// Open opens the database in a directory; nil options are the defaults, which do not create one.
+// Open opens the database in a directory. Nil options are the defaults, which do not create a database.
 func Open(path string, options *Options) (*DB, error) {
 	name, err := cPath(path)
 	if err != nil {
@@ -76,12 +77,12 @@ func Open(path string, options *Options) (*DB, error) {
 		C.leveldb_writeoptions_set_sync(c.writes[sync], C.uchar(sync))
 	}
 	d := &DB{core: c}
-	// Closing waits for background work, and cleanups wait for each other.
+	// In a goroutine: closing waits for background work, and cleanups run one after the other.
 	runtime.AddCleanup(d, func(c *core) { go c.close() }, c)
 	return d, nil
 }
 
-// cPath is a path for C, to be freed.
+// cPath returns a path for C, which the caller frees.
 func cPath(path string) (*C.char, error) {
 	if strings.IndexByte(path, 0) >= 0 {
 		return nil, invalid("the path has a NUL byte: " + strings.ReplaceAll(path, "\x00", "\\0"))
@@ -89,15 +90,15 @@ func cPath(path string) (*C.char, error) {
 	return C.CString(path), nil
 }
 
-// Repair makes a database that does not open any more into one that does, with as much of its contents as can be had. It must
-// not be open. Options are those it is opened with.
+// Repair repairs a database that cannot be opened any more, keeping all entries that can be read. It must not
+// be open. The options are those with which it is opened.
 func Repair(path string, options *Options) error {
 	return onPath(path, options, func(handles *handles, name *C.char, failure *C.tr_error) {
 		C.tr_repair(handles.options, name, failure)
 	})
 }
 
-// Destroy removes a database that is not open: its files, and the directory if nothing else is in it.
+// Destroy removes a database that is not open: its files, and the directory if it is then empty.
 func Destroy(path string, options *Options) error {
 	return onPath(path, options, func(handles *handles, name *C.char, failure *C.tr_error) {
 		C.tr_destroy(handles.options, name, failure)
@@ -117,11 +118,12 @@ func onPath(path string, options *Options, do func(*handles, *C.char, *C.tr_erro
 	return take(&failure)
 }
 
-// Version is that of the library, "0.1.0".
+// Version is the version of the library, "0.1.0".
 func Version() string { return C.GoString(C.terrace_version()) }
 
-// Close waits for calls under way and for background work, and lets go of the directory. What is in memory stays in the log, and is
-// read back at the next Open. Iterators and snapshots end with it. Closing again does nothing.
+// Close waits for running calls and for background work, and releases the lock of the directory. Entries in
+// memtables stay in the WAL, and the next Open recovers them. Iterators and snapshots end with the database.
+// Closing again does nothing.
 func (d *DB) Close() error {
 	err := d.core.close()
 	runtime.KeepAlive(d)
@@ -149,7 +151,7 @@ func (c *core) close() error {
 	return take(&failure)
 }
 
-// enter begins a call; leave ends it, also after an error.
+// enter begins a call; leave ends it, also after an error of enter.
 func (c *core) enter() error {
 	c.mu.RLock()
 	if c.db == nil {
@@ -160,7 +162,7 @@ func (c *core) enter() error {
 
 func (c *core) leave() { c.mu.RUnlock() }
 
-// adopt has a child destroyed with the database.
+// adopt registers a child to be destroyed with the database.
 func (c *core) adopt(each child) {
 	c.childrenMu.Lock()
 	c.children[each] = struct{}{}
@@ -181,7 +183,7 @@ func (c *core) release(each child) {
 	c.leave()
 }
 
-// do is a call that only needs the database to be open.
+// do runs a call that needs the database to be open.
 func (d *DB) do(call func(c *core) error) error {
 	defer runtime.KeepAlive(d)
 	defer d.core.leave()
@@ -191,7 +193,7 @@ func (d *DB) do(call func(c *core) error) error {
 	return call(d.core)
 }
 
-// Path is the directory.
+// Path is the directory of the database, as passed to Open.
 func (d *DB) Path() string { return d.core.path }
 
 // Put stores a value under a key.
@@ -206,7 +208,7 @@ func (d *DB) Put(key, value []byte, options *WriteOptions) error {
 	return err
 }
 
-// Delete removes a key; that it is not there is no error.
+// Delete removes a key. Deleting an absent key succeeds.
 func (d *DB) Delete(key []byte, options *WriteOptions) error {
 	c := d.core
 	err := c.enter()
@@ -218,7 +220,7 @@ func (d *DB) Delete(key []byte, options *WriteOptions) error {
 	return err
 }
 
-// Write does all that is in a batch, or nothing of it. The batch stays as it is.
+// Write applies a batch atomically: all of it or nothing. The batch is not changed.
 func (d *DB) Write(batch *Batch, options *WriteOptions) error {
 	c := d.core
 	err := c.enter()
@@ -237,7 +239,7 @@ func (c *core) writeOptions(options *WriteOptions) *C.leveldb_writeoptions_t {
 	return c.writes[0]
 }
 
-// Get returns the value of a key; an error that is [ErrNotFound] if it is not there.
+// Get returns the value of a key. The error is [ErrNotFound] for an absent key.
 func (d *DB) Get(key []byte, options *ReadOptions) ([]byte, error) {
 	var guess [firstGuess]byte
 	value, err := d.getTo(guess[:0], key, options)
@@ -250,8 +252,8 @@ func (d *DB) Get(key []byte, options *ReadOptions) ([]byte, error) {
 	return value, nil
 }
 
-// GetTo appends the value of a key to buffer, and returns that; it allocates only where the capacity of buffer does not suffice.
-// After an error buffer is returned as it was.
+// GetTo appends the value of a key to buffer and returns the result. It allocates only if the capacity of
+// buffer is too small. After an error, buffer is returned unchanged.
 func (d *DB) GetTo(buffer, key []byte, options *ReadOptions) ([]byte, error) {
 	return d.getTo(buffer, key, options)
 }
@@ -288,7 +290,7 @@ func (d *DB) getTo(buffer, key []byte, options *ReadOptions) ([]byte, error) {
 	}
 }
 
-// Has tells whether a key is there.
+// Has reports whether a key is present.
 func (d *DB) Has(key []byte, options *ReadOptions) (bool, error) {
 	var found bool
 	err := d.do(func(c *core) error {
@@ -306,7 +308,7 @@ func (d *DB) Has(key []byte, options *ReadOptions) (bool, error) {
 
 var nothing = func() {}
 
-// readOptions are the C options to read with; done is called when the reading is done.
+// readOptions returns the C options to read with. The caller calls done after reading.
 func (c *core) readOptions(options *ReadOptions) (reads *C.leveldb_readoptions_t, done func(), err error) {
 	if options == nil {
 		return c.reads[0], nothing, nil
@@ -317,8 +319,8 @@ func (c *core) readOptions(options *ReadOptions) (reads *C.leveldb_readoptions_t
 	return options.Snapshot.readOptions(c, options)
 }
 
-// GetMany returns the values of keys, nil for those that are not there (and an empty slice, not nil, for an empty value): all of
-// one state of the database, in one call into C for as much as fits.
+// GetMany returns the values of keys: nil for an absent key, and an empty slice that is not nil for an empty
+// value. All values are from one state of the database. One call into C reads as many as fit into a buffer.
 func (d *DB) GetMany(keys [][]byte, options *ReadOptions) ([][]byte, error) {
 	if len(keys) == 0 {
 		return nil, nil
@@ -350,7 +352,7 @@ func (d *DB) GetMany(keys [][]byte, options *ReadOptions) ([][]byte, error) {
 	return values, nil
 }
 
-// getAll fills values with those of keys, a buffer at a time.
+// getAll fills values with the values of keys, one buffer at a time.
 func (c *core) getAll(reads *C.leveldb_readoptions_t, keys, values [][]byte) error {
 	most := min(mostKeys, len(keys))
 	lengths := make([]C.size_t, most)
@@ -379,7 +381,7 @@ func (c *core) getAll(reads *C.leveldb_readoptions_t, keys, values [][]byte) err
 		if count == len(ends) {
 			continue
 		}
-		// The next one did not fit: in an empty buffer it must.
+		// The next value did not fit: start with an empty buffer that is large enough for it.
 		size = min(256*(len(keys)-first), 1<<20)
 		if uintptr(lengths[count]) > uintptr(size) {
 			value := make([]byte, lengths[count])
@@ -394,8 +396,8 @@ func (c *core) getAll(reads *C.leveldb_readoptions_t, keys, values [][]byte) err
 	return nil
 }
 
-// Property is what LevelDB and this library tell of themselves by name: "leveldb.stats", "leveldb.num-files-at-level0". An
-// unknown name is ErrNotFound.
+// Property returns a property of the database by its name, for example "leveldb.stats" or
+// "leveldb.num-files-at-level0". An unknown name is ErrNotFound.
 func (d *DB) Property(name string) (string, error) {
 	var text string
 	err := d.do(func(c *core) error {
@@ -415,8 +417,8 @@ func (d *DB) Property(name string) (string, error) {
 	return text, err
 }
 
-// ApproximateSizes tells about how many bytes the keys of each range take in files, or will take soon; what was written last,
-// less than a write buffer, does not count. A nil limit is an empty key here.
+// ApproximateSizes returns about how many bytes the keys of each range take in table files and in memtables
+// that wait for a flush. The active memtable does not count. A nil limit is an empty key here.
 func (d *DB) ApproximateSizes(ranges []Range) ([]uint64, error) {
 	sizes := make([]uint64, len(ranges))
 	err := d.do(func(c *core) error {
@@ -429,7 +431,8 @@ func (d *DB) ApproximateSizes(ranges []Range) ([]uint64, error) {
 	return sizes, err
 }
 
-// CompactRange rewrites a range, nil for everything, so that what was deleted and overwritten gives its space back; it waits for it.
+// CompactRange compacts a range (nil: everything), so that deleted and overwritten entries are removed, and
+// waits until this is done.
 func (d *DB) CompactRange(r *Range) error {
 	if r == nil {
 		r = new(Range)
@@ -441,7 +444,7 @@ func (d *DB) CompactRange(r *Range) error {
 	})
 }
 
-// bound is a key for C, where nil is no bound and an empty key is one.
+// bound returns a key for C: nil is no bound, an empty key is a bound.
 func bound(key []byte) *C.char {
 	if key != nil && len(key) == 0 {
 		return emptyKey
@@ -449,7 +452,7 @@ func bound(key []byte) *C.char {
 	return pointer(key)
 }
 
-// Flush writes what is in memory to tables, and waits for it.
+// Flush writes all memtables to tables, and waits until this is done.
 func (d *DB) Flush() error {
 	return d.do(func(c *core) error {
 		var failure C.tr_error
@@ -458,29 +461,31 @@ func (d *DB) Flush() error {
 	})
 }
 
-// Severity tells what has stopped, and what ends it.
+// Severity says what has stopped, and what cures it.
 type Severity int
 
 const (
-	// Retrying: a flush or compaction failed and is tried again by itself; writes go on while they can.
+	// Retrying: a flush or compaction failed and is retried; writes continue until they would have to wait for
+	// it.
 	Retrying Severity = C.TERRACE_SEVERITY_RETRYING
-	// WritesRefused: writes are refused until a retry, which comes by itself, succeeds: after a full disk has space again, say.
+	// WritesRefused: writes are refused until a retry of the database succeeds, for example after a full disk
+	// has space again.
 	WritesRefused Severity = C.TERRACE_SEVERITY_WRITES_REFUSED
 	// UntilReopened: writes are refused until the database is closed and opened again.
 	UntilReopened Severity = C.TERRACE_SEVERITY_UNTIL_REOPENED
 )
 
-// BackgroundError is why background work or writes have stopped. Reads go on in any case.
+// BackgroundError says why background work or writes have stopped. Reads continue in any case.
 type BackgroundError struct {
-	// Err is the error.
+	// Err is the first error.
 	Err error
-	// Severity tells what has stopped.
+	// Severity says what has stopped.
 	Severity Severity
-	// Since is when it happened.
+	// Since is the time of the error.
 	Since time.Time
 }
 
-// BackgroundError returns what has stopped background work or writes; nil if nothing has.
+// BackgroundError returns why background work or writes have stopped; nil if they have not.
 func (d *DB) BackgroundError() (*BackgroundError, error) {
 	var result *BackgroundError
 	err := d.do(func(c *core) error {
@@ -505,7 +510,8 @@ func (d *DB) BackgroundError() (*BackgroundError, error) {
 	return result, err
 }
 
-// Resume tries at once what background work has failed at, and waits for the outcome; an error is what remains.
+// Resume retries failed background work at once, and waits for the outcome. The error is the failure that
+// remains.
 func (d *DB) Resume() error {
 	return d.do(func(c *core) error {
 		var failure C.tr_error

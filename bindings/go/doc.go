@@ -1,23 +1,28 @@
-// Package terrace is an embedded key-value store: an LSM tree in a directory of files that LevelDB reads and writes too.
+// Package terrace is an embedded key-value store: an LSM tree in a directory whose files LevelDB reads and
+// writes too.
 //
-// It is a binding of libterrace over its C interface, found by pkg-config. A [DB] is used from any number of goroutines; so is a
-// [Snapshot]. An [Iterator] or a [Batch] belongs to one goroutine at a time. Keys and values are byte slices of up to
-// 4 GiB less 64 KiB, together; those that are passed in are not kept, those that are returned are the caller's. A nil key or value is an empty one.
+// It is a binding of libterrace's C interface, which pkg-config finds. Any number of goroutines may use a
+// [DB] and a [Snapshot]. One goroutine at a time may use an [Iterator] and a [Batch]. Keys and values are
+// byte slices; a key and its value have up to 4 GiB less 64 KiB together. Slices that are passed in are not
+// kept (except the bounds of an iterator), slices that are returned belong to the caller. A nil key or value
+// is an empty one.
 //
 // # Errors
 //
-// Every error is an [*Error], which tells what kind it is, which file it is about, and whether the same call may succeed later.
-// Kinds are compared with errors.Is: [ErrNotFound], [ErrCorruption], [ErrClosed], [ErrLocked] and so on.
+// Every error is an [*Error], which has its kind, the file that it concerns, and whether the same call may
+// succeed later. Compare kinds with errors.Is: [ErrNotFound], [ErrCorruption], [ErrClosed], [ErrLocked] and
+// so on.
 //
 // # Closing
 //
-// [DB.Close] waits for calls that are under way, may be called from any goroutine, and more than once. What hangs off the
-// database, its iterators and snapshots, ends with it: their methods then report [ErrClosed]. What is forgotten without being
-// closed is released by the garbage collector in its own time, the lock of the directory with it.
+// [DB.Close] waits for running calls. Any goroutine may call it, and more than once. Iterators and snapshots
+// end with their database: their methods then report [ErrClosed]. Objects that are not closed are released by
+// the garbage collector at some later time, and so is the lock of the directory.
 //
-// # Crossings
+// # Calls into C
 //
-// A call into C costs more than one in Go. [Iterator] brings a block of entries over in one call, [DB.GetMany] all its values, a [Batch] is
-// built in Go and written in one. Where the order of keys is a Go function (see [Comparator]) each comparison is a crossing
-// the other way: give keys an order as bytes where that is possible.
+// A call into C is more expensive than a call of Go. An [Iterator] copies a block of entries in one call,
+// [DB.GetMany] as many values as fit, and a [Batch] is built in Go and written in one call. If the order of
+// keys is a Go function (see [Comparator]), each comparison is a call from C into Go: if possible, encode
+// keys so that their bytes have the wanted order.
 package terrace

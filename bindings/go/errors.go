@@ -9,49 +9,50 @@ import (
 	"syscall"
 )
 
-// What an [Error] may be, for errors.Is.
+// The kinds of an [Error], for errors.Is.
 var (
-	// ErrNotFound: the key is not there; or a file or directory that should be.
+	// ErrNotFound: the key is absent, or a file or directory is missing.
 	ErrNotFound = errors.New("not found")
 	// ErrCorruption: stored bytes contradict the format or their checksum.
 	ErrCorruption = errors.New("corruption")
-	// ErrNotSupported: the operation is not offered.
+	// ErrNotSupported: the operation, or a feature of the data, is not supported.
 	ErrNotSupported = errors.New("not supported")
-	// ErrInvalidArgument: an argument that can never work, a comparator of another name among them.
+	// ErrInvalidArgument: an argument that is never valid, for example a comparator of another name.
 	ErrInvalidArgument = errors.New("invalid argument")
-	// ErrIO: the system refused an operation, or the database can no longer do it.
+	// ErrIO: the operating system refused an operation, or the database can no longer perform it.
 	ErrIO = errors.New("input/output error")
-	// ErrLocked: the database is open already, here or in another process. Such an error is an ErrIO as well.
+	// ErrLocked: the database is open already, in this or in another process. Such an error is also an ErrIO.
 	ErrLocked = errors.New("locked")
-	// ErrInternal: a defect of the library, or a panic of a comparator, caught.
+	// ErrInternal: a defect of the library or a panic of a comparator was caught.
 	ErrInternal = errors.New("internal error")
 	// ErrClosed: the database, iterator or snapshot was closed before.
 	ErrClosed = errors.New("closed")
 )
 
-// Error is what every method of this package fails with.
+// Error is the type of every error of this package.
 type Error struct {
 	// Kind is one of the errors above.
 	Kind error
-	// Message says what happened, to which file, and what to do.
+	// Message says what happened to which file, and what to do.
 	Message string
-	// Path is the file or directory it is about; empty if none.
+	// Path is the file or directory that the error concerns; empty if there is none.
 	Path string
-	// Errno is the system's error number behind it; 0 if there is none.
+	// Errno is the system's error number that caused the error; 0 if there is none.
 	Errno syscall.Errno
-	// Retryable says that the same call may succeed later without a change of the program: after a full disk, say.
+	// Retryable says that the same call may succeed later without a change of the program, for example after a
+	// full disk.
 	Retryable bool
 }
 
-// Error is the message.
+// Error returns the message.
 func (e *Error) Error() string { return "terrace: " + e.Message }
 
-// Is tells whether the error is of that kind.
+// Is reports whether the error is of the kind target.
 func (e *Error) Is(target error) bool {
 	return target == e.Kind || target == ErrIO && e.Kind == ErrLocked
 }
 
-// Unwrap gives the system's error number, so that errors.Is(err, syscall.ENOSPC) works.
+// Unwrap returns the system's error number, so that errors.Is(err, syscall.ENOSPC) works.
 func (e *Error) Unwrap() error {
 	if e.Errno == 0 {
 		return nil
@@ -59,7 +60,7 @@ func (e *Error) Unwrap() error {
 	return e.Errno
 }
 
-// errNotFound is made once: a key that is not there is nothing unusual.
+// errNotFound is allocated once, because absent keys are common.
 var errNotFound = &Error{Kind: ErrNotFound, Message: "key not found"}
 
 func closedError(what string) error {

@@ -8,7 +8,8 @@ import (
 	"runtime"
 )
 
-// Blocks of entries grow while an iterator goes on in one direction: a seek for one entry is not to pay for hundreds.
+// Blocks of entries grow while an iterator continues in one direction, so that a seek for one entry does not
+// copy hundreds.
 const (
 	firstEntries, mostEntries = 8, 1024
 	firstBytes, mostBytes     = 2 << 10, 64 << 10
@@ -23,30 +24,32 @@ const (
 	after
 )
 
-// Iterator walks over the entries of a range in the order of keys, all of one state of the database. For one goroutine at a time.
+// Iterator iterates over the entries of a range in the order of keys, all of one state of the database. One
+// goroutine at a time may use it.
 //
-// It begins before the first entry, so that `for it.Next() { ... }` goes over all. When a method has returned false, Err tells whether
-// it was the end or a failure.
+// It begins before the first entry, so that `for it.Next() { ... }` visits all entries. When a method has
+// returned false, Err reports whether the reason was the end or a failure.
 type Iterator struct {
 	db     *DB
 	handle *iteratorHandle
 	bounds Range
 
-	// Entries [0, count) in the order of going, fetched by one call: parts of block that end at ends[2*i] and ends[2*i+1].
+	// Entries [0, count) in the direction of the scan, fetched by one call. The key of entry i ends in block at
+	// ends[2*i], its value at ends[2*i+1].
 	block    []byte
 	ends     []C.size_t
 	count    int
 	at       int
 	backward bool
-	more     bool // the next call brings others
+	more     bool // the next call may fetch more entries
 
 	position position
 	closed   bool
-	never    bool // it could not be made
+	never    bool // the C iterator could not be created
 	err      error
 }
 
-// iteratorHandle is its C side.
+// iteratorHandle is the C iterator of an Iterator.
 type iteratorHandle struct {
 	raw *C.leveldb_iterator_t
 }
@@ -58,8 +61,8 @@ func (h *iteratorHandle) destroy(*core) {
 	}
 }
 
-// NewIterator iterates over a range; nil: over everything. It never returns nil: what goes wrong is told by Err. The keys of the
-// range are kept, not copied. Close it.
+// NewIterator returns an iterator over a range; nil: over everything. It never returns nil: Err reports a
+// failure. The keys of the range are kept, not copied. The caller closes the iterator.
 func (d *DB) NewIterator(r *Range, options *ReadOptions) *Iterator {
 	it := &Iterator{db: d, handle: new(iteratorHandle)}
 	if r != nil {
@@ -80,7 +83,8 @@ func (d *DB) NewIterator(r *Range, options *ReadOptions) *Iterator {
 	return it
 }
 
-// Close lets the iterator's state go, and returns Err. Entries that were returned stay valid. Closing again does nothing.
+// Close releases the state that the iterator reads, and returns Err. Entries that were returned stay valid.
+// Closing again does nothing.
 func (it *Iterator) Close() error {
 	if it.closed {
 		return nil
@@ -99,11 +103,11 @@ func (it *Iterator) Close() error {
 // Err is the first failure since the last First, Last or Seek; nil if there is none.
 func (it *Iterator) Err() error { return it.err }
 
-// Valid tells whether it stands on an entry.
+// Valid reports whether the iterator stands on an entry.
 func (it *Iterator) Valid() bool { return it.position == on }
 
-// Key is the key it stands on; nil if on none. The slice is the caller's for good; it keeps the block of entries that it came with, up
-// to 64 KiB: copy what is kept for long.
+// Key is the key of the current entry; nil if there is none. The slice belongs to the caller permanently. It
+// retains the block of entries with which it was fetched, up to 64 KiB: copy keys that are kept for long.
 func (it *Iterator) Key() []byte {
 	if it.position != on {
 		return nil
@@ -116,7 +120,7 @@ func (it *Iterator) Key() []byte {
 	return it.block[begin:end:end]
 }
 
-// Value is the value it stands on; nil if on none. The slice is as that of Key.
+// Value is the value of the current entry; nil if there is none. The rules for the slice are those of Key.
 func (it *Iterator) Value() []byte {
 	if it.position != on {
 		return nil
@@ -125,7 +129,7 @@ func (it *Iterator) Value() []byte {
 	return it.block[begin:end:end]
 }
 
-// First moves to the first entry, and tells whether there is one.
+// First moves to the first entry, and reports whether there is one.
 func (it *Iterator) First() bool {
 	if it.bounds.Start != nil {
 		return it.begin(fromKey, it.bounds.Start, false)
@@ -133,7 +137,7 @@ func (it *Iterator) First() bool {
 	return it.begin(fromFirst, nil, false)
 }
 
-// Last moves to the last entry, and tells whether there is one.
+// Last moves to the last entry, and reports whether there is one.
 func (it *Iterator) Last() bool {
 	if it.bounds.Limit != nil {
 		return it.begin(fromBefore, it.bounds.Limit, true)
@@ -141,7 +145,7 @@ func (it *Iterator) Last() bool {
 	return it.begin(fromLast, nil, true)
 }
 
-// Seek moves to the first entry at or after key, and tells whether there is one.
+// Seek moves to the first entry at or after key, and reports whether there is one.
 func (it *Iterator) Seek(key []byte) bool {
 	if it.bounds.Start != nil && it.db.core.compare(key, it.bounds.Start) < 0 {
 		key = it.bounds.Start
@@ -149,7 +153,8 @@ func (it *Iterator) Seek(key []byte) bool {
 	return it.begin(fromKey, key, false)
 }
 
-// Next moves to the next entry, from before the first one to that, and tells whether there is one.
+// Next moves to the next entry, and reports whether there is one. From before the first entry, it moves to
+// the first one.
 func (it *Iterator) Next() bool {
 	switch {
 	case it.position == unset || it.position == before:
@@ -162,7 +167,8 @@ func (it *Iterator) Next() bool {
 	return it.advance()
 }
 
-// Prev moves to the entry before, from behind the last one to that, and tells whether there is one.
+// Prev moves to the previous entry, and reports whether there is one. From after the last entry, it moves to
+// the last one.
 func (it *Iterator) Prev() bool {
 	switch {
 	case it.position == unset || it.position == after:
@@ -175,7 +181,7 @@ func (it *Iterator) Prev() bool {
 	return it.advance()
 }
 
-// All goes over all entries from the first on. Ask Err when it has ended.
+// All iterates over all entries, from the first to the last. Check Err when it has ended.
 func (it *Iterator) All() iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {
 		for ok := it.First(); ok && yield(it.Key(), it.Value()); ok = it.Next() {
@@ -183,7 +189,7 @@ func (it *Iterator) All() iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// Backward goes over all entries from the last one back. Ask Err when it has ended.
+// Backward iterates over all entries, from the last to the first. Check Err when it has ended.
 func (it *Iterator) Backward() iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {
 		for ok := it.Last(); ok && yield(it.Key(), it.Value()); ok = it.Prev() {
@@ -191,7 +197,7 @@ func (it *Iterator) Backward() iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// begin positions the iterator anew; an iterator that is closed stays so.
+// begin positions the iterator independently of its current position. A closed iterator stays closed.
 func (it *Iterator) begin(from int, key []byte, backward bool) bool {
 	if !it.closed && !it.never {
 		it.err = nil
@@ -200,7 +206,7 @@ func (it *Iterator) begin(from int, key []byte, backward bool) bool {
 	return it.fetch(from, key)
 }
 
-// advance goes on in the same direction.
+// advance moves on in the current direction.
 func (it *Iterator) advance() bool {
 	if it.at++; it.at < it.count {
 		return true
@@ -212,7 +218,7 @@ func (it *Iterator) advance() bool {
 	return false
 }
 
-// turn goes the other way: to the entry beside the present one, which the iterator finds again first.
+// turn changes the direction: it seeks the current entry again, and moves to the entry beside it.
 func (it *Iterator) turn(backward bool) bool {
 	return it.begin(fromKey, it.Key(), backward) && it.advance()
 }
@@ -225,7 +231,7 @@ func (it *Iterator) end() {
 	}
 }
 
-// fetch brings the next entries over, into a block of their own.
+// fetch copies the next entries into a new block.
 func (it *Iterator) fetch(from int, key []byte) bool {
 	defer runtime.KeepAlive(it)
 	c := it.db.core
@@ -257,7 +263,7 @@ func (it *Iterator) fetch(from int, key []byte) bool {
 		it.block = make([]byte, size)
 		count, next, err := c.scan(it.handle.raw, from, key, flags, stop, stop != nil, it.block, it.ends)
 		if count > 0 {
-			// A failure behind them is met again by the next call.
+			// The next call meets a failure after these entries again.
 			it.at, it.count, it.position, it.more = 0, count, on, next != absent || err != nil
 			return true
 		}
@@ -266,6 +272,6 @@ func (it *Iterator) fetch(from int, key []byte) bool {
 			it.end()
 			return false
 		}
-		from, size = fromHere, int(next) // one entry that is larger than a block
+		from, size = fromHere, int(next) // the next entry is larger than a block
 	}
 }

@@ -8,108 +8,116 @@ import (
 	"unsafe"
 )
 
-// Options say how a database is opened. The zero value opens an existing database with LevelDB's defaults; so does nil.
-// Numbers that are 0 stand for the default.
+// Options are the options of an open. The zero value opens an existing database with LevelDB's defaults; so
+// does nil. A number of 0 means the default.
 type Options struct {
-	// CreateIfMissing makes a database where there is none.
+	// CreateIfMissing creates the database if it is missing.
 	CreateIfMissing bool
-	// ErrorIfExists refuses to open one that is there.
+	// ErrorIfExists refuses to open a database that exists.
 	ErrorIfExists bool
-	// ParanoidChecks makes damage an error at once, instead of reading around it.
+	// ParanoidChecks stops at the first damaged record or block instead of skipping it.
 	ParanoidChecks bool
-	// Comparator is the order of keys; nil is that of bytes. It must be the one that the database was made with.
+	// Comparator is the order of keys; nil is the order of bytes. It must be the one with which the database was
+	// created.
 	Comparator Comparator
-	// WriteBufferSize is how many bytes of writes are gathered in memory before they become a table. Default: 4 MiB.
+	// WriteBufferSize is the size of a memtable, in bytes, at which it is flushed to a table. Default: 4 MiB.
 	WriteBufferSize int
-	// MaxOpenFiles bounds the descriptors that are kept open; tables that are read through mappings hold none. Default: 1000.
+	// MaxOpenFiles is the number of descriptors that are kept open; tables that are read through mappings need
+	// none. Default: 1000.
 	MaxOpenFiles int
-	// TableMetadataBudget is how many bytes the indexes and filters of open tables may take. All databases of a process together
-	// take no more than the largest of these. Default: 512 MiB.
+	// TableMetadataBudget limits the memory for indexes and filters of open tables, in bytes. All databases of a
+	// process together take no more than the largest budget among them. Default: 512 MiB.
 	TableMetadataBudget int
-	// CacheSize is how many bytes of uncompressed blocks are cached; negative: none. Default: 8 MiB.
+	// CacheSize is the size of the cache of uncompressed blocks, in bytes; negative: no cache. Default: 8 MiB.
 	CacheSize int
-	// BlockSize is about how many bytes of keys and values make a block. Default: 4 KiB.
+	// BlockSize is the approximate size of a block of keys and values, in bytes before compression. Default: 4
+	// KiB.
 	BlockSize int
-	// BlockRestartInterval is after how many keys one is stored in full. Default: 16.
+	// BlockRestartInterval is the number of keys from one that a block stores in full to the next. Default: 16.
 	BlockRestartInterval int
-	// MaxFileSize is how many bytes a table file grows to. Default: 2 MiB.
+	// MaxFileSize is the size of a table, in bytes, at which a compaction starts the next one. Default: 2 MiB.
 	MaxFileSize int
-	// Compression is how new blocks are compressed. Default: AutoCompression.
+	// Compression is the compression of new blocks. Default: AutoCompression.
 	Compression Compression
-	// CompressionLevel is how hard: 1 to 9 of zlib and raw deflate, below 0 and 1 to 22 of zstd. Default: the usual level.
+	// CompressionLevel is 1 to 9 for zlib and raw deflate, negative or 1 to 22 for zstd. Default: 6, for zstd 1.
 	CompressionLevel int
-	// NoCompression stores blocks as they are, whatever Compression says.
+	// NoCompression stores blocks uncompressed and overrides Compression.
 	NoCompression bool
-	// BloomFilterBits adds LevelDB's bloom filter of so many bits a key; 0: none.
+	// BloomFilterBits adds LevelDB's bloom filter with this number of bits per key; 0: no filter.
 	BloomFilterBits int
-	// ReuseLogs goes on with the last log of a cleanly closed database instead of writing it to a table.
+	// ReuseLogs appends to the last WAL and MANIFEST of a cleanly closed database instead of creating new ones
+	// at open.
 	ReuseLogs bool
-	// NoSeekCompaction leaves tables alone that many reads had to look into in vain.
+	// NoSeekCompaction turns off the compaction of tables that many point look-ups probe without finding their
+	// key.
 	NoSeekCompaction bool
-	// NoIdleCompaction leaves level 0 alone while nothing is written.
+	// NoIdleCompaction turns off the compaction of level 0 while nothing is written.
 	NoIdleCompaction bool
-	// NoWholeTableFilter leaves out the filter that spares reads of tables without the key.
+	// NoWholeTableFilter leaves out the filter that saves reads of tables without the key.
 	NoWholeTableFilter bool
-	// MaxWriteBufferNumber is how many memtables there may be before a writer waits for a flush; at least 2. Default: as many as
-	// fit some memory, at most 5.
+	// MaxWriteBufferNumber is the number of memtables, including the active one, that can be full before a
+	// writer waits for a flush; at least 2. Default: 2, and as many more as fit into 12 MiB, up to 5.
 	MaxWriteBufferNumber int
-	// Level0CompactionTrigger is at how many level-0 files a compaction starts. Default: 4.
+	// Level0CompactionTrigger is the number of level-0 files at which a compaction starts. Default: 4.
 	Level0CompactionTrigger int
-	// Level0SlowdownTrigger is at how many level-0 files writes are delayed. Default: 8.
+	// Level0SlowdownTrigger is the number of level-0 files at which writes are delayed. Default: 8.
 	Level0SlowdownTrigger int
-	// Level0StopTrigger is at how many level-0 files writes wait. Default: 12.
+	// Level0StopTrigger is the number of level-0 files at which writes wait. Default: 12.
 	Level0StopTrigger int
-	// MaxBytesForLevelBase is how many bytes level 1 holds; each deeper level holds ten times more. Default: 10 MiB.
+	// MaxBytesForLevelBase is the size of level 1, in bytes, above which it is compacted; each deeper level may
+	// be ten times as large. Default: 10 MiB.
 	MaxBytesForLevelBase uint64
-	// MaxBackgroundCompactions is how many threads compact. Default: 1.
+	// MaxBackgroundCompactions is the number of compaction threads. Default: 1.
 	MaxBackgroundCompactions int
-	// MaxSubcompactions is how many threads merge the parts of one large compaction. Default: 2.
+	// MaxSubcompactions is the number of parallel subcompactions of a large compaction. Default: 2.
 	MaxSubcompactions int
-	// NoMmapReads reads tables by system calls instead of mappings: slower, but a failing disk is an error and no signal.
+	// NoMmapReads reads tables by system calls instead of mappings: slower, but a failing disk is an error
+	// instead of a SIGBUS.
 	NoMmapReads bool
-	// NoMmapWAL writes the log by system calls instead of a mapping.
+	// NoMmapWAL writes the WAL by system calls instead of a mapping.
 	NoMmapWAL bool
 }
 
-// Compression is how blocks are compressed. They are read as they were written, whatever is set.
+// Compression is the compression of new blocks. It does not affect reading: each block names its compression.
 type Compression int
 
 const (
-	// AutoCompression is snappy; but where tables of zlib or raw deflate are found, which makes the directory a world of
-	// Minecraft, that: the game reads no snappy.
+	// AutoCompression is snappy, unless the directory has tables that use zlib or raw deflate. Then it is a
+	// Minecraft world, and new tables use the same compression, because the game cannot read snappy.
 	AutoCompression Compression = 0
-	// SnappyCompression is snappy, whatever is found.
+	// SnappyCompression is snappy, whatever compression the existing tables use.
 	SnappyCompression Compression = C.TERRACE_SNAPPY_COMPRESSION
-	// ZlibCompression is for Minecraft's fork of LevelDB alone.
+	// ZlibCompression can be read by Minecraft's fork of LevelDB, but not by LevelDB.
 	ZlibCompression Compression = C.TERRACE_ZLIB_COMPRESSION
-	// RawDeflateCompression is for Minecraft's fork of LevelDB alone.
+	// RawDeflateCompression can be read by Minecraft's fork of LevelDB, but not by LevelDB.
 	RawDeflateCompression Compression = C.TERRACE_RAW_DEFLATE_COMPRESSION
-	// ZstdCompression is read by LevelDB's main branch, and not by LevelDB 1.23.
+	// ZstdCompression can be read by LevelDB's main branch, but not by LevelDB 1.23.
 	ZstdCompression Compression = C.TERRACE_ZSTD_COMPRESSION
 )
 
-// ReadOptions say how something is read; nil: as is usual.
+// ReadOptions are the options of a read; nil: the defaults.
 type ReadOptions struct {
-	// Snapshot is the state to read; nil: the present one.
+	// Snapshot is the state to read; nil: the latest one.
 	Snapshot *Snapshot
 	// VerifyChecksums checks every block that is read from a file.
 	VerifyChecksums bool
-	// DontFillCache leaves the block cache as it is: for scans of much that is not read again.
+	// DontFillCache does not add blocks to the block cache: for scans over much data that is not read again.
 	DontFillCache bool
 }
 
-// WriteOptions say how something is written; nil: as is usual.
+// WriteOptions are the options of a write; nil: the defaults.
 type WriteOptions struct {
-	// Sync waits until the write, and every one before it, is durable: it survives a loss of power, not just the process.
+	// Sync waits until the write and every write before it survive a power loss. (Every write that returned
+	// survives the death of the process.)
 	Sync bool
 }
 
-// Range is the keys from Start to before Limit; nil is no bound.
+// Range is the keys from Start (included) to Limit (excluded); nil is no bound.
 type Range struct {
 	Start, Limit []byte
 }
 
-// Prefix is the range of all keys that begin with prefix, in the order of bytes.
+// Prefix returns the range of all keys that begin with prefix, in the order of bytes.
 func Prefix(prefix []byte) *Range {
 	for last := len(prefix) - 1; last >= 0; last-- {
 		if prefix[last] < 0xff {
@@ -121,7 +129,7 @@ func Prefix(prefix []byte) *Range {
 	return &Range{Start: prefix}
 }
 
-// handles are the C objects behind Options, which outlive the database.
+// handles are the C objects made from Options. They outlive the database.
 type handles struct {
 	options    *C.leveldb_options_t
 	cache      *C.leveldb_cache_t
@@ -221,7 +229,7 @@ func (o *Options) setExtensions(c *C.leveldb_options_t) {
 	}
 }
 
-// destroy frees everything; the database is closed, or was never open.
+// destroy frees the handles. The database must be closed, or must never have been opened.
 func (h *handles) destroy() {
 	C.leveldb_options_destroy(h.options)
 	if h.cache != nil {
@@ -237,7 +245,8 @@ func (h *handles) destroy() {
 	}
 }
 
-// readOptionSets are the C options of a state, by whether checksums are verified and whether the cache is left alone.
+// readOptionSets are the C read options of a state, one for each combination of VerifyChecksums and
+// DontFillCache.
 type readOptionSets [4]*C.leveldb_readoptions_t
 
 func newReadOptionSets(snapshot *C.leveldb_snapshot_t) (sets readOptionSets) {

@@ -8,14 +8,14 @@ import (
 	"sync"
 )
 
-// Snapshot is a state of the database that stays as it is; for any number of goroutines. What it holds takes space until it is
-// released.
+// Snapshot is a state of the database that stays readable. Any number of goroutines may use it. Entries that
+// only the snapshot needs take space until it is released.
 type Snapshot struct {
 	db     *DB
 	handle *snapshotHandle
 }
 
-// snapshotHandle is its C side. Reading holds mu for reading; releasing holds it for writing.
+// snapshotHandle is the C snapshot of a Snapshot. Reads hold mu for reading; releasing holds it for writing.
 type snapshotHandle struct {
 	mu    sync.RWMutex
 	raw   *C.leveldb_snapshot_t
@@ -32,7 +32,7 @@ func (h *snapshotHandle) destroy(c *core) {
 	}
 }
 
-// NewSnapshot returns the present state.
+// NewSnapshot returns a snapshot of the current state.
 func (d *DB) NewSnapshot() (*Snapshot, error) {
 	var snapshot *Snapshot
 	err := d.do(func(c *core) error {
@@ -46,13 +46,13 @@ func (d *DB) NewSnapshot() (*Snapshot, error) {
 	return snapshot, err
 }
 
-// Release lets the state go. Releasing again does nothing.
+// Release releases the state. Releasing again does nothing.
 func (s *Snapshot) Release() {
 	s.db.core.release(s.handle)
 	runtime.KeepAlive(s)
 }
 
-// readOptions are the C options to read it with, from a call of this database.
+// readOptions returns the C options to read the snapshot with, in a call on its database.
 func (s *Snapshot) readOptions(c *core, options *ReadOptions) (*C.leveldb_readoptions_t, func(), error) {
 	if s.db.core != c {
 		return nil, nil, invalid("the snapshot is of another database: " + s.db.core.path)
@@ -69,17 +69,17 @@ func (s *Snapshot) readOptions(c *core, options *ReadOptions) (*C.leveldb_readop
 	return s.handle.reads.of(options), done, nil
 }
 
-// Get returns the value that a key had.
+// Get returns the value of a key in the snapshot.
 func (s *Snapshot) Get(key []byte) ([]byte, error) {
 	return s.db.Get(key, &ReadOptions{Snapshot: s})
 }
 
-// Has tells whether a key was there.
+// Has reports whether a key is present in the snapshot.
 func (s *Snapshot) Has(key []byte) (bool, error) {
 	return s.db.Has(key, &ReadOptions{Snapshot: s})
 }
 
-// NewIterator iterates over a range of it; nil: over all.
+// NewIterator returns an iterator over a range of the snapshot; nil: over everything.
 func (s *Snapshot) NewIterator(r *Range) *Iterator {
 	return s.db.NewIterator(r, &ReadOptions{Snapshot: s})
 }

@@ -213,7 +213,8 @@ func TestIteratorsStayWithinTheirBounds(t *testing.T) {
 	}
 }
 
-// A model of sorted keys says where an iterator stands after any sequence of moves, over blocks of all sizes.
+// A model of sorted keys predicts where an iterator stands after any sequence of moves, for blocks of all
+// sizes.
 func TestIteratorsGoAsAModelDoes(t *testing.T) {
 	const n = 3000
 	for _, seed := range []uint64{1, 2, 3, 4} {
@@ -388,7 +389,7 @@ func TestRepairAndDestroy(t *testing.T) {
 	}
 	must(t, db.Close())
 	must(t, terrace.Destroy(path, nil))
-	// What the repair has put aside stays.
+	// Files that the repair has moved to lost/ stay.
 	if left, err := filepath.Glob(filepath.Join(path, "*")); err != nil || !slices.Equal(left, []string{filepath.Join(path, "lost")}) {
 		t.Error(left, err)
 	}
@@ -565,7 +566,7 @@ func TestClosingWhileEverybodyIsAtWork(t *testing.T) {
 	}
 }
 
-// What is forgotten is released: the directory can be opened again.
+// Objects that are not closed are released by the garbage collector: the directory can be opened again.
 func TestWhatIsForgottenIsReleased(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	func() {
@@ -592,7 +593,7 @@ func TestWhatIsForgottenIsReleased(t *testing.T) {
 	}
 }
 
-// Random operations against a map, through reopenings.
+// Random operations on a database and a map, with reopening.
 func TestItAnswersAsAMapDoes(t *testing.T) {
 	for _, seed := range []uint64{11, 12, 13} {
 		random := rand.New(rand.NewPCG(seed, 0))

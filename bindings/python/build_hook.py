@@ -1,7 +1,7 @@
-"""Puts libterrace.so into the wheel, and names the systems that it runs on.
+"""Puts libterrace.so into the wheel, and sets the platform tag of the wheel.
 
-The library is `$TERRACE_WHEEL_LIBRARY`, which `make wheel` sets. Without it the wheel carries none, and runs anywhere where the
-system has one.
+The library is `$TERRACE_WHEEL_LIBRARY`, which `make wheel` sets. Without it the wheel contains no library,
+and uses that of the system.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-# What every system that manylinux speaks of has.
+# The libraries that every manylinux system has.
 MANYLINUX = {"libc.so.6", "libm.so.6", "libgcc_s.so.1", "libdl.so.2", "libpthread.so.0", "librt.so.1"}
 
 
@@ -21,7 +21,8 @@ def readelf(option, library):
 
 
 def platform_tag(library):
-    """`manylinux_x_y` for the oldest glibc that has all the symbols needed; plain `linux` where it needs other libraries."""
+    """`manylinux_x_y` for the oldest glibc with all symbols that are needed; `linux` if other libraries are
+    needed."""
     machine = platform.machine()
     needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", readelf("-d", library)))
     others = {name for name in needed - MANYLINUX if not name.startswith("ld-linux")}

@@ -1,17 +1,18 @@
-/* fileindex: an index of a directory tree in a key-value store, by LevelDB's C API.
+/* fileindex: an index of a directory tree in a key-value store, with LevelDB's C API.
  *
- *   fileindex index DATABASE DIRECTORY           make the index, or bring it up to date
- *   fileindex list [-r] DATABASE PREFIX [COUNT]  files under a prefix, in order of path, or in reverse
- *   fileindex biggest DATABASE PREFIX [COUNT]    the biggest files under a prefix
- *   fileindex stats DATABASE                     what the store says about its levels
+ *   fileindex index DATABASE DIRECTORY           creates or updates the index
+ *   fileindex list [-r] DATABASE PREFIX [COUNT]  lists files under a prefix, in path order or in reverse
+ *   fileindex biggest DATABASE PREFIX [COUNT]    lists the biggest files under a prefix
+ *   fileindex stats DATABASE                     prints statistics of the levels
  *
- * A key is the path of a regular file; its value is a `record`: size, time of modification, and a CRC-32 of the first
- * 4 KiB. Keys are kept in byte order, and that does most of the work here: a prefix is a range, and an update is a merge of
- * two sorted sequences, the tree on disk and the index, that looks at each file once and remembers nothing.
+ * A key is the path of a regular file; its value is a `record`: size, time of modification, and a CRC-32 of
+ * the first 4 KiB. The program relies on the byte order of the keys: a prefix is a range, and an update is a
+ * merge of two sorted sequences, the tree on disk and the index, which visits each file once and keeps no
+ * list of files.
  *
- * What to look at if you are new to the API: `open_database` (options are copied: destroy them at once), `failed`
- * (errors are strings that you free), `update_index` (a snapshot, an iterator over it, and batches of writes) and
- * `list_reversed` (how to go backward over a prefix).
+ * If you are new to the API, start with `open_database` (options are copied: destroy them at once), `failed`
+ * (errors are strings that you free), `update_index` (a snapshot, an iterator over it, and batches of writes)
+ * and `list_reversed` (iterating backward over a prefix).
  */
 #define _XOPEN_SOURCE 700
 #include <dirent.h>
@@ -66,7 +67,7 @@ static void encode_record(const record* r, char to[RECORD_SIZE]) {
   store_le(bytes + 16, r->checksum, 4);
 }
 
-/* What comes out of a store may have been written by another program: check before use. */
+/* Another program may have written the value: check it before use. */
 static int decode_record(const char* from, size_t length, record* r) {
   const unsigned char* bytes = (const unsigned char*)from;
   if (length != RECORD_SIZE) return 0;
@@ -90,7 +91,7 @@ static uint32_t crc32_of(const unsigned char* bytes, size_t length) {
   return ~crc;
 }
 
-/* The checksum of a file's beginning; 0 for a file that we may not read. */
+/* The checksum of the first 4 KiB of a file; 0 for a file that cannot be read. */
 static uint32_t checksum_of_file(const char* path) {
   unsigned char bytes[CHECKED_BYTES];
   size_t length = 0;
@@ -108,8 +109,9 @@ static uint32_t checksum_of_file(const char* path) {
 
 /* ---- The store ---- */
 
-/* Every call of the API that can fail takes `char** errptr`, last. It must point to NULL (or to a string from malloc);
- * after a failure it points to a message that is ours to free. Returns whether there was one. */
+/* Every function of the API that can fail has `char** errptr` as its last parameter. It must point to NULL
+ * (or to a malloc()ed string). After a failure it points to a message, which the caller frees. Returns 1
+ * after a failure. */
 static int failed(const char* what, char* error) {
   if (error == NULL) return 0;
   fprintf(stderr, "fileindex: %s: %s\n", what, error);
@@ -140,7 +142,7 @@ static int has_prefix(const char* key, size_t length, const char* prefix) {
   return length >= prefix_length && memcmp(key, prefix, prefix_length) == 0;
 }
 
-/* An iterator that met an error is simply not valid any more, as at its end: always ask why it stopped. */
+/* An iterator is invalid after an error as well as at its end: always check which of the two happened. */
 static int iterator_failed(const leveldb_iterator_t* iterator) {
   char* error = NULL;
   leveldb_iter_get_error(iterator, &error);
@@ -175,8 +177,8 @@ static void report(update* u, const char* end) {
   clock_gettime(CLOCK_MONOTONIC, &u->reported);
 }
 
-/* Writes the batch, which the store takes as a whole or not at all. The last batch is synced; a synced write makes
- * everything before it durable too, so one is enough. */
+/* Writes the batch atomically. Only the last batch is synced: a synced write makes every write before it
+ * durable too. */
 static int write_batch(update* u, int last) {
   char* error = NULL;
   leveldb_writeoptions_set_sync(u->write_options, last != 0);
@@ -189,7 +191,7 @@ static int write_batch(update* u, int last) {
 
 static int batched_one(update* u) { return ++u->batched < BATCH_SIZE || write_batch(u, 0); }
 
-/* The key at which the iterator stands, if it belongs to this tree. */
+/* The key of the current entry, if it belongs to this tree; else NULL. */
 static const char* indexed_key(const update* u, size_t* length) {
   if (!leveldb_iter_valid(u->indexed)) return NULL;
   const char* key = leveldb_iter_key(u->indexed, length);
@@ -202,8 +204,8 @@ static int compare_bytes(const char* a, size_t a_length, const char* b, size_t b
   return order != 0 ? order : (a_length > b_length) - (a_length < b_length);
 }
 
-/* Deletes the keys of the index before `path` (all, for NULL): their files were not met, so they are gone. Returns 1, and
- * 2 when the iterator then stands on `path` itself, and 0 when a write failed. */
+/* Deletes the keys of the index before `path` (for NULL: all keys): the walk has not found their files, so
+ * these are gone. Returns 2 if the iterator then stands on `path` itself, 0 if a write failed, else 1. */
 static int delete_before(update* u, const char* path) {
   size_t length;
   const char* key;
@@ -218,7 +220,7 @@ static int delete_before(update* u, const char* path) {
   return 1;
 }
 
-/* Takes the next file of the walk, which comes after all earlier ones in byte order. */
+/* Handles the next file of the walk, whose path is after all earlier ones in byte order. */
 static int meet_file(update* u, const char* path, const struct stat* found) {
   int position = delete_before(u, path);
   if (position == 0) return 0;
@@ -247,11 +249,12 @@ static int meet_file(update* u, const char* path, const struct stat* found) {
   return batched_one(u);
 }
 
-/* An entry of a directory. The name of a directory carries a slash at its end, which is how the paths under it go on: so
- * sorting entries sorts whole paths ("a-b" < "a/c" < "a0"). */
+/* Compares two entries of a directory. The name of a directory ends with a slash, as in the paths under it.
+ * So sorting the entries sorts whole paths ("a-b" < "a/c" < "a0"). */
 static int compare_names(const void* a, const void* b) { return strcmp(*(char* const*)a, *(char* const*)b); }
 
-/* The sorted names in a directory, or NULL if it cannot be read. `path` ends with a slash; `*count` is their number. */
+/* The sorted names in a directory, or NULL if it cannot be read. `path` ends with a slash; `*count` is their
+ * number. */
 static char** read_names(const char* path, size_t* count) {
   DIR* directory = opendir(path);
   if (directory == NULL) return NULL;
@@ -279,7 +282,7 @@ static char** read_names(const char* path, size_t* count) {
   return names != NULL ? names : must(malloc(sizeof *names));
 }
 
-/* Meets every file under the directory whose path, a slash at its end, is in path[0..length). */
+/* Handles every file under the directory whose path, with a slash at its end, is in path[0..length). */
 static int walk(update* u, char path[PATH_MAX], size_t length) {
   struct stat found;
   if (lstat(path, &found) == 0 && found.st_dev == u->db_device && found.st_ino == u->db_inode) return 1;
@@ -330,7 +333,7 @@ static int update_index(leveldb_t* db, const char* db_path, const char* director
   clock_gettime(CLOCK_MONOTONIC, &u.started);
   u.reported = u.started;
 
-  /* The snapshot is the index before this run: what we write meanwhile does not show in an iterator over it. */
+  /* The snapshot is the index before this run: an iterator over it does not see the writes of this run. */
   const leveldb_snapshot_t* snapshot = leveldb_create_snapshot(db);
   leveldb_readoptions_t* read_options = leveldb_readoptions_create();
   leveldb_readoptions_set_snapshot(read_options, snapshot);
@@ -357,7 +360,7 @@ static int update_index(leveldb_t* db, const char* db_path, const char* director
   return 0;
 }
 
-/* ---- Questions ---- */
+/* ---- Queries ---- */
 
 static void print_file(const char* key, size_t length, const record* r) {
   char when[32] = "?";
@@ -374,7 +377,8 @@ static leveldb_iterator_t* new_iterator(leveldb_t* db) {
   return iterator;
 }
 
-/* Stands the iterator on the last key that begins with `prefix`: one before the first key after all of them. */
+/* Moves the iterator to the last key that begins with `prefix`: the one before the first key after all of
+ * them. */
 static void seek_to_last_of_prefix(leveldb_iterator_t* iterator, const char* prefix) {
   size_t length = strlen(prefix);
   char* after = must(malloc(length + 1));
@@ -425,7 +429,7 @@ typedef struct {
   record r;
 } file;
 
-/* The `count` biggest files, kept in order of size in an array while everything under the prefix passes by. */
+/* Prints the `count` biggest files. An array keeps them in order of size during a scan of the prefix. */
 static int biggest(leveldb_t* db, const char* prefix, uint64_t count) {
   if (count > 10000) count = 10000;
   file* top = must(calloc((size_t)count + 1, sizeof *top));
@@ -485,7 +489,7 @@ static int stats(leveldb_t* db) {
     if (tables != NULL && strcmp(tables, "0") != 0) printf("level %d: %s tables\n", level, tables);
     leveldb_free(tables);
   }
-  /* Sizes are of what is in tables; what was written last may still be in memory and in the log. */
+  /* The size counts tables; the last writes may still be in the memtable and the WAL. */
   const char *start = "", *limit = "\xff";
   size_t start_length = 0, limit_length = 1;
   uint64_t size = 0;

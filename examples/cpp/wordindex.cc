@@ -1,15 +1,16 @@
-// An index of the words of text files, kept in a database: which lines of which files have a word, and which words begin with some
-// letters. Written for LevelDB's C++ interface; there is nothing in it that knows of Terrace.
+// An index of the words of text files in a database: which lines of which files have a word, and which words
+// begin with some letters. Written for LevelDB's C++ interface; it does not mention Terrace.
 //
-//   wordindex add DB FILE...        indexes files, anew those that were indexed before
-//   wordindex remove DB FILE...     forgets files
-//   wordindex find DB WORD          the places of a word
-//   wordindex words DB PREFIX       the words that begin with PREFIX, and how many places each has
+//   wordindex add DB FILE...        indexes files; replaces the entries of files that were indexed before
+//   wordindex remove DB FILE...     removes files from the index
+//   wordindex find DB WORD          prints the places of a word
+//   wordindex words DB PREFIX       prints the words that begin with PREFIX, and the number of places of each
 //
-// Three kinds of keys share the database; a NUL ends each part, so that none is the beginning of another:
+// The database has three kinds of keys. A NUL ends each part of a key, so that no part is a prefix of
+// another:
 //
-//   f FILE                          -> the number of places the file has
-//   o FILE WORD LINE                -> nothing; by it the places of a file are found again
+//   f FILE                          -> the number of places in the file
+//   o FILE WORD LINE                -> nothing; finds the places of a file when it is removed
 //   w WORD FILE LINE                -> the text of the line
 
 #include <cctype>
@@ -31,7 +32,7 @@ namespace {
 
 const char kEnd = '\0';
 
-// Prints what went wrong, and ends the program.
+// On a failure, prints it and ends the program.
 void Check(const leveldb::Status& status) {
   if (status.ok()) return;
   std::cerr << "wordindex: " << status.ToString() << "\n";
@@ -44,7 +45,7 @@ std::string Key(char kind, const std::vector<std::string>& parts) {
   return key;
 }
 
-// The parts of a key behind its kind.
+// The parts of a key after its kind.
 std::vector<std::string> Parts(leveldb::Slice key) {
   std::vector<std::string> parts(1);
   for (size_t i = 1; i < key.size(); i++) {
@@ -58,7 +59,7 @@ std::vector<std::string> Parts(leveldb::Slice key) {
   return parts;
 }
 
-// Line numbers that sort as numbers.
+// A line number as a string whose byte order is that of numbers.
 std::string LineKey(size_t line) {
   char text[16];
   std::snprintf(text, sizeof(text), "%09zu", line);
@@ -79,7 +80,7 @@ std::set<std::string> Words(const std::string& line) {
   return words;
 }
 
-// Adds to `batch` the deletion of all that is known of a file; how many places that is.
+// Adds the deletion of all entries of a file to `batch`. Returns the number of places deleted.
 size_t Forget(leveldb::DB* db, const std::string& file, leveldb::WriteBatch* batch) {
   const std::string prefix = Key('o', {file});
   const std::unique_ptr<leveldb::Iterator> iterator(db->NewIterator(leveldb::ReadOptions()));
@@ -98,7 +99,7 @@ size_t Forget(leveldb::DB* db, const std::string& file, leveldb::WriteBatch* bat
 void Add(leveldb::DB* db, const std::string& file) {
   std::ifstream input(file);
   if (!input) Check(leveldb::Status::IOError(file, "cannot be read"));
-  // One batch a file: it is indexed as it was, or as it is, and never half.
+  // One batch per file: the index has either the old or the new entries of the file.
   leveldb::WriteBatch batch;
   const size_t before = Forget(db, file, &batch);
   std::string line;

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// largest is how long a note may be.
+	// largest is the size limit of a note, in bytes.
 	largest = 16 << 20
-	// page is how many notes a listing gives if it does not say.
+	// page is the default number of notes of a listing.
 	page = 100
 )
 
@@ -48,10 +48,10 @@ func newHandler(db *terrace.DB) http.Handler {
 	return mux
 }
 
-// durable writes survive a loss of power once they are answered.
+// durable writes survive a power loss after the response.
 var durable = &terrace.WriteOptions{Sync: true}
 
-// fail answers with what an error means to a client.
+// fail responds with the HTTP status of an error.
 func fail(w http.ResponseWriter, err error) {
 	status := http.StatusInternalServerError
 	switch {
@@ -109,7 +109,7 @@ func (s *service) list(w http.ResponseWriter, r *http.Request) {
 	defer it.Close()
 	ok := it.First()
 	if after := query.Get("after"); after != "" {
-		ok = it.Seek(append([]byte(after), 0)) // the first name behind it
+		ok = it.Seek(append([]byte(after), 0)) // the first name after it
 	}
 	notes := []listed{}
 	for ; ok && len(notes) < limit; ok = it.Next() {
@@ -146,7 +146,7 @@ func (s *service) load(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%d stored\n", batch.Len())
 }
 
-// export reads a snapshot: what is written while the client reads is not in it, not even by half.
+// export reads a snapshot: writes during the export are not visible in it.
 func (s *service) export(w http.ResponseWriter, r *http.Request) {
 	snapshot, err := s.db.NewSnapshot()
 	if err != nil {
@@ -160,11 +160,11 @@ func (s *service) export(w http.ResponseWriter, r *http.Request) {
 	encoder := json.NewEncoder(w)
 	for name, text := range it.All() {
 		if encoder.Encode(note{string(name), string(text)}) != nil {
-			return // the client is gone
+			return // the client has disconnected
 		}
 	}
 	if it.Err() != nil {
-		panic(http.ErrAbortHandler) // so that the client does not take what it has for all
+		panic(http.ErrAbortHandler) // aborts the response, so that the client sees that it is incomplete
 	}
 }
 

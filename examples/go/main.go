@@ -1,12 +1,12 @@
-// notes is a small HTTP service that keeps notes: an example of the Go binding of Terrace.
+// notes is a small HTTP service that stores notes: an example of the Go binding of Terrace.
 //
 //	PUT    /notes/{name}            stores the body under a name
-//	GET    /notes/{name}            gives it back
-//	DELETE /notes/{name}            removes it
-//	GET    /notes?prefix=&after=&limit=   lists names and sizes, a page at a time
-//	POST   /import                  stores many, one JSON object {"name": ..., "text": ...} a line: all of them or none
-//	GET    /export                  gives all of them, in the form that import takes, as they were when the request came
-//	GET    /stats                   what the database tells of itself
+//	GET    /notes/{name}            returns the note
+//	DELETE /notes/{name}            removes the note
+//	GET    /notes?prefix=&after=&limit=   lists names and sizes, one page per request
+//	POST   /import                  stores notes atomically: JSON objects {"name": ..., "text": ...}, one per line
+//	GET    /export                  returns the notes at the time of the request, in the form of an import
+//	GET    /stats                   returns statistics of the database
 package main
 
 import (
@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-// run serves until a signal comes; then requests under way are finished, and the database is closed.
+// run serves until a signal arrives; then it completes running requests and closes the database.
 func run(address, directory string) error {
 	db, err := terrace.Open(directory, &terrace.Options{CreateIfMissing: true, BloomFilterBits: 10})
 	if errors.Is(err, terrace.ErrLocked) {

@@ -82,7 +82,8 @@ func TestAnImportIsStoredWholeOrNotAtAll(t *testing.T) {
 	expect(t, "GET", server.URL+"/export", "", 200, lines)
 }
 
-// An export is one state, whatever is written meanwhile: every import below stores a whole generation of notes.
+// An export shows one state, whatever is written meanwhile: every import below stores a whole generation of
+// notes.
 func TestAnExportIsOneStateWhileNotesAreWritten(t *testing.T) {
 	server, _ := serve(t)
 	const names, generations = 2000, 20

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""Debian's package index in a database: an inverted index over descriptions, who needs whom, and a page about it all.
+"""Debian's package index in a database: an inverted index over descriptions, who needs whom, a page of plots.
 
-    packages.py load DB [FILE]        read control records: a file, `-`, or what `apt-cache dumpavail` says
-    packages.py search DB WORD...     the packages whose descriptions have all the words
-    packages.py needs DB PACKAGE      what depends on a package
-    packages.py report DB PAGE.html   statistics and plots, as one page
+    packages.py load DB [FILE]        reads control records: a file, `-`, or `apt-cache dumpavail`
+    packages.py search DB WORD...     prints the packages whose descriptions have all the words
+    packages.py needs DB PACKAGE      prints the packages that depend on a package
+    packages.py report DB PAGE.html   writes a page of statistics and plots
 
-The database has four parts, each a prefix. What is looked for stands in the keys, so every question is a short scan:
+The database has four parts, each with a prefix. The keys contain what is searched for, so every query is a
+short scan:
 
     package   NAME                    -> version, section, installed size in KiB, summary (JSON)
     word      WORD \\0 NAME            -> nothing
-    section   SECTION \\0 SIZE NAME    -> nothing; the size in 8 bytes, highest first, so that a scan is sorted by size
+    section   SECTION \\0 SIZE NAME    -> nothing; the size in 8 bytes, highest first: a scan is sorted by size
     needed    NAME \\0 WHO             -> nothing
 """
 
@@ -28,7 +29,7 @@ from itertools import groupby
 
 import terrace
 
-# Small words that say nothing. (Words that most packages have would be found by counting, too.)
+# Short words without meaning for a search. (Counting would also find the words that most packages have.)
 COMMON = frozenset(
     "a an and are as at based be by can for from in is it its of on or s that the this to with you".split()
 )
@@ -47,7 +48,7 @@ class Index:
 
 
 class Writer:
-    """Collects changes of all parts, and writes them a thousand packages at a time, all or nothing."""
+    """Collects changes of all parts, and writes them atomically, a thousand packages at a time."""
 
     def __init__(self, index):
         self.db = index.db
@@ -69,7 +70,7 @@ class Writer:
 
 
 def stanzas(lines):
-    """Control records: each a dictionary of its fields, whose lines that go on are joined."""
+    """Control records: each a dictionary of its fields, with continuation lines joined."""
     fields, name = {}, None
     for line in lines:
         line = line.rstrip("\n")
@@ -88,12 +89,12 @@ def stanzas(lines):
 
 
 def words_of(text):
-    """The words of a text, once each."""
+    """The set of words of a text."""
     return set(re.findall(r"[a-z][a-z0-9+]+", text.lower())) - COMMON
 
 
 def dependencies_of(fields):
-    """The names of what a package depends on, alternatives and versions aside."""
+    """The names of the packages on which a package depends, including alternatives, without versions."""
     for group in fields.get("Depends", "").split(","):
         first = re.match(r"\s*([a-z0-9][a-z0-9+.-]+)", group)
         if first:
@@ -109,8 +110,8 @@ def unpack_size(key):
 
 
 def load(index, lines):
-    """Puts all records in; a package that is there twice stays as it came last. Returns how many came, and the entries
-    they made."""
+    """Adds all records; the last record of a package replaces earlier ones. Returns the numbers of records
+    and of entries."""
     packages = entries = 0
     writer = Writer(index)
     for fields in stanzas(lines):
@@ -144,7 +145,7 @@ def load(index, lines):
 
 
 def remove(index, name, writer):
-    """Takes out what an earlier record of a package has put in."""
+    """Removes the entries of an earlier record of a package."""
     found = index.packages.get(name)
     if found is None:
         return
@@ -157,8 +158,8 @@ def remove(index, name, writer):
 
 
 def search(index, words):
-    """The packages that have all the words, by leapfrog: each list is sought to where the others are, and nothing is
-    read that cannot match."""
+    """The packages that have all the words, by leapfrogging: each list seeks to the position of the others,
+    so that no entry is read that cannot match."""
     if not words:
         return
     prefixes = [word.lower().encode() + b"\0" for word in words]
@@ -179,7 +180,7 @@ def search(index, words):
 
 
 def count_by_first(part):
-    """How many keys share what stands before their NUL. The whole part is scanned, keys only."""
+    """Counts the keys that are equal up to their NUL, by a scan of the keys of the whole part."""
     keys = part.iterator(include_value=False, fill_cache=False)
     return Counter(
         {first.decode(): sum(1 for _ in group) for first, group in groupby(keys, lambda key: key.partition(b"\0")[0])}
@@ -187,7 +188,7 @@ def count_by_first(part):
 
 
 def statistics(index):
-    """What the page shows, from one scan over each part."""
+    """The statistics of the page, from one scan of each part."""
     sections, sizes = {}, Counter()
     for key in index.sections.iterator(include_value=False, fill_cache=False):
         section, _, rest = key.partition(b"\0")
@@ -229,7 +230,7 @@ def horizontal_bars(rows, title):
 
 
 def histogram(sizes, title):
-    """A plot of how many packages there are of each power of two of KiB."""
+    """A plot of the number of packages for each power of two of KiB."""
     width, height, base = 640, 240, 200
     powers = range(min(sizes, default=0), max(sizes, default=0) + 1)
     most, step = max(sizes.values(), default=1), width / len(powers)
@@ -302,7 +303,7 @@ def page(index):
 
 
 def open_lines(name):
-    """The records' lines, wherever they come from."""
+    """The lines of the records, from a file, the standard input or apt-cache."""
     if name == "-":
         return sys.stdin
     if name is not None:

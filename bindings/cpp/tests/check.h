@@ -1,4 +1,4 @@
-// What the tests have in common: checks that name their place, and a directory of their own.
+// Shared by the tests: checks that print their place, and a temporary directory.
 
 #ifndef TERRACE_BINDINGS_CPP_TESTS_CHECK_H_
 #define TERRACE_BINDINGS_CPP_TESTS_CHECK_H_

@@ -1,4 +1,5 @@
-// LevelDB's C++ interface, by its own words only: the same source passes with LevelDB's headers and library.
+// Tests LevelDB's C++ interface with LevelDB's own names only: the same source passes with LevelDB's headers
+// and library.
 
 #include <atomic>
 #include <cstddef>
@@ -76,7 +77,7 @@ std::string Contents(DB* db, const ReadOptions& options = ReadOptions()) {
 }
 
 void TestLayouts() {
-  // What prebuilt programs rely on.
+  // Prebuilt programs rely on these sizes.
   CHECK(sizeof(Slice) == 16 && sizeof(Status) == 8 && sizeof(WriteBatch) == sizeof(std::string));
   CHECK(sizeof(Options) == 96 && sizeof(ReadOptions) == 16 && sizeof(WriteOptions) == 1);
   CHECK(sizeof(DB) == 8 && sizeof(Iterator) == 40 && sizeof(leveldb::Cache) == 16 && sizeof(Env) == 8);
@@ -132,7 +133,7 @@ void TestReadsAndWrites() {
   db->ReleaseSnapshot(snapshot);
 
   CHECK_OK(db->Write(WriteOptions(), nullptr));
-#if !defined(GOOGLE)  // There a thread of its own writes the table, later.
+#if !defined(GOOGLE)  // In LevelDB a background thread writes the table later.
   CHECK(db->GetProperty("leveldb.sstables", &value) && value.find("'a' @") != std::string::npos);
 #endif
   db->CompactRange(nullptr, nullptr);
@@ -171,8 +172,8 @@ void TestReadsAndWrites() {
   CHECK(DB::Open(Options(), name, &second).IsInvalidArgument());
 }
 
-#if !defined(GOOGLE)  // There it reads freed memory, and was never seen to crash.
-// As Node's classic-level does: a released snapshot is named in the options of an iterator.
+#if !defined(GOOGLE)  // In LevelDB this reads freed memory (and was never seen to crash).
+// Node's classic-level does this: the options of an iterator have a released snapshot.
 void TestReleasedSnapshots() {
   std::unique_ptr<DB> db = Open(Creating(), Scratch("released"));
   std::unique_ptr<DB> other = Open(Creating(), Scratch("released_other"));
@@ -189,7 +190,7 @@ void TestReleasedSnapshots() {
   db->ReleaseSnapshot(released.snapshot);
   db->ReleaseSnapshot(nullptr);
   CHECK_EQ(Contents(db.get(), released), "k=new,");
-  // One of another database, released there, here, and after that database was closed.
+  // A snapshot of another database, released there, here, and after that database was closed.
   ReadOptions foreign;
   foreign.snapshot = other->GetSnapshot();
   Contents(db.get(), foreign);
@@ -200,7 +201,7 @@ void TestReleasedSnapshots() {
   Contents(db.get(), foreign);
   db->ReleaseSnapshot(foreign.snapshot);
   CHECK_EQ(Contents(db.get(), foreign), "k=new,");
-  // Named by readers while other threads take and release.
+  // Used by readers while other threads create and release snapshots.
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; t++) {
     threads.emplace_back([&db, &released] {
@@ -285,7 +286,7 @@ void TestBatches() {
   CHECK_EQ(Seen(copy), "");
 }
 
-// The order of numbers, keys being decimal; "0x10" style tricks are not needed to see it differ from that of bytes.
+// Orders decimal keys by their numbers, which differs from the order of bytes.
 class NumberComparator : public leveldb::Comparator {
  public:
   const char* Name() const override { return "test.NumberComparator"; }
@@ -331,7 +332,7 @@ void TestComparators() {
   CHECK(refused.ToString().find("test.NumberComparator") != std::string::npos);
 }
 
-// A policy on top of the built-in one, as programs with their own orders make it.
+// A policy built on the built-in one, as in programs with their own orders.
 class SuffixBlindPolicy : public leveldb::FilterPolicy {
  public:
   SuffixBlindPolicy() : inner_(leveldb::NewBloomFilterPolicy(10)) {}
@@ -357,7 +358,7 @@ class SuffixBlindPolicy : public leveldb::FilterPolicy {
 void TestCompressions() {
   CHECK(leveldb::kNoCompression == 0 && leveldb::kSnappyCompression == 1);
   std::vector<leveldb::CompressionType> compressions = {leveldb::kNoCompression, leveldb::kSnappyCompression};
-#if !defined(GOOGLE)  // LevelDB 1.23 has no third one.
+#if !defined(GOOGLE)  // LevelDB 1.23 has no third compression.
   CHECK(leveldb::kZstdCompression == 2);
   compressions.push_back(leveldb::kZstdCompression);
 #endif
@@ -382,7 +383,7 @@ void TestFilters() {
   bloom->CreateFilter(keys, 2, &filter);
   CHECK_EQ(filter.substr(0, 4), "kept");
   const Slice made(filter.data() + 4, filter.size() - 4);
-  // LevelDB's bits, byte for byte: 64 bits at least, and the number of probes.
+  // LevelDB's filter, byte for byte: at least 64 bits, and the number of probes.
   CHECK(made.size() == 9 && made[8] == 6);
   CHECK(bloom->KeyMayMatch("hello", made) && bloom->KeyMayMatch("world", made));
   CHECK(!bloom->KeyMayMatch("x", made) && !bloom->KeyMayMatch("foo", made));
@@ -434,7 +435,7 @@ void TestCaches() {
   CHECK_EQ(Get(db.get(), "a"), "1");
 }
 
-// Counts operations, and fails the syncs when told to.
+// Counts operations, and lets syncs fail on request.
 class SpyEnv : public leveldb::EnvWrapper {
  public:
   SpyEnv() : EnvWrapper(Env::Default()) {}
@@ -546,7 +547,7 @@ void TestForeignEnv() {
   CHECK(spy.files > 5 && spy.FileExists(name + "/LOG"));
   db.reset();
   db = Open(options, name);
-  CHECK(spy.removed > 0);  // by a thread of the library's, or else at the next opening
+  CHECK(spy.removed > 0);  // By a thread of the library, or else at the next open.
   CHECK_EQ(Get(db.get(), "last"), "one");
   spy.fail = true;
   const Status failed = db->Put(synced, "not", "synced");
@@ -563,7 +564,7 @@ void TestForeignEnv() {
   CHECK_EQ(Get(db.get(), "last"), "one");
   db.reset();
 #endif
-  // What it wrote is an ordinary database.
+  // The directory is an ordinary database.
   db = Open(Options(), name);
   CHECK_EQ(Get(db.get(), "1499"), std::string(1000, 'x'));
   CHECK_EQ(Get(db.get(), "last"), "one");
@@ -571,7 +572,7 @@ void TestForeignEnv() {
   CHECK_OK(leveldb::DestroyDB(name, options));
 }
 
-// Directories of files in memory need not exist, for whatever is done first.
+// Directories of files in memory need not exist, whichever operation comes first.
 void TestDatabaseInMemory(Env* env, const std::string& name) {
   Options options = Creating();
   options.env = env;
@@ -637,7 +638,7 @@ void TestMemEnv() {
   delete file;
 }
 
-// A caller may ask for more than it has room for, when it knows how long the file is.
+// A caller that knows the length of the file may ask for more bytes than its buffer has.
 void TestShortScratch(Env* env, const std::string& name) {
   CHECK_OK(leveldb::WriteStringToFile(env, "hello", name));
   char scratch[20];
@@ -749,7 +750,7 @@ void TestTables() {
   delete file;
 }
 
-// A database in front of another, as caches and benchmarks have it.
+// A database that wraps another one, as caches and benchmarks do.
 class CountingDB : public DB {
  public:
   explicit CountingDB(std::unique_ptr<DB> inner) : inner_(std::move(inner)) {}
@@ -815,14 +816,14 @@ int main() {
   TestForeignEnv();
   TestMemEnv();
   TestShortScratch(std::unique_ptr<Env>(leveldb::NewMemEnv(Env::Default())).get(), "/short");
-#if !defined(GOOGLE)  // Its mapped files fail where fewer bytes are left than are asked for.
+#if !defined(GOOGLE)  // LevelDB's mapped files fail if fewer bytes are left than requested.
   TestShortScratch(Env::Default(), Scratch("short"));
 #endif
   TestLoggers();
   TestTables();
   TestDerivedDatabases();
-  // Threads of the test come after that of Env::Schedule, which never ends: it would take over the stack of one of them, and
-  // valgrind would show that as theirs.
+  // The threads of the test are started after that of Env::Schedule, which never ends: started later, it
+  // would reuse the stack of one of them, and valgrind would attribute its memory to that thread.
   TestThreads();
 #if !defined(GOOGLE)
   TestReleasedSnapshots();

@@ -1,5 +1,6 @@
-// Prints what must not depend on whose library it is: `same_bytes write DIR` makes a database, `same_bytes print DIR` prints the
-// dumps of its files and the bytes of some tables. Compiles with LevelDB's headers and with Terrace's.
+// Prints output that must be the same with both libraries: `same_bytes write DIR` makes a database,
+// `same_bytes print DIR` prints the dumps of its files and the bytes of some tables. Compiles with LevelDB's
+// headers and with Terrace's.
 
 #include <algorithm>
 #include <cstring>
@@ -21,7 +22,7 @@ using leveldb::Status;
 
 namespace {
 
-// A file that is a string.
+// A file whose contents are a string.
 class StringFile : public leveldb::WritableFile {
  public:
   Status Append(const Slice& data) override {
@@ -34,7 +35,7 @@ class StringFile : public leveldb::WritableFile {
   std::string text;
 };
 
-// Backwards, and it shortens keys.
+// The reverse order of bytes. It shortens keys.
 class Backwards : public leveldb::Comparator {
  public:
   const char* Name() const override { return "test.Backwards"; }
@@ -69,7 +70,7 @@ void PrintDumps(const std::string& directory) {
   CHECK_OK(Env::Default()->GetChildren(directory, &children));
   std::sort(children.begin(), children.end());
   for (const std::string& child : children) {
-    if (child[0] == '.') continue;  // LevelDB lists the directory itself and the one above, Terrace does not.
+    if (child[0] == '.') continue;  // LevelDB lists `.` and `..`, Terrace does not.
     StringFile dump;
     const Status status = leveldb::DumpFile(Env::Default(), directory + "/" + child, &dump);
     std::printf("%s: %s\n%s", child.c_str(), status.ok() ? "OK" : "not dumped", dump.text.c_str());

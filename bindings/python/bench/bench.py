@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What a call costs from Python, beside the same call from C: nanoseconds of processor time of the calling thread.
+"""Measures calls from Python and the same calls from C: nanoseconds of processor time of the calling thread.
 
     bench.py [--entries N] [--rounds N] [--c PROGRAM] [--module terrace|plyvel]
 
-Keys of 16 bytes, values of 100, in order, without compression. The rounds of C (bench.c, compiled by the caller) and of Python
-take turns; printed are medians, and the least.
+Keys have 16 bytes, values 100, in key order, without compression. The rounds of C (bench.c, compiled by the
+caller) and of Python take turns. Prints medians and minima.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import time
 
 
 def measure(module, path, entries):
-    """One round; yields (name, nanoseconds a piece)."""
+    """Runs one round; yields (name, nanoseconds per call or entry)."""
     calls, value = entries // 3, b"v" * 100
     keys = [b"%016d" % i for i in range(calls)]
     db = module.DB(path, compression=None)

@@ -23,7 +23,7 @@ def db(path):
 
 @pytest.fixture
 def rng():
-    """Chance from a seed, which a failing test shows; TERRACE_SEED gives it again."""
+    """A random generator whose seed a failing test prints; TERRACE_SEED repeats it."""
     seed = int(os.environ.get("TERRACE_SEED") or random.randrange(1 << 32))
     print(f"TERRACE_SEED={seed}")
     return random.Random(seed)
@@ -31,7 +31,8 @@ def rng():
 
 @pytest.fixture
 def run_python():
-    """Runs a program in an interpreter of its own; returns what it said. It must end with 0 within five minutes."""
+    """Runs a program in an interpreter of its own and returns its output. It must exit with 0 within five
+    minutes."""
 
     def run(source, *arguments, status=0):
         command = [sys.executable, "-X", "faulthandler", "-W", "error", "-c", source, *arguments]

@@ -1,4 +1,4 @@
-"""What an iterator should do: a cursor between the entries of a sorted list."""
+"""A model of an iterator: a cursor between the entries of a sorted list."""
 
 
 class Model:

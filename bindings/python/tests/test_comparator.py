@@ -1,4 +1,4 @@
-"""Orders written in Python: their exceptions are neither lost nor guessed away."""
+"""Orders written in Python: their exceptions are reported, and no order is guessed."""
 
 import sys
 
@@ -82,7 +82,7 @@ def test_an_exception_is_the_cause_of_what_the_call_raises(open_db, order, call)
     order.error = ZeroDivisionError("told to")
     with pytest.raises((terrace.Error, ZeroDivisionError)) as caught:
         calls[call]()
-    if call != "seek":  # which compares with the bounds in Python
+    if call != "seek":  # a seek compares with the bounds in Python
         assert "ZeroDivisionError: told to" in str(caught.value)
         assert caught.value.__cause__ is order.error
     order.error = None

@@ -1,4 +1,4 @@
-"""Databases, batches, snapshots: what plyvel does, and what it lacks."""
+"""Databases, batches, snapshots: the behaviour of plyvel, and the additions to it."""
 
 import errno
 import os
@@ -153,7 +153,7 @@ def test_every_compression_is_written_and_read(path, compression):
 
 
 def test_every_option_of_the_library_is_offered():
-    """`terrace.h` and the constructor name the same options."""
+    """`terrace.h` and the constructor have the same options."""
     header = pathlib.Path(__file__).parents[3] / "include" / "terrace.h"
     names = {
         line.split("terrace_options_set_")[1].split("(")[0]
@@ -235,7 +235,7 @@ def test_close_is_idempotent_and_everything_raises_after_it(path):
 
 
 def test_closing_while_threads_are_at_work(path):
-    """Calls that run come to their end; later ones raise RuntimeError; nothing crashes."""
+    """Running calls complete; later calls raise RuntimeError; nothing crashes."""
     for _ in range(10):
         db = terrace.DB(path, create_if_missing=True, write_buffer_size=1 << 16)
         with db.write_batch() as batch:
@@ -303,7 +303,7 @@ def test_batches(db):
     batch.write()
     assert list(db) == [(b"a", b"1"), (b"c" * 200, bytes(20_000))]
     db.delete(b"a")
-    batch.write()  # it can be written again
+    batch.write()  # a batch can be written again
     assert db.get(b"a") == b"1"
     batch.clear()
     assert batch.approximate_size() == 12
@@ -351,7 +351,7 @@ def test_parts_of_parts(db):
     assert list(snapshot) == [(b"2", b"")]
     iterator = snapshot.iterator()
     snapshot.close()
-    assert list(iterator) == [(b"2", b"")]  # it outlives its snapshot
+    assert list(iterator) == [(b"2", b"")]  # the iterator outlives its snapshot
 
 
 def test_properties_sizes_and_compaction(db):
@@ -369,7 +369,8 @@ def test_properties_sizes_and_compaction(db):
 
 
 def test_what_the_system_refuses_is_reported(path):
-    """An IOError with its number and file; `background_error` tells of background work, and what was there is read."""
+    """A full disk is an IOError with error number and file; `background_error` reports failed background
+    work; reads continue."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     large = os.urandom(60_000)
@@ -379,11 +380,11 @@ def test_what_the_system_refuses_is_reported(path):
         db.put(b"large", large)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 12, limits[1]))
         try:
-            # No log can hold it: that write fails alone.
+            # No WAL can hold this entry: the write fails alone.
             with pytest.raises(terrace.IOError, match="File too large") as caught:
                 db.put(b"larger", large)
             assert caught.value.errno == errno.EFBIG and caught.value.path.startswith(path)
-            # Nor can a table.
+            # No table can hold the memtable: the flush fails.
             with pytest.raises(terrace.IOError, match="File too large"):
                 db.compact_range()
             background = db.background_error()

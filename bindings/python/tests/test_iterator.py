@@ -1,4 +1,4 @@
-"""Iterators: what they return, in any order of moves, whatever was read ahead."""
+"""Iterators: their results for any sequence of moves, whatever was read ahead."""
 
 import itertools
 import signal
@@ -41,7 +41,8 @@ def random_range(rng):
 
 
 def compare_moves(rng, model, iterator, moves):
-    """Makes the same random moves with both; now and then long runs in one direction, so that much is read ahead."""
+    """Makes the same random moves with both; some are long runs in one direction, so that much is read
+    ahead."""
     trace = []
     while moves > 0:
         move = rng.choice(["next"] * 5 + ["prev"] * 4 + ["run", "seek", "seek_to_start", "seek_to_stop"])
@@ -120,7 +121,7 @@ def test_all_parts_of_many_entries(db, same_lengths, reverse, prefix):
 
 
 def test_lengths_that_only_add_up_to_the_same(db):
-    """The shortcut for entries of the same lengths must look at each."""
+    """The fast path for entries of the same lengths must check the lengths of each entry."""
     expected = [(b"%04d" % i, b"abc") for i in range(200)]
     for i in range(20, 180, 2):
         expected[i : i + 2] = [(b"%04dx" % i, b"ab"), (b"%04d" % (i + 1), b"abc")]
@@ -226,7 +227,7 @@ def test_after_closing_everything_raises(path, close, moved):
 
 
 def test_one_iterator_shared_by_threads_returns_each_entry_once(db):
-    """Also when others take all of a block before the thread that read it has its own."""
+    """Also if other threads take all entries of a block before the thread that read the block takes one."""
     keys = [b"%06d" % i for i in range(2_000)]
     fill(db, keys)
     interval = sys.getswitchinterval()
@@ -242,7 +243,7 @@ def test_one_iterator_shared_by_threads_returns_each_entry_once(db):
                 try:
                     for key in iterator:
                         mine.append(key)
-                        iterator._level = 0  # blocks of two, so that this happens often
+                        iterator._level = 0  # blocks of two entries, so that this happens often
                 except BaseException as error:
                     failed.append(error)
 
@@ -277,7 +278,7 @@ def test_raw_iterator(db):
 
 
 def test_damage_is_an_error_and_not_the_end(path):
-    """A scan that is cut short must not look like one that came to the end."""
+    """An incomplete scan must not look like one that has reached the end."""
     import glob
 
     with terrace.DB(path, create_if_missing=True, compression=None) as db:
@@ -301,7 +302,8 @@ def test_damage_is_an_error_and_not_the_end(path):
 
 
 def test_an_interrupt_does_not_make_an_iterator_skip(db):
-    """It may lose the entry that was about to be returned, as with any iterator; but not a block, and not the lock."""
+    """An interrupt may lose the entry that was about to be returned, as with any iterator, but neither a
+    block of entries nor the lock."""
 
     class Interrupt(Exception):
         pass

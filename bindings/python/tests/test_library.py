@@ -1,4 +1,4 @@
-"""How the library is found."""
+"""Finding the library."""
 
 import pathlib
 import shutil
@@ -56,7 +56,7 @@ def test_what_was_tried_is_told(run_python, tmp_path, monkeypatch):
 
 def test_one_that_is_named_and_does_not_load_is_not_replaced(run_python, tmp_path, monkeypatch):
     directory = copy_package(tmp_path, bundled=True)
-    for wrong in ("/no/such.so", "libc.so.6"):  # the second one lacks our functions
+    for wrong in ("/no/such.so", "libc.so.6"):  # libc lacks our functions
         monkeypatch.setenv("TERRACE_LIBRARY", wrong)
         said = run_python(LOAD, directory, status=1).stderr
         assert f"  {wrong}: " in said and "ImportError" in said

@@ -1,4 +1,4 @@
-"""The ends of things: garbage, interpreters that exit, children of fork. And nothing leaks."""
+"""Garbage collection, exits of the interpreter, children of fork, and leaks."""
 
 import gc
 import os
@@ -15,7 +15,7 @@ def kernel_threads():
 
 
 def wait_for_threads(most):
-    """A thread that was joined may be on the kernel's list a moment longer."""
+    """Waits until the threads are gone: a joined thread may stay in the kernel's list for a moment."""
     deadline = time.monotonic() + 60
     while kernel_threads() > most:
         assert time.monotonic() < deadline, f"{kernel_threads()} threads, and there were {most}"
@@ -41,7 +41,8 @@ def test_a_database_in_a_cycle_closes(path):
 
 
 def test_nothing_leaks(path):
-    """Memory, threads and files stay where they are while databases, iterators, snapshots and batches come and go."""
+    """Memory, threads and open files do not grow while databases, iterators, snapshots and batches are
+    created and closed."""
 
     def resident():
         with open("/proc/self/statm") as file:
@@ -79,7 +80,7 @@ def test_nothing_leaks(path):
     gc.collect()
     assert files() <= descriptors
     wait_for_threads(threads)
-    # Of 100 rounds, each with 100 iterators and snapshots and a database of 100 KiB.
+    # The growth over 100 rounds, each with 100 iterators and snapshots and a database of 100 KiB.
     assert resident() - memory < 8 << 20
 
 
@@ -200,7 +201,7 @@ if __name__ == "__main__":
 
 
 def test_a_fork_while_a_thread_is_inside_an_iterator(run_python, path):
-    """The lock that the thread holds must not stop the child."""
+    """The lock that another thread holds must not block the child."""
     run_python(
         """
 import os, sys, threading, terrace
@@ -232,7 +233,7 @@ db.close()
 
 
 def test_a_database_collected_inside_its_own_comparator(run_python, path):
-    """Closing joins the thread on which the comparator runs: it must not be done there."""
+    """Closing joins the thread on which the comparator runs, so that thread must not close the database."""
     done = run_python(
         """
 import gc, sys, threading, terrace

@@ -1,4 +1,4 @@
-"""What a type checker is to find out about a program; mypy reads this, nothing runs it."""
+"""Type errors that a checker must find in a program. mypy reads this file; nothing runs it."""
 
 from typing import Optional, Union
 

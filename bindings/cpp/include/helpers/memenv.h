@@ -9,8 +9,9 @@ TERRACE_LEVELDB_NAMESPACE_BEGIN
 
 class Env;
 
-// An Env that keeps its files in memory and leaves all else to `base_env`, which must outlive it. Directories need not be created. The
-// caller deletes it, after the databases that use it.
+// Creates an Env whose files are in memory. Threads, time and the test directory are those of `base_env`,
+// which must outlive it. Directories need not be created. The caller deletes the Env, after the databases
+// that use it.
 LEVELDB_EXPORT Env* NewMemEnv(Env* base_env);
 
 TERRACE_LEVELDB_NAMESPACE_END

@@ -1,6 +1,6 @@
-// A Cache maps keys to values that it may forget.
+// A Cache maps keys to values, and may evict entries.
 //
-// Threads: any, at once.
+// Threads: any number at the same time.
 
 #ifndef STORAGE_LEVELDB_INCLUDE_CACHE_H_
 #define STORAGE_LEVELDB_INCLUDE_CACHE_H_
@@ -15,12 +15,13 @@ TERRACE_LEVELDB_NAMESPACE_BEGIN
 
 class LEVELDB_EXPORT Cache;
 
-// A cache of `capacity`. Given to databases as their block_cache, it is filled with their blocks, of about that many bytes;
-// what a program puts into it by itself has as much room once more, and forgets what was used longest ago.
+// Creates a cache with the given capacity. As the block_cache of databases, it holds about `capacity` bytes
+// of their blocks. Entries that the program inserts have a capacity of the same size of their own, and are
+// evicted in LRU order.
 LEVELDB_EXPORT Cache* NewLRUCache(size_t capacity);
 
-// A cache that a program has written is taken as a block_cache, but not used: Terrace's blocks are in a cache of its own, of the
-// default size, then. NewLRUCache() says how large it is.
+// A cache that the program implements is accepted as a block_cache, but not used: the database then has a
+// cache of its own, of the default size. To set the size, use NewLRUCache().
 class LEVELDB_EXPORT Cache {
  public:
   Cache() = default;
@@ -28,38 +29,39 @@ class LEVELDB_EXPORT Cache {
   Cache(const Cache&) = delete;
   Cache& operator=(const Cache&) = delete;
 
-  // Hands all entries to their deleters.
+  // Calls the deleters of all entries.
   virtual ~Cache();
 
-  // An entry that stays at hand until it is released.
+  // A reference to an entry, which is not deleted before the reference is released.
   struct Handle {};
 
-  // Adds an entry in place of the one with this key, if there is one. `deleter` is called once it is forgotten and nobody holds it. To
-  // be released by the caller.
+  // Adds an entry, replacing an entry with the same key. `deleter` is called when the entry is no longer in
+  // the cache and nobody references it. The caller releases the result.
   virtual Handle* Insert(const Slice& key, void* value, size_t charge,
                          void (*deleter)(const Slice& key, void* value)) = 0;
 
-  // The entry of a key, to be released by the caller, or NULL.
+  // Returns the entry of a key, or NULL. The caller releases the result.
   virtual Handle* Lookup(const Slice& key) = 0;
 
   virtual void Release(Handle* handle) = 0;
 
   virtual void* Value(Handle* handle) = 0;
 
-  // Forgets the entry of a key.
+  // Removes the entry of a key from the cache.
   virtual void Erase(const Slice& key) = 0;
 
-  // A number that was not returned before: for clients that share a cache, to begin their keys with.
+  // Returns a number that was not returned before. Clients that share a cache use it as a prefix of their
+  // keys.
   virtual uint64_t NewId() = 0;
 
-  // Forgets all entries that nobody holds.
+  // Removes all entries that nobody references.
   virtual void Prune() {}
 
-  // The charges of all entries.
+  // The sum of the charges of all entries.
   virtual size_t TotalCharge() const = 0;
 
  private:
-  // Part of the layout that programs were compiled for; not used.
+  // Unused, but part of the layout with which programs were compiled.
   struct Rep;
   Rep* rep_;
 };

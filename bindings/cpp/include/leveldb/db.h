@@ -1,6 +1,6 @@
-// A DB is a database: a lasting, ordered map from keys to values, bytes both.
+// A DB is a database: a persistent, ordered map from keys to values, both of them byte strings.
 //
-// Threads: any, at once.
+// Threads: any number at the same time.
 
 #ifndef STORAGE_LEVELDB_INCLUDE_DB_H_
 #define STORAGE_LEVELDB_INCLUDE_DB_H_
@@ -14,7 +14,7 @@
 
 TERRACE_LEVELDB_NAMESPACE_BEGIN
 
-// The version of LevelDB whose interface this is.
+// The version of LevelDB whose interface these headers implement.
 static const int kMajorVersion = 1;
 static const int kMinorVersion = 23;
 
@@ -23,13 +23,13 @@ struct ReadOptions;
 struct WriteOptions;
 class WriteBatch;
 
-// A state of a database that can be read as long as the snapshot is not released.
+// A state of a database, which can be read until the snapshot is released.
 class LEVELDB_EXPORT Snapshot {
  protected:
   virtual ~Snapshot();
 };
 
-// The keys from `start` up to, but without, `limit`.
+// The keys from `start` (included) to `limit` (excluded).
 struct LEVELDB_EXPORT Range {
   Range() = default;
   Range(const Slice& s, const Slice& l) : start(s), limit(l) {}
@@ -40,8 +40,8 @@ struct LEVELDB_EXPORT Range {
 
 class LEVELDB_EXPORT DB {
  public:
-  // Opens the database in the directory `name`, which LevelDB may have written and may open afterwards. On success `*dbptr` is the
-  // caller's, to be deleted; on failure it is NULL.
+  // Opens the database in the directory `name`. LevelDB may have written it, and may open it afterwards. On
+  // success, `*dbptr` belongs to the caller, who deletes it; on failure it is NULL.
   static Status Open(const Options& options, const std::string& name, DB** dbptr);
 
   DB() = default;
@@ -55,24 +55,26 @@ class LEVELDB_EXPORT DB {
   // Sets `key` to `value`.
   virtual Status Put(const WriteOptions& options, const Slice& key, const Slice& value) = 0;
 
-  // Deletes `key`. That it is not there is no error.
+  // Deletes `key`. Deleting an absent key succeeds.
   virtual Status Delete(const WriteOptions& options, const Slice& key) = 0;
 
-  // Writes a batch: all of it or nothing. NULL flushes what is in memory to a table, and returns when that is done.
+  // Writes a batch atomically: all of it or nothing. NULL flushes the memtables to a table, and returns when
+  // this is done.
   virtual Status Write(const WriteOptions& options, WriteBatch* updates) = 0;
 
-  // Puts the value of `key` into `*value`. If the key is not there the status IsNotFound(), and `*value` is left as it was.
+  // Puts the value of `key` into `*value`. For an absent key, the status IsNotFound() and `*value` is
+  // unchanged.
   virtual Status Get(const ReadOptions& options, const Slice& key, std::string* value) = 0;
 
-  // An iterator over the database as it is now, or as it was at the snapshot; it stands on no entry yet. The caller deletes it, before
-  // the database.
+  // Creates an iterator over the current state of the database, or over the snapshot of the options. It is
+  // invalid until it is positioned. The caller deletes it, before the database.
   virtual Iterator* NewIterator(const ReadOptions& options) = 0;
 
-  // The state of now, until ReleaseSnapshot().
+  // Keeps the current state readable until ReleaseSnapshot().
   virtual const Snapshot* GetSnapshot() = 0;
   virtual void ReleaseSnapshot(const Snapshot* snapshot) = 0;
 
-  // Puts a property into `*value`; false if there is none of that name:
+  // Puts a property into `*value`; returns false for an unknown name:
   //
   //  "leveldb.num-files-at-level<N>"     the number of table files at level N
   //  "leveldb.stats"                     a table of the levels and their compactions
@@ -80,18 +82,21 @@ class LEVELDB_EXPORT DB {
   //  "leveldb.approximate-memory-usage"  bytes of memory in use
   virtual bool GetProperty(const Slice& property, std::string* value) = 0;
 
-  // Puts into `sizes[i]` about how many bytes the keys of `range[i]` take: in table files, and in full memtables that are still
-  // to become files. What was written last, less than `write_buffer_size` bytes, does not count.
+  // Puts into `sizes[i]` about how many bytes the keys of `range[i]` take in table files and in full
+  // memtables that wait for a flush. The active memtable (less than `write_buffer_size` bytes) does not
+  // count.
   virtual void GetApproximateSizes(const Range* range, int n, uint64_t* sizes) = 0;
 
-  // Compacts the tables that have keys from `*begin` to `*end`, and returns when that is done. NULL is before, or behind, all keys.
+  // Compacts the tables that have keys from `*begin` to `*end`, and returns when this is done. NULL means
+  // before all keys, or after all keys.
   virtual void CompactRange(const Slice* begin, const Slice* end) = 0;
 };
 
-// Removes a database: its files, then the directory, if nothing else is in it. A missing directory is fine.
+// Removes a database: its files, then the directory if it is empty. A missing directory is not an error.
 LEVELDB_EXPORT Status DestroyDB(const std::string& name, const Options& options);
 
-// Makes a database that does not open any more openable, saving what can be read. Some of the data may be lost.
+// Repairs a database that cannot be opened any more, keeping all entries that can be read. Some data may be
+// lost.
 LEVELDB_EXPORT Status RepairDB(const std::string& dbname, const Options& options);
 
 TERRACE_LEVELDB_NAMESPACE_END

@@ -1,4 +1,4 @@
-// The files of a database as text.
+// Prints files of a database as text.
 
 #ifndef STORAGE_LEVELDB_INCLUDE_DUMPFILE_H_
 #define STORAGE_LEVELDB_INCLUDE_DUMPFILE_H_
@@ -11,7 +11,8 @@
 
 TERRACE_LEVELDB_NAMESPACE_BEGIN
 
-// Appends the text of a log, a MANIFEST or a table (by its name) to `dst`, one call an item, each with its line feed.
+// Appends the text of a WAL, a MANIFEST or a table (recognised by its name) to `dst`: one call per item,
+// which ends with a line feed.
 LEVELDB_EXPORT Status DumpFile(Env* env, const std::string& fname, WritableFile* dst);
 
 TERRACE_LEVELDB_NAMESPACE_END

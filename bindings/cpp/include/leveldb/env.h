@@ -1,9 +1,12 @@
-// An Env is the system that a database runs on: files, time, threads. Programs can put their own in its place.
+// An Env is the operating system as a database sees it: files, time, threads. Programs can implement their
+// own.
 //
-// Of the Env of its options a database uses the files, the locks, the clock and the logger. Its background threads are its own:
-// Schedule() and StartThread() are for the program. Exceptions that methods throw become an IOError.
+// A database uses the files, the locks, the clock and the logger of the Env in its options. It has its own
+// background threads: Schedule() and StartThread() serve the program only. Exceptions that methods throw
+// become an IOError.
 //
-// Threads: an Env is used from any thread, at once; what a file allows is said there.
+// Threads: an Env is used by any number of threads at the same time. The thread rule of each kind of file is
+// with its class.
 
 #ifndef STORAGE_LEVELDB_INCLUDE_ENV_H_
 #define STORAGE_LEVELDB_INCLUDE_ENV_H_
@@ -34,56 +37,57 @@ class LEVELDB_EXPORT Env {
 
   virtual ~Env();
 
-  // The real system. It is the library's, and lives for ever.
+  // The real operating system. The object belongs to the library and is never deleted.
   static Env* Default();
 
-  // The functions that open something put a new object, the caller's to delete, into `*result`, or NULL on failure. What is not there
-  // is to be reported as NotFound.
+  // The functions that open something put a new object, which the caller deletes, into `*result`, or NULL on
+  // failure. A missing file or directory is reported as NotFound.
 
   // Opens a file to be read from its beginning.
   virtual Status NewSequentialFile(const std::string& fname, SequentialFile** result) = 0;
 
-  // Opens a file to be read anywhere.
+  // Opens a file to be read at any offset.
   virtual Status NewRandomAccessFile(const std::string& fname, RandomAccessFile** result) = 0;
 
-  // Opens a file to be written, emptied if it exists.
+  // Opens a file to be written. Truncates it if it exists.
   virtual Status NewWritableFile(const std::string& fname, WritableFile** result) = 0;
 
-  // Opens a file to be written behind what it has. An Env need not offer that: NotSupported is the default.
+  // Opens a file to be written at its end. An Env need not implement this: the default is NotSupported.
   virtual Status NewAppendableFile(const std::string& fname, WritableFile** result);
 
   virtual bool FileExists(const std::string& fname) = 0;
 
-  // Puts the names in a directory, which are no paths, into `*result`, and nothing else.
+  // Replaces `*result` by the names of the entries of a directory. The names have no directory part.
   virtual Status GetChildren(const std::string& dir, std::vector<std::string>* result) = 0;
 
-  // Removes a file. An Env overrides RemoveFile; in older ones it is DeleteFile, and each calls the other by default.
+  // Removes a file. An Env overrides RemoveFile; an older Env overrides DeleteFile. By default, each calls
+  // the other.
   virtual Status RemoveFile(const std::string& fname);
   virtual Status DeleteFile(const std::string& fname);
 
   virtual Status CreateDir(const std::string& dirname) = 0;
 
-  // Removes an empty directory. RemoveDir and DeleteDir are as RemoveFile and DeleteFile.
+  // Removes an empty directory. RemoveDir and DeleteDir call each other, as RemoveFile and DeleteFile do.
   virtual Status RemoveDir(const std::string& dirname);
   virtual Status DeleteDir(const std::string& dirname);
 
   virtual Status GetFileSize(const std::string& fname, uint64_t* file_size) = 0;
 
-  // Renames, replacing what has the new name.
+  // Renames a file, replacing a file that has the new name.
   virtual Status RenameFile(const std::string& src, const std::string& target) = 0;
 
-  // Locks a file, which may be created for it, against other processes; never waits.
+  // Locks a file against other processes; may create it. Never waits.
   virtual Status LockFile(const std::string& fname, FileLock** lock) = 0;
-  // Unlocks it; `lock` is gone then.
+  // Unlocks the file and deletes `lock`.
   virtual Status UnlockFile(FileLock* lock) = 0;
 
   // Calls `function(arg)` once on a background thread.
   virtual void Schedule(void (*function)(void* arg), void* arg) = 0;
 
-  // Calls `function(arg)` on a new thread, which ends with it.
+  // Calls `function(arg)` on a new thread, which ends when the function returns.
   virtual void StartThread(void (*function)(void* arg), void* arg) = 0;
 
-  // A directory for tests; the same for the life of the process.
+  // A directory for tests: the same one until the process ends.
   virtual Status GetTestDirectory(std::string* path) = 0;
 
   // Creates a file for messages.
@@ -95,7 +99,7 @@ class LEVELDB_EXPORT Env {
   virtual void SleepForMicroseconds(int micros) = 0;
 };
 
-// A file read from its beginning, by one thread at a time.
+// A file that is read from its beginning, by one thread at a time.
 class LEVELDB_EXPORT SequentialFile {
  public:
   SequentialFile() = default;
@@ -105,14 +109,15 @@ class LEVELDB_EXPORT SequentialFile {
 
   virtual ~SequentialFile();
 
-  // Reads up to `n` bytes, fewer only at the end of the file. `*result` is what was read, in `scratch` (`n` bytes long) or elsewhere.
+  // Reads up to `n` bytes, fewer only at the end of the file. `*result` refers to the bytes that were read,
+  // in `scratch` (`n` bytes long) or elsewhere.
   virtual Status Read(size_t n, Slice* result, char* scratch) = 0;
 
-  // Passes over `n` bytes; past the end is fine.
+  // Skips `n` bytes. Skipping past the end of the file is not an error.
   virtual Status Skip(uint64_t n) = 0;
 };
 
-// A file read anywhere, by any number of threads.
+// A file that is read at any offset, by any number of threads at the same time.
 class LEVELDB_EXPORT RandomAccessFile {
  public:
   RandomAccessFile() = default;
@@ -122,11 +127,11 @@ class LEVELDB_EXPORT RandomAccessFile {
 
   virtual ~RandomAccessFile();
 
-  // As SequentialFile::Read, from `offset`.
+  // As SequentialFile::Read, but at `offset`.
   virtual Status Read(uint64_t offset, size_t n, Slice* result, char* scratch) const = 0;
 };
 
-// A file that is written, by one thread at a time. Appends are small: it has a buffer.
+// A file that is written, by one thread at a time. Appends are small, so it should have a buffer.
 class LEVELDB_EXPORT WritableFile {
  public:
   WritableFile() = default;
@@ -138,13 +143,13 @@ class LEVELDB_EXPORT WritableFile {
 
   virtual Status Append(const Slice& data) = 0;
   virtual Status Close() = 0;
-  // Hands what was appended to the system.
+  // Passes all appended bytes to the operating system.
   virtual Status Flush() = 0;
-  // Makes what was appended, and the name of a new file, durable.
+  // Makes all appended bytes durable, and the name of a new file.
   virtual Status Sync() = 0;
 };
 
-// Takes messages, from any thread.
+// A receiver of messages, from any thread.
 class LEVELDB_EXPORT Logger {
  public:
   Logger() = default;
@@ -154,7 +159,7 @@ class LEVELDB_EXPORT Logger {
 
   virtual ~Logger();
 
-  // Takes one message, as vprintf() would print it.
+  // Receives one message, with the arguments of vprintf().
   virtual void Logv(const char* format, std::va_list ap) = 0;
 };
 
@@ -169,16 +174,16 @@ class LEVELDB_EXPORT FileLock {
   virtual ~FileLock();
 };
 
-// Hands a message to `info_log`, unless that is NULL.
+// Passes a message to `info_log`, unless that is NULL.
 LEVELDB_EXPORT void Log(Logger* info_log, const char* format, ...) __attribute__((__format__(__printf__, 2, 3)));
 
-// Writes a file: `data` and nothing else.
+// Writes a file whose contents are `data`.
 LEVELDB_EXPORT Status WriteStringToFile(Env* env, const Slice& data, const std::string& fname);
 
-// Reads a file into `*data`, which is emptied first.
+// Replaces `*data` by the contents of a file.
 LEVELDB_EXPORT Status ReadFileToString(Env* env, const std::string& fname, std::string* data);
 
-// An Env that leaves everything to another: to be derived from by those that change some of it.
+// An Env that forwards everything to another one. Derive from it to change only some functions.
 class LEVELDB_EXPORT EnvWrapper : public Env {
  public:
   // `t` must outlive it.

@@ -1,13 +1,17 @@
-// How the names of this interface appear to compilers and linkers. Three ways to build with these headers:
+// How the names of this interface appear to compilers and linkers. There are three ways to build with these
+// headers:
 //
-//   nothing defined          Header-only: all of it is inline, on top of libterrace (-lterrace). The names live in an inline
-//                            namespace, so that they are others than those of a LevelDB in the same process.
-//   LEVELDB_SHARED_LIBRARY   Declarations only, with LevelDB's own linker names: for programs linked with -lleveldb, be that
-//                            the object that Terrace installs or LevelDB's. (LevelDB's CMake package defines it too.)
-//   LEVELDB_COMPILE_LIBRARY  As the second, and that object is being compiled.
+//   nothing defined          Header-only: everything is inline, on top of libterrace (-lterrace). The names
+//                            are in an inline namespace, so that they differ from those of a LevelDB in the
+//                            same process.
+//   LEVELDB_SHARED_LIBRARY   Declarations only, with LevelDB's own linker names: for programs linked with
+//                            -lleveldb, the object that Terrace installs or LevelDB's. (LevelDB's CMake
+//                            package defines it too.)
+//   LEVELDB_COMPILE_LIBRARY  In addition to the second: compiles that object.
 //
-// A program that declares classes of this interface by itself (`namespace leveldb { class DB; }`) can do so in the second way, or
-// header-only with TERRACE_LEVELDB_PLAIN_NAMESPACE defined, which gives up the inline namespace.
+// A program that declares classes of this interface itself (`namespace leveldb { class DB; }`) needs the
+// second way, or header-only with TERRACE_LEVELDB_PLAIN_NAMESPACE defined, which leaves out the inline
+// namespace.
 
 #ifndef STORAGE_LEVELDB_INCLUDE_EXPORT_H_
 #define STORAGE_LEVELDB_INCLUDE_EXPORT_H_

@@ -1,6 +1,6 @@
 // An Iterator is a position in a sequence of entries, in the order of their keys.
 //
-// Threads: any number may call const methods at once; the others, one at a time.
+// Threads: any number of threads may call const methods at the same time; other methods exclude all others.
 
 #ifndef STORAGE_LEVELDB_INCLUDE_ITERATOR_H_
 #define STORAGE_LEVELDB_INCLUDE_ITERATOR_H_
@@ -20,7 +20,8 @@ class LEVELDB_EXPORT Iterator {
 
   virtual ~Iterator();
 
-  // Does it stand on an entry? If not, it has come to an end or failed: status() tells.
+  // Returns true if the iterator stands on an entry. If not, it has passed the end or has failed: see
+  // status().
   virtual bool Valid() const = 0;
 
   virtual void SeekToFirst() = 0;
@@ -29,23 +30,25 @@ class LEVELDB_EXPORT Iterator {
   virtual void Seek(const Slice& target) = 0;
   // Moves to the next entry. Only while valid.
   virtual void Next() = 0;
-  // Moves to the entry before. Only while valid.
+  // Moves to the previous entry. Only while valid.
   virtual void Prev() = 0;
 
-  // The key it stands on, until it is moved. Only while valid.
+  // The key of the current entry. The slice is valid until the iterator is moved. Only while valid.
   virtual Slice key() const = 0;
-  // The value it stands on, until it is moved. Only while valid.
+  // The value of the current entry. The slice is valid until the iterator is moved. Only while valid.
   virtual Slice value() const = 0;
 
-  // The first error since the last seek, if there was one.
+  // The first error since the last seek, or OK.
   virtual Status status() const = 0;
 
-  // Calls `function(arg1, arg2)` when the iterator is destroyed; any number of functions, in no particular order.
+  // Registers `function(arg1, arg2)` to be called when the iterator is destroyed. Any number of functions can
+  // be registered; they are called in no particular order.
   using CleanupFunction = void (*)(void* arg1, void* arg2);
   void RegisterCleanup(CleanupFunction function, void* arg1, void* arg2);
 
  private:
-  // What is to be called at the end: a list whose first node, empty without a function, lies here.
+  // The registered functions: a linked list whose first node is a member of the iterator. A node without a
+  // function is empty.
   struct CleanupNode {
     bool IsEmpty() const { return function == nullptr; }
     void Run() { (*function)(arg1, arg2); }
@@ -58,10 +61,10 @@ class LEVELDB_EXPORT Iterator {
   CleanupNode cleanup_head_;
 };
 
-// An iterator over nothing.
+// Creates an iterator without entries.
 LEVELDB_EXPORT Iterator* NewEmptyIterator();
 
-// An iterator over nothing, with that status.
+// Creates an iterator without entries, with the given status.
 LEVELDB_EXPORT Iterator* NewErrorIterator(const Status& status);
 
 TERRACE_LEVELDB_NAMESPACE_END

@@ -16,15 +16,16 @@ class FilterPolicy;
 class Logger;
 class Snapshot;
 
-// How the blocks of a table are compressed. The numbers are part of the format. LevelDB 1.23 has, and reads, no zstd: its main branch does.
+// How the blocks of a table are compressed. The numbers are part of the format. zstd is supported by
+// LevelDB's main branch, but not by LevelDB 1.23, which cannot read it.
 enum CompressionType { kNoCompression = 0x0, kSnappyCompression = 0x1, kZstdCompression = 0x2 };
 
-// How a database is opened. Copied when it is; what the pointers lead to must outlive the database. Numbers out of range are
-// brought into range.
+// How a database is opened. Opening copies the options; the objects that they point to must outlive the
+// database. Numbers that are out of range are clipped.
 struct LEVELDB_EXPORT Options {
   Options();
 
-  // The order of keys, which is that of the database for ever. Default: the order of bytes.
+  // The order of keys, which can never be changed for a database. Default: the order of bytes.
   const Comparator* comparator;
 
   // Create the database if it is missing.
@@ -33,64 +34,68 @@ struct LEVELDB_EXPORT Options {
   // Refuse to open a database that exists.
   bool error_if_exists = false;
 
-  // Stop at the first damaged record or block instead of reading around it.
+  // Stop at the first damaged record or block instead of skipping it.
   bool paranoid_checks = false;
 
-  // The system underneath. Default: Env::Default().
+  // Files, locks and clock. Default: Env::Default().
   Env* env;
 
-  // Where the database tells what it does. NULL: the file LOG in its directory.
+  // The receiver of the info log. NULL: the file LOG in the directory of the database.
   Logger* info_log = nullptr;
 
-  // Bytes kept in memory before they are flushed to a table; from 64 KiB to 1 GiB.
+  // Size of a memtable, in bytes, at which it is flushed to a table; from 64 KiB to 1 GiB.
   size_t write_buffer_size = 4 * 1024 * 1024;
 
-  // Files the database may keep open; from 74 to 50000.
+  // Number of file descriptors that the database may keep open; from 74 to 50000. Mapped tables need none.
   int max_open_files = 1000;
 
-  // The cache of uncompressed blocks, which databases may share: one of NewLRUCache(). NULL: one of 8 MiB for this database.
+  // The cache of uncompressed blocks, from NewLRUCache(); databases may share it. NULL: a cache of 8 MiB for
+  // this database.
   Cache* block_cache = nullptr;
 
-  // Bytes of keys and values in a block, before compression; from 1 KiB to 4 MiB.
+  // Size of a block of keys and values, in bytes before compression; from 1 KiB to 4 MiB.
   size_t block_size = 4 * 1024;
 
-  // Keys from one key that a block stores whole to the next.
+  // Number of entries from one restart point of a block (a key that is stored whole) to the next.
   int block_restart_interval = 16;
 
-  // Bytes after which a compaction starts another table; from 1 MiB to 1 GiB.
+  // Size of an output table, in bytes, at which a compaction starts the next one; from 1 MiB to 1 GiB.
   size_t max_file_size = 2 * 1024 * 1024;
 
-  // Of new blocks; blocks are read as they were written. With kSnappyCompression new tables are of zlib or raw deflate where such tables are
-  // found: the directory is a world of Minecraft, and the game reads no snappy. zstd is of level 1.
+  // The compression of new blocks; it does not affect reading, as each block names its compression. With
+  // kSnappyCompression, new tables use zlib or raw deflate if the directory has tables that use it: then it
+  // is a Minecraft world, and the game cannot read snappy. zstd uses level 1.
   CompressionType compression = kSnappyCompression;
 
-  // Append to the last log and MANIFEST of a cleanly closed database instead of starting new ones.
+  // Append to the last WAL and MANIFEST of a cleanly closed database instead of creating new ones at open.
   bool reuse_logs = false;
 
-  // Filters that spare table reads. NULL: no filter of LevelDB's (Terrace's own are made all the same).
+  // The filter policy, which saves table reads. NULL: tables have no LevelDB filter (they still have
+  // Terrace's own).
   const FilterPolicy* filter_policy = nullptr;
 };
 
-// How one read reads.
+// The options of one read.
 struct LEVELDB_EXPORT ReadOptions {
   ReadOptions() = default;
 
-  // Verify the checksum of every block read, also of one verified before.
+  // Verify the checksum of every block that is read, even if it was verified before.
   bool verify_checksums = false;
 
-  // Keep the blocks read in the block cache.
+  // Keep the blocks that are read in the block cache.
   bool fill_cache = true;
 
-  // Read the state of this snapshot, which belongs to the database and was not released. NULL: the latest state.
+  // Read the state of this snapshot, which must belong to the database and must not be released. NULL: the
+  // latest state.
   const Snapshot* snapshot = nullptr;
 };
 
-// How one write writes.
+// The options of one write.
 struct LEVELDB_EXPORT WriteOptions {
   WriteOptions() = default;
 
-  // Return only when this write, and every write before it, would survive a loss of power. (The end of the process it survives in any
-  // case.)
+  // Return only when this write and every write before it survive a power loss. (Every write that returned
+  // survives the death of the process.)
   bool sync = false;
 };
 

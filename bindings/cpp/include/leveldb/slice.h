@@ -1,6 +1,7 @@
-// A Slice is a pointer to bytes of somebody else's, and how many. Whoever makes one sees to it that the bytes stay.
+// A Slice is a pointer to bytes that it does not own, and their number. Its user ensures that the bytes
+// outlive it.
 //
-// Threads: as a pointer and a number.
+// Threads: as for a pointer and a number.
 
 #ifndef STORAGE_LEVELDB_INCLUDE_SLICE_H_
 #define STORAGE_LEVELDB_INCLUDE_SLICE_H_
@@ -20,9 +21,9 @@ class LEVELDB_EXPORT Slice {
   Slice() : data_(""), size_(0) {}
   // The `n` bytes at `d`.
   Slice(const char* d, size_t n) : data_(d), size_(n) {}
-  // The bytes of `s`, as long as it lives unchanged.
+  // The bytes of `s`, which must outlive the slice unchanged.
   Slice(const std::string& s) : data_(s.data()), size_(s.size()) {}
-  // The bytes of `s` before its NUL.
+  // The bytes of `s`, without its NUL.
   Slice(const char* s) : data_(s), size_(std::strlen(s)) {}
 
   Slice(const Slice&) = default;
@@ -32,7 +33,7 @@ class LEVELDB_EXPORT Slice {
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
 
-  // The byte `n`, which must be there.
+  // The byte at index `n`, which must exist.
   char operator[](size_t n) const {
     assert(n < size());
     return data_[n];
@@ -44,7 +45,7 @@ class LEVELDB_EXPORT Slice {
     size_ = 0;
   }
 
-  // Leaves out the first `n` bytes, which must be there.
+  // Removes the first `n` bytes, which must exist.
   void remove_prefix(size_t n) {
     assert(n <= size());
     data_ += n;
@@ -54,7 +55,8 @@ class LEVELDB_EXPORT Slice {
   // A copy of the bytes.
   std::string ToString() const { return std::string(data_, size_); }
 
-  // Negative, 0 or positive, as these bytes are before, the same as, or behind those of `b`: unsigned, shorter first.
+  // Returns a negative number, 0 or a positive number if these bytes are before, equal to, or after those of
+  // `b`, in the order of unsigned bytes, a prefix first.
   int compare(const Slice& b) const;
 
   bool starts_with(const Slice& x) const {
@@ -74,7 +76,7 @@ inline bool operator!=(const Slice& x, const Slice& y) { return !(x == y); }
 
 inline int Slice::compare(const Slice& b) const {
   const size_t common = size_ < b.size_ ? size_ : b.size_;
-  // A NULL pointer is fine where there are no bytes; memcmp does not take it.
+  // An empty slice may have a NULL pointer, which memcmp does not accept.
   const int order = common == 0 ? 0 : std::memcmp(data_, b.data_, common);
   if (order != 0 || size_ == b.size_) return order;
   return size_ < b.size_ ? -1 : +1;

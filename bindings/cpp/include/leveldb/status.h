@@ -1,6 +1,6 @@
-// A Status says whether an operation succeeded, and if not, which of five kinds of failure it was and a message.
+// A Status is the result of an operation: success, or one of five kinds of failure with a message.
 //
-// Threads: as a string.
+// Threads: as for a string.
 
 #ifndef STORAGE_LEVELDB_INCLUDE_STATUS_H_
 #define STORAGE_LEVELDB_INCLUDE_STATUS_H_
@@ -25,7 +25,7 @@ class LEVELDB_EXPORT Status {
 
   Status(const Status& rhs) : state_(rhs.state_ == nullptr ? nullptr : CopyState(rhs.state_)) {}
   Status& operator=(const Status& rhs);
-  // What was moved from is a success.
+  // A status that was moved from is a success.
   Status(Status&& rhs) noexcept : state_(rhs.state_) { rhs.state_ = nullptr; }
   Status& operator=(Status&& rhs) noexcept {
     std::swap(state_, rhs.state_);
@@ -33,7 +33,7 @@ class LEVELDB_EXPORT Status {
   }
 
   static Status OK() { return Status(); }
-  // The message is `msg`, and `: ` and `msg2` behind it if that is not empty.
+  // The message is `msg`, followed by `: ` and `msg2` if `msg2` is not empty.
   static Status NotFound(const Slice& msg, const Slice& msg2 = Slice()) { return Status(kNotFound, msg, msg2); }
   static Status Corruption(const Slice& msg, const Slice& msg2 = Slice()) { return Status(kCorruption, msg, msg2); }
   static Status NotSupported(const Slice& msg, const Slice& msg2 = Slice()) { return Status(kNotSupported, msg, msg2); }
@@ -62,7 +62,8 @@ class LEVELDB_EXPORT Status {
   Status(Code code, const Slice& msg, const Slice& msg2);
   static const char* CopyState(const char* state);
 
-  // NULL for success; else new[]: the length of the message (32 bits, as the machine has them), the code (one byte), the message.
+  // NULL for success. Else allocated by new[]: the length of the message (32 bits, in the machine's byte
+  // order), the code (one byte), the message.
   const char* state_;
 };
 

@@ -1,6 +1,6 @@
-// A Table is an immutable, sorted file of entries by itself, without a database.
+// A Table is an immutable, sorted file of entries. It can be used without a database.
 //
-// Threads: any, at once.
+// Threads: any number at the same time.
 
 #ifndef STORAGE_LEVELDB_INCLUDE_TABLE_H_
 #define STORAGE_LEVELDB_INCLUDE_TABLE_H_
@@ -18,8 +18,8 @@ struct ReadOptions;
 
 class LEVELDB_EXPORT Table {
  public:
-  // Opens the table in the first `file_size` bytes of `file`, which must outlive it, as what the options name must. On success `*table`
-  // is the caller's, to be deleted; on failure it is NULL.
+  // Opens the table in the first `file_size` bytes of `file`. The file and the objects of the options must
+  // outlive the table. On success, `*table` belongs to the caller, who deletes it; on failure it is NULL.
   static Status Open(const Options& options, RandomAccessFile* file, uint64_t file_size, Table** table);
 
   Table(const Table&) = delete;
@@ -27,10 +27,11 @@ class LEVELDB_EXPORT Table {
 
   ~Table();
 
-  // An iterator over the entries; it stands on none yet. The caller deletes it, before the table.
+  // Creates an iterator over the entries. It is invalid until it is positioned. The caller deletes it, before
+  // the table.
   Iterator* NewIterator(const ReadOptions&) const;
 
-  // About where in the file the entry at or after `key` lies.
+  // The approximate offset in the file, in bytes, of the first entry at or after `key`.
   uint64_t ApproximateOffsetOf(const Slice& key) const;
 
  private:

@@ -1,6 +1,6 @@
 // A TableBuilder writes a table: see table.h.
 //
-// Threads: any number may call const methods at once; the others, one at a time.
+// Threads: any number of threads may call const methods at the same time; other methods exclude all others.
 
 #ifndef STORAGE_LEVELDB_INCLUDE_TABLE_BUILDER_H_
 #define STORAGE_LEVELDB_INCLUDE_TABLE_BUILDER_H_
@@ -17,31 +17,33 @@ class WritableFile;
 
 class LEVELDB_EXPORT TableBuilder {
  public:
-  // Writes to `file`, which is empty, and remains the caller's to sync and close. Both must outlive Finish() or Abandon().
+  // Writes to `file`, which must be empty, and which the caller syncs and closes. `file` and the objects of
+  // the options must outlive the builder.
   TableBuilder(const Options& options, WritableFile* file);
 
   TableBuilder(const TableBuilder&) = delete;
   TableBuilder& operator=(const TableBuilder&) = delete;
 
-  // After Finish() or Abandon().
+  // Requires that Finish() or Abandon() was called.
   ~TableBuilder();
 
-  // Takes block size, restart interval and compression from these options. Another comparator is refused.
+  // Changes block size, restart interval and compression to those of `options`. Another comparator is
+  // refused.
   Status ChangeOptions(const Options& options);
 
-  // Adds an entry; its key is behind all before.
+  // Adds an entry. Its key must be greater than all keys added before.
   void Add(const Slice& key, const Slice& value);
 
-  // Ends the block: the next entry begins another one.
+  // Ends the current block: the next entry starts a new block.
   void Flush();
 
-  // The first thing that has gone wrong.
+  // The first failure, or OK.
   Status status() const;
 
-  // Writes the rest of the table.
+  // Writes the last block, the filter block, the index and the footer.
   Status Finish();
 
-  // Stops writing; what is there is no table.
+  // Stops writing. The file is then not a table.
   void Abandon();
 
   uint64_t NumEntries() const;

@@ -1,6 +1,6 @@
-// A WriteBatch collects changes that are written all or none, in the order in which they were added.
+// A WriteBatch collects changes that are written atomically, in the order in which they were added.
 //
-// Threads: any number may call const methods at once; the others, one at a time.
+// Threads: any number of threads may call const methods at the same time; other methods exclude all others.
 
 #ifndef STORAGE_LEVELDB_INCLUDE_WRITE_BATCH_H_
 #define STORAGE_LEVELDB_INCLUDE_WRITE_BATCH_H_
@@ -20,7 +20,7 @@ struct WriteBatchAccess;
 
 class LEVELDB_EXPORT WriteBatch {
  public:
-  // Is shown the changes of a batch, one by one.
+  // Receives the changes of a batch, one by one.
   class LEVELDB_EXPORT Handler {
    public:
     virtual ~Handler();
@@ -35,29 +35,29 @@ class LEVELDB_EXPORT WriteBatch {
 
   ~WriteBatch();
 
-  // Sets `key` to `value`. Both are copied. They have at most 4 GiB less 64 KiB together: a batch with more is refused
-  // when it is written.
+  // Sets `key` to `value`. Both are copied. They have at most 4 GiB less 64 KiB together; a batch with a
+  // longer entry is refused when it is written.
   void Put(const Slice& key, const Slice& value);
-  // Deletes `key`, which need not be there.
+  // Deletes `key`, which may be absent.
   void Delete(const Slice& key);
   void Clear();
 
-  // Bytes that the batch takes in the log.
+  // Number of bytes that the batch takes in the WAL.
   size_t ApproximateSize() const;
 
-  // Adds the changes of `source`, which may be this batch, behind its own.
+  // Appends the changes of `source`, which may be this batch.
   void Append(const WriteBatch& source);
 
-  // Shows the changes to `handler`. Corruption if the batch is damaged.
+  // Calls `handler` with each change. Returns Corruption if the batch is damaged.
   Status Iterate(Handler* handler) const;
 
  private:
   friend struct detail::WriteBatchAccess;
-  // A class of programs that were written against LevelDB's own source: they declare it, and look into batches by it.
+  // Programs written against LevelDB's own source define this class to access the representation of a batch.
   friend class WriteBatchInternal;
 
-  // 8 bytes for a sequence number, the number of changes (32 bits, little-endian), then for each change a byte (1: put, 0:
-  // delete), the key, and for a put the value, each after its length as a varint.
+  // 8 bytes for a sequence number, the number of changes (32 bits, little-endian), then for each change a
+  // byte (1: put, 0: delete), the key, and for a put the value, each preceded by its length as a varint.
   std::string rep_;
 };
 

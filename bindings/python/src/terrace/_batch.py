@@ -1,4 +1,4 @@
-"""Write batches, built in Python in the form in which the log has them, and handed over whole: one crossing a batch."""
+"""Write batches, built in Python in the representation of the WAL: writing one is one call into C."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHORT = [bytes([length]) for length in range(128)]
 
 
 def _length(length: int) -> bytes:
-    """A length as the log has it: 7 bits a byte, lowest first."""
+    """A length as a varint: 7 bits per byte, lowest first."""
     if length < 128:
         return _SHORT[length]
     if length >> 32:
@@ -33,7 +33,7 @@ def _length(length: int) -> bytes:
 
 
 class WriteBatch:
-    """Puts and deletes that are written all or none; see `DB.write_batch`."""
+    """Puts and deletes that are written atomically; see `DB.write_batch`."""
 
     def __init__(self, db: DB, prefix: bytes, transaction: Any, sync: Any) -> None:
         db._check_open()
@@ -41,11 +41,12 @@ class WriteBatch:
         self._prefix = prefix
         self._transaction = bool(transaction)
         self._sync = bool(sync)
-        # One piece an entry: the list's length is their number at any moment, whichever threads append.
+        # One element per entry: the length of the list is the number of entries at any moment, whichever
+        # threads append.
         self._entries: list[bytes] = []
 
     def put(self, key: BytesLike, value: BytesLike) -> None:
-        """Adds the setting of a key to a value."""
+        """Adds a put of a value at a key."""
         if self._db._handle is None:
             raise RuntimeError("Database is closed")
         if type(key) is not bytes:
@@ -71,7 +72,7 @@ class WriteBatch:
         self._entries.clear()
 
     def write(self) -> None:
-        """Writes the batch. It stays as it is, and can be written again."""
+        """Writes the batch. The batch is not changed, and can be written again."""
         self._db._check_open()
         entries = self._entries.copy()
         rep = b"".join((bytes(8), len(entries).to_bytes(4, "little"), *entries))
@@ -81,14 +82,14 @@ class WriteBatch:
         self._db._write(OwnedHandle(address, lib.leveldb_writebatch_destroy), self._sync)
 
     def append(self, source: WriteBatch) -> None:
-        """Adds what is in another batch, with the prefixes it has there."""
+        """Appends the entries of another batch, with their prefixes."""
         if not isinstance(source, WriteBatch):
             raise TypeError(f"'source' must be a WriteBatch, not {type(source).__name__!r}")
         self._db._check_open()
         self._entries.extend(source._entries)
 
     def approximate_size(self) -> int:
-        """Bytes that the batch takes in the log."""
+        """Number of bytes that the batch takes in the WAL."""
         self._db._check_open()
         return _HEADER_BYTES + sum(map(len, self._entries))
 

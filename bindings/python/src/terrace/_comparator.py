@@ -1,9 +1,10 @@
 """Orders of keys written in Python.
 
-The library compares on the thread that calls it and, for compactions, on threads of its own. An exception in a comparator ends
-the comparison without an answer: the call that needed it fails, and so do all writes until the database is opened again,
-because a guessed order would get into the files. On a thread of Python's the exception becomes the cause of what the call
-raises; on a thread of the library it is reported through `sys.unraisablehook`.
+The library compares on the thread that calls it and, for compactions, on threads of its own. An exception in
+a comparator ends the comparison without a result. The call that needed the comparison fails, and so do all
+writes until the database is opened again, because a guessed order would get into the files. On a Python
+thread, the exception becomes the cause of the exception that the call raises. On a thread of the library, it
+is reported through `sys.unraisablehook`.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from ._errors import Error
 from ._handles import OwnedHandle, callbacks
 from ._library import COMPARE, NAME, lib
 
-#: What comparators have raised on threads of Python's, until the failed call raises: by thread.
+#: The exceptions of comparators on Python threads, by thread, until the failed call raises.
 _raised: dict[int, BaseException] = {}
 
 _MESSAGE = "IO error: the comparator failed: "
 
 
 def create_comparator(name: bytes, function: Callable[[bytes, bytes], int]) -> OwnedHandle:
-    """The handle of an order. The callbacks live as long as it."""
+    """The handle of an order. It keeps the callbacks alive."""
     if b"\0" in name:
         raise ValueError("'comparator_name' must not contain NUL")
 
@@ -36,7 +37,7 @@ def create_comparator(name: bytes, function: Callable[[bytes, bytes], int]) -> O
         except BaseException as error:
             lib.terrace_comparator_fail(f"{type(error).__name__}: {error}".replace("\0", "").encode("utf-8", "replace"))
             if threading.get_ident() not in {thread.ident for thread in threading.enumerate()}:
-                raise  # nobody called: ctypes hands it to sys.unraisablehook
+                raise  # a thread of the library: ctypes passes the exception to sys.unraisablehook
             _raised[threading.get_ident()] = error
             return 0
         finally:
@@ -49,8 +50,8 @@ def create_comparator(name: bytes, function: Callable[[bytes, bytes], int]) -> O
 
 
 def raise_with_cause(error: Error) -> NoReturn:
-    """Raises the error of a call, with what the comparator raised as its cause. An interrupt, or the end of the interpreter,
-    goes on as what it is."""
+    """Raises the error of a call, with the exception of the comparator as its cause. KeyboardInterrupt and
+    SystemExit are raised unchanged."""
     cause = _raised.pop(threading.get_ident(), None)
     if cause is None or not str(error).startswith(_MESSAGE):
         raise error

@@ -1,6 +1,6 @@
 """Databases, parts of databases under a prefix, snapshots.
 
-Thread rule: all of it may be used from any thread at once. `close` waits for the calls that run.
+Thread rule: any number of threads may use any object at the same time. `close` waits for running calls.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ _put = hot("leveldb_put")
 _get_into = hot("terrace_get_into")
 _delete = hot("leveldb_delete")
 
-# A get hands the library as much memory as most values need; what is longer is fetched again.
+# The size of the buffer that a get passes to the library, in bytes. A longer value is read again, with a
+# larger buffer.
 _USUAL = 512
 _UsualBuffer = c_char * _USUAL
 _USUAL_SIZE = c_size_t(_USUAL)
@@ -41,7 +42,7 @@ _FAILED = c_size_t(-2).value
 
 
 class Severity(enum.IntEnum):
-    """What has stopped, and what ends it: ``terrace_severity_t``."""
+    """What has stopped, and what cures it: ``terrace_severity_t``."""
 
     RETRYING = 1
     WRITES_REFUSED = 2
@@ -61,7 +62,7 @@ class BackgroundError:
 
 
 def _path(name: Any) -> bytes:
-    """A name as the file system has it."""
+    """A path as the bytes of the file system."""
     encoded = os.fsencode(name)
     if b"\0" in encoded:
         raise ValueError("'name' must not contain NUL")
@@ -86,8 +87,8 @@ def _get(database: DB, options: Optional[OwnedHandle], key: bytes, default: Any)
 class DB(Ranges):
     """A database.
 
-    The arguments are those of plyvel, and those of ``terrace_options_set_*`` in `terrace.h` under their names there. What is
-    None stays at the library's default.
+    The arguments are those of plyvel, and those of ``terrace_options_set_*`` in `terrace.h`, under the same
+    names. None means the library's default.
     """
 
     _handle: Optional[DatabaseHandle]
@@ -141,7 +142,7 @@ class DB(Ranges):
         self._comparator = comparator
         self._generation = Generation.number
         self._iterators: dict[int, weakref.ref[BaseIterator]] = {}
-        # What callbacks need lives until the database and its iterators are gone.
+        # Keeps the callbacks alive until the database and its iterators are gone.
         self._kept = options.kept
         cell = ErrorCell()
         address = lib.leveldb_open(options.handle, path, cell.ref)
@@ -153,18 +154,18 @@ class DB(Ranges):
 
     @property
     def name(self) -> Name:
-        """The name it was opened by."""
+        """The name with which the database was opened."""
         return self._name
 
     @property
     def closed(self) -> bool:
-        """Has it been closed?"""
+        """Is the database closed?"""
         return self._handle is None
 
     def close(self) -> None:
-        """Closes the database, its iterators included, and waits for the calls that run. Closing it again does nothing.
+        """Closes the database and its iterators, and waits for running calls. Closing it again does nothing.
 
-        Whatever is called afterwards raises `RuntimeError`.
+        Later calls raise `RuntimeError`.
         """
         if in_callback():
             raise RuntimeError("a comparator must not use the database")
@@ -177,7 +178,7 @@ class DB(Ranges):
         self._handle = None
         self._kept = []
         if self._generation != Generation.number:
-            return  # it is the parent's: this process only forgets it
+            return  # the database belongs to the parent process: only the reference is dropped
         while self._iterators:
             try:
                 iterator = self._iterators.popitem()[1]()
@@ -201,7 +202,7 @@ class DB(Ranges):
     ) -> Union[bytes, D]: ...
 
     def get(self, key: BytesLike, default: Any = None, *, verify_checksums: Any = False, fill_cache: Any = True) -> Any:
-        """The value of a key; `default` if it has none."""
+        """The value of a key; `default` if the key is absent."""
         if type(key) is not bytes:
             key = bytes_of(key, "key")
         options = LATEST.get(verify_checksums, fill_cache) if verify_checksums or not fill_cache else None
@@ -216,7 +217,8 @@ class DB(Ranges):
         return _get(self, options, key, default)
 
     def put(self, key: BytesLike, value: BytesLike, *, sync: Any = False) -> None:
-        """Sets a key to a value. With `sync` it is on disk when the call returns, as is all that was written before."""
+        """Sets a key to a value. With `sync`, this and every earlier write are durable when the call
+        returns."""
         if type(key) is not bytes:
             key = bytes_of(key, "key")
         if type(value) is not bytes:
@@ -227,7 +229,7 @@ class DB(Ranges):
             self._raise(error_of(take_string(cell.value) or b""))
 
     def delete(self, key: BytesLike, *, sync: Any = False) -> None:
-        """Deletes a key. That it is not there is no error."""
+        """Deletes a key. Deleting an absent key succeeds."""
         if type(key) is not bytes:
             key = bytes_of(key, "key")
         cell = c_void_p()
@@ -236,25 +238,26 @@ class DB(Ranges):
             self._raise(error_of(take_string(cell.value) or b""))
 
     def write_batch(self, *, transaction: Any = False, sync: Any = False) -> WriteBatch:
-        """An empty batch. As a context manager it is written at the end of the block; with `transaction`, only if the block
-        ends without an exception."""
+        """Creates an empty batch. As a context manager, it is written at the end of the block; with
+        `transaction`, only if the block ends without an exception."""
         return WriteBatch(self, b"", transaction, sync)
 
     def raw_iterator(self, *, verify_checksums: Any = False, fill_cache: Any = True) -> RawIterator:
-        """An iterator as C has it."""
+        """Creates an iterator with the operations of the C iterator."""
         self._check_open("Database or iterator is closed")
         return RawIterator(self, options_or_default(LATEST, verify_checksums, fill_cache))
 
     def snapshot(self) -> Snapshot:
-        """The database as it is now, to be read later."""
+        """Creates a snapshot: keeps the current state of the database readable."""
         return Snapshot(db=self)
 
     def prefixed_db(self, prefix: BytesLike) -> PrefixedDB:
-        """The part of the database whose keys begin with `prefix`, as a database whose keys lack it."""
+        """The part of the database whose keys begin with `prefix`, as a database whose keys lack the
+        prefix."""
         return PrefixedDB(db=self, prefix=prefix)
 
     def get_property(self, name: BytesLike) -> Optional[bytes]:
-        """A property, ``b"leveldb.stats"`` say; None if there is none of that name."""
+        """A property, for example ``b"leveldb.stats"``; None for an unknown name."""
         name = bytes_of(name, "name")
         if b"\0" in name:
             return None
@@ -263,7 +266,7 @@ class DB(Ranges):
         return value
 
     def compact_range(self, *, start: Optional[BytesLike] = None, stop: Optional[BytesLike] = None) -> None:
-        """Compacts the tables of a range, and returns when that is done. None is no bound."""
+        """Compacts the tables of a range, and returns when this is done. None is no bound."""
         first = None if start is None else bytes_of(start, "'start'")
         last = None if stop is None else bytes_of(stop, "'stop'")
         cell = ErrorCell()
@@ -271,12 +274,13 @@ class DB(Ranges):
         self._check(cell)
 
     def approximate_size(self, start: BytesLike, stop: BytesLike) -> int:
-        """About how many bytes the keys from `start` to before `stop` take (see `approximate_sizes`)."""
+        """About how many bytes the keys from `start` (included) to `stop` (excluded) take; see
+        `approximate_sizes`."""
         return self.approximate_sizes((start, stop))[0]
 
     def approximate_sizes(self, *ranges: tuple[BytesLike, BytesLike]) -> list[int]:
-        """About how many bytes the ranges take on disk, or will take soon. What was written last, less than
-        `write_buffer_size` bytes, is not counted."""
+        """About how many bytes the ranges take in table files and in memtables that wait for a flush. The
+        active memtable (less than `write_buffer_size` bytes) is not counted."""
         pairs = [(bytes_of(start, "start of a range"), bytes_of(stop, "stop of a range")) for start, stop in ranges]
         self._check_open()
         count = len(pairs)
@@ -289,13 +293,13 @@ class DB(Ranges):
         return sizes[:]
 
     def flush(self) -> None:
-        """Writes what is in memory to tables, and returns when that is done."""
+        """Writes all memtables to tables, and returns when this is done."""
         cell = ErrorCell()
         lib.terrace_flush(self._handle, cell.ref)
         self._check(cell)
 
     def background_error(self) -> Optional[BackgroundError]:
-        """Why background work or writes have stopped; None if they have not. Reads go on in any case."""
+        """Why background work or writes have stopped; None if they have not. Reads continue in any case."""
         error = OwnedHandle(lib.terrace_background_error(self._handle), lib.terrace_background_error_destroy)
         self._check_open()
         if not error:
@@ -315,7 +319,7 @@ class DB(Ranges):
         )
 
     def resume(self) -> None:
-        """Tries at once what background work has failed at; raises what remains."""
+        """Retries failed background work at once; raises the failure that remains."""
         cell = ErrorCell()
         lib.terrace_resume(self._handle, cell.ref)
         self._check(cell)
@@ -334,7 +338,7 @@ class DB(Ranges):
         return Iterator(self, options_or_default(LATEST, verify_checksums, fill_cache), db_prefix=b"", **arguments)
 
     def _compare(self, a: bytes, b: bytes) -> int:
-        """The order of two keys, as the database has it."""
+        """Compares two keys in the order of the database."""
         return self._comparator(a, b) if self._comparator is not None else (a > b) - (a < b)
 
     def _write(self, batch: OwnedHandle, sync: bool) -> None:
@@ -352,7 +356,7 @@ class DB(Ranges):
             self._raise(error)
 
     def _raise(self, error: Error) -> NoReturn:
-        """Raises for a call that failed. (To a call that comes after `close` the database is NULL.)"""
+        """Raises the error of a failed call. (For a call after `close`, the database is NULL.)"""
         self._check_open()
         raise_with_cause(error)
 
@@ -371,20 +375,21 @@ _LEVELDB_NUMBERS = (
 _open: weakref.WeakSet[DB] = weakref.WeakSet()
 
 
-# Seconds that the end of the interpreter waits for a call which a thread is in.
+# How long the exit of the interpreter waits for running calls of other threads, in seconds.
 _PATIENCE = 10.0
 
 
 @atexit.register
 def _close_all() -> None:
-    """Ends the threads of databases while the interpreter can still run their comparators."""
+    """Closes all databases while the interpreter can still run their comparators."""
     for db in list(_open):
-        with contextlib.suppress(Error):  # the next one is to be closed, too
+        with contextlib.suppress(Error):  # the remaining databases must be closed too
             db._close(_PATIENCE)
 
 
 class PrefixedDB(Ranges):
-    """The part of a database whose keys begin with a prefix; see `DB.prefixed_db`. Keys go in and come out without it."""
+    """The part of a database whose keys begin with a prefix; see `DB.prefixed_db`. Keys are passed and
+    returned without the prefix."""
 
     def __init__(self, *, db: DB, prefix: BytesLike) -> None:
         if not isinstance(db, DB):
@@ -399,7 +404,7 @@ class PrefixedDB(Ranges):
 
     @property
     def prefix(self) -> bytes:
-        """What its keys begin with in the whole database."""
+        """The prefix of the keys in the whole database."""
         return self._prefix
 
     @overload
@@ -430,11 +435,11 @@ class PrefixedDB(Ranges):
         return WriteBatch(self._db, self._prefix, transaction, sync)
 
     def snapshot(self) -> Snapshot:
-        """As `DB.snapshot`, of this part."""
+        """As `DB.snapshot`, for this part."""
         return Snapshot(db=self._db, prefix=self._prefix)
 
     def prefixed_db(self, prefix: BytesLike) -> PrefixedDB:
-        """A part of this part."""
+        """The part of this part whose keys begin with `prefix`."""
         return PrefixedDB(db=self._db, prefix=self._prefix + bytes_of(prefix, "'prefix'"))
 
     def __repr__(self) -> str:
@@ -447,7 +452,7 @@ class PrefixedDB(Ranges):
 
 
 class Snapshot(Ranges):
-    """A database as it was at a moment; see `DB.snapshot`. Iterators made from it outlive it."""
+    """A state of a database; see `DB.snapshot`. Iterators created from it may outlive it."""
 
     def __init__(self, *, db: DB, prefix: bytes = b"") -> None:
         db._check_open("Cannot operate on closed LevelDB database")
@@ -471,16 +476,16 @@ class Snapshot(Ranges):
     ) -> Union[bytes, D]: ...
 
     def get(self, key: BytesLike, default: Any = None, *, verify_checksums: Any = False, fill_cache: Any = True) -> Any:
-        """The value that a key had then; `default` if it had none."""
+        """The value of a key in the snapshot; `default` if the key is absent there."""
         key = self._prefix + bytes_of(key, "key")
         return _get(self._db, self._read_options(verify_checksums, fill_cache), key, default)
 
     def raw_iterator(self, *, verify_checksums: Any = False, fill_cache: Any = True) -> RawIterator:
-        """An iterator as C has it. It knows of no prefix."""
+        """Creates an iterator with the operations of the C iterator. It ignores the prefix."""
         return RawIterator(self._db, self._read_options(verify_checksums, fill_cache))
 
     def close(self) -> None:
-        """Lets go of the snapshot. Closing it again does nothing."""
+        """Releases the snapshot. Closing it again does nothing."""
         self._options = None
 
     def release(self) -> None:
@@ -520,7 +525,7 @@ def repair_db(
     comparator: Optional[Comparator] = None,
     comparator_name: Optional[bytes] = None,
 ) -> None:
-    """Saves what can be saved of a damaged database, which must not be open."""
+    """Repairs a damaged database, keeping all entries that can be read. It must not be open."""
     path = _path(name)
     options = OpenOptions(
         compression=compression,
@@ -546,7 +551,7 @@ def repair_db(
 
 
 def destroy_db(name: Name) -> None:
-    """Removes a database, which must not be open: its files, and the directory if nothing else is in it."""
+    """Removes a database, which must not be open: its files, and the directory if it is then empty."""
     path = _path(name)
     options = OwnedHandle(lib.leveldb_options_create(), lib.leveldb_options_destroy)
     cell = ErrorCell()

@@ -1,4 +1,4 @@
-"""Exceptions, and how a message of the library becomes one."""
+"""Exceptions, and the conversion of the library's errors to them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._library import lib
 
 
 class ErrorCode(enum.IntEnum):
-    """What kind of failure it is: ``terrace_error_t``. The numbers never change."""
+    """The kind of a failure: ``terrace_error_t``. The numbers never change."""
 
     NOT_FOUND = 1
     CORRUPTION = 2
@@ -23,20 +23,20 @@ class ErrorCode(enum.IntEnum):
 
 
 class Error(Exception):
-    """What the library reports. ``str()`` of it is the library's message, which names the file it is about."""
+    """An error of the library. ``str()`` is the library's message, which names the file that it concerns."""
 
-    #: The kind of failure, where the library told.
+    #: The kind of the failure, if the library has reported it.
     code: Optional[ErrorCode] = None
-    #: The system's error number behind it, if there is one.
+    #: The system's error number that caused the failure, if there is one.
     errno: Optional[int] = None
-    #: The file or directory it is about, if it is about one.
+    #: The file or directory that the failure concerns, if there is one.
     path: Optional[str] = None
-    #: May the same call succeed later, without a change in the program? (After a full disk, say.)
+    #: May the same call succeed later without a change in the program, for example after a full disk?
     retryable: bool = False
 
 
 class IOError(Error, builtins.IOError):
-    """The system refused an operation, or the database can no longer do it."""
+    """The operating system refused an operation, or the database can no longer perform it."""
 
 
 class CorruptionError(Error):
@@ -44,7 +44,7 @@ class CorruptionError(Error):
 
 
 class IteratorInvalidError(Error):
-    """A raw iterator that stands on no entry was asked for one, or to move."""
+    """A raw iterator that stands on no entry was asked for an entry, or to move."""
 
 
 _CLASSES: dict[str, tuple[type[Error], ErrorCode]] = {
@@ -66,8 +66,8 @@ def take_string(address: Optional[int]) -> Optional[bytes]:
 
 
 def error_of(message: bytes) -> Error:
-    """The exception for a message. The numbers are added if the thread's last error is still that of the message: a
-    finalizer of Python's may have called the library since."""
+    """The exception for a message. Code, error number and path are added if the thread's last error still has
+    the same message: a Python finalizer may have called the library since."""
     text = message.decode("utf-8", "surrogateescape")
     error_class, code = _CLASSES.get(text.partition(": ")[0], (Error, None))
     error = error_class(text)
@@ -82,20 +82,21 @@ def error_of(message: bytes) -> Error:
 
 
 def last_error() -> Error:
-    """The error of a call that failed and had no errptr. (A finalizer of Python's that ran since may have replaced it.)"""
+    """The error of a failed call without an errptr. (A Python finalizer that ran since may have replaced
+    it.)"""
     message = take_string(lib.terrace_last_error_message())
     return error_of(message if message is not None else b"IO error: the call failed, and the reason got lost")
 
 
 class ErrorCell:
-    """An ``errptr`` for calls that are not hot."""
+    """An ``errptr``, for calls that are not performance-critical."""
 
     def __init__(self) -> None:
         self._cell = c_void_p()
         self.ref = byref(self._cell)
 
     def take(self) -> Optional[Error]:
-        """The error of the call, if it failed."""
+        """The error of the call; None if the call succeeded."""
         if self._cell.value is None:
             return None
         message = take_string(self._cell.value)
@@ -104,7 +105,7 @@ class ErrorCell:
         return error_of(message)
 
     def check(self) -> None:
-        """Raises if the call failed."""
+        """Raises the error of the call, if it failed."""
         error = self.take()
         if error is not None:
             raise error

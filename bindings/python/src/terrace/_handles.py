@@ -1,9 +1,10 @@
-"""Handles of C as Python objects that destroy themselves.
+"""C handles as Python objects that destroy themselves.
 
-Whoever calls C passes the handle object itself, and the interpreter keeps it alive while the call runs. So the last reference
-can only go when no call uses the handle, and ``__del__`` is the one place that destroys it: closing a database in one thread
-while others read it never pulls it out from under them. For the same reason handles are not kept in local variables of
-functions that raise: a traceback would keep them.
+Every call into C gets the handle object itself, and the interpreter keeps the object alive while the call
+runs. So the last reference is only dropped when no call uses the handle, and ``__del__`` is the only place
+that destroys it: when one thread closes a database, it stays open until the calls of other threads have
+returned. For the same reason, functions that raise do not keep handles in local variables: a traceback would
+keep them alive.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from typing import Any, Optional, Union
 from ._errors import Error, error_of, take_string
 from ._library import lib
 
-#: What keys and values may be.
+#: The types of keys and values.
 BytesLike = Union[bytes, bytearray, memoryview]
 
 
 class Generation:
-    """Counts forks: locks that other threads held in the parent stay locked for ever in a child."""
+    """Counts forks: a lock that another thread held in the parent stays locked permanently in the child."""
 
     number = 0
 
@@ -32,7 +33,7 @@ class Generation:
 
 os.register_at_fork(after_in_child=Generation._forked)
 
-#: ``inside`` is set on threads that are in a comparator.
+#: ``inside`` is above 0 on threads that run a comparator.
 callbacks = threading.local()
 
 
@@ -42,7 +43,7 @@ def in_callback() -> bool:
 
 
 class OwnedHandle(c_void_p):
-    """A handle with the function that destroys it, and what must live as long."""
+    """A handle with the function that destroys it, and the objects that must live as long."""
 
     def __init__(self, address: Optional[int], destroy: Any, *kept: object) -> None:
         super().__init__(address)
@@ -56,7 +57,7 @@ class OwnedHandle(c_void_p):
 
 
 class SnapshotHandle(c_void_p):
-    """A snapshot. Releasing it does not look at the database."""
+    """A snapshot. Releasing it does not need the database."""
 
     _release = lib.leveldb_release_snapshot
 
@@ -65,7 +66,7 @@ class SnapshotHandle(c_void_p):
 
 
 class Closing:
-    """The end of a database, as whoever closes it awaits it."""
+    """The result of closing a database, which `close` waits for."""
 
     def __init__(self) -> None:
         self.done = threading.Event()
@@ -83,7 +84,8 @@ def _close(address: int, closing: Closing, kept: list[object], close: Any = lib.
 
 
 class DatabaseHandle(c_void_p):
-    """An open database, which closes when the last call that uses it ends. `kept` is destroyed after it."""
+    """An open database, which is closed when the last call that uses it ends. `kept` is destroyed after
+    it."""
 
     def __init__(self, address: int, kept: list[object]) -> None:
         super().__init__(address)
@@ -96,8 +98,9 @@ class DatabaseHandle(c_void_p):
         if closing is None or address is None:
             return
         if in_callback():
-            # Closing joins the threads of the database, of which this may be one: a comparator, in which objects are collected.
-            # Not a daemon, as this thread is taken for: the interpreter's end waits for it.
+            # This runs in a comparator that collects garbage, perhaps on a thread of the library, which
+            # closing joins. So another thread closes the database. It is not a daemon thread (a new thread
+            # would inherit that from this one): the exit of the interpreter waits for it.
             arguments = (address, closing, self._kept)
             threading.Thread(target=_close, args=arguments, name="terrace-close", daemon=False).start()
         else:
@@ -105,7 +108,8 @@ class DatabaseHandle(c_void_p):
 
 
 def bytes_of(value: Any, what: str) -> bytes:
-    """A key or value as bytes, whatever bytes-like object it is; TypeError for others, text and numbers among them."""
+    """A key or value as bytes, from any bytes-like object; TypeError for other objects, such as text and
+    numbers."""
     if isinstance(value, bytes):
         return bytes(value)
     try:

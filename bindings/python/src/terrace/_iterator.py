@@ -1,9 +1,11 @@
 """Iterators.
 
-`Iterator` reads many entries in one call, ahead of who asks for them. Its cursor stands between two entries, or at an end of its
-range; C's iterator stands `len(pending)` entries further on, in the direction read last. Turning around goes back over them.
+`Iterator` reads many entries ahead in one call. Its cursor stands between two entries, or at an end of its
+range. The C iterator stands `len(pending)` entries further, in the direction of the last read. A change of
+direction moves it back over these entries.
 
-Thread rule: iterators may be shared. A lock guards C's iterator; taking an entry that was read ahead needs none.
+Thread rule: threads may share an iterator. A lock guards the C iterator; taking an entry that was read ahead
+needs no lock.
 """
 
 from __future__ import annotations
@@ -40,23 +42,24 @@ _NO_ENTRY = c_size_t(-1).value
 # Directions.
 _FORWARD, _BACK = 0, 1
 
-# Where the cursor is. LOST: a call failed or was interrupted, and where C's iterator stands is not known.
+# Where the cursor is. LOST: a call failed or was interrupted, and the position of the C iterator is not
+# known.
 _BEFORE_START, _BETWEEN, _AFTER_STOP, _LOST = range(4)
 
-# Entries and bytes read ahead: few at first, and after turning around, more as a scan goes on.
+# Entries and bytes to read ahead: few at first and after a change of direction, more as a scan continues.
 _LEVELS = tuple(
     (entries, c_char * size, size) for entries, size in ((2, 1 << 9), (16, 1 << 12), (128, 1 << 15), (1024, 1 << 18))
 )
 _ENDS = tuple(c_size_t * (2 * entries) for entries, _, _ in _LEVELS)
 
-# From how many entries on it pays to look whether all have the same lengths.
+# Number of entries from which on it is worth checking whether all have the same lengths.
 _MANY = 32
 
 _END_BYTES = sizeof(c_size_t)
 
 
 class BaseIterator:
-    """What all iterators share: the handle, its lock, its end."""
+    """The common part of all iterators: the handle, its lock, and closing it."""
 
     _handle: Optional[OwnedHandle]
 
@@ -69,16 +72,17 @@ class BaseIterator:
         if not address:
             db._check_open("Database or iterator is closed")
             raise_with_cause(last_error())
-        # The comparator outlives the iterator, too.
+        # `_kept` has the comparator, which must outlive the iterator.
         self._handle = OwnedHandle(address, lib.leveldb_iter_destroy, db._kept)
         db._iterators[id(self)] = weakref.ref(self)
 
     def _guard(self) -> threading.Lock:
-        """The lock, to be taken by `with`, which no interrupt can separate from its release."""
+        """The lock, for a `with` statement: no interrupt can come between taking and releasing it."""
         if in_callback():
             raise RuntimeError("a comparator must not use the database")
         if self._generation != Generation.number:
-            # A child of fork: who held the lock is not here. The library refuses the iterator.
+            # A child of fork: the thread that held the lock does not exist here. The library refuses the
+            # iterator.
             self._lock = threading.Lock()
             self._generation = Generation.number
         return self._lock
@@ -107,7 +111,7 @@ class BaseIterator:
         self._db._iterators.pop(id(self), None)
 
     def _forget(self) -> None:
-        """Drops what was read ahead."""
+        """Drops the entries that were read ahead."""
 
     def __del__(self) -> None:
         db = getattr(self, "_db", None)
@@ -116,10 +120,11 @@ class BaseIterator:
 
 
 class Iterator(BaseIterator, Generic[T]):
-    """Iterates over a range of a database as it was when the iterator was made; see `DB.iterator`.
+    """Iterates over a range of a database as it was when the iterator was created; see `DB.iterator`.
 
-    ``next()`` and ``prev()`` return the entry behind and before the cursor, in the iterator's direction, and move the cursor over
-    it. At an end of the range they raise `StopIteration`, also again, and the cursor can go back.
+    ``next()`` and ``prev()`` return the entry after and before the cursor, in the direction of the iterator,
+    and move the cursor over it. At an end of the range they raise `StopIteration`, each time they are called,
+    and the cursor can be moved back.
     """
 
     def __init__(
@@ -157,7 +162,7 @@ class Iterator(BaseIterator, Generic[T]):
         self._include_stop = include_stop
         self._parts = parts
         self._next_direction = _BACK if reverse else _FORWARD
-        # Read ahead for next() and for prev(): never both.
+        # Entries read ahead for next() and for prev(). At least one of the two is empty.
         self._ahead: deque[T] = deque()
         self._behind: deque[T] = deque()
         self._take = self._ahead.popleft
@@ -198,7 +203,8 @@ class Iterator(BaseIterator, Generic[T]):
         self._move_to(_AFTER_STOP)
 
     def seek(self, target: BytesLike) -> None:
-        """Moves the cursor before the first entry at or after `target`, whatever the direction; but not out of the range."""
+        """Moves the cursor before the first entry at or after `target`, whatever the direction, but never out
+        of the range."""
         key = self._db_prefix + bytes_of(target, "'target'")
         with self._guard():
             self._check_open()
@@ -237,25 +243,25 @@ class Iterator(BaseIterator, Generic[T]):
         self._level = 0
 
     def _is_empty(self) -> bool:
-        """Is there no room between the ends of the range?"""
+        """Is the range empty, because its start is not before its stop?"""
         if self._start is None or self._stop is None:
             return False
         order = self._db._compare(self._start, self._stop)
         return order > 0 or (order == 0 and not (self._include_start and self._include_stop))
 
     def _pass_over(self, key: bytes) -> None:
-        """From at or after `key` to after it."""
+        """Moves the C iterator from the entry at or after `key` past an entry with that key."""
         _read(self._handle, _STOP_INCLUSIVE, key, SIZES[len(key)], None, SIZES[0], None, SIZES[1], None)
 
     def _fetch(self, direction: int, pending: deque[T]) -> T:
-        """Reads entries on in a direction, keeps them as pending, and takes the first."""
+        """Reads the next entries in a direction, keeps them as pending, and takes the first."""
         with self._guard():
             self._check_open()
             if pending and self._direction == direction and self._where == _BETWEEN:
                 try:
-                    return pending.popleft()  # which another thread has read meanwhile
+                    return pending.popleft()  # another thread has read entries meanwhile
                 except IndexError:
-                    pass  # and yet another has taken
+                    pass  # other threads have taken all of them
             where, self._where = self._where, _LOST
             if where == _LOST:
                 self._check()
@@ -272,7 +278,7 @@ class Iterator(BaseIterator, Generic[T]):
             if not entries:
                 self._where = _BEFORE_START if direction == _BACK else _AFTER_STOP
                 raise StopIteration
-            # The first one is ours before other threads can take the rest.
+            # Take the first entry before other threads can take the rest.
             rest = iter(entries)
             entry: T = next(rest)
             pending.extend(rest)
@@ -280,7 +286,7 @@ class Iterator(BaseIterator, Generic[T]):
             return entry
 
     def _begin(self, direction: int) -> None:
-        """Moves C's iterator from outside of the range to its first entry in a direction."""
+        """Moves the C iterator from outside of the range to the first entry of the range in a direction."""
         handle = self._handle
         if direction == _FORWARD:
             if self._start is None:
@@ -301,7 +307,8 @@ class Iterator(BaseIterator, Generic[T]):
         lib.leveldb_iter_seek_to_last(handle)
 
     def _turn(self, direction: int) -> None:
-        """Moves C's iterator back over what it has read ahead, to the other side of the cursor."""
+        """Moves the C iterator back over the entries that were read ahead, to the other side of the
+        cursor."""
         pending = len(self._ahead) + len(self._behind)
         self._forget()
         flags = _BACKWARD if direction == _BACK else 0
@@ -314,7 +321,7 @@ class Iterator(BaseIterator, Generic[T]):
         _read(self._handle, flags, None, SIZES[0], None, SIZES[0], None, SIZES[pending], None)
 
     def _read_block(self, direction: int) -> Optional[Iterable[T]]:
-        """Reads on from where C's iterator stands. None at the end of the range."""
+        """Reads entries from the position of the C iterator. None at the end of the range."""
         entries, buffer, room = _LEVELS[self._level]
         if self._ends is None or len(self._ends) != 2 * entries:
             self._ends = _ENDS[self._level]()
@@ -340,10 +347,10 @@ class Iterator(BaseIterator, Generic[T]):
             needed = self._next_size.value
             if count or needed == _NO_ENTRY:
                 break
-            # One entry is larger than the buffer.
+            # The next entry is larger than the buffer.
             self._size = 1 << (needed - 1).bit_length()
             self._buffer = (c_char * self._size)()
-        # Before anything is handed out: what was read behind damage may be out of date.
+        # Before any entry is returned: entries that were read after damage may be out of date.
         self._check()
         return self._unpack(count) if count else None
 
@@ -379,13 +386,14 @@ class Iterator(BaseIterator, Generic[T]):
         return map(self._buffer.__getitem__, map(slice, starts, bounds))
 
     def _unpack_same(self, key: int, value: int, numbers: int) -> Optional[Iterable[Any]]:
-        """Unpacks entries that all have the same lengths, in one go; None if they do not. `numbers`: how many ends there are."""
+        """Unpacks entries at once if all have the same lengths, else returns None. `numbers` is the number of
+        ends."""
         step = key + value
         if not step:
             return None
         ends_of_entry = 2 if self._parts == _KEYS | _VALUES else 1
         if self._same is None or self._same[0] != (key, value) or len(self._same[1]) < _END_BYTES * numbers:
-            # What the ends of such entries look like.
+            # The ends that entries of the same lengths have.
             all_ends = range(0, step * numbers, step)
             pairs = ((start + key, start + step) if ends_of_entry == 2 else (start + step,) for start in all_ends)
             expected = bytes((c_size_t * numbers)(*islice(chain.from_iterable(pairs), numbers)))
@@ -399,10 +407,11 @@ class Iterator(BaseIterator, Generic[T]):
 
 
 class RawIterator(BaseIterator):
-    """An iterator as C has it: it stands on an entry or is invalid, and moves by single steps."""
+    """An iterator with the operations of the C iterator: it stands on an entry or is invalid, and moves step
+    by step."""
 
     def valid(self) -> bool:
-        """Does it stand on an entry?"""
+        """Does the iterator stand on an entry?"""
         with self._guard():
             self._check_open()
             return bool(lib.leveldb_iter_valid(self._handle))
@@ -429,15 +438,15 @@ class RawIterator(BaseIterator):
         self._step(lib.leveldb_iter_prev, from_entry=True)
 
     def key(self) -> bytes:
-        """The key of the entry it stands on."""
+        """The key of the current entry."""
         return self._part(lib.leveldb_iter_key)
 
     def value(self) -> bytes:
-        """The value of the entry it stands on."""
+        """The value of the current entry."""
         return self._part(lib.leveldb_iter_value)
 
     def item(self) -> tuple[bytes, bytes]:
-        """Key and value of the entry it stands on."""
+        """The key and the value of the current entry."""
         return self.key(), self.value()
 
     def __enter__(self) -> RawIterator:
@@ -466,6 +475,6 @@ class RawIterator(BaseIterator):
 
 
 def _end_of_prefix(prefix: bytes) -> Optional[bytes]:
-    """The first key, bytewise, after all that start so; None if there is none."""
+    """The first key, in bytewise order, after all keys with this prefix; None if there is none."""
     stripped = prefix.rstrip(b"\xff")
     return stripped[:-1] + bytes([stripped[-1] + 1]) if stripped else None

@@ -1,7 +1,7 @@
-"""Finds libterrace.so, loads it, and declares the functions of it that this package calls.
+"""Finds libterrace.so, loads it, and declares its functions that this package calls.
 
-Every call releases the interpreter's lock while it is in C. What is passed for a pointer to a handle, None included, is a
-``c_void_p`` or an object of a class derived from it; such an object stays alive while a call that got it runs.
+Every call releases the interpreter's lock while it is in C. A pointer to a handle is passed as None, a
+``c_void_p``, or an object of a derived class; such an object stays alive while a call that got it runs.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
 
 
 def _candidates() -> list[str]:
-    """What is tried, in order. Who names a library wants that one and no other."""
+    """The libraries to try, in order. If the environment variable names a library, only that one."""
     named = os.environ.get(VARIABLE)
     return [named] if named else [str(BUNDLED), SONAME]
 
@@ -155,15 +155,15 @@ lib, path = _load()
 
 
 def hot(name: str) -> Any:
-    """A function that takes its arguments as they are, at half the price of converting them: only None, bytes, objects of
-    ctypes, and small numbers for a C int."""
+    """A function without conversion of its arguments, which halves the cost of a call. Arguments must be
+    None, bytes, objects of ctypes, or small numbers for a C int."""
     function = lib._FuncPtr((name, lib))
     function.restype = _FUNCTIONS[name][0]
     return function
 
 
 class _Sizes(dict[int, c_size_t]):
-    """Makes the large ones when they are asked for, and forgets them."""
+    """Creates large sizes on demand, and does not keep them."""
 
     def __missing__(self, number: int) -> c_size_t:
         return c_size_t(number)

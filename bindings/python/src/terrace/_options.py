@@ -1,4 +1,4 @@
-"""Options as Python has them, made into the library's."""
+"""Converts options of Python to those of the library."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from ._library import _OPTIONS, lib
 
 Comparator = Callable[[bytes, bytes], int]
 
-#: Values of `terrace_compression_t`. As with plyvel, "snappy" is the default; it keeps to what is found in a world of Minecraft.
+#: Values of `terrace_compression_t`. As in plyvel, "snappy" is the default; it is TERRACE_AUTO_COMPRESSION,
+#: which keeps the compression of a Minecraft world.
 _COMPRESSIONS = {None: 0, "snappy": -1, "zlib": 2, "zstd": 7, "raw_deflate": 128}
 _USUAL_LEVEL = 32767
 
-#: Options that LevelDB lacks, each as `terrace.h` has it.
+#: Options that LevelDB does not have, under their names in `terrace.h`.
 TERRACE_OPTIONS = frozenset(
     name[len("terrace_options_set_") :] for name in _OPTIONS if name.startswith("terrace_options_set_")
 )
 
 
 def _checked(name: str, value: Any, kind: type) -> int:
-    """A number that fits, since ctypes cuts off what does not."""
+    """Checks that a number fits into a C type, because ctypes truncates numbers that do not."""
     if kind is c_uint8:
         return int(bool(value))
     try:
@@ -49,7 +50,8 @@ def _compression(compression: Any) -> int:
 
 
 class OpenOptions:
-    """Options for opening or repairing a database; `kept` is what must live as long as the database."""
+    """Options for opening or repairing a database. `kept` has the objects that must live as long as the
+    database."""
 
     def __init__(
         self,
@@ -98,14 +100,15 @@ class OpenOptions:
 
 
 class ReadOptions:
-    """Read options of one snapshot, or of the latest state: of the four kinds there are, each is made once."""
+    """Read options of one snapshot, or of the latest state. Each of the four combinations of flags is created
+    once."""
 
     def __init__(self, snapshot: Optional[SnapshotHandle]) -> None:
         self._snapshot = snapshot
         self._made: dict[tuple[bool, bool], OwnedHandle] = {}
 
     def get(self, verify_checksums: Any, fill_cache: Any) -> OwnedHandle:
-        """The handle, which keeps the snapshot alive."""
+        """The handle of the read options, which keeps the snapshot alive."""
         kind = (bool(verify_checksums), bool(fill_cache))
         handle = self._made.get(kind)
         if handle is None:
@@ -119,9 +122,9 @@ class ReadOptions:
         return handle
 
 
-#: Of the latest state; None, which C takes for the default, where nothing is asked for.
+#: Read options of the latest state. Without flags the handle is None, which means the defaults to C.
 LATEST = ReadOptions(None)
 
-#: Write options with sync; there is one for all, for good.
+#: Write options with sync. One handle, never destroyed, serves all writes.
 SYNC = OwnedHandle(lib.leveldb_writeoptions_create(), None)
 lib.leveldb_writeoptions_set_sync(SYNC, 1)

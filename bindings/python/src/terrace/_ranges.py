@@ -1,4 +1,4 @@
-"""What databases, parts of databases and snapshots have in common: iteration."""
+"""Iteration, which databases, parts of databases and snapshots have in common."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ._iterator import Iterator
 
 
 class Ranges:
-    """Can be iterated over, whole or in ranges."""
+    """An object that can be iterated over, in total or by ranges."""
 
     def _iterator(self, verify_checksums: Any, fill_cache: Any, arguments: dict[str, Any]) -> Iterator[Any]:
         raise NotImplementedError
@@ -95,10 +95,12 @@ class Ranges:
         verify_checksums: Any = False,
         fill_cache: Any = True,
     ) -> Iterator[Any]:
-        """Makes an iterator over the keys from `start` to `stop`, or over those that begin with `prefix`, as they are now.
+        """Creates an iterator over the keys from `start` to `stop`, or over those that begin with `prefix`,
+        of the current state.
 
-        It yields pairs of key and value; keys or values alone without the other, and `None` for each entry without both.
-        `reverse` starts at the upper end and goes down. `fill_cache=False` keeps a large scan out of the block cache.
+        It yields pairs of key and value; only keys or only values if the other is not included, and `None`
+        for each entry if neither is included. `reverse` starts at the upper end and moves backward.
+        `fill_cache=False` keeps the blocks of a large scan out of the block cache.
         """
         arguments = {
             "reverse": reverse,
@@ -114,7 +116,7 @@ class Ranges:
 
 
 def options_or_default(handles: Any, verify_checksums: Any, fill_cache: Any) -> Optional[OwnedHandle]:
-    """Read options of the latest state; None where the default will do."""
+    """Read options of the latest state; None for the defaults."""
     if verify_checksums or not fill_cache:
         handle: OwnedHandle = handles.get(verify_checksums, fill_cache)
         return handle

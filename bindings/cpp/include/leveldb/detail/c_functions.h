@@ -1,7 +1,7 @@
-// The C interface underneath, as libterrace has it.
+// The functions of libterrace's C interface.
 //
-// LevelDB's C functions are called through pointers that libterrace hands out, never by name: in a process that has loaded a
-// LevelDB too, a name may lead there. The names that start with terrace_ are nobody else's.
+// LevelDB's C functions are called through pointers that libterrace returns, never by name: in a process that
+// has also loaded LevelDB, a name may be bound to LevelDB. The names that start with terrace_ are unique.
 
 #ifndef TERRACE_LEVELDB_DETAIL_C_FUNCTIONS_H_
 #define TERRACE_LEVELDB_DETAIL_C_FUNCTIONS_H_
@@ -9,7 +9,7 @@
 #include "leveldb/export.h"
 #include "terrace.h"
 
-// Callbacks that C calls let no exception out. Programs may be compiled without exceptions.
+// No exception may leave a callback that C calls. Programs may be compiled without exceptions.
 #if defined(__cpp_exceptions) || defined(__EXCEPTIONS)
 #define TERRACE_LEVELDB_TRY try
 #define TERRACE_LEVELDB_CATCH_ALL catch (...)
@@ -33,7 +33,8 @@ namespace detail {
   F(readoptions_set_fill_cache) F(readoptions_set_snapshot) F(writeoptions_create) F(writeoptions_destroy)            \
   F(writeoptions_set_sync) F(cache_create_lru) F(cache_destroy) F(env_destroy) F(env_get_test_directory)
 
-// LevelDB's C functions without their prefix (and with an underscore behind, as some would be keywords).
+// LevelDB's C functions, without their prefix and with an underscore at the end, because some would be
+// keywords.
 struct CFunctions {
 #define TERRACE_LEVELDB_MEMBER(name) decltype(&::leveldb_##name) name##_;
   TERRACE_LEVELDB_FUNCTIONS(TERRACE_LEVELDB_MEMBER)

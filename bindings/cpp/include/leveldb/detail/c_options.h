@@ -1,4 +1,4 @@
-// How options are handed to C.
+// Passes options to C.
 
 #ifndef TERRACE_LEVELDB_DETAIL_C_OPTIONS_H_
 #define TERRACE_LEVELDB_DETAIL_C_OPTIONS_H_
@@ -17,7 +17,7 @@
 TERRACE_LEVELDB_NAMESPACE_BEGIN
 namespace detail {
 
-// The callback of a logger of C++; the state is the logger.
+// The callback for a logger of C++. The state is the logger.
 struct LoggerCallbacks {
   static void Take(void* state, const char* line, size_t length) noexcept {
     TERRACE_LEVELDB_TRY {
@@ -28,7 +28,8 @@ struct LoggerCallbacks {
   }
 };
 
-// Options of C, and the handles of what they refer to. It must outlive what was opened with them.
+// Options of C, and the handles of the objects that they refer to. They must outlive the database or table
+// opened with them.
 class COptions {
  public:
   explicit COptions(const Options& options)
@@ -48,7 +49,7 @@ class COptions {
     C().options_set_compression_(options_, options.compression);
     terrace_options_set_reuse_logs(options_, options.reuse_logs);
     C().options_set_comparator_(options_, comparator_);
-    // A cache of the program's own is not found here: see cache.h.
+    // A cache that the program implements is not found here, and not used: see cache.h.
     C().options_set_cache_(options_, Natives::Get().Find<leveldb_cache_t>(options.block_cache));
     SetFilterPolicy(options.filter_policy);
     SetEnv(options.env);
@@ -68,7 +69,7 @@ class COptions {
 
   leveldb_options_t* get() const { return options_; }
 
-  // Is the Env one that a program has made?
+  // Does the program implement the Env?
   bool has_foreign_env() const { return env_ != nullptr; }
 
   void SetLogger(Logger* logger) {
@@ -94,7 +95,7 @@ class COptions {
 
   leveldb_options_t* const options_;
   leveldb_comparator_t* const comparator_;
-  // Of callbacks, NULL where the options have an object of libterrace's.
+  // Handles made from callbacks; NULL if the options have none, or an object of libterrace.
   leveldb_filterpolicy_t* filter_policy_;
   leveldb_logger_t* logger_;
   leveldb_env_t* env_;

@@ -1,4 +1,5 @@
-// The built-in cache: a room for the blocks of databases, which libterrace has, and one for what programs put in by themselves.
+// The built-in cache. It has two parts of the same capacity: libterrace's cache for the blocks of databases,
+// and an LRU cache for the entries that programs insert.
 
 #ifndef TERRACE_LEVELDB_DETAIL_CACHE_IMPL_H_
 #define TERRACE_LEVELDB_DETAIL_CACHE_IMPL_H_
@@ -19,8 +20,8 @@ TERRACE_LEVELDB_INLINE Cache::~Cache() = default;
 
 namespace detail {
 
-// Entries that nobody holds are in `unheld_`, the one used longest ago first. An entry that was forgotten while somebody
-// holds it is in no map; it goes when it is released.
+// Entries that nobody references are in `unheld_`, the least recently used first. An entry that was removed
+// while somebody references it is in no map; it is deleted when it is released.
 class LRUCache final : public Cache {
  public:
   explicit LRUCache(size_t capacity)
@@ -70,7 +71,7 @@ class LRUCache final : public Cache {
           dead.push_back(entry);
         } else {
           entry->position = unheld_.insert(unheld_.end(), entry);
-          // It was not forgotten while it was held, though there was no room.
+          // Entries are not evicted while they are referenced, even if the cache is over its capacity.
           while (charge_ > capacity_ && !unheld_.empty()) Forget(std::string(unheld_.front()->key), &dead);
         }
       }
@@ -114,7 +115,7 @@ class LRUCache final : public Cache {
   using Position = std::list<Entry*>::iterator;
   using Dead = std::list<Entry*>;
 
-  // The handle comes first: a pointer to one is a pointer to its entry.
+  // The handle is the first member: a pointer to it is a pointer to its entry.
   struct Entry {
     Handle handle;
     std::string key;
@@ -123,13 +124,14 @@ class LRUCache final : public Cache {
     void (*deleter)(const Slice&, void*);
     size_t holders;
     bool in_cache;
-    // In `unheld_`, while nobody holds it.
+    // The place in `unheld_`, while nobody references the entry.
     Position position;
   };
 
   static Entry* FromHandle(Handle* handle) { return reinterpret_cast<Entry*>(handle); }
 
-  // Takes the entry of a key out of the cache, and into `dead` if nobody holds it. With the mutex held.
+  // Removes the entry of a key from the cache, and adds it to `dead` if nobody references it. Requires the
+  // mutex.
   void Forget(const std::string& key, Dead* dead) {
     const auto found = entries_.find(key);
     if (found == entries_.end()) return;
@@ -143,7 +145,7 @@ class LRUCache final : public Cache {
     }
   }
 
-  // Without the mutex: a deleter may use the cache.
+  // Called without the mutex: a deleter may use the cache.
   static void Destroy(Entry* entry) {
     entry->deleter(entry->key, entry->value);
     delete entry;

@@ -1,4 +1,4 @@
-// The bytewise order, and how an order of C++ is handed to C.
+// The bytewise order, and passing an order of C++ to C.
 
 #ifndef TERRACE_LEVELDB_DETAIL_COMPARATOR_IMPL_H_
 #define TERRACE_LEVELDB_DETAIL_COMPARATOR_IMPL_H_
@@ -27,7 +27,7 @@ class BytewiseComparatorImpl final : public Comparator {
     const size_t length = start->size() < limit.size() ? start->size() : limit.size();
     size_t common = 0;
     while (common < length && (*start)[common] == limit[common]) common++;
-    // Where one is the beginning of the other there is nothing shorter between them.
+    // If one key is a prefix of the other, there is no shorter key between them.
     if (common == length) return;
     const uint8_t byte = static_cast<uint8_t>((*start)[common]);
     if (byte < 0xff && byte + 1 < static_cast<uint8_t>(limit[common])) {
@@ -55,7 +55,7 @@ inline char* MallocCopy(const char* data, size_t length) {
   return copy;
 }
 
-// The callbacks of an order of C++; the state is the order.
+// The callbacks for an order of C++. The state is the order.
 struct ComparatorCallbacks {
   static const Comparator* Get(void* state) { return static_cast<const Comparator*>(state); }
 
@@ -90,7 +90,7 @@ struct ComparatorCallbacks {
     TERRACE_LEVELDB_CATCH_ALL { return nullptr; }
   }
 
-  // A handle for C; NULL (which stands for the bytewise order) for NULL and the bytewise order.
+  // Creates a handle for C; NULL, which means the bytewise order, for NULL and for the bytewise order.
   static leveldb_comparator_t* Create(const Comparator* comparator) {
     if (comparator == nullptr || comparator == BytewiseComparator()) return nullptr;
     return terrace_comparator_create(const_cast<Comparator*>(comparator), nullptr, &Compare, &Name, &Separator, &Successor);

@@ -1,4 +1,4 @@
-// A database of C behind the interface of C++.
+// The C++ interface of a database, implemented by calls to C.
 
 #ifndef TERRACE_LEVELDB_DETAIL_DB_IMPL_H_
 #define TERRACE_LEVELDB_DETAIL_DB_IMPL_H_
@@ -23,7 +23,7 @@ TERRACE_LEVELDB_INLINE Snapshot::~Snapshot() = default;
 
 TERRACE_LEVELDB_INLINE DB::~DB() = default;
 
-// For databases that programs derive: one batch each.
+// The defaults for classes that programs derive from DB: one batch per call.
 TERRACE_LEVELDB_INLINE Status DB::Put(const WriteOptions& options, const Slice& key, const Slice& value) {
   WriteBatch batch;
   batch.Put(key, value);
@@ -38,8 +38,8 @@ TERRACE_LEVELDB_INLINE Status DB::Delete(const WriteOptions& options, const Slic
 
 namespace detail {
 
-// A Snapshot is the handle of C under another type, and never looked into here: that handle stays valid memory after it is
-// released (and reads the latest state then), which programs rely on.
+// A Snapshot is the handle of C under another type, and is never dereferenced here. The memory of that handle
+// stays valid after its release (it then reads the latest state), which programs rely on.
 inline const Snapshot* ToSnapshot(const leveldb_snapshot_t* snapshot) {
   return reinterpret_cast<const Snapshot*>(snapshot);
 }
@@ -48,7 +48,7 @@ inline const leveldb_snapshot_t* FromSnapshot(const Snapshot* snapshot) {
   return reinterpret_cast<const leveldb_snapshot_t*>(snapshot);
 }
 
-// Read options of C for the length of a call: those without a snapshot are shared by all calls.
+// Read options of C for the duration of a call. All calls share those without a snapshot.
 class CReadOptions {
  public:
   explicit CReadOptions(const ReadOptions& options) : own_(nullptr) {
@@ -97,7 +97,7 @@ inline const leveldb_writeoptions_t* CWriteOptions(const WriteOptions& options) 
   return options.sync ? both->synced : both->plain;
 }
 
-// Takes a value that C lends.
+// Copies a value that C lends.
 struct ValueSink {
   static void Take(void* state, const char* value, size_t length) noexcept {
     ValueSink* const sink = static_cast<ValueSink*>(state);
@@ -115,7 +115,7 @@ class DBImpl final : public DB {
   DBImpl(leveldb_t* db, std::unique_ptr<COptions> options, std::unique_ptr<Logger> info_log)
       : info_log_(std::move(info_log)), options_(std::move(options)), db_(db) {}
 
-  // The database first, then what it uses.
+  // Closes the database before the members, which it uses, are destroyed.
   ~DBImpl() override { C().close_(db_); }
 
   Status Put(const WriteOptions& options, const Slice& key, const Slice& value) override {
@@ -195,7 +195,7 @@ class DBImpl final : public DB {
   }
 
  private:
-  // NULL is no bound; the empty key is one.
+  // A bound for C: NULL is no bound, the empty key is a bound.
   static const char* Bound(const Slice* key) {
     if (key == nullptr) return nullptr;
     return key->data() == nullptr ? "" : key->data();
@@ -206,9 +206,10 @@ class DBImpl final : public DB {
   leveldb_t* const db_;
 };
 
-// As LevelDB does it where the options name no logger: the Env makes one, and the file of the last time is kept. NULL on failure.
+// Creates LOG through the Env, and keeps the previous one as LOG.old, as LevelDB does if the options have no
+// logger. NULL on failure.
 inline Logger* OpenInfoLog(Env* env, const std::string& name) {
-  env->CreateDir(name);  // As it does not exist yet, or does.
+  env->CreateDir(name);  // Fails if it exists, which is no error here.
   env->RenameFile(name + "/LOG", name + "/LOG.old");
   Logger* logger = nullptr;
   return env->NewLogger(name + "/LOG", &logger).ok() ? logger : nullptr;

@@ -1,4 +1,4 @@
-// The text of a file, from C to a file of C++.
+// Writes the text of terrace_dump_file() to a file of C++.
 
 #ifndef TERRACE_LEVELDB_DETAIL_DUMPFILE_IMPL_H_
 #define TERRACE_LEVELDB_DETAIL_DUMPFILE_IMPL_H_

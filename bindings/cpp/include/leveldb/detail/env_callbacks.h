@@ -1,4 +1,4 @@
-// How an Env of C++ is handed to C.
+// Passes an Env of C++ to C.
 
 #ifndef TERRACE_LEVELDB_DETAIL_ENV_CALLBACKS_H_
 #define TERRACE_LEVELDB_DETAIL_ENV_CALLBACKS_H_
@@ -16,7 +16,8 @@
 TERRACE_LEVELDB_NAMESPACE_BEGIN
 namespace detail {
 
-// The callbacks of an Env of C++; the state is the Env, and files and locks are those it returned. An exception is an IOError.
+// The callbacks for an Env of C++. The state is the Env; files and locks are the objects that it returned. An
+// exception becomes an IOError.
 struct EnvCallbacks {
   // Runs `body`, which returns a status, and returns its code and message.
   template <class Body>
@@ -37,7 +38,7 @@ struct EnvCallbacks {
 
   static Env* Get(void* state) { return static_cast<Env*>(state); }
 
-  // Moves what was read to where C wants it.
+  // Copies the bytes that were read to the buffer of C.
   static void Deliver(const Slice& result, char* buffer, size_t length, size_t* read) {
     *read = result.size() < length ? result.size() : length;
     if (*read != 0 && result.data() != buffer) std::memmove(buffer, result.data(), *read);
@@ -171,7 +172,7 @@ struct EnvCallbacks {
     TERRACE_LEVELDB_CATCH_ALL {}
   }
 
-  // A handle for C, to be destroyed by the caller.
+  // Creates a handle for C, which the caller destroys.
   static leveldb_env_t* Create(Env* env) {
     terrace_env_callbacks_t callbacks;
     callbacks.destructor = nullptr;

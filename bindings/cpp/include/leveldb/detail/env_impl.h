@@ -1,4 +1,4 @@
-// The bases of all Envs and files, and the Env that libterrace has, for real files and for files in memory.
+// The base classes of Envs and files, and libterrace's own Envs, for real files and for files in memory.
 
 #ifndef TERRACE_LEVELDB_DETAIL_ENV_IMPL_H_
 #define TERRACE_LEVELDB_DETAIL_ENV_IMPL_H_
@@ -49,7 +49,7 @@ TERRACE_LEVELDB_INLINE void Log(Logger* info_log, const char* format, ...) {
 
 namespace detail {
 
-// What vprintf() would print.
+// The text that vprintf() would print.
 inline std::string Format(const char* format, std::va_list arguments) {
   std::va_list again;
   va_copy(again, arguments);
@@ -133,7 +133,7 @@ struct NativeFileLock final : public FileLock {
   leveldb_filelock_t* const lock;
 };
 
-// Messages in a file, one a line, each with its time and the thread it comes from.
+// Writes messages to a file, one per line, each with its time and a number of its thread.
 class FileLogger final : public Logger {
  public:
   // Owns `file`.
@@ -166,7 +166,7 @@ class FileLogger final : public Logger {
   WritableFile* const file_;
 };
 
-// One thread that runs what is scheduled, in order. It is started when it is needed, and never ends.
+// One thread that runs the scheduled functions, in order. It is started at the first use, and never ends.
 class BackgroundThread {
  public:
   static BackgroundThread& Get() {
@@ -202,10 +202,10 @@ class BackgroundThread {
   bool started_ = false;
 };
 
-// An Env of libterrace's. Databases use it directly.
+// An Env of libterrace. Databases use it directly, without callbacks.
 class NativeEnv : public Env {
  public:
-  // Owns `env`; NULL is the real system.
+  // Owns `env`; NULL is the real operating system.
   explicit NativeEnv(leveldb_env_t* env) : env_(env) { Natives::Get().Add(this, env); }
 
   ~NativeEnv() override {
@@ -324,7 +324,7 @@ class NativeEnv : public Env {
 }  // namespace detail
 
 TERRACE_LEVELDB_INLINE Env* Env::Default() {
-  // Never destroyed, as databases may be used until the last destructor of the program has run.
+  // Never destroyed: databases may be used until the last destructor of the program has run.
   static Env* const env = new detail::NativeEnv(nullptr);
   return env;
 }

@@ -1,4 +1,4 @@
-// The built-in filter, and how a policy of C++ is handed to C.
+// The built-in filter policy, and passing a policy of C++ to C.
 
 #ifndef TERRACE_LEVELDB_DETAIL_FILTER_POLICY_IMPL_H_
 #define TERRACE_LEVELDB_DETAIL_FILTER_POLICY_IMPL_H_
@@ -53,7 +53,7 @@ class BloomFilterPolicyImpl final : public FilterPolicy {
   leveldb_filterpolicy_t* const policy_;
 };
 
-// The callbacks of a policy of C++; the state is the policy.
+// The callbacks for a policy of C++. The state is the policy.
 struct FilterPolicyCallbacks {
   static const FilterPolicy* Get(void* state) { return static_cast<const FilterPolicy*>(state); }
 
@@ -68,7 +68,7 @@ struct FilterPolicyCallbacks {
     Get(state)->CreateFilter(slices.data(), n, &filter);
     *filter_length = filter.size();
     char* copy = MallocCopy(filter.data(), filter.size());
-    if (copy == nullptr) std::abort();  // As where `filter` finds no memory: an empty filter would hide the keys.
+    if (copy == nullptr) std::abort();  // An empty filter would hide the keys.
     return copy;
   }
 
@@ -78,7 +78,7 @@ struct FilterPolicyCallbacks {
     TERRACE_LEVELDB_CATCH_ALL { return 1; }
   }
 
-  // A handle for C, to be destroyed by the caller.
+  // Creates a handle for C, which the caller destroys.
   static leveldb_filterpolicy_t* Create(const FilterPolicy* policy) {
     return C().filterpolicy_create_(const_cast<FilterPolicy*>(policy), nullptr, &CreateFilter, &KeyMayMatch, &Name);
   }

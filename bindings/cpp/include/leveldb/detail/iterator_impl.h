@@ -1,4 +1,4 @@
-// The base of all iterators, the empty one, and that of a database.
+// The base class of iterators, the empty iterator, and the iterator of a database.
 
 #ifndef TERRACE_LEVELDB_DETAIL_ITERATOR_IMPL_H_
 #define TERRACE_LEVELDB_DETAIL_ITERATOR_IMPL_H_
@@ -60,7 +60,7 @@ class EmptyIterator final : public Iterator {
   const Status status_;
 };
 
-// One call of C a move: what key() and value() return comes with it.
+// Each move is one call into C, which also returns the key and the value.
 class DBIterator final : public Iterator {
  public:
   // Owns `iterator`, which is not NULL.

@@ -1,4 +1,4 @@
-// Files in memory: libterrace's, which makes the directories that it needs.
+// Files in memory: libterrace's environment, which creates directories as needed.
 
 #ifndef TERRACE_LEVELDB_DETAIL_MEMENV_IMPL_H_
 #define TERRACE_LEVELDB_DETAIL_MEMENV_IMPL_H_
@@ -15,7 +15,7 @@ class MemEnv final : public NativeEnv {
  public:
   explicit MemEnv(Env* base) : NativeEnv(terrace_env_create_mem()), base_(base) {}
 
-  // There is no directory that could be missing, or in the way.
+  // Creating and removing a directory always succeeds: no directory can be missing, or be in the way.
   Status CreateDir(const std::string& dirname) override {
     NativeEnv::CreateDir(dirname);
     return Status::OK();

@@ -1,4 +1,5 @@
-// Which objects of C++ are mere handles of objects that libterrace has: it uses those directly, without a way back through C++.
+// The C++ objects that are only handles of objects of libterrace. Databases use those objects directly,
+// without callbacks through C++.
 //
 // Threads: any.
 
@@ -16,7 +17,7 @@ namespace detail {
 class Natives {
  public:
   static Natives& Get() {
-    // Never destroyed: objects of static storage duration may be registered here, and outlive it.
+    // Never destroyed: registered objects may have static storage duration, and be destroyed later.
     static Natives* const natives = new Natives;
     return *natives;
   }
@@ -31,7 +32,7 @@ class Natives {
     handles_.erase(object);
   }
 
-  // The handle behind an object; NULL for an object that a program has made.
+  // The handle of an object; NULL for an object that the program implements.
   template <class Handle>
   Handle* Find(const void* object) {
     std::lock_guard<std::mutex> lock(mutex_);

@@ -1,4 +1,4 @@
-// The defaults that are objects.
+// The default values of options that are objects.
 
 #ifndef TERRACE_LEVELDB_DETAIL_OPTIONS_IMPL_H_
 #define TERRACE_LEVELDB_DETAIL_OPTIONS_IMPL_H_

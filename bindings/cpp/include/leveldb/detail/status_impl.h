@@ -1,4 +1,4 @@
-// How a status is kept, and how one crosses to C and back: as a code and a message.
+// The representation of a status, and its conversion to and from a code and a message of C.
 
 #ifndef TERRACE_LEVELDB_DETAIL_STATUS_IMPL_H_
 #define TERRACE_LEVELDB_DETAIL_STATUS_IMPL_H_
@@ -36,7 +36,7 @@ TERRACE_LEVELDB_INLINE const char* Status::CopyState(const char* state) {
 
 namespace detail {
 
-// What only the crossing may see of a status.
+// Access to the private parts of a status, for the conversion.
 struct StatusAccess {
   static int Code(const Status& status) { return status.code(); }
 
@@ -47,13 +47,13 @@ struct StatusAccess {
     return std::string(status.state_ + 5, length);
   }
 
-  // From a code of `terrace_error_t` other than TERRACE_OK.
+  // Makes a status from a code of `terrace_error_t` other than TERRACE_OK.
   static Status Make(int code, const Slice& message) {
     const bool known = code >= Status::kNotFound && code <= Status::kIOError;
     return Status(known ? static_cast<Status::Code>(code) : Status::kIOError, message, Slice());
   }
 
-  // What the text of each kind begins with.
+  // The beginning of the text of each kind.
   static const char* Prefix(int code) {
     switch (code) {
       case Status::kNotFound:
@@ -80,7 +80,7 @@ class Failure {
 
   char** out() { return &message_; }
 
-  // What the call came to. To be asked right after it, on its thread.
+  // The outcome of the call. To be called right after it, on the same thread.
   Status status() const {
     const int code = terrace_last_error_code();
     if (message_ == nullptr && code == TERRACE_OK) return Status();

@@ -1,4 +1,4 @@
-// A builder of C behind the interface of C++.
+// The C++ interface of a table builder, implemented by calls to C.
 
 #ifndef TERRACE_LEVELDB_DETAIL_TABLE_BUILDER_IMPL_H_
 #define TERRACE_LEVELDB_DETAIL_TABLE_BUILDER_IMPL_H_
@@ -50,13 +50,13 @@ TERRACE_LEVELDB_INLINE Status TableBuilder::ChangeOptions(const Options& options
 
 TERRACE_LEVELDB_INLINE void TableBuilder::Add(const Slice& key, const Slice& value) {
   assert(!rep_->closed);
-  detail::Failure failure;  // It stays, for status().
+  detail::Failure failure;  // The builder keeps it for status().
   terrace_tablebuilder_add(rep_->builder, key.data(), key.size(), value.data(), value.size(), failure.out());
 }
 
 TERRACE_LEVELDB_INLINE void TableBuilder::Flush() {
   assert(!rep_->closed);
-  detail::Failure failure;  // It stays, for status().
+  detail::Failure failure;  // The builder keeps it for status().
   terrace_tablebuilder_flush(rep_->builder, failure.out());
 }
 

@@ -1,4 +1,4 @@
-// A table of C behind the interface of C++.
+// The C++ interface of a table, implemented by calls to C.
 
 #ifndef TERRACE_LEVELDB_DETAIL_TABLE_IMPL_H_
 #define TERRACE_LEVELDB_DETAIL_TABLE_IMPL_H_
@@ -16,7 +16,7 @@
 
 TERRACE_LEVELDB_NAMESPACE_BEGIN
 
-// The table is closed before what its options refer to.
+// The table is closed before the objects of its options are destroyed.
 struct Table::Rep {
   explicit Rep(const Options& options) : c_options(options), table(nullptr) {}
   ~Rep() { terrace_table_destroy(table); }
@@ -84,7 +84,7 @@ TERRACE_LEVELDB_INLINE Status Table::Open(const Options& options, RandomAccessFi
 TERRACE_LEVELDB_INLINE Table::~Table() { delete rep_; }
 
 TERRACE_LEVELDB_INLINE Iterator* Table::NewIterator(const ReadOptions& options) const {
-  // A table knows no snapshots.
+  // A table has no snapshots.
   ReadOptions without_snapshot = options;
   without_snapshot.snapshot = nullptr;
   const detail::CReadOptions read(without_snapshot);

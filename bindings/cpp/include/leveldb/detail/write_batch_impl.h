@@ -1,4 +1,5 @@
-// The representation of a batch, which is what LevelDB's log has. It is checked when it is written.
+// The representation of a batch, which is that of LevelDB's WAL. The engine checks it when the batch is
+// written.
 
 #ifndef TERRACE_LEVELDB_DETAIL_WRITE_BATCH_IMPL_H_
 #define TERRACE_LEVELDB_DETAIL_WRITE_BATCH_IMPL_H_
@@ -13,7 +14,7 @@ TERRACE_LEVELDB_NAMESPACE_BEGIN
 namespace detail {
 
 struct WriteBatchAccess {
-  // Sequence number and count.
+  // The size of the header (sequence number and count), and the offset of the count.
   enum : size_t { kHeader = 12, kCountOffset = 8 };
   enum : char { kDelete = 0, kPut = 1, kTooLong = 0x7f };
 
@@ -31,7 +32,7 @@ struct WriteBatchAccess {
     for (size_t i = 0; i < 4; i++) (*rep)[kCountOffset + i] = static_cast<char>(count >> (8 * i));
   }
 
-  // A string after its length.
+  // Appends the length of a string, then the string.
   static void AppendString(std::string* rep, const Slice& string) {
     uint32_t length = static_cast<uint32_t>(string.size());
     char bytes[5];
@@ -42,7 +43,7 @@ struct WriteBatchAccess {
     rep->append(string.data(), string.size());
   }
 
-  // The next string of `*input`, which is moved behind it. False if there is none.
+  // Takes the next string from the front of `*input`. Returns false if there is none.
   static bool TakeString(Slice* input, Slice* string) {
     uint64_t length = 0;
     for (unsigned shift = 0; shift <= 28; shift += 7) {
@@ -60,7 +61,7 @@ struct WriteBatchAccess {
     return false;
   }
 
-  // Begins a change; false, and the batch can't be written any more, if one of its parts is too long.
+  // Begins a change. If its key or value is too long, returns false, and the batch can no longer be written.
   static bool Begin(std::string* rep, char type, size_t key, size_t value) {
     const bool fits = key <= UINT32_MAX && value <= UINT32_MAX;
     SetCount(rep, Count(*rep) + 1);
