@@ -1,7 +1,7 @@
-//! The next task of the flush worker, as the cases in `tests/testdata/flush_worker` say it. `REWRITE=1`
-//! writes the actual tasks into the files.
+//! The next task of the flush worker, as the case files of `tests/testdata/flush_worker` say it.
 
 use super::*;
+use crate::util::test_support::run_case_files;
 
 fn millis(text: &str) -> Duration {
     Duration::from_millis(
@@ -49,12 +49,14 @@ fn situation(line: &str) -> Situation {
 }
 
 #[test]
-fn the_next_task_follows_the_order_of_urgency() {
-    datadriven::walk("tests/testdata/flush_worker", |file| {
-        file.run(|case| {
+fn the_case_files_hold() {
+    run_case_files(
+        "flush_worker",
+        || (),
+        |(), case| {
             assert_eq!(case.directive, "next-task");
             let tasks = case.input.lines().map(|line| format!("{line}: {:?}\n", next_task(&situation(line))));
-            tasks.collect::<String>()
-        });
-    });
+            tasks.collect()
+        },
+    );
 }
