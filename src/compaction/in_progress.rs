@@ -54,12 +54,6 @@ impl CompactionsInProgress {
         self.ranges.retain(|range| range.first_input != first_input);
     }
 
-    /// The number of running compactions.
-    #[cfg(test)]
-    pub fn len(&self) -> usize {
-        self.ranges.len()
-    }
-
     /// Is no compaction running?
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
@@ -91,5 +85,29 @@ impl CompactionsInProgress {
         largest: &[u8],
     ) -> usize {
         (1..=level).take_while(|&deeper| !self.overlaps(comparator, deeper, smallest, largest)).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compaction::test_support::{compaction_of, file, version};
+
+    #[test]
+    fn a_running_compaction_may_write_anywhere_between_its_first_and_its_last_key() {
+        let version = version(&[(1, vec![file(1, "a", "c"), file(2, "x", "z")])]);
+        let order = &version.comparator;
+        let compaction = compaction_of(&version, 1, &[1, 2]);
+        let mut in_progress = CompactionsInProgress::new();
+        in_progress.add(&compaction);
+        assert!(version.levels[1].iter().all(|file| file.is_being_compacted()));
+        for (smallest, largest) in [("d", "e"), ("z", "zz"), ("", "a"), ("0", "zz")] {
+            assert!(in_progress.overlaps(order, 2, smallest.as_bytes(), largest.as_bytes()));
+        }
+        assert!(!in_progress.overlaps(order, 2, b"zz", b"zzz") && !in_progress.overlaps(order, 2, b"", b"0"));
+        assert!(!in_progress.overlaps(order, 1, b"d", b"e"));
+        in_progress.remove(&compaction);
+        assert!(in_progress.is_empty() && !in_progress.overlaps(order, 2, b"d", b"e"));
+        assert!(!version.levels[1].iter().any(|file| file.is_being_compacted()));
     }
 }

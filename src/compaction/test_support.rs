@@ -16,6 +16,9 @@ use crate::version::file_metadata::FileMetaData;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub(crate) mod text;
+pub(crate) mod tree;
+
 pub(crate) const MB: u64 = 1 << 20;
 
 /// No compaction runs.

@@ -281,3 +281,6 @@ fn grow_first_side(
         inputs[0] = grown;
     }
 }
+
+#[cfg(test)]
+mod tests;
