@@ -13,7 +13,7 @@ pub mod level;
 pub mod level_iterator;
 pub mod manifest;
 #[cfg(test)]
-mod test_support;
+pub(crate) mod test_support;
 pub mod version_edit;
 pub mod version_set;
 

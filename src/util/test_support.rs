@@ -62,3 +62,52 @@ pub(crate) fn take_list<T: std::str::FromStr>(case: &mut TestCase, name: &str) -
 pub(crate) fn take<T: std::str::FromStr>(case: &mut TestCase, name: &str) -> Option<T> {
     take_list(case, name).pop()
 }
+
+/// Does to a file what the arguments of a directive say: `keep=300` bytes, `zeros=20` or `garbage=20`
+/// bytes to its end, `hole=(512,1024)` of zeros, `flip=7` or `flip-last=1` for one changed byte.
+pub(crate) fn take_damage(case: &mut TestCase, file: &mut Vec<u8>) {
+    if let Some(length) = take(case, "keep") {
+        assert!(length < file.len());
+        file.truncate(length);
+    }
+    for (name, byte) in [("zeros", 0), ("garbage", 0xa5)] {
+        let more = take(case, name).unwrap_or(0);
+        file.resize(file.len() + more, byte);
+    }
+    if let [from, to] = take_list(case, "hole")[..] {
+        file[from..to].fill(0);
+    }
+    let last = take::<usize>(case, "flip-last").map(|nth| file.len() - nth);
+    if let Some(at) = take(case, "flip").or(last) {
+        let byte: &mut u8 = &mut file[at];
+        *byte ^= 0x20;
+    }
+}
+
+/// The bytes of a text with `\n`, `\r`, `\t`, `\0`, `\\` and `\xff` in it.
+pub(crate) fn unescape(text: &str) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        if first != b'\\' {
+            bytes.push(first);
+            continue;
+        }
+        let (&escape, after) = rest.split_first().expect("an escape");
+        rest = after;
+        bytes.push(match escape {
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'0' => 0,
+            b'\\' => b'\\',
+            b'x' => {
+                let (digits, after) = rest.split_at(2);
+                rest = after;
+                u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).expect("two hex digits")
+            }
+            other => panic!("no escape: {}", char::from(other)),
+        });
+    }
+    bytes
+}

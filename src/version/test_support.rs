@@ -14,6 +14,8 @@ use crate::version::file_metadata::FileMetaData;
 use std::sync::Arc;
 use tempfile::TempDir;
 
+pub(crate) mod edits;
+
 pub(super) const READ: TableReadOptions =
     TableReadOptions { verify_checksums: true, fill_cache: false, leaves_stored: false };
 

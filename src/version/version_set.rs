@@ -285,3 +285,6 @@ impl VersionSet {
         versions.map(replace).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,6 @@
 //! Tests of applying edits to versions.
 
 use super::*;
-use crate::format::internal_key::InternalKey;
 use crate::iterator::test_support::{TestRandom, comparators};
 use crate::version::file_metadata::ObsoleteFiles;
 use crate::version::test_support::{
@@ -130,45 +129,6 @@ fn a_file_may_be_deleted_and_added_again_at_its_level() {
     assert!(Arc::ptr_eq(&next.levels[1][0], &base.levels[1][0]) && next.levels[1].len() == 1);
 }
 
-#[test]
-fn a_level_the_format_does_not_have_is_refused() {
-    let base = version([]);
-    let message = refused(&base, &[edit(&[], vec![(7, plain_file(9, "a", "b"))])]);
-    assert_eq!(message, "version edit puts table file 9 at level 7; the deepest there is is 6");
-    refused(&base, &[edit(&[(usize::MAX, 9)], vec![])]);
-}
-
-#[test]
-fn a_number_that_is_there_already_is_refused() {
-    let base = version([(1, vec![plain_file(5, "a", "c")])]);
-    let message = refused(&base, &[edit(&[], vec![(1, plain_file(5, "x", "z"))])]);
-    assert_eq!(message, "version edit adds table file 5 to level 1, but level 1 has it already");
-    let message = refused(&base, &[edit(&[], vec![(3, plain_file(5, "a", "c"))])]);
-    assert_eq!(message, "version edit adds table file 5 to level 3, but level 1 has it already");
-    let new = || edit(&[], vec![(0, plain_file(8, "a", "c"))]);
-    refused(&base, &[new(), new()]);
-}
-
-#[test]
-fn deleting_what_is_not_there_is_refused() {
-    let base = version([(1, vec![plain_file(5, "a", "c")])]);
-    let message = refused(&base, &[edit(&[(2, 5)], vec![])]);
-    assert_eq!(message, "version edit deletes table file 5 from level 2, where it is not");
-    refused(&base, &[edit(&[(1, 6)], vec![])]);
-    refused(&base, &[edit(&[(1, 5), (1, 5)], vec![])]);
-    let added = edit(&[], vec![(2, plain_file(8, "a", "c"))]);
-    refused(&base, &[added, edit(&[(1, 8)], vec![])]);
-}
-
-#[test]
-fn a_file_whose_keys_are_the_wrong_way_round_is_refused() {
-    let wrong = |smallest: InternalKey, largest: InternalKey| vec![(1, file(9, 1, smallest, largest))];
-    let message = refused(&version([]), &[edit(&[], wrong(key("b", 1), key("a", 1)))]);
-    assert!(message.contains("table file 9") && message.contains("'b' @ 1 : 1"), "{message}");
-    refused(&version([]), &[edit(&[], wrong(key("a", 1), key("a", 2)))]);
-    assert!(build(&version([]), &[edit(&[], wrong(key("a", 2), key("a", 1)))]).is_ok());
-}
-
 /// During open, LevelDB calls a user comparator only to compare files with each other.
 #[test]
 fn with_a_users_comparator_the_keys_of_a_file_are_compared_when_it_is_first_opened() {
@@ -183,31 +143,4 @@ fn with_a_users_comparator_the_keys_of_a_file_are_compared_when_it_is_first_open
         let Err(error) = version.levels[1][0].table(&directory.cache) else { panic!("the table was opened") };
         assert!(error.is_corruption() && error.message().contains("table file 9"), "{error}");
     }
-}
-
-#[test]
-fn files_of_a_level_must_not_overlap_but_may_share_a_user_key() {
-    let base = version([(1, vec![plain_file(1, "a", "c"), file(2, 1, key("k", 9), key("m", 5))])]);
-    let with = |smallest, largest| build(&base, &[edit(&[], vec![(1, file(3, 1, smallest, largest))])]);
-    assert!(with(key("d", 1), key("k", 10)).is_ok());
-    assert!(with(key("m", 4), key("z", 1)).is_ok());
-    assert!(with(key("c", 99), key("c", 98)).is_ok());
-    for (smallest, largest) in [
-        (key("d", 1), key("k", 9)),
-        (key("m", 5), key("z", 1)),
-        (key("c", 100), key("d", 1)),
-        (key("b", 1), key("b", 1)),
-        (key("A", 1), key("z", 1)),
-        (key("k", 9), key("m", 5)),
-    ] {
-        assert!(with(smallest, largest).is_err_and(|error| error.is_corruption()));
-    }
-    let message = refused(&base, &[edit(&[], vec![(1, file(3, 1, key("m", 5), key("z", 1)))])]);
-    assert_eq!(message, "table files 2 and 3 overlap at level 1: 'm' @ 5 : 1 is not below 'm' @ 5 : 1");
-    // Two new files must not overlap either. At level 0 they may.
-    let two = |level| edit(&[], vec![(level, plain_file(7, "a", "c")), (level, plain_file(8, "b", "d"))]);
-    refused(&base, &[two(4)]);
-    assert!(build(&base, &[two(0)]).is_ok());
-    // A file that overlaps may be deleted by the same edit.
-    assert!(build(&base, &[edit(&[(1, 1)], vec![(1, plain_file(8, "b", "d"))])]).is_ok());
 }
