@@ -403,3 +403,6 @@ impl Replayer<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,7 +91,7 @@ fn show_file(file: &FileMetaData) -> String {
     format!("{}:{smallest}-{largest} size={}", file.number, file.file_size)
 }
 
-fn show_key(key: &InternalKey) -> String {
+pub(crate) fn show_key(key: &InternalKey) -> String {
     let deletion = if trailer(key.encoded()) as u8 == ValueType::Deletion as u8 { ",DEL" } else { "" };
     format!("{}@{}{deletion}", key.user_key().escape_ascii(), key.sequence())
 }
