@@ -70,18 +70,20 @@ pub(crate) struct VecIterator {
     entries: Vec<Entry>,
     position: Option<usize>,
     pub(crate) fails_at: Option<usize>,
+    fails_with: Error,
     error: Option<Error>,
 }
 
 impl VecIterator {
     pub(crate) fn new(comparator: InternalKeyComparator, entries: Vec<Entry>) -> Self {
         assert!(entries.windows(2).all(|pair| comparator.compare(&pair[0].0, &pair[1].0).is_lt()));
-        VecIterator { comparator, entries, position: None, fails_at: None, error: None }
+        let fails_with = Error::corruption("damaged entry");
+        VecIterator { comparator, entries, position: None, fails_at: None, fails_with, error: None }
     }
 
-    /// Makes the iterator fail with a Corruption error whenever it reaches the entry `index`.
-    pub(crate) fn failing_at(mut self, index: usize) -> Self {
-        self.fails_at = Some(index);
+    /// Makes the iterator fail with this error whenever it reaches the entry `index`.
+    pub(crate) fn failing_with(mut self, index: usize, error: Error) -> Self {
+        (self.fails_at, self.fails_with) = (Some(index), error);
         self
     }
 
@@ -90,7 +92,7 @@ impl VecIterator {
         self.error = None;
         if self.position.is_some() && self.position == self.fails_at {
             self.position = None;
-            self.error = Some(Error::corruption("damaged entry"));
+            self.error = Some(self.fails_with.clone());
         }
     }
 

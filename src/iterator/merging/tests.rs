@@ -6,6 +6,8 @@ use crate::iterator::test_support::{Entry, GrowingIterator, TestRandom, VecItera
 use std::cell::RefCell;
 use std::rc::Rc;
 
+mod case_files;
+
 fn internal_key(user_key: &[u8], sequence: u64) -> Vec<u8> {
     InternalKey::new(user_key, sequence, ValueType::Value).encoded().to_vec()
 }
@@ -115,39 +117,6 @@ fn random_moves_agree_with_a_sorted_vector() {
     assert!(put_off > 200, "{put_off} seeks that put children off");
 }
 
-#[test]
-fn no_children_are_an_empty_union() {
-    let mut iterator = merging(&comparators()[0], Vec::new());
-    iterator.seek_to_first();
-    assert!(!iterator.valid());
-    iterator.seek_to_last();
-    assert!(!iterator.valid());
-    iterator.seek(&internal_key(b"k", 1));
-    assert!(!iterator.valid() && iterator.status().is_ok());
-}
-
-#[test]
-fn equal_keys_come_in_the_order_of_the_children_and_back() {
-    for comparator in comparators() {
-        let key = internal_key(b"same", 7);
-        let children = (0..5u8).map(|child| vec![(key.clone(), vec![child])]).collect();
-        let mut iterator = merging(&comparator, children);
-        iterator.seek(&key);
-        for child in 0..5u8 {
-            assert_eq!(iterator.value(), [child]);
-            if child < 4 {
-                iterator.next();
-            }
-        }
-        for child in (0..4u8).rev() {
-            iterator.prev();
-            assert_eq!(iterator.value(), [child]);
-        }
-        iterator.prev();
-        assert!(!iterator.valid());
-    }
-}
-
 /// Moves in one direction until the iterator is no longer valid.
 fn walk<I: InternalIterator>(iterator: &mut I, forward: bool) -> Vec<Entry> {
     let mut seen = Vec::new();
@@ -226,26 +195,6 @@ fn tolerated_damage_ends_its_child_only_and_is_told_whichever_way_one_turns() {
             if random.below(3) > 0 { iterator.next() } else { iterator.prev() }
         }
     }
-}
-
-#[test]
-fn a_seek_clears_the_error_of_the_move_before() {
-    let comparator = comparators()[0].clone();
-    let entries =
-        |keys: &[&[u8]]| keys.iter().map(|key| (internal_key(key, 1), Vec::new())).collect::<Vec<_>>();
-    let children = vec![
-        VecIterator::new(comparator.clone(), entries(&[b"a", b"c", b"e"])).failing_at(1),
-        VecIterator::new(comparator.clone(), entries(&[b"b", b"d"])),
-    ];
-    let mut iterator = MergingIterator::new(comparator, children);
-    iterator.seek_to_first();
-    iterator.next();
-    assert!(!iterator.valid() && iterator.status().is_err());
-    iterator.seek(&internal_key(b"d", 1));
-    assert_eq!(iterator.key(), internal_key(b"d", 1));
-    assert!(iterator.status().is_ok());
-    iterator.prev();
-    assert!(!iterator.valid() && iterator.status().is_err());
 }
 
 /// A memtable grows while it is read. Whatever is inserted, the union stays sorted and returns every entry
