@@ -229,6 +229,22 @@ fn the_constants_of_the_format_are_those_of_the_code() {
 }
 
 #[test]
+fn every_case_file_is_listed() {
+    let listed = fs::read_to_string(repository().join("tests/README.md")).expect("the document of the tests");
+    let files = |path: &Path| -> Vec<String> {
+        let entries = fs::read_dir(repository().join(path)).expect("a folder of case files");
+        entries.map(|entry| format!("{}/{}", path.display(), entry.unwrap().file_name().display())).collect()
+    };
+    let folders = files(Path::new("tests/testdata"));
+    let missing: Vec<_> = folders
+        .iter()
+        .flat_map(|folder| files(Path::new(folder)))
+        .filter(|file| !listed.contains(&format!("`{file}`")))
+        .collect();
+    assert!(missing.is_empty(), "tests/README.md does not list {missing:?}");
+}
+
+#[test]
 fn a_wrong_constant_is_noticed() {
     let source = [
         "pub const SIZE: usize = 32_768;",
