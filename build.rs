@@ -10,30 +10,39 @@ use std::path::{Path, PathBuf};
 /// The files of `src/ffi` with declarations, in the order of the headers.
 const SOURCES: &[&str] = &[
     "db",
-    "get_into",
+    "db/access",
+    "db/get",
     "iterator",
-    "iterator_read",
+    "iterator/read",
     "snapshot",
     "write_batch",
     "options",
     "terrace_options",
     "comparator",
     "filter_policy",
-    "filter_use",
     "read_options",
     "write_options",
     "cache",
     "env",
-    "env_files",
-    "env_callbacks",
+    "env/files",
+    "env/callbacks",
     "logger",
+    "failure",
     "last_error",
     "background_error",
-    "direct",
+    "iterator/movement",
     "table",
     "dump",
-    "leveldb_function",
+    "symbol_table",
     "version",
+];
+
+/// Functions whose place in a header is not that of their file: each stands after the other one. So the order
+/// of a header does not change when a function moves from file to file.
+const PLACES: &[(&str, &str)] = &[
+    ("leveldb_get", "leveldb_write"),
+    ("terrace_get_with", "terrace_resume"),
+    ("terrace_write_rep", "terrace_get_with"),
 ];
 
 fn main() {
@@ -90,7 +99,7 @@ fn generate(root: &Path, config: &str, header: Option<String>, prefix: &str, out
     let mut bytes = Vec::new();
     builder.generate().expect("headers of src/ffi").write(&mut bytes);
     let text = String::from_utf8(bytes).expect("UTF-8 headers");
-    fs::write(output, as_c(text)).expect("a header in OUT_DIR");
+    fs::write(output, in_order(as_c(text), prefix)).expect("a header in OUT_DIR");
 }
 
 /// Adapts a generated header to C: a `# Safety` section becomes `Requires:`. Older compilers accept neither
@@ -99,6 +108,27 @@ fn as_c(header: String) -> String {
     let header = header.replace(" * # Safety\n * ", " * Requires: ").replace("/**\n", "/*\n");
     let header = header.replace(",\n} ", "\n} ");
     header.replace("// __cplusplus", "/* __cplusplus */").replace("// extern \"C\"", "/* extern \"C\" */")
+}
+
+/// Moves the functions of [`PLACES`]. A declaration with its comment is a paragraph of the header.
+fn in_order(header: String, prefix: &str) -> String {
+    let mut paragraphs: Vec<&str> = header.split("\n\n").collect();
+    for (function, before) in PLACES.iter().filter(|(function, _)| function.starts_with(prefix)) {
+        let place = |name: &str, paragraphs: &[&str]| {
+            let declares = |paragraph: &&str| declared(paragraph) == Some(name);
+            paragraphs.iter().position(declares).unwrap_or_else(|| panic!("{name} is in no header"))
+        };
+        let paragraph = paragraphs.remove(place(function, &paragraphs));
+        paragraphs.insert(place(before, &paragraphs) + 1, paragraph);
+    }
+    paragraphs.join("\n\n")
+}
+
+/// The name of the function that a paragraph of a header declares.
+fn declared(paragraph: &str) -> Option<&str> {
+    let declaration = paragraph.rsplit("*/\n").next()?;
+    let (before, _) = declaration.split_once('(')?;
+    before.rsplit([' ', '*']).next()
 }
 
 /// The functions and types of a source file that belong to the other header.

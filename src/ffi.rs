@@ -42,38 +42,36 @@
 //!     the parent were inside a call of this library when it forked: then the child should do no more than
 //!     exec().
 
-// How this folder is built. Every function is written out by hand, because the headers are generated from the
-// source and the generator does not expand macros. A function guards, borrows, and calls the core. It holds
-// no logic of its own, so that the tests of the core are tests of every binding. `handle` is the only file
-// that turns boxes into pointers and back, `boundary` the only one that catches panics, `bytes` the only one
-// that makes slices from pointers.
+// How this folder is built. A handle a file: its type, and the functions that take it; a file's folder has
+// what would make it long (`db/get`, `iterator/read`, `env/callbacks`). Every function is written out by hand,
+// because the headers are generated from the source and the generator does not expand macros. A function
+// guards, borrows, and calls the core. It holds no logic of its own, so that the tests of the core are tests
+// of every binding. `handle` is the only file that turns boxes into pointers and back, `boundary` the only
+// one that catches panics, `bytes` the only one that makes slices from pointers, `callback` the only one that
+// reads what callbacks return.
 
-pub mod background_error;
 mod boundary;
 mod bytes;
+mod callback;
+mod failure;
 mod handle;
-mod option_head;
-mod revocable;
+mod option_header;
+mod revocable_callbacks;
 
+pub mod background_error;
 pub mod cache;
 pub mod comparator;
 pub mod db;
-pub mod direct;
 pub mod dump;
 pub mod env;
-pub mod env_callbacks;
-pub mod env_files;
 pub mod filter_policy;
-pub mod filter_use;
-pub mod get_into;
 pub mod iterator;
-pub mod iterator_read;
 pub mod last_error;
-pub mod leveldb_function;
 pub mod logger;
 pub mod options;
 pub mod read_options;
 pub mod snapshot;
+pub mod symbol_table;
 pub mod table;
 pub mod terrace_options;
 pub mod version;

@@ -5,8 +5,8 @@
 use super::boundary::{contain, guard, guard_quietly};
 use super::bytes;
 use super::db::leveldb_t;
+use super::failure::terrace_error_t;
 use super::handle;
-use super::last_error::terrace_error_t;
 use crate::db::{BackgroundError, Db, Severity};
 use std::ffi::{c_char, c_int};
 use std::os::unix::ffi::OsStrExt;

@@ -4,60 +4,11 @@
 //! Thread rule: none; all state here belongs to one call.
 #![allow(unsafe_code)]
 
-use super::bytes;
-use super::last_error::{self, terrace_error_t};
-use crate::comparator::ComparatorFailed;
-use crate::error::{Error, Result};
-use std::any::Any;
+use super::failure::Failure;
+use super::{bytes, last_error};
+use crate::error::Result;
 use std::ffi::c_char;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// A failure on its way to C.
-pub(super) struct Failure {
-    /// The number that programs read.
-    pub(super) code: terrace_error_t,
-    /// The message that people read.
-    pub(super) error: Error,
-}
-
-impl Failure {
-    /// A failure that the core reported.
-    #[cold]
-    pub(super) fn new(error: Error) -> Self {
-        Failure { code: terrace_error_t::from(error.kind()), error }
-    }
-
-    /// A comparator that could not compare.
-    #[cold]
-    fn from_comparator(message: &str) -> Self {
-        Failure {
-            code: terrace_error_t::TERRACE_INTERNAL_ERROR,
-            error: Error::io(format!("the comparator failed: {message}")),
-        }
-    }
-
-    /// A panic that was caught. The payload is leaked, not dropped: the `drop` of a foreign payload may
-    /// panic.
-    #[cold]
-    pub(super) fn from_panic(payload: Box<dyn Any + Send>) -> Self {
-        let payload = match payload.downcast::<ComparatorFailed>() {
-            Ok(failed) => return Failure::from_comparator(&failed.0),
-            Err(payload) => payload,
-        };
-        let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
-            (Some(text), _) => (*text).to_owned(),
-            (_, Some(text)) => text.clone(),
-            _ => "a panic without a message".to_owned(),
-        };
-        std::mem::forget(payload);
-        Failure {
-            code: terrace_error_t::TERRACE_INTERNAL_ERROR,
-            error: Error::io(format!(
-                "internal error (a defect of the library, please report it): {message}"
-            )),
-        }
-    }
-}
 
 /// Runs the body of a function. A panic becomes a failure like any other.
 #[inline(always)]

@@ -1,64 +1,22 @@
-//! `leveldb_t`: an open database.
-//!
-//! Invariant: after a panic in the core, the handle refuses writes. The panic may have left half of a change
-//! in memory, while the files are consistent. Reads continue.
+//! `leveldb_t`: an open database. Look-ups are in `get`; `access` has the handle itself.
 #![allow(unsafe_code)]
 
+mod access;
+pub mod get;
+
 use super::boundary::{guard, guard_quietly};
-use super::option_head::{read_options, write_options};
+use super::option_header::write_options;
 use super::options::{core_options, leveldb_options_t};
-use super::read_options::leveldb_readoptions_t;
 use super::write_batch::leveldb_writebatch_t;
 use super::write_options::leveldb_writeoptions_t;
 use super::{bytes, handle, last_error};
+use crate::batch::write_batch::WriteBatch;
 use crate::db::Db;
 use crate::error::{Error, Result};
 use std::ffi::{c_char, c_int};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-/// An open database; see leveldb_open().
-#[allow(non_camel_case_types)]
-pub struct leveldb_t {
-    db: Db,
-    /// Set by a panic in the core: writes are refused.
-    defect: AtomicBool,
-}
-
-/// Sets a flag when it is dropped. A call that returns forgets it, so only a panic sets the flag; this costs
-/// less than a check for a panic after each call.
-struct Fuse<'a>(&'a AtomicBool);
-
-impl Drop for Fuse<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-impl leveldb_t {
-    /// Calls the core to read something.
-    #[inline(always)]
-    pub(super) fn run<R>(&self, body: impl FnOnce(&Db) -> Result<R>) -> Result<R> {
-        let fuse = Fuse(&self.defect);
-        let result = body(&self.db);
-        std::mem::forget(fuse);
-        result
-    }
-
-    /// Calls the core to change something.
-    #[inline(always)]
-    pub(super) fn change<R>(&self, body: impl FnOnce(&Db) -> Result<R>) -> Result<R> {
-        if self.defect.load(Ordering::Relaxed) {
-            return Err(read_only());
-        }
-        self.run(body)
-    }
-}
-
-#[cold]
-fn read_only() -> Error {
-    Error::io("the database takes no writes after an internal error; close it and open it again")
-}
+pub use access::leveldb_t;
 
 /// Opens the database in the directory `name`. LevelDB may have written it, and may open it afterwards. The
 /// options are copied, so they may be destroyed as soon as the call returns.
@@ -83,7 +41,7 @@ pub unsafe extern "C" fn leveldb_open(
             bytes::make_spare_messages();
             last_error::prepare();
             let db = Db::open(&core_options(options)?, path)?;
-            Ok(handle::give(leveldb_t { db, defect: AtomicBool::new(false) }))
+            Ok(handle::give(leveldb_t::new(db)))
         })
     }
 }
@@ -101,7 +59,7 @@ pub unsafe extern "C" fn leveldb_open(
 pub unsafe extern "C" fn leveldb_close(db: *mut leveldb_t) {
     // SAFETY: the caller gives up a handle that came from leveldb_open.
     guard_quietly((), || match unsafe { handle::take_back(db) } {
-        Some(handle) => handle.db.close(),
+        Some(handle) => handle.close(),
         None => Ok(()),
     });
 }
@@ -116,7 +74,7 @@ pub unsafe extern "C" fn terrace_close(db: *mut leveldb_t, errptr: *mut *mut c_c
     // SAFETY: the caller gives up a handle that came from leveldb_open; `errptr` is as the caller promises.
     unsafe {
         guard(errptr, (), || match handle::take_back(db) {
-            Some(handle) => handle.db.close(),
+            Some(handle) => handle.close(),
             None => Ok(()),
         });
     }
@@ -198,37 +156,31 @@ pub unsafe extern "C" fn leveldb_write(
     }
 }
 
-/// Returns the value of a key, malloc()ed and not NUL-terminated, and puts its length in bytes into
-/// `*vallen`. An empty value is not NULL. An absent key is not an error: NULL is returned, `*vallen` is 0,
-/// and `*errptr` is unchanged.
+/// Writes a batch, given by its representation, atomically: all of it or nothing. The representation is that
+/// of a batch in LevelDB's WAL: eight bytes that are ignored, the number of entries (32 bits, little-endian),
+/// then for each entry a byte (1: put, 0: delete), the key, and for a put the value, each preceded by its
+/// length as a varint.
+///
+/// Fails with `Corruption` if the bytes are not a representation, and with `Invalid argument` if they are
+/// longer than leveldb_writebatch_put() takes. Then nothing is written.
 ///
 /// # Safety
-/// `db` is NULL or open; `options` is NULL or not destroyed; `key` has its length; `vallen` is NULL or
-/// writable; `errptr` as in (3).
+/// `db` is NULL or open; `options` is NULL or not destroyed; `rep` has its length; `errptr` as in (3).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn leveldb_get(
+pub unsafe extern "C" fn terrace_write_rep(
     db: *mut leveldb_t,
-    options: *const leveldb_readoptions_t,
-    key: *const c_char,
-    keylen: usize,
-    vallen: *mut usize,
+    options: *const leveldb_writeoptions_t,
+    rep: *const c_char,
+    rep_len: usize,
     errptr: *mut *mut c_char,
-) -> *mut c_char {
+) {
     // SAFETY: as the caller promises.
     unsafe {
-        let (value, length) = guard(errptr, (ptr::null_mut(), 0), || {
+        guard(errptr, (), || {
             let handle = handle::required(db, "db")?;
-            let key = bytes::input(key, keylen, "key")?;
-            let copy = |value: &[u8]| (bytes::malloc_copy(value), value.len());
-            match handle.run(|db| db.get_at(&read_options(options), key, copy))? {
-                Some((value, length)) => Ok((bytes::checked(value)?, length)),
-                None => Ok((ptr::null_mut(), 0)),
-            }
+            let batch = WriteBatch::copy_of_rep(bytes::input(rep, rep_len, "rep")?)?;
+            handle.change(|db| db.write(&write_options(options), &batch))
         });
-        if !vallen.is_null() {
-            *vallen = length;
-        }
-        value
     }
 }
 

@@ -2,9 +2,9 @@
 #![allow(unsafe_code)]
 
 use super::boundary::guard;
+use super::callback::outcome;
+use super::env::files::env_of;
 use super::env::leveldb_env_t;
-use super::env_callbacks::outcome;
-use super::env_files::env_of;
 use super::{bytes, handle};
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;

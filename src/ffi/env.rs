@@ -1,5 +1,9 @@
-//! `leveldb_env_t`: the operating system as the database sees it: files, locks, clock, threads.
+//! `leveldb_env_t`: the operating system as the database sees it: files, locks, clock, threads. `files` has
+//! its operations, `callbacks` an environment that is implemented in C.
 #![allow(unsafe_code)]
+
+pub mod callbacks;
+pub mod files;
 
 use super::boundary::{contain, guard_quietly};
 use super::{bytes, handle};
@@ -18,33 +22,9 @@ pub struct leveldb_env_t {
     env: Arc<dyn Env>,
 }
 
-/// A locked file; see terrace_env_lock_file().
-#[allow(non_camel_case_types)]
-pub struct leveldb_filelock_t {
-    _private: [u8; 0],
-}
-
-/// A file that is read at any offset; see terrace_env_new_random_access_file().
-#[allow(non_camel_case_types)]
-pub struct leveldb_randomfile_t {
-    _private: [u8; 0],
-}
-
-/// A file that is read from its beginning; see terrace_env_new_sequential_file().
-#[allow(non_camel_case_types)]
-pub struct leveldb_seqfile_t {
-    _private: [u8; 0],
-}
-
-/// A file that is written; see terrace_env_new_writable_file().
-#[allow(non_camel_case_types)]
-pub struct leveldb_writablefile_t {
-    _private: [u8; 0],
-}
-
 impl leveldb_env_t {
     /// Creates a handle to an environment.
-    pub(super) fn create(env: Arc<dyn Env>) -> *mut leveldb_env_t {
+    fn create(env: Arc<dyn Env>) -> *mut leveldb_env_t {
         handle::give(leveldb_env_t { env })
     }
 

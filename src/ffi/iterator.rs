@@ -1,12 +1,17 @@
-//! `leveldb_iterator_t`: a position in the user's view of the database.
+//! `leveldb_iterator_t`: a position in the user's view of the database. `movement` and `read` have the
+//! functions that do in one call what LevelDB's interface does in several.
 //!
 //! Invariant: an iterator whose move panicked is never called again, only dropped; it stays invalid and keeps
 //! the error.
 #![allow(unsafe_code)]
 
-use super::boundary::{self, Failure, contain, guard, guard_quietly};
+pub mod movement;
+pub mod read;
+
+use super::boundary::{self, contain, guard, guard_quietly};
 use super::db::leveldb_t;
-use super::option_head::read_options;
+use super::failure::{Failure, terrace_error_t};
+use super::option_header::read_options;
 use super::read_options::leveldb_readoptions_t;
 use super::{bytes, handle, last_error};
 use crate::db::DbIterator;
@@ -70,7 +75,7 @@ impl leveldb_iterator_t {
     fn fail(&mut self, failure: Failure) {
         self.shown = NOTHING;
         self.trouble = Some(match failure.code {
-            last_error::terrace_error_t::TERRACE_INTERNAL_ERROR => {
+            terrace_error_t::TERRACE_INTERNAL_ERROR => {
                 self.iterator.break_down();
                 Trouble::Broken(failure.error.clone())
             }
@@ -85,7 +90,7 @@ impl leveldb_iterator_t {
 /// # Safety
 /// `iter` is NULL or an iterator that no other call uses now.
 #[inline(always)]
-pub(super) unsafe fn seek(iter: *mut leveldb_iterator_t, step: impl FnOnce(&mut DbIterator) -> Result<()>) {
+unsafe fn seek(iter: *mut leveldb_iterator_t, step: impl FnOnce(&mut DbIterator) -> Result<()>) {
     // SAFETY: as the caller promises.
     let Some(handle) = (unsafe { handle::lend_mut(iter) }) else { return };
     if matches!(handle.trouble, Some(Trouble::Broken(_))) {
@@ -129,7 +134,7 @@ pub(super) unsafe fn advance(iter: *mut leveldb_iterator_t, step: impl FnOnce(&m
 /// # Safety
 /// As [`seek`].
 #[cold]
-pub(super) unsafe fn refuse(iter: *mut leveldb_iterator_t, error: Error) {
+unsafe fn refuse(iter: *mut leveldb_iterator_t, error: Error) {
     // SAFETY: as the caller promises.
     match unsafe { handle::lend_mut(iter) } {
         Some(handle) if matches!(handle.trouble, Some(Trouble::Broken(_))) => {}
@@ -143,7 +148,7 @@ pub(super) unsafe fn refuse(iter: *mut leveldb_iterator_t, error: Error) {
 /// # Safety
 /// `iter` is NULL or an iterator that nobody moves or destroys during `'a`.
 #[inline(always)]
-pub(super) unsafe fn entry<'a>(iter: *const leveldb_iterator_t) -> Option<(&'a [u8], &'a [u8])> {
+unsafe fn entry<'a>(iter: *const leveldb_iterator_t) -> Option<(&'a [u8], &'a [u8])> {
     // SAFETY: as the caller promises.
     let handle = unsafe { handle::lend(iter) }?;
     contain(None, || handle.iterator.entry().filter(|_| !handle.shown.key.is_null()))

@@ -4,49 +4,13 @@
 //! nothing. So it reads this one shared word, and does not touch its thread-local while the word is 0.
 #![allow(unsafe_code)]
 
-use super::boundary::Failure;
 use super::bytes;
-use crate::error::ErrorKind;
+use super::failure::Failure;
 use std::cell::RefCell;
 use std::ffi::{c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// The results of `terrace_last_error_code()`. The numbers never change; those up to 5 are the codes of
-/// LevelDB's `Status`.
-#[allow(non_camel_case_types)]
-#[repr(C)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum terrace_error_t {
-    /// The last call with an errptr succeeded, and no call has failed since.
-    TERRACE_OK = 0,
-    /// A file or directory is missing. (An absent key is not an error.)
-    TERRACE_NOT_FOUND = 1,
-    /// Stored bytes contradict the format or their checksum.
-    TERRACE_CORRUPTION = 2,
-    /// The operation, or a feature of the data, is not supported.
-    TERRACE_NOT_SUPPORTED = 3,
-    /// An argument that is never valid.
-    TERRACE_INVALID_ARGUMENT = 4,
-    /// The operating system refused an operation, or the database can no longer perform it.
-    TERRACE_IO_ERROR = 5,
-    /// A defect of the library or a failure of a comparator was caught. Its database takes no writes until it
-    /// is opened again.
-    TERRACE_INTERNAL_ERROR = 6,
-}
-
-impl From<ErrorKind> for terrace_error_t {
-    fn from(kind: ErrorKind) -> Self {
-        match kind {
-            ErrorKind::NotFound => terrace_error_t::TERRACE_NOT_FOUND,
-            ErrorKind::Corruption => terrace_error_t::TERRACE_CORRUPTION,
-            ErrorKind::NotSupported => terrace_error_t::TERRACE_NOT_SUPPORTED,
-            ErrorKind::InvalidArgument => terrace_error_t::TERRACE_INVALID_ARGUMENT,
-            ErrorKind::IoError => terrace_error_t::TERRACE_IO_ERROR,
-        }
-    }
-}
 
 /// Number of threads whose last error is set.
 static PENDING: AtomicUsize = AtomicUsize::new(0);

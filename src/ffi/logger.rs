@@ -6,7 +6,7 @@
 #![allow(unsafe_code)]
 
 use super::boundary::contain;
-use super::revocable::Revocable;
+use super::revocable_callbacks::Revocable;
 use super::{bytes, handle};
 use crate::env::info_log::Logger;
 use std::ffi::{c_char, c_void};

@@ -1,24 +1,24 @@
-//! `leveldb_options_t`: how a database is opened. The handle is a head of `option_head` whose tail has the
-//! core's options.
-//!
-//! Options hold only weak references to objects implemented in C (comparator, filter policy, logger). Opening
-//! a database makes them strong, so that options that are destroyed late delay no destructor.
+//! `leveldb_options_t`: how a database is opened. The handle is a header of `option_header` whose tail
+//! (`tail`) has the core's options.
 #![allow(unsafe_code)]
+
+pub(super) mod tail;
 
 use super::boundary::contain;
 use super::cache::leveldb_cache_t;
-use super::comparator::{ComparatorReference, leveldb_comparator_t};
+use super::comparator::leveldb_comparator_t;
 use super::env::leveldb_env_t;
-use super::filter_policy::{PolicyReference, leveldb_filterpolicy_t};
+use super::filter_policy::leveldb_filterpolicy_t;
 use super::handle;
-use super::logger::{LoggerReference, leveldb_logger_t};
-use super::option_head::{OptionHead, OptionKind};
+use super::logger::leveldb_logger_t;
+use super::option_header::{OptionHeader, OptionKind};
 use crate::compression::Compression;
 use crate::env::posix::PosixEnv;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use std::ffi::c_int;
 use std::ptr;
+use tail::OptionsTail;
 
 /// How a database is opened; see leveldb_options_create().
 #[allow(non_camel_case_types)]
@@ -33,35 +33,14 @@ const SNAPPY: c_int = 1;
 /// means no compression.
 const ZSTD: c_int = 2;
 
-/// The core's options in the form that C sets them; the tail of an options handle.
-pub(super) struct OptionsTail {
-    options: Options,
-    comparator: Option<ComparatorReference>,
-    filter_policy: Option<PolicyReference>,
-    logger: Option<LoggerReference>,
-}
-
-impl OptionsTail {
-    /// The core's options, with strong references to all callbacks.
-    fn resolve(&self) -> Result<Options> {
-        let mut options = self.options.clone();
-        if let Some(comparator) = &self.comparator {
-            options.comparator = comparator.resolve()?;
-        }
-        options.filter_policy = self.filter_policy.as_ref().and_then(PolicyReference::resolve);
-        options.info_log = self.logger.as_ref().and_then(LoggerReference::resolve);
-        Ok(options)
-    }
-}
-
 /// The core's options of a handle; the default ones for NULL.
 ///
 /// # Safety
 /// `options` is NULL or an options handle of any kind that nobody changes now.
 pub(super) unsafe fn core_options(options: *const leveldb_options_t) -> Result<Options> {
     // SAFETY: as the caller promises.
-    let Some(head) = (unsafe { OptionHead::of(options) }) else { return Ok(Options::default()) };
-    match head.tail() {
+    let Some(header) = (unsafe { OptionHeader::of(options) }) else { return Ok(Options::default()) };
+    match header.tail() {
         Some(tail) => tail.resolve(),
         None => Err(Error::invalid_argument("options is a handle of read options or write options")),
     }
@@ -73,15 +52,15 @@ pub(super) unsafe fn core_options(options: *const leveldb_options_t) -> Result<O
 /// `options` is NULL or an options handle that no other call uses now.
 pub(super) unsafe fn set(options: *mut leveldb_options_t, body: impl FnOnce(&mut Options)) {
     // SAFETY: as the caller promises.
-    unsafe { set_behind(options, |behind| body(&mut behind.options)) };
+    unsafe { set_tail(options, |tail| body(&mut tail.options)) };
 }
 
 /// # Safety
 /// As [`set`].
-unsafe fn set_behind(options: *mut leveldb_options_t, body: impl FnOnce(&mut OptionsTail)) {
+unsafe fn set_tail(options: *mut leveldb_options_t, body: impl FnOnce(&mut OptionsTail)) {
     contain((), || {
         // SAFETY: as the caller promises.
-        if let Some(tail) = unsafe { OptionHead::of_mut(options) }.and_then(OptionHead::tail_mut) {
+        if let Some(tail) = unsafe { OptionHeader::of_mut(options) }.and_then(OptionHeader::tail_mut) {
             body(tail);
         }
     });
@@ -100,7 +79,7 @@ pub extern "C" fn leveldb_options_create() -> *mut leveldb_options_t {
         let tail =
             OptionsTail { options: Options::default(), comparator: None, filter_policy: None, logger: None };
         let tail = handle::give(tail);
-        let options: *mut leveldb_options_t = OptionHead::create(OptionKind::Options, tail);
+        let options: *mut leveldb_options_t = OptionHeader::create(OptionKind::Options, tail);
         if options.is_null() {
             // SAFETY: the tail came from `give`, and nobody else has it.
             drop(unsafe { handle::take_back(tail) });
@@ -116,7 +95,7 @@ pub extern "C" fn leveldb_options_create() -> *mut leveldb_options_t {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn leveldb_options_destroy(options: *mut leveldb_options_t) {
     // SAFETY: the caller gives up a handle that came from `create`.
-    contain((), || unsafe { OptionHead::destroy(options) });
+    contain((), || unsafe { OptionHeader::destroy(options) });
 }
 
 /// The order of keys. NULL, the default, is the order of their bytes. The comparator must not be destroyed
@@ -131,8 +110,8 @@ pub unsafe extern "C" fn leveldb_options_set_comparator(
 ) {
     // SAFETY: as the caller promises.
     unsafe {
-        set_behind(options, |behind| {
-            behind.comparator = handle::lend(comparator).map(leveldb_comparator_t::reference);
+        set_tail(options, |tail| {
+            tail.comparator = handle::lend(comparator).map(leveldb_comparator_t::reference);
         });
     }
 }
@@ -148,8 +127,8 @@ pub unsafe extern "C" fn leveldb_options_set_filter_policy(
 ) {
     // SAFETY: as the caller promises.
     unsafe {
-        set_behind(options, |behind| {
-            behind.filter_policy = handle::lend(policy).map(leveldb_filterpolicy_t::reference);
+        set_tail(options, |tail| {
+            tail.filter_policy = handle::lend(policy).map(leveldb_filterpolicy_t::reference);
         });
     }
 }
@@ -221,8 +200,8 @@ pub unsafe extern "C" fn leveldb_options_set_info_log(
 ) {
     // SAFETY: as the caller promises.
     unsafe {
-        set_behind(options, |behind| {
-            behind.logger = handle::lend(logger).map(leveldb_logger_t::reference);
+        set_tail(options, |tail| {
+            tail.logger = handle::lend(logger).map(leveldb_logger_t::reference);
         });
     }
 }

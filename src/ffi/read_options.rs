@@ -1,8 +1,8 @@
-//! `leveldb_readoptions_t`: the options of one read. The handle is a head of `option_head`.
+//! `leveldb_readoptions_t`: the options of one read. The handle is a header of `option_header`.
 #![allow(unsafe_code)]
 
 use super::handle;
-use super::option_head::{NOTHING, OptionHead, OptionKind};
+use super::option_header::{NOTHING, OptionHeader, OptionKind};
 use super::snapshot::leveldb_snapshot_t;
 
 /// The options of one read; see leveldb_readoptions_create().
@@ -16,7 +16,7 @@ pub struct leveldb_readoptions_t {
 /// they may be destroyed at any time.
 #[unsafe(no_mangle)]
 pub extern "C" fn leveldb_readoptions_create() -> *mut leveldb_readoptions_t {
-    OptionHead::create(OptionKind::ReadOptions, NOTHING)
+    OptionHeader::create(OptionKind::ReadOptions, NOTHING)
 }
 
 /// Destroys read options.
@@ -26,7 +26,7 @@ pub extern "C" fn leveldb_readoptions_create() -> *mut leveldb_readoptions_t {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn leveldb_readoptions_destroy(options: *mut leveldb_readoptions_t) {
     // SAFETY: the caller gives up a handle that came from `create`.
-    unsafe { OptionHead::destroy(options) };
+    unsafe { OptionHeader::destroy(options) };
 }
 
 /// Verify the checksum of every block that is read, even if it was verified before. Default: no.
@@ -39,8 +39,8 @@ pub unsafe extern "C" fn leveldb_readoptions_set_verify_checksums(
     verify_checksums: u8,
 ) {
     // SAFETY: as the caller promises.
-    if let Some(head) = unsafe { OptionHead::of_mut(options) } {
-        head.set_flag(verify_checksums);
+    if let Some(header) = unsafe { OptionHeader::of_mut(options) } {
+        header.set_flag(verify_checksums);
     }
 }
 
@@ -54,8 +54,8 @@ pub unsafe extern "C" fn leveldb_readoptions_set_fill_cache(
     fill_cache: u8,
 ) {
     // SAFETY: as the caller promises.
-    if let Some(head) = unsafe { OptionHead::of_mut(options) } {
-        head.set_fill_cache(fill_cache);
+    if let Some(header) = unsafe { OptionHeader::of_mut(options) } {
+        header.set_fill_cache(fill_cache);
     }
 }
 
@@ -72,8 +72,8 @@ pub unsafe extern "C" fn leveldb_readoptions_set_snapshot(
 ) {
     // SAFETY: as the caller promises; the handles of snapshots are never freed.
     unsafe {
-        if let Some(head) = OptionHead::of_mut(options) {
-            head.set_snapshot(handle::lend(snapshot));
+        if let Some(header) = OptionHeader::of_mut(options) {
+            header.set_snapshot(handle::lend(snapshot));
         }
     }
 }

@@ -3,9 +3,9 @@
 #![allow(unsafe_code)]
 
 use super::boundary::{self, contain, guard};
-use super::direct::{terrace_entry_t, terrace_iter_move_t};
-use super::env_callbacks::outcome;
-use super::option_head::read_options;
+use super::callback::{outcome, read_fully};
+use super::iterator::movement::{self, terrace_entry_t};
+use super::option_header::read_options;
 use super::options::{core_options, leveldb_options_t};
 use super::read_options::leveldb_readoptions_t;
 use super::{bytes, handle, last_error};
@@ -88,24 +88,12 @@ unsafe impl Sync for Input {}
 
 impl RandomAccessFile for Input {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            let (mut read, mut message) = (0, ptr::null_mut());
-            let rest = &mut buffer[filled..];
-            let (data, room) = (rest.as_mut_ptr().cast(), rest.len());
-            let at = offset.saturating_add(filled as u64);
+        read_fully("the file of a table", offset, buffer, |at, data, room, read| {
+            let mut message = ptr::null_mut();
             // SAFETY: the caller's callback with its state, and a buffer that lives during the call.
-            let code = unsafe { (self.read)(self.state, at, data, room, &mut read, &mut message) };
-            outcome(code, message)?;
-            if read > room {
-                return Err(Error::io("the file of a table returned more than was asked for"));
-            }
-            if read == 0 {
-                break;
-            }
-            filled += read;
-        }
-        Ok(filled)
+            let code = unsafe { (self.read)(self.state, at, data, room, read, &mut message) };
+            outcome(code, message)
+        })
     }
 }
 
@@ -381,7 +369,7 @@ pub unsafe extern "C" fn terrace_table_iterator_move(
     let iterator = &mut handle.iterator;
     // A failed comparison unwinds like a panic.
     // SAFETY: as the caller promises.
-    let moved = boundary::catch(|| unsafe { step(iterator, movement, key, key_len) });
+    let moved = boundary::catch(|| unsafe { movement::carry_out(iterator, movement, key, key_len) });
     if let Err(failure) = moved {
         handle.refused = Some(failure.error.clone());
         last_error::set(failure);
@@ -392,39 +380,11 @@ pub unsafe extern "C" fn terrace_table_iterator_move(
         return 0;
     }
     if !entry.is_null() {
-        let (key, value) = (iterator.key(), iterator.value());
-        let filled = terrace_entry_t {
-            key: bytes::pointer_to(key),
-            key_len: key.len(),
-            value: bytes::pointer_to(value),
-            value_len: value.len(),
-        };
+        let filled = terrace_entry_t::of((iterator.key(), iterator.value()));
         // SAFETY: not NULL, so writable as the caller promises.
         unsafe { *entry = filled };
     }
     1
-}
-
-/// # Safety
-/// `key` has its length.
-unsafe fn step(
-    iterator: &mut UserKeyTableIterator,
-    movement: c_int,
-    key: *const c_char,
-    key_len: usize,
-) -> Result<()> {
-    match movement {
-        m if m == terrace_iter_move_t::TERRACE_MOVE_FIRST as c_int => iterator.seek_to_first(),
-        m if m == terrace_iter_move_t::TERRACE_MOVE_LAST as c_int => iterator.seek_to_last(),
-        m if m == terrace_iter_move_t::TERRACE_MOVE_NEXT as c_int => iterator.next(),
-        m if m == terrace_iter_move_t::TERRACE_MOVE_PREV as c_int => iterator.prev(),
-        m if m == terrace_iter_move_t::TERRACE_MOVE_SEEK as c_int => {
-            // SAFETY: as the caller promises.
-            iterator.seek(unsafe { bytes::input(key, key_len, "key") }?);
-        }
-        _ => return Err(Error::invalid_argument(format!("{movement} is no movement of an iterator"))),
-    }
-    Ok(())
 }
 
 /// Reports the first error since the last seek, if there is one.

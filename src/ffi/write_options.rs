@@ -1,7 +1,7 @@
-//! `leveldb_writeoptions_t`: the options of one write. The handle is a head of `option_head`.
+//! `leveldb_writeoptions_t`: the options of one write. The handle is a header of `option_header`.
 #![allow(unsafe_code)]
 
-use super::option_head::{NOTHING, OptionHead, OptionKind};
+use super::option_header::{NOTHING, OptionHeader, OptionKind};
 
 /// The options of one write; see leveldb_writeoptions_create().
 #[allow(non_camel_case_types)]
@@ -13,7 +13,7 @@ pub struct leveldb_writeoptions_t {
 /// leveldb_writeoptions_destroy().
 #[unsafe(no_mangle)]
 pub extern "C" fn leveldb_writeoptions_create() -> *mut leveldb_writeoptions_t {
-    OptionHead::create(OptionKind::WriteOptions, NOTHING)
+    OptionHeader::create(OptionKind::WriteOptions, NOTHING)
 }
 
 /// Destroys write options.
@@ -23,7 +23,7 @@ pub extern "C" fn leveldb_writeoptions_create() -> *mut leveldb_writeoptions_t {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn leveldb_writeoptions_destroy(options: *mut leveldb_writeoptions_t) {
     // SAFETY: the caller gives up a handle that came from `create`.
-    unsafe { OptionHead::destroy(options) };
+    unsafe { OptionHeader::destroy(options) };
 }
 
 /// Return from a write only when it and every write before it survive a power loss. Without this, a write
@@ -34,7 +34,7 @@ pub unsafe extern "C" fn leveldb_writeoptions_destroy(options: *mut leveldb_writ
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn leveldb_writeoptions_set_sync(options: *mut leveldb_writeoptions_t, sync: u8) {
     // SAFETY: as the caller promises.
-    if let Some(head) = unsafe { OptionHead::of_mut(options) } {
-        head.set_flag(sync);
+    if let Some(header) = unsafe { OptionHeader::of_mut(options) } {
+        header.set_flag(sync);
     }
 }

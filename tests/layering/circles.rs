@@ -9,24 +9,12 @@ use super::{code, group_members, sources};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The circles that are allowed: one subject in several files; and the reason.
-const ALLOWED: [(&[&str], &str); 4] = [
+const ALLOWED: [(&[&str], &str); 2] = [
     (
         &["env/mem/file", "env/mem/journal", "env/mem/tree"],
         "a disk in memory: files, names and the record of both",
     ),
     (&["table/iterator", "table/reader"], "a table makes its iterators"),
-    (&["ffi/boundary", "ffi/last_error"], "a call that fails is remembered where it ends"),
-    (
-        &[
-            "ffi/db",
-            "ffi/option_head",
-            "ffi/options",
-            "ffi/read_options",
-            "ffi/snapshot",
-            "ffi/write_options",
-        ],
-        "handles of C: options hold snapshots, snapshots are of databases, databases take options",
-    ),
 ];
 
 type Arrows = BTreeMap<String, BTreeSet<String>>;

@@ -2,6 +2,7 @@
 
 use super::super::boundary::{contain, guard, guard_quietly};
 use super::super::bytes;
+use super::super::failure::terrace_error_t;
 use super::super::last_error::*;
 use super::take_message;
 use crate::error::{Error, Result};

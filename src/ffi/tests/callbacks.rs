@@ -6,7 +6,7 @@ use super::super::filter_policy::*;
 use super::super::handle;
 use super::super::logger::*;
 use super::super::options::*;
-use super::super::revocable::Revocable;
+use super::super::revocable_callbacks::Revocable;
 use crate::options::Options;
 use std::cmp::Ordering;
 use std::ffi::{c_char, c_int, c_void};

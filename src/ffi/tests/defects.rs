@@ -1,7 +1,9 @@
 //! A panic in the core: the call reports it, its handle does no harm afterwards, and no thread hangs.
 
 use super::super::boundary::guard;
+use super::super::db::get::leveldb_get;
 use super::super::db::*;
+use super::super::failure::terrace_error_t;
 use super::super::handle;
 use super::super::iterator::*;
 use super::super::last_error::*;

@@ -1,6 +1,6 @@
 //! The common header of the three kinds of options, and the setters.
 
-use super::super::option_head::{OptionHead, read_options, write_options};
+use super::super::option_header::{OptionHeader, read_options, write_options};
 use super::super::options::*;
 use super::super::read_options::*;
 use super::super::snapshot::*;
@@ -15,7 +15,7 @@ use std::ptr;
 
 #[test]
 fn the_boolean_comes_first_and_the_kind_second() {
-    // SAFETY: handles of the functions above, each destroyed once; a head has more than two bytes.
+    // SAFETY: handles of the functions above, each destroyed once; a header has more than two bytes.
     unsafe {
         let read = leveldb_readoptions_create();
         leveldb_readoptions_set_verify_checksums(read, 200);
@@ -67,7 +67,7 @@ fn null_means_the_default_options() {
         assert!(!core_options(none).expect("the default options").create_if_missing);
         leveldb_options_set_create_if_missing(none.cast_mut(), 1);
         leveldb_options_destroy(none.cast_mut());
-        assert!(OptionHead::of(none).is_none());
+        assert!(OptionHeader::of(none).is_none());
     }
 }
 

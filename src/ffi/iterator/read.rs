@@ -5,10 +5,10 @@
 //! So if a move panics, all entries counted before are complete.
 #![allow(unsafe_code)]
 
-use super::iterator::{self, leveldb_iterator_t};
-use super::{bytes, handle};
+use super::leveldb_iterator_t;
 use crate::db::DbIterator;
 use crate::error::{Error, Result};
+use crate::ffi::{bytes, handle};
 use std::ffi::{c_char, c_int};
 use std::ptr;
 
@@ -88,7 +88,7 @@ impl<'a> Request<'a> {
 
     /// Is the current entry after the last requested one, in the direction of the scan?
     #[inline(always)]
-    fn is_behind_stop(&self, iterator: &DbIterator) -> bool {
+    fn is_past_stop(&self, iterator: &DbIterator) -> bool {
         let Some(stop) = self.stop else { return false };
         let order = iterator.compare_keys(iterator.key(), stop);
         let order = if self.has(TERRACE_READ_BACKWARD) { order.reverse() } else { order };
@@ -102,7 +102,7 @@ impl<'a> Request<'a> {
     unsafe fn read(&self, iterator: &mut DbIterator, done: &mut Progress) {
         let mut end = self.ends;
         while iterator.valid() {
-            if self.is_behind_stop(iterator) {
+            if self.is_past_stop(iterator) {
                 return;
             }
             let (key, value) = self.parts(iterator);
@@ -177,20 +177,37 @@ pub unsafe extern "C" fn terrace_iter_read(
     max_entries: usize,
     next_size: *mut usize,
 ) -> usize {
-    let mut done = Progress { entries: 0, bytes: 0, next_size: NO_ENTRY };
     // SAFETY: as the caller promises.
     unsafe {
-        let stop = bytes::bound(stop, stop_len, "stop");
         let buffer = buffer.cast();
-        let request =
-            stop.and_then(|stop| Request { flags, stop, buffer, buffer_size, ends, max_entries }.check());
-        match request {
-            Ok(request) => iterator::advance(iter, |iterator| request.read(iterator, &mut done)),
-            Err(error) => iterator::refuse(iter, error),
-        }
+        let request = bytes::bound(stop, stop_len, "stop").map(|stop| Request {
+            flags,
+            stop,
+            buffer,
+            buffer_size,
+            ends,
+            max_entries,
+        });
+        let done = copy(iter, request);
         if !next_size.is_null() {
             next_size.write(done.next_size);
         }
+        done.entries
     }
-    done.entries
+}
+
+/// Carries a request out, or makes the reason why it is refused the error of the iterator.
+///
+/// # Safety
+/// As [`terrace_iter_read`].
+unsafe fn copy(iter: *mut leveldb_iterator_t, request: Result<Request<'_>>) -> Progress {
+    let mut done = Progress { entries: 0, bytes: 0, next_size: NO_ENTRY };
+    // SAFETY: as the caller promises.
+    unsafe {
+        match request.and_then(Request::check) {
+            Ok(request) => super::advance(iter, |iterator| request.read(iterator, &mut done)),
+            Err(error) => super::refuse(iter, error),
+        }
+    }
+    done
 }

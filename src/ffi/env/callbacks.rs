@@ -7,15 +7,16 @@
 //! a directory: `writable_file_sync` and `rename_file` must make names durable.
 #![allow(unsafe_code)]
 
-use super::boundary::guard;
-use super::env::leveldb_env_t;
-use super::last_error::terrace_error_t;
-use super::{bytes, handle};
+use super::leveldb_env_t;
 use crate::env::posix::PosixEnv;
 use crate::env::{
     CreateMode, Env, FileLock, LogFileOptions, RandomAccessFile, ReadMode, SequentialFile, WritableFile,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
+use crate::ffi::boundary::{contain, guard};
+use crate::ffi::callback::{outcome, read_fully};
+use crate::ffi::failure::terrace_error_t;
+use crate::ffi::{bytes, handle};
 use std::ffi::{CString, OsStr, OsString, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -252,33 +253,10 @@ macro_rules! call {
             // SAFETY: a callback of the caller with its state, or with a file that another of its callbacks
             // returned; all arguments live during the call.
             Some(callback) => unsafe { callback($($argument,)* &mut message) },
-            None => terrace_error_t::TERRACE_NOT_SUPPORTED as c_int, // unreachable: `check` has seen all of them
+            None => terrace_error_t::TERRACE_NOT_SUPPORTED as c_int, // unreachable: `check` refused it
         };
         outcome(code, message)
     }};
-}
-
-/// Turns the code and the message of a callback into a `Result`, and frees the message.
-pub(super) fn outcome(code: c_int, message: *mut c_char) -> Result<()> {
-    // SAFETY: NULL, or a NUL-terminated string of the callback.
-    let text = unsafe { bytes::c_string(message, "message") };
-    let text = text.map_or_else(|_| String::new(), |text| String::from_utf8_lossy(text).into_owned());
-    // SAFETY: NULL, or malloc()ed, owned by us, and not used any more.
-    unsafe { libc::free(message.cast()) };
-    const OK: c_int = terrace_error_t::TERRACE_OK as c_int;
-    const NOT_FOUND: c_int = terrace_error_t::TERRACE_NOT_FOUND as c_int;
-    const CORRUPTION: c_int = terrace_error_t::TERRACE_CORRUPTION as c_int;
-    const NOT_SUPPORTED: c_int = terrace_error_t::TERRACE_NOT_SUPPORTED as c_int;
-    const INVALID_ARGUMENT: c_int = terrace_error_t::TERRACE_INVALID_ARGUMENT as c_int;
-    let kind = match code {
-        OK => return Ok(()),
-        NOT_FOUND => ErrorKind::NotFound,
-        CORRUPTION => ErrorKind::Corruption,
-        NOT_SUPPORTED => ErrorKind::NotSupported,
-        INVALID_ARGUMENT => ErrorKind::InvalidArgument,
-        _ => ErrorKind::IoError,
-    };
-    Err(Error::new(kind, text))
 }
 
 /// A path as a C string; `InvalidArgument` if it contains a NUL.
@@ -340,7 +318,7 @@ impl Env for ForeignEnv {
 
     fn children(&self, dir: &Path) -> Result<Vec<OsString>> {
         unsafe extern "C" fn add(sink: *mut c_void, name: *const c_char, length: usize) {
-            super::boundary::contain((), || {
+            contain((), || {
                 // SAFETY: `sink` is `names` below, which nobody else uses; the name has its length.
                 unsafe {
                     if let (Some(names), Ok(name)) =
@@ -408,6 +386,9 @@ impl Env for ForeignEnv {
     }
 }
 
+/// What errors call a file of such an environment.
+const A_FILE: &str = "a file of the environment";
+
 struct ForeignSequential {
     env: Arc<Foreign>,
     file: Object,
@@ -415,9 +396,8 @@ struct ForeignSequential {
 
 impl SequentialFile for ForeignSequential {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        fill(buffer, |rest, read| {
-            let (data, length) = (rest.as_mut_ptr().cast(), rest.len());
-            call!(self.env, sequential_file_read, self.file.0, data, length, read)
+        read_fully(A_FILE, 0, buffer, |_, data, room, read| {
+            call!(self.env, sequential_file_read, self.file.0, data, room, read)
         })
     }
 
@@ -435,26 +415,6 @@ impl Drop for ForeignSequential {
     }
 }
 
-/// Reads until the buffer is full or the file ends. A single callback may return fewer bytes than the file
-/// has.
-fn fill(buffer: &mut [u8], mut read_some: impl FnMut(&mut [u8], &mut usize) -> Result<()>) -> Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        let mut read = 0;
-        let rest = &mut buffer[filled..];
-        let room = rest.len();
-        read_some(rest, &mut read)?;
-        if read > room {
-            return Err(Error::io("a file of the environment returned more than was asked for"));
-        }
-        if read == 0 {
-            break;
-        }
-        filled += read;
-    }
-    Ok(filled)
-}
-
 struct ForeignRandomAccess {
     env: Arc<Foreign>,
     file: Object,
@@ -462,11 +422,8 @@ struct ForeignRandomAccess {
 
 impl RandomAccessFile for ForeignRandomAccess {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
-        let length = buffer.len();
-        fill(buffer, |rest, read| {
-            let at = offset.saturating_add((length - rest.len()) as u64);
-            let (data, length) = (rest.as_mut_ptr().cast(), rest.len());
-            call!(self.env, random_access_file_read, self.file.0, at, data, length, read)
+        read_fully(A_FILE, offset, buffer, |at, data, room, read| {
+            call!(self.env, random_access_file_read, self.file.0, at, data, room, read)
         })
     }
 }

@@ -19,7 +19,7 @@
 #![allow(unsafe_code)]
 
 use super::handle;
-use super::options::OptionsTail;
+use super::options::tail::OptionsTail;
 use super::snapshot::{LATEST, leveldb_snapshot_t};
 use crate::options::{ReadAt, WriteOptions};
 use std::ptr;
@@ -38,7 +38,7 @@ pub(super) enum OptionKind {
 
 /// See the table above.
 #[repr(C)]
-pub(super) struct OptionHead {
+pub(super) struct OptionHeader {
     flag: u8,
     kind: OptionKind,
     fill_cache: u8,
@@ -47,67 +47,67 @@ pub(super) struct OptionHead {
     snapshot: Option<&'static leveldb_snapshot_t>,
 }
 
-impl OptionHead {
-    /// A malloc()ed head; NULL if there is no memory. `tail` is NULL or comes from `handle::give`.
+impl OptionHeader {
+    /// A malloc()ed header; NULL if there is no memory. `tail` is NULL or comes from `handle::give`.
     pub(super) fn create<T>(kind: OptionKind, tail: *mut OptionsTail) -> *mut T {
-        let head = OptionHead { flag: 0, kind, fill_cache: 1, sequence: LATEST, tail, snapshot: None };
+        let header = OptionHeader { flag: 0, kind, fill_cache: 1, sequence: LATEST, tail, snapshot: None };
         // SAFETY: malloc has no preconditions. Its result is aligned for any object and large enough for a
-        // head.
+        // header.
         unsafe {
-            let memory = libc::malloc(size_of::<OptionHead>()).cast::<OptionHead>();
+            let memory = libc::malloc(size_of::<OptionHeader>()).cast::<OptionHeader>();
             if !memory.is_null() {
-                memory.write(head);
+                memory.write(header);
             }
             memory.cast()
         }
     }
 
-    /// Frees a head of any kind, with its tail. NULL is allowed.
+    /// Frees a header of any kind, with its tail. NULL is allowed.
     ///
     /// # Safety
     /// `handle` is NULL or came from `create`, and is not used afterwards.
     pub(super) unsafe fn destroy<T>(handle: *mut T) {
-        let head = handle.cast::<OptionHead>();
-        if head.is_null() {
+        let header = handle.cast::<OptionHeader>();
+        if header.is_null() {
             return;
         }
-        // SAFETY: a live head, as the caller promises; its tail is NULL or came from `give`, and is freed
+        // SAFETY: a live header, as the caller promises; its tail is NULL or came from `give`, and is freed
         // with it.
         unsafe {
-            drop(handle::take_back((*head).tail));
-            libc::free(head.cast());
+            drop(handle::take_back((*header).tail));
+            libc::free(header.cast());
         }
     }
 
-    /// The head of any options handle; `None` for NULL.
+    /// The header of any options handle; `None` for NULL.
     ///
     /// # Safety
     /// `handle` is NULL or came from `create`, and nobody changes it during `'a`.
     #[inline(always)]
-    pub(super) unsafe fn of<'a, T>(handle: *const T) -> Option<&'a OptionHead> {
+    pub(super) unsafe fn of<'a, T>(handle: *const T) -> Option<&'a OptionHeader> {
         // SAFETY: `lend` requires what our caller promises.
         unsafe { handle::lend(handle.cast()) }
     }
 
-    /// The head of any options handle, to change it; `None` for NULL.
+    /// The header of any options handle, to change it; `None` for NULL.
     ///
     /// # Safety
     /// `handle` is NULL or came from `create`, and nobody else uses it during `'a`.
-    pub(super) unsafe fn of_mut<'a, T>(handle: *mut T) -> Option<&'a mut OptionHead> {
+    pub(super) unsafe fn of_mut<'a, T>(handle: *mut T) -> Option<&'a mut OptionHeader> {
         // SAFETY: `lend_mut` requires what our caller promises.
         unsafe { handle::lend_mut(handle.cast()) }
     }
 
     /// The tail of options; `None` for read and write options.
     pub(super) fn tail(&self) -> Option<&OptionsTail> {
-        // SAFETY: NULL or from `give`, alive as long as its head, and changed only through `&mut` of the
-        // head.
+        // SAFETY: NULL or from `give`, alive as long as its header, and changed only through `&mut` of the
+        // header.
         unsafe { handle::lend(self.tail) }
     }
 
     /// The tail of options, to change it; `None` for read and write options.
     pub(super) fn tail_mut(&mut self) -> Option<&mut OptionsTail> {
-        // SAFETY: as in `tail`, and this is the only reference to the head.
+        // SAFETY: as in `tail`, and this is the only reference to the header.
         unsafe { handle::lend_mut(self.tail) }
     }
 
@@ -134,7 +134,7 @@ impl OptionHead {
         self.snapshot.filter(|held| held.sequence() == self.sequence).map(|_| self.sequence)
     }
 
-    /// Reads the head as read options, whatever its kind.
+    /// Reads the header as read options, whatever its kind.
     #[inline(always)]
     pub(super) fn as_read_options(&self) -> ReadAt {
         ReadAt {
@@ -144,7 +144,7 @@ impl OptionHead {
         }
     }
 
-    /// Reads the head as write options, whatever its kind.
+    /// Reads the header as write options, whatever its kind.
     #[inline(always)]
     pub(super) fn as_write_options(&self) -> WriteOptions {
         WriteOptions { sync: self.flag != 0 }
@@ -154,21 +154,21 @@ impl OptionHead {
 /// The read options of a handle; the default ones for NULL.
 ///
 /// # Safety
-/// As [`OptionHead::of`].
+/// As [`OptionHeader::of`].
 #[inline(always)]
 pub(super) unsafe fn read_options<T>(handle: *const T) -> ReadAt {
     // SAFETY: `of` requires what our caller promises.
-    unsafe { OptionHead::of(handle) }.map_or_else(ReadAt::default, OptionHead::as_read_options)
+    unsafe { OptionHeader::of(handle) }.map_or_else(ReadAt::default, OptionHeader::as_read_options)
 }
 
 /// The write options of a handle; the default ones for NULL.
 ///
 /// # Safety
-/// As [`OptionHead::of`].
+/// As [`OptionHeader::of`].
 #[inline(always)]
 pub(super) unsafe fn write_options<T>(handle: *const T) -> WriteOptions {
     // SAFETY: `of` requires what our caller promises.
-    unsafe { OptionHead::of(handle) }.map_or_else(WriteOptions::default, OptionHead::as_write_options)
+    unsafe { OptionHeader::of(handle) }.map_or_else(WriteOptions::default, OptionHeader::as_write_options)
 }
 
 /// No tail.

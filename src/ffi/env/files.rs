@@ -5,52 +5,48 @@
 //! name durable, and a rename is durable when it returns.
 #![allow(unsafe_code)]
 
-use super::boundary::{contain, guard};
-use super::env::{
-    leveldb_env_t, leveldb_filelock_t, leveldb_randomfile_t, leveldb_seqfile_t, leveldb_writablefile_t,
-};
-use super::{bytes, handle};
+use super::leveldb_env_t;
 use crate::env::mem::{MemEnv, MemOptions};
 use crate::env::posix::PosixEnv;
-use crate::env::{CreateMode, Env, FileLock, RandomAccessFile, ReadMode, SequentialFile, WritableFile};
+use crate::env::{
+    CreateMode, Env, FileLock, RandomAccessFile, ReadMode, SequentialFile, WritableFile, parent_of,
+};
 use crate::error::{Error, Result};
+use crate::ffi::boundary::{contain, guard};
+use crate::ffi::{bytes, handle};
 use std::ffi::{c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::ptr;
 use std::sync::Arc;
 
-/// The type behind `leveldb_seqfile_t`.
-pub(super) struct SequentialHandle(Box<dyn SequentialFile>);
+/// A locked file; see terrace_env_lock_file().
+#[allow(non_camel_case_types)]
+pub struct leveldb_filelock_t(#[allow(dead_code)] Box<dyn FileLock>);
 
-/// The type behind `leveldb_randomfile_t`.
-pub(super) struct RandomAccessHandle(Arc<dyn RandomAccessFile>);
+/// A file that is read at any offset; see terrace_env_new_random_access_file().
+#[allow(non_camel_case_types)]
+pub struct leveldb_randomfile_t(Arc<dyn RandomAccessFile>);
 
-/// The type behind `leveldb_writablefile_t`.
-pub(super) struct WritableHandle {
+/// A file that is read from its beginning; see terrace_env_new_sequential_file().
+#[allow(non_camel_case_types)]
+pub struct leveldb_seqfile_t(Box<dyn SequentialFile>);
+
+/// A file that is written; see terrace_env_new_writable_file().
+#[allow(non_camel_case_types)]
+pub struct leveldb_writablefile_t {
     file: Box<dyn WritableFile>,
     /// The environment and the directory of the file; `None` once the name of the file is durable.
     unsynced_name: Option<(Arc<dyn Env>, PathBuf)>,
 }
 
-/// The type behind `leveldb_filelock_t`.
-pub(super) struct LockHandle(#[allow(dead_code)] Box<dyn FileLock>);
-
 /// The environment of a handle; the default environment for NULL.
 ///
 /// # Safety
 /// `env` is NULL or not destroyed.
-pub(super) unsafe fn env_of(env: *const leveldb_env_t) -> Arc<dyn Env> {
+pub(in crate::ffi) unsafe fn env_of(env: *const leveldb_env_t) -> Arc<dyn Env> {
     // SAFETY: as the caller promises.
     unsafe { handle::lend(env) }.map_or_else(PosixEnv::shared, leveldb_env_t::share)
-}
-
-/// The directory that contains `path`.
-fn directory_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
-    }
 }
 
 /// Size of one read, in bytes.
@@ -115,7 +111,7 @@ pub unsafe extern "C" fn terrace_env_new_sequential_file(
     unsafe {
         guard(errptr, ptr::null_mut(), || {
             let file = env_of(env).open_sequential(bytes::path(path, "path")?)?;
-            Ok(handle::give(SequentialHandle(file)).cast())
+            Ok(handle::give(leveldb_seqfile_t(file)))
         })
     }
 }
@@ -137,8 +133,7 @@ pub unsafe extern "C" fn terrace_seqfile_read(
     // SAFETY: as the caller promises; the handle came from `give`.
     unsafe {
         guard(errptr, 0, || {
-            let file =
-                handle::lend_mut(file.cast::<SequentialHandle>()).ok_or_else(|| handle::is_null("file"))?;
+            let file = handle::lend_mut(file).ok_or_else(|| handle::is_null("file"))?;
             read_into(buffer, length, |_, piece| file.0.read(piece))
         })
     }
@@ -157,8 +152,7 @@ pub unsafe extern "C" fn terrace_seqfile_skip(
     // SAFETY: as the caller promises; the handle came from `give`.
     unsafe {
         guard(errptr, (), || {
-            let file =
-                handle::lend_mut(file.cast::<SequentialHandle>()).ok_or_else(|| handle::is_null("file"))?;
+            let file = handle::lend_mut(file).ok_or_else(|| handle::is_null("file"))?;
             file.0.skip(length)
         });
     }
@@ -171,7 +165,7 @@ pub unsafe extern "C" fn terrace_seqfile_skip(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_seqfile_destroy(file: *mut leveldb_seqfile_t) {
     // SAFETY: the caller gives up a handle that came from `give`.
-    contain((), || drop(unsafe { handle::take_back(file.cast::<SequentialHandle>()) }));
+    contain((), || drop(unsafe { handle::take_back(file) }));
 }
 
 /// Opens a file to be read at any offset, by any number of threads at the same time. Returns NULL on failure.
@@ -190,7 +184,7 @@ pub unsafe extern "C" fn terrace_env_new_random_access_file(
         guard(errptr, ptr::null_mut(), || {
             let path = bytes::path(path, "path")?;
             let file = env_of(env).open_random_access(path, ReadMode::Positioned)?;
-            Ok(handle::give(RandomAccessHandle(file)).cast())
+            Ok(handle::give(leveldb_randomfile_t(file)))
         })
     }
 }
@@ -213,7 +207,7 @@ pub unsafe extern "C" fn terrace_randomfile_read(
     // SAFETY: as the caller promises; the handle came from `give`.
     unsafe {
         guard(errptr, 0, || {
-            let file = handle::required(file.cast::<RandomAccessHandle>(), "file")?;
+            let file = handle::required(file, "file")?;
             read_into(buffer, length, |done, piece| file.0.read_at(offset.saturating_add(done), piece))
         })
     }
@@ -226,7 +220,7 @@ pub unsafe extern "C" fn terrace_randomfile_read(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_randomfile_destroy(file: *mut leveldb_randomfile_t) {
     // SAFETY: the caller gives up a handle that came from `give`.
-    contain((), || drop(unsafe { handle::take_back(file.cast::<RandomAccessHandle>()) }));
+    contain((), || drop(unsafe { handle::take_back(file) }));
 }
 
 /// Opens a file to be written, and creates it if it is missing. If `append` is not 0, writing continues at
@@ -248,8 +242,8 @@ pub unsafe extern "C" fn terrace_env_new_writable_file(
             let (env, path) = (env_of(env), bytes::path(path, "path")?);
             let mode = if append != 0 { CreateMode::Append } else { CreateMode::Truncate };
             let file = env.create_writable(path, mode)?;
-            let unsynced_name = Some((env, directory_of(path)));
-            Ok(handle::give(WritableHandle { file, unsynced_name }).cast())
+            let unsynced_name = Some((env, parent_of(path).to_path_buf()));
+            Ok(handle::give(leveldb_writablefile_t { file, unsynced_name }))
         })
     }
 }
@@ -261,13 +255,11 @@ pub unsafe extern "C" fn terrace_env_new_writable_file(
 unsafe fn with_writable(
     file: *mut leveldb_writablefile_t,
     errptr: *mut *mut c_char,
-    body: impl FnOnce(&mut WritableHandle) -> Result<()>,
+    body: impl FnOnce(&mut leveldb_writablefile_t) -> Result<()>,
 ) {
     // SAFETY: as the caller promises; the handle came from `give`.
     unsafe {
-        guard(errptr, (), || {
-            body(handle::lend_mut(file.cast::<WritableHandle>()).ok_or_else(|| handle::is_null("file"))?)
-        });
+        guard(errptr, (), || body(handle::lend_mut(file).ok_or_else(|| handle::is_null("file"))?));
     }
 }
 
@@ -341,7 +333,7 @@ pub unsafe extern "C" fn terrace_writablefile_close(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_writablefile_destroy(file: *mut leveldb_writablefile_t) {
     // SAFETY: the caller gives up a handle that came from `give`.
-    contain((), || drop(unsafe { handle::take_back(file.cast::<WritableHandle>()) }));
+    contain((), || drop(unsafe { handle::take_back(file) }));
 }
 
 /// Returns 1 if there is a file or directory of that name, else 0.
@@ -462,7 +454,7 @@ pub unsafe extern "C" fn terrace_env_rename_file(
         guard(errptr, (), || {
             let (env, to) = (env_of(env), bytes::path(to, "to")?);
             env.rename(bytes::path(from, "from")?, to)?;
-            env.sync_dir(&directory_of(to))
+            env.sync_dir(parent_of(to))
         });
     }
 }
@@ -482,7 +474,7 @@ pub unsafe extern "C" fn terrace_env_lock_file(
     unsafe {
         guard(errptr, ptr::null_mut(), || {
             let lock = env_of(env).lock_file(bytes::path(path, "path")?)?;
-            Ok(handle::give(LockHandle(lock)).cast())
+            Ok(handle::give(leveldb_filelock_t(lock)))
         })
     }
 }
@@ -494,7 +486,7 @@ pub unsafe extern "C" fn terrace_env_lock_file(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_filelock_destroy(lock: *mut leveldb_filelock_t) {
     // SAFETY: the caller gives up a handle that came from `give`.
-    contain((), || drop(unsafe { handle::take_back(lock.cast::<LockHandle>()) }));
+    contain((), || drop(unsafe { handle::take_back(lock) }));
 }
 
 /// Returns microseconds since the Unix epoch, by the clock of the environment.

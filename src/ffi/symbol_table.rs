@@ -6,6 +6,7 @@
 
 use super::boundary::contain;
 use super::bytes;
+use super::db::get;
 use super::{
     cache, comparator, db, env, filter_policy, iterator, options, read_options, snapshot, version,
     write_batch, write_options,
@@ -29,9 +30,11 @@ unsafe impl Sync for Address {}
 
 static FUNCTIONS: &[(&str, Address)] = table! {
     db:
-        leveldb_open leveldb_close leveldb_put leveldb_delete leveldb_write leveldb_get
+        leveldb_open leveldb_close leveldb_put leveldb_delete leveldb_write
         leveldb_property_value leveldb_approximate_sizes leveldb_compact_range leveldb_destroy_db
         leveldb_repair_db;
+    get:
+        leveldb_get;
     iterator:
         leveldb_create_iterator leveldb_iter_destroy leveldb_iter_valid leveldb_iter_seek_to_first
         leveldb_iter_seek_to_last leveldb_iter_seek leveldb_iter_next leveldb_iter_prev leveldb_iter_key
