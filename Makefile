@@ -35,7 +35,7 @@ CXXFLAGS ?= -O2 -g1
 lib := $(DESTDIR)$(LIBDIR)
 include := $(DESTDIR)$(INCLUDEDIR)/terrace
 
-.PHONY: all install uninstall headers check check-headers test test-clients sanitize soak demo bench wheel clean fuzz hostile-report rust
+.PHONY: all install uninstall headers rust-api check check-headers test test-clients sanitize soak demo bench wheel clean fuzz hostile-report rust
 
 all: rust $(LEVELDB_OBJECT)
 
@@ -99,12 +99,17 @@ uninstall:
 headers:
 	TERRACE_UPDATE_HEADERS=1 $(CARGO) test --lib ffi::tests::headers
 
+# doc/rust-api.txt lists the public Rust API.
+rust-api:
+	TERRACE_UPDATE_RUST_API=1 $(CARGO) test --test main layering::rust_api
+
 # The quick round: takes less than three minutes on two cores.
 check: check-headers
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) test --lib
 	$(CARGO) test --test main layering
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps
 
 # Compiles the headers in the oldest dialects of C and C++ that they support, and in C++17.
 check-headers:

@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 /// A total order of user keys (LevelDB's `Comparator`). It is called from threads of the caller and from
 /// background threads at the same time, also while locks are held. It may read the database. A call that
-/// changes the database, waits for it or asks for its state is refused inside of a comparator (see
-/// [`is_inside_comparator`]).
+/// changes the database, waits for it or asks for its state is refused inside of a comparator.
 ///
 /// Two keys may compare equal without being the same bytes. The order must never change for an existing
 /// database: its name is stored, and opening the database with a comparator of another name is refused.

@@ -28,7 +28,7 @@ mod snappy;
 mod zstd;
 
 use crate::error::{Error, Result};
-pub use snappy::{BadStream, DECODER_SLACK, Encoder, PartialDecoder};
+pub use snappy::{DECODER_SLACK, Encoder, PartialDecoder};
 use std::fmt;
 use std::mem::MaybeUninit;
 
@@ -66,6 +66,7 @@ const ZSTD_LEVEL: i32 = 1;
 
 /// The compression of new blocks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub enum Compression {
     /// Snappy. Exception: in a directory whose tables are compressed with zlib or raw deflate, that
     /// compression. Such tables are Minecraft's, and the game reads no snappy.
@@ -89,7 +90,7 @@ pub enum Compression {
 impl Compression {
     /// The type byte of blocks that a compaction may copy to a new table as they are stored, if new blocks
     /// get this compression. `None`: no block may be copied.
-    pub fn passed_type(self) -> Option<u8> {
+    pub(crate) fn passed_type(self) -> Option<u8> {
         match self {
             Compression::None => Some(TYPE_RAW),
             Compression::Auto | Compression::Snappy => Some(TYPE_SNAPPY),
@@ -99,7 +100,7 @@ impl Compression {
 
     /// The compression of a block with this type byte whose stored bytes start with `beginning`; `None` if it
     /// is uncompressed or its compression is not supported.
-    pub fn of_block(type_byte: u8, beginning: &[u8]) -> Option<Compression> {
+    pub(crate) fn of_block(type_byte: u8, beginning: &[u8]) -> Option<Compression> {
         match type_byte {
             TYPE_SNAPPY => Some(Compression::Snappy),
             TYPE_ZSTD_OR_ZLIB if beginning.starts_with(&ZSTD_MAGIC) => Some(Compression::Zstd),
@@ -110,13 +111,13 @@ impl Compression {
     }
 
     /// True for the compressions that Minecraft's fork of LevelDB reads, and no other LevelDB.
-    pub fn is_of_minecraft(self) -> bool {
+    pub(crate) fn is_of_minecraft(self) -> bool {
         matches!(self, Compression::Zlib | Compression::RawDeflate)
     }
 
     /// The compression of new tables, where `self` is the option and `found` the compression of the tables
     /// found in the directory.
-    pub fn beside(self, found: Option<Compression>) -> Compression {
+    pub(crate) fn beside(self, found: Option<Compression>) -> Compression {
         match (self, found) {
             // A build without zlib stores blocks uncompressed, which the game reads too.
             (Compression::Auto, Some(found)) if found.is_of_minecraft() => match found.check() {
@@ -196,6 +197,7 @@ pub struct Compressor {
 
 impl Compressor {
     /// A compressor with the default level.
+    #[cfg(any(test, feature = "test-support"))]
     pub fn new(compression: Compression) -> Self {
         Self::with_level(compression, None)
     }

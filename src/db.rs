@@ -40,6 +40,33 @@ use std::sync::atomic::Ordering;
 
 /// An open database. All methods may be called from any thread at once. Dropping it closes it.
 ///
+/// ```
+/// use std::sync::Arc;
+/// use terrace::{Db, Options, ReadOptions, WriteOptions};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("db");
+/// let options = Options { create_if_missing: true, ..Options::default() };
+/// let db = Arc::new(Db::open(&options, &path)?);
+///
+/// // Any number of threads may read and write.
+/// let writer = std::thread::spawn({
+///     let db = db.clone();
+///     move || db.put(&WriteOptions::default(), b"key", b"value")
+/// });
+/// writer.join().expect("no panic")?;
+///
+/// let options = ReadOptions::default();
+/// assert_eq!(db.get(&options, b"key")?.as_deref(), Some(&b"value"[..]));
+/// // Without a copy of the value:
+/// assert_eq!(db.get_with(&options, b"key", |value| value.len())?, Some(5));
+///
+/// db.delete(&WriteOptions { sync: true, ..WriteOptions::default() }, b"key")?; // durable on return
+/// assert_eq!(db.get(&options, b"key")?, None); // an absent key is no error
+/// db.flush()?; // all entries are in tables, and the WALs are gone
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// It belongs to the process that opened it. In a child made by `fork` every operation fails ("... used after
 /// fork"), and closing or dropping it does nothing; the same holds for iterators and snapshots. A child whose
 /// parent had no other call running when it forked may open other databases, and this one after its parent
@@ -68,7 +95,7 @@ impl Db {
 
     /// Fails in a child of the process that opened the database, as every operation on the database
     /// does.
-    pub fn check_process(&self) -> Result<()> {
+    pub(crate) fn check_process(&self) -> Result<()> {
         self.inner.check_process()
     }
 

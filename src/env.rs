@@ -1,21 +1,23 @@
 //! The environment: all access to files, clocks and threads, so that a test can see and fail every operation.
 //!
 //! Everything above this floor reaches the system through an [`Env`]. `posix` is the real system; `mem` keeps
-//! files in memory and knows which bytes were synced; `fault` wraps another environment, and fails, delays
-//! and counts its operations.
+//! files in memory and knows which bytes were synced; `fault`, which only tests have, wraps another
+//! environment, and fails, delays and counts its operations.
 //!
 //! Paths are byte-exact. Every error names its file.
 //!
 //! Thread rule: all methods of an [`Env`] may be called from any thread at any time.
 
+#[cfg(any(test, feature = "test-support"))]
+#[doc(hidden)]
 pub mod fault;
 pub mod info_log;
 pub mod mem;
-pub mod on_demand;
+pub(crate) mod on_demand;
 mod parallel;
 pub mod posix;
 
-pub use parallel::run_in_parallel;
+pub(crate) use parallel::run_in_parallel;
 
 use crate::error::{Error, Result};
 use std::ffi::OsString;
@@ -27,6 +29,7 @@ use std::time::Instant;
 
 /// What `Env::create_writable` does if the file exists.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum CreateMode {
     /// The file must not exist (O_EXCL). WALs, tables and MANIFESTs are created in this mode: a file number
     /// is never used twice.
@@ -39,6 +42,7 @@ pub enum CreateMode {
 
 /// How a file opened by `Env::open_random_access` is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum ReadMode {
     /// Through a memory mapping if the system allows one (a read error of the disk then raises SIGBUS), else
     /// by `pread`.
@@ -49,6 +53,7 @@ pub enum ReadMode {
 
 /// How a WAL file is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct LogFileOptions {
     /// Append through a mapping of preallocated space, on file systems known to be safe for it.
     pub mapped: bool,
@@ -214,7 +219,7 @@ pub trait WritableFile: Send {
 pub trait FileLock: Send + Sync {}
 
 /// Reads a whole file. A file longer than `limit` bytes is a Corruption error.
-pub fn read_file(env: &dyn Env, path: &Path, limit: u64) -> Result<Vec<u8>> {
+pub(crate) fn read_file(env: &dyn Env, path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut file = env.open_sequential(path)?;
     let mut contents = Vec::new();
     let mut chunk = vec![0u8; 8192]; // on the heap: the caller's stack may be small
@@ -231,13 +236,13 @@ pub fn read_file(env: &dyn Env, path: &Path, limit: u64) -> Result<Vec<u8>> {
 }
 
 /// `env` with `dir` held ([`Env::hold_dir`]), or `env` itself if it cannot hold directories.
-pub fn holding(env: &Arc<dyn Env>, dir: &Path) -> Result<Arc<dyn Env>> {
+pub(crate) fn holding(env: &Arc<dyn Env>, dir: &Path) -> Result<Arc<dyn Env>> {
     Ok(env.hold_dir(dir)?.unwrap_or_else(|| env.clone()))
 }
 
 /// The directory that contains the entry `path`: `.` for a relative path of one component, the path itself
 /// for `/`.
-pub fn parent_of(path: &Path) -> &Path {
+pub(crate) fn parent_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) => Path::new("."),

@@ -12,7 +12,8 @@
 //! let mut batch = WriteBatch::new();
 //! batch.put(b"another", b"value");
 //! batch.delete(b"key");
-//! db.write(&WriteOptions { sync: true }, &batch)?; // durable on return, with every write before it
+//! let sync = WriteOptions { sync: true, ..WriteOptions::default() };
+//! db.write(&sync, &batch)?; // durable on return, with every write before it
 //!
 //! assert_eq!(db.get(&ReadOptions::default(), b"key")?, None);
 //! db.close()?;
@@ -60,25 +61,25 @@ mod background;
 mod batch;
 mod column_family;
 mod compaction;
+mod comparator;
+mod compression;
 mod db;
 mod error;
 mod ffi;
+mod filter_policy;
 mod flush;
 mod format;
 mod iterator;
 mod job;
 mod memtable;
+mod options;
 mod record;
 mod table;
 mod util;
 mod version;
 mod wal;
 
-pub mod comparator;
-pub mod compression;
 pub mod env;
-pub mod filter_policy;
-pub mod options;
 
 /// The crate's internal modules, for its integration tests, benchmarks and fuzz targets. They are not part of
 /// the API: any of them may change without notice.
@@ -94,8 +95,14 @@ pub mod internals {
     pub mod column_family {
         pub use crate::column_family::*;
     }
+    pub mod comparator {
+        pub use crate::comparator::*;
+    }
     pub mod compaction {
         pub use crate::compaction::*;
+    }
+    pub mod compression {
+        pub use crate::compression::*;
     }
     pub mod db {
         pub use crate::db::*;
@@ -132,8 +139,12 @@ pub mod internals {
     }
 }
 
+pub use batch::decode::{BatchEntry, BatchIter};
 pub use batch::write_batch::WriteBatch;
+pub use comparator::{BytewiseComparator, Comparator};
+pub use compression::Compression;
 pub use db::{BackgroundError, Db, DbIterator, ReadOptions, Severity, Snapshot, destroy, repair};
 pub use error::{Error, ErrorKind, Result};
+pub use filter_policy::{BloomFilterPolicy, FilterPolicy};
 pub use options::{Options, WriteOptions};
 pub use util::cache::BlockCache;

@@ -15,7 +15,27 @@ use std::sync::Arc;
 pub const DEFAULT_TABLE_METADATA_BUDGET: usize = 512 << 20;
 
 /// How a database is opened. `open` copies the options: changing them afterwards has no effect on the open
-/// database.
+/// database. Write `..Options::default()` for the fields that are not named: more will be added.
+///
+/// ```
+/// use std::sync::Arc;
+/// use terrace::{BlockCache, BloomFilterPolicy, Compression, Db, Options};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("db");
+/// let cache = Arc::new(BlockCache::new(256 << 20)); // databases may share it
+/// let options = Options {
+///     create_if_missing: true,
+///     write_buffer_size: 16 << 20,
+///     block_cache: Some(cache),
+///     filter_policy: Some(Arc::new(BloomFilterPolicy::new(10))),
+///     compression: Compression::Zstd,
+///     ..Options::default()
+/// };
+/// # let options = Options { compression: Compression::Auto, ..options }; // also in a build without zstd
+/// let db = Db::open(&options, &path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Options {
     /// The order of user keys. Its name is stored, and opening the database with another name is refused.
@@ -144,7 +164,7 @@ impl Default for Options {
 
 impl Options {
     /// A copy of these options with every value brought into its range.
-    pub fn sanitized(&self) -> Self {
+    pub(crate) fn sanitized(&self) -> Self {
         let mut options = self.clone();
         options.max_open_files = options.max_open_files.clamp(74, 50_000);
         options.table_metadata_budget = options.table_metadata_budget.max(1 << 20);
@@ -170,7 +190,6 @@ impl Options {
 
 /// The sanitized [`Options`] of a whole database, without those that only affect its opening.
 #[derive(Clone)]
-#[doc(hidden)]
 pub struct DbOptions {
     /// As `Options::paranoid_checks`.
     pub paranoid_checks: bool,
@@ -184,7 +203,6 @@ pub struct DbOptions {
 
 /// The sanitized [`Options`] of a column family.
 #[derive(Clone)]
-#[doc(hidden)]
 pub struct ColumnFamilyOptions {
     /// As `Options::write_buffer_size`.
     pub write_buffer_size: usize,
@@ -236,7 +254,6 @@ impl Options {
 
 /// How one read reads, and which state.
 #[derive(Clone, Copy, Debug)]
-#[doc(hidden)]
 pub struct ReadAt {
     /// Verify the checksum of every block read, even of one that was verified before.
     pub verify_checksums: bool,
@@ -252,7 +269,8 @@ impl Default for ReadAt {
     }
 }
 
-/// How one write is done.
+/// How one write is done. Write `..WriteOptions::default()` for the fields that are not named: more will be
+/// added.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WriteOptions {
     /// Return only when this write, and every write before it, would survive a power failure. Default: no.

@@ -9,6 +9,7 @@ use crate::util::coding::{fixed32_at, fixed64_at, get_bytes};
 
 /// One entry of a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum BatchEntry<'a> {
     /// Sets the value of the key.
     Put(&'a [u8], &'a [u8]),
@@ -35,7 +36,7 @@ pub struct BatchIter<'a> {
 impl<'a> BatchIter<'a> {
     /// Decodes `entries`, the bytes after the header.
     #[inline]
-    pub fn new(entries: &'a [u8]) -> Self {
+    pub(crate) fn new(entries: &'a [u8]) -> Self {
         BatchIter { rest: entries }
     }
 

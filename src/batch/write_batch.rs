@@ -93,6 +93,27 @@ pub fn set_header(rep: &mut [u8], sequence: SequenceNumber, count: u32) {
 }
 
 /// A batch of puts and deletes that are written all or none (LevelDB's `WriteBatch`).
+///
+/// ```
+/// use terrace::{BatchEntry, WriteBatch};
+/// # use terrace::{Db, Options, ReadOptions, WriteOptions};
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("db");
+/// # let options = Options { create_if_missing: true, ..Options::default() };
+/// # let db = Db::open(&options, &path)?;
+///
+/// let mut batch = WriteBatch::new();
+/// batch.put(b"account 1", b"90");
+/// batch.put(b"account 2", b"10");
+/// batch.delete(b"transfer");
+/// db.write(&WriteOptions::default(), &batch)?; // an entry that was refused makes this fail
+///
+/// let entries = batch.iter().collect::<terrace::Result<Vec<_>>>()?;
+/// assert_eq!(entries[2], BatchEntry::Delete(b"transfer"));
+/// batch.clear(); // to be filled again, with the same memory
+/// # assert_eq!(db.get(&ReadOptions::default(), b"account 2")?.as_deref(), Some(&b"10"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct WriteBatch {
     /// At least the header.
@@ -185,7 +206,7 @@ impl WriteBatch {
     }
 
     /// Adds its own entries once more: the meaning of `append(b, b)` in C.
-    pub fn append_self(&mut self) {
+    pub(crate) fn append_self(&mut self) {
         let end = self.rep.len();
         if self.make_room_for_entries(end - HEADER_SIZE, self.count()) {
             self.rep.extend_from_within(HEADER_SIZE..end);
@@ -221,7 +242,7 @@ impl WriteBatch {
     }
 
     /// The sequence number of the first entry; 0 until the batch is written.
-    pub fn sequence(&self) -> SequenceNumber {
+    pub(crate) fn sequence(&self) -> SequenceNumber {
         crate::util::coding::fixed64_at(&self.rep, 0).unwrap_or(0)
     }
 
@@ -242,7 +263,7 @@ impl WriteBatch {
 
     /// Records an error that a put could not report, unless one is recorded already.
     #[cold]
-    pub fn poison(&mut self, error: Error) {
+    pub(crate) fn poison(&mut self, error: Error) {
         self.failure.get_or_insert(error);
     }
 
@@ -254,7 +275,7 @@ impl WriteBatch {
 
     /// The encoded entries, without the header.
     #[inline]
-    pub fn entries(&self) -> &[u8] {
+    pub(crate) fn entries(&self) -> &[u8] {
         &self.rep[HEADER_SIZE..]
     }
 
@@ -266,7 +287,7 @@ impl WriteBatch {
     }
 
     /// As `from_rep`, from a copy, which is made only of a valid representation.
-    pub fn copy_of_rep(rep: &[u8]) -> Result<Self> {
+    pub(crate) fn copy_of_rep(rep: &[u8]) -> Result<Self> {
         check_rep(rep)?;
         let mut copy = Vec::new();
         reserve(&mut copy, rep.len())?;
@@ -276,6 +297,8 @@ impl WriteBatch {
 
     /// Sets the sequence number of the first entry.
     #[inline]
+    #[doc(hidden)]
+    #[cfg(any(test, feature = "test-support"))]
     pub fn set_sequence(&mut self, sequence: SequenceNumber) {
         self.rep[..8].copy_from_slice(&sequence.to_le_bytes());
     }

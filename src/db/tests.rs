@@ -303,7 +303,7 @@ impl TestDb {
 
     /// The approximate number of table bytes that hold the keys [start, limit).
     pub fn size(&self, start: impl AsRef<[u8]>, limit: impl AsRef<[u8]>) -> u64 {
-        self.db().approximate_sizes(&[(start.as_ref(), limit.as_ref())])[0]
+        self.db().approximate_sizes(&[(start.as_ref(), limit.as_ref())]).expect("sizes")[0]
     }
 
     pub fn contents(&self) -> Vec<(String, String)> {

@@ -30,7 +30,7 @@ pub trait Logger: Send + Sync {
 ///
 /// A database in a directory that refuses this may still be readable: after an error the caller continues
 /// with [`null`].
-pub fn open(env: &Arc<dyn Env>, db: &Path) -> Result<Arc<dyn Logger>> {
+pub(crate) fn open(env: &Arc<dyn Env>, db: &Path) -> Result<Arc<dyn Logger>> {
     let path = db.join("LOG");
     // Usually there is no LOG. If the rename fails, the existing file is appended to, so that nothing is
     // lost.
@@ -41,7 +41,7 @@ pub fn open(env: &Arc<dyn Env>, db: &Path) -> Result<Arc<dyn Logger>> {
 }
 
 /// The path of the info log of the previous open database.
-pub fn old_path(db: &Path) -> PathBuf {
+pub(crate) fn old_path(db: &Path) -> PathBuf {
     db.join("LOG.old")
 }
 

@@ -1,54 +1,24 @@
-//! Files in memory: an environment without a disk, and for tests a disk that can crash.
+//! Files in memory: an environment without a disk. Tests also have a disk that can crash (`crash`).
 //!
-//! [`MemEnv::new`] is a small file system of files and directories with the error numbers of the real one.
-//!
-//! [`MemEnv::with_journal`] also records every change (write, change of size, create, rename, unlink, sync of
-//! a file, sync of a directory) in the order in which it happened. From the journal, any number of times, a
-//! new `MemEnv` can be built that is the disk as a crash after any number of changes leaves it; [`crash`]
-//! says which changes may survive. So a workload runs once for any number of crashes:
-//!
-//! ```
-//! use std::path::Path;
-//! use terrace::env::mem::{CrashChoice, MemEnv};
-//! use terrace::env::{CreateMode, Env, read_file};
-//!
-//! let env = MemEnv::with_journal();
-//! let path = Path::new("/file");
-//! let mut file = env.create_writable(path, CreateMode::New)?;
-//! file.append(b"kept")?;
-//! file.sync()?;
-//! env.sync_dir(Path::new("/"))?;
-//! let acknowledged = env.operation_count();
-//! file.append(b", lost")?;
-//! file.flush()?;
-//!
-//! let mut point = env.crash_point(0);
-//! for operations in 0..=env.operation_count() {
-//!     point.advance_to(operations);
-//!     let mut choices = vec![CrashChoice::OnlySynced, CrashChoice::Everything];
-//!     choices.extend((0..8).map(|seed| CrashChoice::Random { seed, garbage: true }));
-//!     choices.extend(point.unsynced().into_iter().map(CrashChoice::DropOne));
-//!     for choice in choices {
-//!         let disk = point.disk(choice); // A MemEnv, with a journal of its own: crashes within recovery.
-//!         if operations >= acknowledged {
-//!             assert!(read_file(&disk, path, 100)?.starts_with(b"kept"), "{choice:?} after {operations}");
-//!         }
-//!     }
-//! }
-//! # Ok::<(), terrace::Error>(())
-//! ```
+//! A `MemEnv` is a small file system of files and directories with the error numbers of the real one.
 //!
 //! A `MemEnv` is a handle: clones are the same disk.
 //!
 //! Thread rule: any thread. Lock order: the tree, the journal, the contents of a file.
 
+#[cfg(any(test, feature = "test-support"))]
+#[doc(hidden)]
 pub mod crash;
 mod file;
+// Only a simulated crash reads what was recorded.
+#[cfg_attr(not(any(test, feature = "test-support")), allow(dead_code))]
 mod journal;
 #[cfg(test)]
 mod tests;
 mod tree;
 
+#[cfg(any(test, feature = "test-support"))]
+#[doc(hidden)]
 pub use crash::{CrashChoice, CrashPoint};
 
 use super::posix::PosixEnv;
@@ -61,15 +31,18 @@ use file::{FileNode, MemFile, MemWritableFile};
 use journal::{Change, Image, Journal};
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tree::{Node, NodeId, Tree};
 
-/// The properties of a `MemEnv`.
+/// The properties of a `MemEnv`. Write `..Default::default()` for those that are not named: more will be
+/// added.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MemOptions {
     /// Record every change, so that crashes can be simulated. Default: no.
+    #[cfg(any(test, feature = "test-support"))]
+    #[doc(hidden)]
     pub journal: bool,
     /// Use a clock that starts at this many microseconds and moves only by `sleep_micros` and
     /// [`MemEnv::advance_micros`]. Default: the real clock.
@@ -80,6 +53,17 @@ pub struct MemOptions {
     /// Follow LevelDB's rules for files in memory: missing directories are created when a file needs them, a
     /// missing directory lists as empty, and a read that begins past the end of a file fails. Default: no.
     pub leveldb_rules: bool,
+}
+
+impl MemOptions {
+    /// True if every change is recorded. Only tests can ask for that.
+    fn is_journaled(self) -> bool {
+        #[cfg(any(test, feature = "test-support"))]
+        let is_journaled = self.journal;
+        #[cfg(not(any(test, feature = "test-support")))]
+        let is_journaled = false;
+        is_journaled
+    }
 }
 
 /// Files in memory. A handle: clones are the same disk.
@@ -108,11 +92,6 @@ impl MemEnv {
         Self::with_options(MemOptions::default())
     }
 
-    /// An empty disk with a journal and a manual clock.
-    pub fn with_journal() -> Self {
-        Self::with_options(MemOptions { journal: true, manual_clock: Some(1), ..MemOptions::default() })
-    }
-
     /// An empty disk (with `/`) with these options.
     pub fn with_options(options: MemOptions) -> Self {
         Self::from_image(options, Arc::new(Image::empty()))
@@ -125,7 +104,7 @@ impl MemEnv {
                 options,
                 clock: AtomicU64::new(options.manual_clock.unwrap_or(0)),
                 tree: Mutex::new(image.tree()),
-                journal: options.journal.then(|| Journal::new(image)),
+                journal: options.is_journaled().then(|| Journal::new(image)),
                 locks: Arc::default(),
             }),
         }
@@ -134,51 +113,6 @@ impl MemEnv {
     /// This disk as an `Env`.
     pub fn shared(&self) -> Arc<dyn Env> {
         Arc::new(self.clone())
-    }
-
-    /// The number of changes so far; 0 without a journal. A crash "after n" keeps a choice of the first n
-    /// changes and nothing later.
-    pub fn operation_count(&self) -> usize {
-        self.shared.journal.as_ref().map_or(0, Journal::count)
-    }
-
-    /// Describes the change with this index, for messages: `17: write /db/000003.log [0, 128)`.
-    pub fn describe_operation(&self, index: usize) -> String {
-        self.shared.journal.as_ref().and_then(|journal| journal.get(index)).map_or_else(
-            || format!("{index}: no such operation"),
-            |operation| format!("{index}: {operation}"),
-        )
-    }
-
-    /// The disk after the first `operations` changes (or all, if there are fewer), for simulating crashes.
-    /// Without a journal, everything on the disk counts as durable.
-    pub fn crash_point(&self, operations: usize) -> CrashPoint {
-        CrashPoint::new(self, operations)
-    }
-
-    /// The disk after a crash that follows the first `operations` changes.
-    pub fn disk_at(&self, operations: usize, choice: CrashChoice) -> MemEnv {
-        self.crash_point(operations).disk(choice)
-    }
-
-    /// The disk after a crash now.
-    pub fn crash_clone(&self, choice: CrashChoice) -> MemEnv {
-        self.disk_at(self.operation_count(), choice)
-    }
-
-    /// Does to a file what a failed fsync does: unsynced writes are still read back, but no later sync makes
-    /// them durable. For the hook of a fault rule.
-    pub fn forget_unsynced(&self, path: &Path) {
-        let tree = self.shared.tree.lock();
-        if let (Some(journal), Ok((node, _))) = (&self.shared.journal, tree.file(path)) {
-            journal.push(path, Change::Forget { node });
-        }
-    }
-
-    /// All files with their contents, sorted by path: to check that nothing changed.
-    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        let tree = self.shared.tree.lock();
-        tree.files().into_iter().map(|(path, file)| (path, file.snapshot().to_vec())).collect()
     }
 
     /// Advances a manual clock.
@@ -279,7 +213,7 @@ impl Env for MemEnv {
     /// after its payload, so that crash tests see what a mapped WAL leaves.
     fn create_log(&self, path: &Path, options: LogFileOptions) -> Result<Box<dyn WritableFile>> {
         let file = self.open_for_writing(path, CreateMode::New)?;
-        Ok(Box::new(MemWritableFile::log(file, options.mapped && self.shared.options.journal)))
+        Ok(Box::new(MemWritableFile::log(file, options.mapped && self.shared.options.is_journaled())))
     }
 
     fn exists(&self, path: &Path) -> bool {

@@ -6,8 +6,8 @@
 //!
 //! Thread rule: a `PosixEnv` never changes. The registry of held locks has its own mutex.
 
-pub mod descriptors;
-pub mod fork;
+pub(crate) mod descriptors;
+pub(crate) mod fork;
 mod lock;
 mod log;
 mod mapping;
@@ -31,7 +31,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-pub use sys::{LocalTime, local_time};
+pub(crate) use sys::local_time;
 
 /// The real system, with or without a held directory.
 #[derive(Default)]

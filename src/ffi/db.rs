@@ -258,7 +258,7 @@ pub unsafe extern "C" fn leveldb_approximate_sizes(
         // SAFETY: as the caller promises.
         let handle = unsafe { handle::required(db, "db") }?;
         let ranges: Vec<_> = starts.into_iter().zip(limits).collect();
-        let found = handle.run(|db| db.check_process().map(|()| db.approximate_sizes(&ranges)))?;
+        let found = handle.run(|db| db.approximate_sizes(&ranges))?;
         // SAFETY: an array of `count` elements, of which at most as many are written as there are ranges.
         unsafe { ptr::copy_nonoverlapping(found.as_ptr(), sizes, found.len().min(count)) };
         Ok(())

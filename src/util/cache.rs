@@ -103,7 +103,7 @@ impl CachedBlock {
     }
 
     /// Bytes of memory of the block and its lookup index.
-    pub fn memory_usage(&self) -> usize {
+    pub(crate) fn memory_usage(&self) -> usize {
         self.block.len()
             + self.lookup_index.as_ref().map_or(0, |lookup_index| lookup_index.len() + ALLOCATION_OVERHEAD)
     }
@@ -182,24 +182,24 @@ impl<V: Clone> Cache<V> {
 
     /// True if this process made the cache. If the process inherited it by `fork`, a shard may be permanently
     /// locked.
-    pub fn is_of_this_process(&self) -> bool {
+    pub(crate) fn is_of_this_process(&self) -> bool {
         self.process.is_current()
     }
 
     /// A number that no other user of this cache has.
-    pub fn new_id(&self) -> u64 {
+    pub(crate) fn new_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The value, if it is cached.
     #[inline]
-    pub fn get(&self, key: CacheKey) -> Option<V> {
+    pub(crate) fn get(&self, key: CacheKey) -> Option<V> {
         self.get_counted(key).map(|(value, _)| value)
     }
 
     /// The value, if it is cached, and its hit count, this hit included: at most 3.
     #[inline]
-    pub fn get_counted(&self, key: CacheKey) -> Option<(V, u8)> {
+    pub(crate) fn get_counted(&self, key: CacheKey) -> Option<(V, u8)> {
         let hash = Hash::of(key);
         self.shards[self.shard_of(hash)].state.lock().get(key, hash.tag)
     }
@@ -207,7 +207,7 @@ impl<V: Clone> Cache<V> {
     /// Caches a value that takes `charge` bytes, replacing the value under the same key. A value whose charge
     /// exceeds the capacity is not cached (the old value under its key is removed). A charge of 0 counts as
     /// 1.
-    pub fn insert(&self, key: CacheKey, value: V, charge: usize) {
+    pub(crate) fn insert(&self, key: CacheKey, value: V, charge: usize) {
         let charge = charge.max(1);
         let hash = Hash::of(key);
         if charge > self.capacity {
@@ -240,7 +240,7 @@ impl<V: Clone> Cache<V> {
     /// True if a value that was missed is worth inserting. While there is room for `charge` bytes, every
     /// value is. After that, only a value that was missed before, not too long ago, is: this call remembers
     /// the miss. So a block that is read once costs no insertion and no eviction, and evicts nothing.
-    pub fn wants(&self, key: CacheKey, charge: usize) -> bool {
+    pub(crate) fn wants(&self, key: CacheKey, charge: usize) -> bool {
         if charge > self.capacity {
             return false;
         }
@@ -252,7 +252,7 @@ impl<V: Clone> Cache<V> {
     }
 
     /// Removes the value under `key`, if there is one.
-    pub fn remove(&self, key: CacheKey) {
+    pub(crate) fn remove(&self, key: CacheKey) {
         let hash = Hash::of(key);
         let shard = &self.shards[self.shard_of(hash)];
         let mut state = shard.state.lock();

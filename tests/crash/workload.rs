@@ -5,10 +5,10 @@ use super::mutant::{Mutant, MutantEnv};
 use crate::support::random::Random;
 use std::fmt;
 use std::sync::Arc;
+use terrace::BloomFilterPolicy;
+use terrace::Compression;
 use terrace::Options;
-use terrace::compression::Compression;
 use terrace::env::{Env, info_log};
-use terrace::filter_policy::BloomFilterPolicy;
 use terrace::internals::util::cache::BlockCache;
 
 /// Number of keys: few, so that each has many versions.

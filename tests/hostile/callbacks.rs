@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
-use terrace::comparator::Comparator;
+use terrace::Comparator;
 use terrace::env::fault::{FaultEnv, FaultKind, FaultRule};
 use terrace::env::mem::MemEnv;
 use terrace::{Db, ErrorKind, Options, ReadOptions, Result, WriteBatch, WriteOptions};
@@ -233,7 +233,7 @@ fn use_in_every_way(db: &Db, round: u32) {
         let _ = db.compact_range(Some(b"k010"), Some(b"k040"));
         let _ = db.compact_range(None, None);
     }
-    db.approximate_sizes(&[(b"a", b"z")]);
+    db.approximate_sizes(&[(b"a", b"z")]).expect("sizes");
     db.property(b"leveldb.sstables");
 }
 

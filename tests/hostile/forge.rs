@@ -2,7 +2,7 @@
 //! checksums.
 
 use crate::fuzz::mend;
-use terrace::compression::{Compression, Compressor};
+use terrace::internals::compression::{Compression, Compressor};
 use terrace::internals::table::block::Block;
 use terrace::internals::table::block_builder::{BlockBuilder, common_prefix_length};
 use terrace::internals::table::footer::{BlockHandle, FOOTER_SIZE, Footer};

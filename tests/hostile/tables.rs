@@ -6,8 +6,8 @@ use super::support::{GROUP, Kind, Victim, assert_corruption, assert_group, entry
 use crate::fuzz::archive::{disk, path};
 use crate::fuzz::exercise::Setting;
 use std::sync::Arc;
-use terrace::compression::Compression;
-use terrace::filter_policy::BloomFilterPolicy;
+use terrace::BloomFilterPolicy;
+use terrace::Compression;
 use terrace::internals::table::footer::{BlockHandle, FOOTER_SIZE};
 use terrace::internals::util::coding::{fixed32_at, put_varint32};
 use terrace::{Options, ReadOptions};

@@ -66,7 +66,11 @@ fn expand(mut base: Vec<String>, rest: &str, found: &mut Vec<Vec<String>>) {
 
 /// The file that a path leads to. A name that a folder re-exports leads to the file where the name is
 /// defined.
-fn target(path: &[String], sources: &BTreeMap<String, String>, exports: &Exports) -> Option<String> {
+pub(super) fn target(
+    path: &[String],
+    sources: &BTreeMap<String, String>,
+    exports: &Exports,
+) -> Option<String> {
     for length in (1..=path.len()).rev() {
         let file = path[..length].join("/");
         if sources.contains_key(&file) {
@@ -79,9 +83,9 @@ fn target(path: &[String], sources: &BTreeMap<String, String>, exports: &Exports
 }
 
 /// Maps a folder's file and a re-exported name to the file where the name is defined.
-type Exports = BTreeMap<(String, String), String>;
+pub(super) type Exports = BTreeMap<(String, String), String>;
 
-fn exports(sources: &BTreeMap<String, String>) -> Exports {
+pub(super) fn exports(sources: &BTreeMap<String, String>) -> Exports {
     let mut exports = Exports::new();
     for (file, code) in sources {
         for item in code.split(';').filter_map(|item| item.trim().split("pub use ").nth(1)) {

@@ -3,6 +3,7 @@
 //! files of a folder form no circle (`circles`).
 
 mod circles;
+mod rust_api;
 
 use crate::support::repository;
 use std::collections::BTreeMap;

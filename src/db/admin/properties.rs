@@ -2,6 +2,7 @@
 
 use crate::db::Db;
 use crate::db::shared::DbShared;
+use crate::error::Result;
 use crate::format::NUM_LEVELS;
 use crate::format::column_family_id::ColumnFamilyId;
 use std::fmt::Write;
@@ -76,15 +77,12 @@ impl Db {
 
     /// The approximate number of bytes that the user keys of each range [start, limit) take: in table files,
     /// and (uncompressed) in memtables that wait to be flushed, those recovered from WALs included. The
-    /// active memtable does not count, as in LevelDB. In a child of the process that opened the database, all
-    /// sizes are 0.
-    pub fn approximate_sizes(&self, ranges: &[(&[u8], &[u8])]) -> Vec<u64> {
-        if !self.inner.process.is_current() {
-            return vec![0; ranges.len()];
-        }
+    /// active memtable does not count, as in LevelDB.
+    pub fn approximate_sizes(&self, ranges: &[(&[u8], &[u8])]) -> Result<Vec<u64>> {
+        self.check_process()?;
         let view = self.inner.families.default_family().super_version.load();
         let before = |key: &[u8]| view.approximate_bytes_before(key);
-        ranges.iter().map(|(start, limit)| before(limit).saturating_sub(before(start))).collect()
+        Ok(ranges.iter().map(|(start, limit)| before(limit).saturating_sub(before(start))).collect())
     }
 }
 

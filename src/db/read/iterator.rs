@@ -34,6 +34,34 @@ enum Direction {
 /// A position in the user's view of the database. Used by one thread at a time. It may outlive the database,
 /// and a child process may inherit it; then every move ends with an error. Dropping it releases the files
 /// that it keeps alive.
+///
+/// ```
+/// # use terrace::{Db, Options, ReadOptions, WriteOptions};
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("db");
+/// # let options = Options { create_if_missing: true, ..Options::default() };
+/// # let db = Db::open(&options, &path)?;
+/// for name in ["fig", "apple", "pear"] {
+///     db.put(&WriteOptions::default(), name.as_bytes(), b"fruit")?;
+/// }
+///
+/// let mut iterator = db.iter(&ReadOptions::default());
+/// let mut found = Vec::new();
+/// iterator.seek(b"b"); // the first key at or after "b"
+/// while let Some((key, value)) = iterator.entry() {
+///     assert_eq!(value, b"fruit");
+///     found.push(String::from_utf8(key.to_vec())?);
+///     iterator.next();
+/// }
+/// iterator.status()?; // a scan that ends is complete only if this is no error
+/// assert_eq!(found, ["fig", "pear"]);
+///
+/// iterator.seek_to_last();
+/// assert_eq!(iterator.key(), b"pear");
+/// iterator.prev();
+/// assert_eq!(iterator.key(), b"fig");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct DbIterator {
     input: MergingIterator<ReadIterator>,
     sequence: SequenceNumber,
@@ -154,13 +182,13 @@ impl DbIterator {
     }
 
     /// Records that a move panicked. The iterator may be in any state, and must only be dropped from now on.
-    pub fn break_down(&mut self) {
+    pub(crate) fn break_down(&mut self) {
         self.is_broken = true;
     }
 
     /// Compares two user keys by the database's comparator.
     #[inline]
-    pub fn compare_keys(&self, a: &[u8], b: &[u8]) -> std::cmp::Ordering {
+    pub(crate) fn compare_keys(&self, a: &[u8], b: &[u8]) -> std::cmp::Ordering {
         self.db.families.default_family().comparator.compare_user_keys(a, b)
     }
 

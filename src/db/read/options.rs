@@ -5,7 +5,22 @@ use crate::db::shared::DbShared;
 use crate::error::{Error, Result};
 use crate::options::ReadAt;
 
-/// How one read is done.
+/// How one read is done. Write `..ReadOptions::default()` for the fields that are not named: more will be
+/// added.
+///
+/// ```
+/// # use terrace::{Db, Options, ReadOptions};
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("db");
+/// # let options = Options { create_if_missing: true, ..Options::default() };
+/// # let db = Db::open(&options, &path)?;
+/// // A scan of everything: blocks that nobody reads again would take the place of others in the cache.
+/// let scan = ReadOptions { fill_cache: false, ..ReadOptions::default() };
+/// let mut iterator = db.iter(&scan);
+/// iterator.seek_to_first();
+/// assert!(!iterator.valid()); // an empty database
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ReadOptions<'a> {
     /// Verify the checksum of every block read, even of one that was verified before. Default: no.

@@ -7,6 +7,27 @@ use std::sync::atomic::Ordering;
 
 /// A state of the database that stays readable. May be used from any thread, and may outlive the database.
 /// Dropping it releases the state.
+///
+/// ```
+/// # use terrace::{Db, Options, ReadOptions, WriteOptions};
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("db");
+/// # let options = Options { create_if_missing: true, ..Options::default() };
+/// # let db = Db::open(&options, &path)?;
+/// db.put(&WriteOptions::default(), b"key", b"old")?;
+/// let snapshot = db.snapshot();
+/// db.put(&WriteOptions::default(), b"key", b"new")?;
+///
+/// let then = ReadOptions { snapshot: Some(&snapshot), ..ReadOptions::default() };
+/// assert_eq!(db.get(&then, b"key")?.as_deref(), Some(&b"old"[..]));
+/// assert_eq!(db.get(&ReadOptions::default(), b"key")?.as_deref(), Some(&b"new"[..]));
+///
+/// let mut iterator = db.iter(&then);
+/// drop(snapshot); // the iterator keeps what it needs
+/// iterator.seek_to_first();
+/// assert_eq!(iterator.value(), b"old");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Snapshot {
     db: Arc<DbShared>,
     sequence: u64,

@@ -12,13 +12,52 @@
 //!
 //! `Everything` is also the disk after the process is killed while the system continues to run.
 //!
+//! [`MemEnv::with_journal`] is a disk that records every change (write, change of size, create, rename,
+//! unlink, sync of a file, sync of a directory) in the order in which it happened. From the journal, any
+//! number of times, a new `MemEnv` can be built that is the disk as a crash after any number of changes
+//! leaves it. So a workload runs once for any number of crashes:
+//!
+//! ```
+//! use std::path::Path;
+//! use terrace::env::mem::{CrashChoice, MemEnv};
+//! use terrace::env::{CreateMode, Env};
+//!
+//! let env = MemEnv::with_journal();
+//! let path = Path::new("/file");
+//! let mut file = env.create_writable(path, CreateMode::New)?;
+//! file.append(b"kept")?;
+//! file.sync()?;
+//! env.sync_dir(Path::new("/"))?;
+//! let acknowledged = env.operation_count();
+//! file.append(b", lost")?;
+//! file.flush()?;
+//!
+//! let mut point = env.crash_point(0);
+//! for operations in 0..=env.operation_count() {
+//!     point.advance_to(operations);
+//!     let mut choices = vec![CrashChoice::OnlySynced, CrashChoice::Everything];
+//!     choices.extend((0..8).map(|seed| CrashChoice::Random { seed, garbage: true }));
+//!     choices.extend(point.unsynced().into_iter().map(CrashChoice::DropOne));
+//!     for choice in choices {
+//!         let disk = point.disk(choice); // A MemEnv, with a journal of its own: crashes within recovery.
+//!         if operations >= acknowledged {
+//!             let mut beginning = [0; 4];
+//!             disk.open_sequential(path)?.read(&mut beginning)?;
+//!             assert_eq!(&beginning, b"kept", "{choice:?} after {operations}");
+//!         }
+//!     }
+//! }
+//! # Ok::<(), terrace::Error>(())
+//! ```
+//!
 //! Thread rule: a [`CrashPoint`] belongs to one thread. The disk it looks at may change meanwhile.
 
 use super::file::write_at;
-use super::journal::{Change, Image, Operation};
+use super::journal::{Change, Image, Journal, Operation};
 use super::tree::{NodeId, ROOT};
 use super::{MemEnv, MemOptions};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The unit in which contents survive, in bytes.
@@ -80,8 +119,61 @@ struct Pending {
     only: Option<BTreeSet<u64>>,
 }
 
+/// For tests: a disk with a journal, and what it says.
+impl MemEnv {
+    /// An empty disk with a journal and a manual clock.
+    pub fn with_journal() -> Self {
+        Self::with_options(MemOptions { journal: true, manual_clock: Some(1), ..MemOptions::default() })
+    }
+
+    /// The number of changes so far; 0 without a journal. A crash "after n" keeps a choice of the first n
+    /// changes and nothing later.
+    pub fn operation_count(&self) -> usize {
+        self.shared.journal.as_ref().map_or(0, Journal::count)
+    }
+
+    /// Describes the change with this index, for messages: `17: write /db/000003.log [0, 128)`.
+    pub fn describe_operation(&self, index: usize) -> String {
+        self.shared.journal.as_ref().and_then(|journal| journal.get(index)).map_or_else(
+            || format!("{index}: no such operation"),
+            |operation| format!("{index}: {operation}"),
+        )
+    }
+
+    /// The disk after the first `operations` changes (or all, if there are fewer), for simulating crashes.
+    /// Without a journal, everything on the disk counts as durable.
+    pub fn crash_point(&self, operations: usize) -> CrashPoint {
+        CrashPoint::new(self, operations)
+    }
+
+    /// The disk after a crash that follows the first `operations` changes.
+    pub fn disk_at(&self, operations: usize, choice: CrashChoice) -> MemEnv {
+        self.crash_point(operations).disk(choice)
+    }
+
+    /// The disk after a crash now.
+    pub fn crash_clone(&self, choice: CrashChoice) -> MemEnv {
+        self.disk_at(self.operation_count(), choice)
+    }
+
+    /// Does to a file what a failed fsync does: unsynced writes are still read back, but no later sync makes
+    /// them durable. For the hook of a fault rule.
+    pub fn forget_unsynced(&self, path: &Path) {
+        let tree = self.shared.tree.lock();
+        if let (Some(journal), Ok((node, _))) = (&self.shared.journal, tree.file(path)) {
+            journal.push(path, Change::Forget { node });
+        }
+    }
+
+    /// All files with their contents, sorted by path: to check that nothing changed.
+    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let tree = self.shared.tree.lock();
+        tree.files().into_iter().map(|(path, file)| (path, file.snapshot().to_vec())).collect()
+    }
+}
+
 impl CrashPoint {
-    pub(super) fn new(env: &MemEnv, operations: usize) -> Self {
+    fn new(env: &MemEnv, operations: usize) -> Self {
         let base = match &env.shared.journal {
             Some(journal) => journal.base().clone(),
             None => Arc::new(env.shared.tree.lock().image()),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::env::read_file;
 use crate::error::ErrorKind;
+use std::path::PathBuf;
 
 const LOG: LogFileOptions = LogFileOptions { mapped: false, expected_size: 0 };
 const MAPPED_LOG: LogFileOptions = LogFileOptions { mapped: true, expected_size: 0 };

@@ -6,6 +6,7 @@
 //! Thread rule: none; the owner guards the tree by a mutex.
 
 use super::file::FileNode;
+#[cfg(any(test, feature = "test-support"))]
 use super::journal::Image;
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
@@ -41,6 +42,7 @@ impl Tree {
     }
 
     /// A copy of everything in the tree.
+    #[cfg(any(test, feature = "test-support"))]
     pub fn image(&self) -> Image {
         let mut image = Image { next: self.next, ..Image::empty() };
         for (&id, node) in &self.nodes {
@@ -157,6 +159,7 @@ impl Tree {
     }
 
     /// All files, by path.
+    #[cfg(any(test, feature = "test-support"))]
     pub fn files(&self) -> BTreeMap<PathBuf, Arc<FileNode>> {
         let mut files = BTreeMap::new();
         let mut directories = vec![(PathBuf::from("/"), ROOT)];

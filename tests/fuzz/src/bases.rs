@@ -4,7 +4,7 @@
 use super::archive::{Files, disk_with, files, path};
 use super::exercise::Setting;
 use super::mend;
-use terrace::compression::Compression;
+use terrace::Compression;
 use terrace::env::mem::MemOptions;
 use terrace::{Db, Options, WriteBatch, WriteOptions};
 

@@ -2,9 +2,9 @@
 
 use super::archive::{Files, disk, files, path};
 use std::sync::Arc;
+use terrace::BloomFilterPolicy;
 use terrace::env::info_log;
 use terrace::env::mem::MemEnv;
-use terrace::filter_policy::BloomFilterPolicy;
 use terrace::internals::util::cache::BlockCache;
 use terrace::{Db, Error, Options, ReadOptions, Result, WriteOptions, repair};
 
@@ -115,7 +115,7 @@ pub fn sweep(db: &Db, limit: usize) -> Contents {
         }
         note(iterator.status());
     }
-    db.approximate_sizes(&[(b"", b"\xff"), (b"key0100", b"key0400")]);
+    let _ = db.approximate_sizes(&[(b"", b"\xff"), (b"key0100", b"key0400")]);
     for name in ["leveldb.sstables", "leveldb.stats", "terrace.recovery-damage"] {
         db.property(name.as_bytes());
     }

@@ -2,9 +2,9 @@
 
 use super::archive::Files;
 use std::path::Path;
-use terrace::compression;
 use terrace::env::mem::MemEnv;
 use terrace::env::{CreateMode, Env};
+use terrace::internals::compression;
 use terrace::internals::format::file_name::{self, FileType};
 use terrace::internals::record::reader::{ReadOutcome, RecordReader};
 use terrace::internals::record::writer::RecordWriter;

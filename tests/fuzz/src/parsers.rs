@@ -5,16 +5,15 @@ use super::exercise::{self, Setting};
 use super::mend;
 use std::path::Path;
 use std::sync::Arc;
-use terrace::comparator::{Comparator, bytewise};
-use terrace::compression::{
-    Compression, DECODER_SLACK, Encoder, PartialDecoder, TYPE_SNAPPY, decompress, decompress_beginning,
-    decompressed_length,
-};
 use terrace::env::ReadMode;
 use terrace::env::mem::MemEnv;
 use terrace::env::{Env, RandomAccessFile};
-use terrace::filter_policy::{BloomFilterPolicy, FilterPolicy};
 use terrace::internals::batch::decode::{BatchEntry, validate};
+use terrace::internals::comparator::{Comparator, bytewise};
+use terrace::internals::compression::{
+    Compression, DECODER_SLACK, Encoder, PartialDecoder, TYPE_SNAPPY, decompress, decompress_beginning,
+    decompressed_length,
+};
 use terrace::internals::format::column_family_id::ColumnFamilyId;
 use terrace::internals::format::internal_key::{
     InternalKeyComparator, LookupKey, MAX_SEQUENCE, ParsedInternalKey, trailer, user_key,
@@ -34,6 +33,7 @@ use terrace::internals::version::manifest;
 use terrace::internals::version::version_edit::VersionEdit;
 use terrace::internals::version::version_set::VersionRecovery;
 use terrace::internals::wal::replay::{ExpectedFirstSequence, ReplayOptions, replay_with};
+use terrace::{BloomFilterPolicy, FilterPolicy};
 use terrace::{Result, WriteBatch, WriteOptions};
 
 /// The descending order of bytes: an order that is not the bytewise one.
@@ -393,12 +393,14 @@ pub fn write_batch(bytes: &[u8]) {
         assert!(valid.is_err());
         return;
     };
-    assert_eq!(valid.expect("a batch that was taken"), (batch.sequence(), batch.count()));
+    let sequence = bytes.first_chunk().copied().map(u64::from_le_bytes).expect("a header");
+    assert_eq!(valid.expect("a batch that was taken"), (sequence, batch.count()));
     let mut copy = WriteBatch::new();
     for entry in &batch {
         match entry.expect("a whole entry") {
             BatchEntry::Put(key, value) => copy.put(key, value),
             BatchEntry::Delete(key) => copy.delete(key),
+            other => panic!("an entry that is neither: {other:?}"),
         }
     }
     assert!(copy.count() == batch.count() && copy.iter().flatten().eq(batch.iter().flatten()));

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use terrace::compression::Compression;
+use terrace::Compression;
 use terrace::internals::table::footer::BlockHandle;
 use terrace::internals::util::coding::put_varint32;
 use terrace::{Db, Options, WriteOptions};

@@ -3,7 +3,7 @@
 use super::bytes::{change_bytes, change_list, change_varint, odd_number};
 use crate::hostile::forge::{Handles, Parts};
 use crate::support::random::Random;
-use terrace::compression::{Compression, Compressor};
+use terrace::internals::compression::{Compression, Compressor};
 use terrace::internals::table::footer::{BlockHandle, FOOTER_SIZE, Footer};
 use terrace::internals::util::coding::{fixed32_at, get_varint32};
 
