@@ -245,6 +245,7 @@ impl Compressor {
 
 /// The reason why a stored block could not be decompressed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(not(all(feature = "zlib", feature = "zstd")), allow(dead_code))]
 pub enum DecompressError {
     /// The type byte is unknown.
     UnknownType(u8),
