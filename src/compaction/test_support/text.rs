@@ -81,7 +81,7 @@ pub(super) fn bytes(text: &str) -> u64 {
 pub(super) fn show_bytes(bytes: u64) -> String {
     match bytes {
         u64::MAX => "max".to_string(),
-        _ if bytes >= MB && bytes % MB == 0 => format!("{}MB", bytes / MB),
+        _ if bytes >= MB && bytes.is_multiple_of(MB) => format!("{}MB", bytes / MB),
         _ => bytes.to_string(),
     }
 }
