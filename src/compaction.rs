@@ -3,11 +3,13 @@
 //! `picker` decides which level needs a compaction and which files take part (`picker/expand` has the rules
 //! that make a set of files safe to merge), from what `context` lends it. A [`Compaction`] is the choice
 //! (`plan`). `in_progress` has the running compactions, which a new one must not cross. `job` runs a
-//! compaction, in several subcompactions in parallel if it is large, and returns a version edit.
+//! compaction, in several subcompactions in parallel if it is large, and returns a version edit; `inputs` has
+//! the iterators that it reads.
 
 mod boundary_cursors;
 pub mod context;
 pub mod in_progress;
+mod inputs;
 pub mod job;
 pub mod picker;
 mod plan;

@@ -5,6 +5,7 @@
 //!
 //! Thread rule: one thread at a time uses an iterator.
 
+pub mod compaction_input;
 pub mod merging;
 #[cfg(test)]
 pub(crate) mod test_support;
@@ -59,13 +60,6 @@ pub trait InternalIterator {
     }
     /// The value of the current entry. Valid until the next move.
     fn value(&self) -> &[u8];
-    /// `Some` if `value` is not the value, but the stored bytes (with the trailer) of the single-entry block
-    /// that holds this entry; then the result is the length of the value in bytes. Only for iterators that
-    /// were told not to decode such blocks.
-    #[inline]
-    fn raw_block_value_length(&self) -> Option<u32> {
-        None
-    }
     /// The current key and value.
     #[inline]
     fn entry(&self) -> (&[u8], &[u8]) {

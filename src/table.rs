@@ -1,13 +1,15 @@
 //! A table: one immutable sorted file of internal keys and values, in LevelDB's table format. This module
 //! knows no database: a table is written and read by itself, and tested so.
 //!
-//! `builder` writes a table, `reader` looks keys up, `iterator` moves over one, `cache` keeps open tables.
+//! `builder` writes a table, `reader` looks keys up, `iterator` moves over one, `compaction_input` does so for
+//! compactions, `cache` keeps open tables.
 //! `standalone` is the same format over user keys, without a database.
 pub mod block;
 pub mod block_builder;
 mod block_file;
 pub mod builder;
 pub mod cache;
+pub mod compaction_input;
 pub mod filter_block;
 pub mod footer;
 mod index;
@@ -88,9 +90,6 @@ pub struct TableReadOptions {
     pub verify_checksums: bool,
     /// Keep the blocks read in the block cache.
     pub fill_cache: bool,
-    /// Let an iterator that only moves forward leave a single-entry block compressed, if the block has the
-    /// codec of new blocks: see `InternalIterator::raw_block_value_length`.
-    pub leaves_stored: bool,
 }
 
 #[cfg(test)]

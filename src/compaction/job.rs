@@ -8,20 +8,18 @@
 
 use crate::compaction::Compaction;
 use crate::compaction::boundary_cursors::{BaseLevelCursor, GrandparentCursor};
+use crate::compaction::inputs::open_inputs;
 use crate::compaction::subcompaction::{self, KeyRange};
 use crate::compression::Compression;
 use crate::env;
 use crate::error::{Error, Result};
-use crate::format::internal_key::{self, InternalKeyComparator};
-use crate::iterator::InternalIterator;
+use crate::format::internal_key;
+use crate::iterator::compaction_input::Payload;
 use crate::iterator::merging::MergingIterator;
 use crate::job::compaction_iterator::CompactionIterator;
 use crate::job::context::JobContext;
 use crate::job::table_output::{PendingTables, TableOutput, UnsyncedTable, max_table_size};
-use crate::table::TableReadOptions;
-use crate::table::iterator::TableIterator;
 use crate::version::file_metadata::FileMetaData;
-use crate::version::level_iterator::LevelIterator;
 use crate::version::version_edit::VersionEdit;
 use crossbeam_channel::{Receiver, Sender};
 use std::cmp::Reverse;
@@ -178,7 +176,7 @@ fn merge_part(
         context.compaction_iterator_options(),
         MergingIterator::new(
             comparator.clone(),
-            open_inputs(compaction, context, outputs.pending.pass_stored())?,
+            open_inputs(compaction, context, outputs.pending.passed_type())?,
         ),
         |user_key: &[u8]| base_level.is_base_level_for_key(user_key),
     );
@@ -193,67 +191,14 @@ fn merge_part(
         {
             break;
         }
-        let (key, value) = (entries.key(), entries.value());
-        outputs.add(key, is_first_of_user_key, |output| match entries.raw_block_value_length() {
-            None => output.add(key, value),
-            Some(value_length) => output.add_raw_block(key, value, value_length),
+        let key = entries.key();
+        outputs.add(key, is_first_of_user_key, |output| match entries.payload() {
+            Payload::Value(value) => output.add(key, value),
+            Payload::RawBlock { stored, value_length } => output.add_raw_block(key, stored, value_length),
         })?;
     }
     entries.status()?;
     outputs.finish()
-}
-
-/// Iterators over the inputs. They do not fill the block cache, since each block is read once.
-fn open_inputs(compaction: &Compaction, context: &JobContext<'_>, passes_stored: bool) -> Result<Vec<Input>> {
-    let read = TableReadOptions {
-        verify_checksums: context.paranoid_checks,
-        fill_cache: false,
-        leaves_stored: passes_stored,
-    };
-    let comparator = &compaction.version.comparator;
-    let level_iterator = |files: Vec<Arc<FileMetaData>>| {
-        Input::Level(LevelIterator::new(comparator.clone(), files, context.table_cache.clone(), read))
-    };
-    let [first_side, other_sides @ ..] = &compaction.inputs;
-    let mut inputs = Vec::new();
-    if compaction.level == 0 {
-        for run in disjoint_runs(comparator, first_side) {
-            inputs.push(match &run[..] {
-                [file] => Input::Table(file.table(context.table_cache)?.iter(read)),
-                _ => level_iterator(run),
-            });
-        }
-    } else {
-        inputs.push(level_iterator(first_side.clone()));
-    }
-    for side in other_sides.iter().filter(|side| !side.is_empty()) {
-        inputs.push(level_iterator(side.clone()));
-    }
-    Ok(inputs)
-}
-
-/// Groups the files into runs, each ascending and disjoint. The number of runs is the largest number of files
-/// over one key. So the merge compares few keys, and few files are open at a time even if there are many (a
-/// repair without a MANIFEST puts all of them into level 0).
-fn disjoint_runs(
-    comparator: &InternalKeyComparator,
-    files: &[Arc<FileMetaData>],
-) -> Vec<Vec<Arc<FileMetaData>>> {
-    let mut files = files.to_vec();
-    files.sort_by(|a, b| comparator.compare(a.smallest.encoded(), b.smallest.encoded()));
-    let mut runs: Vec<Vec<Arc<FileMetaData>>> = Vec::new();
-    for file in files {
-        let ends_before = |run: &&mut Vec<Arc<FileMetaData>>| {
-            run.last().is_some_and(|last| {
-                comparator.compare(last.largest.encoded(), file.smallest.encoded()).is_lt()
-            })
-        };
-        match runs.iter_mut().find(ends_before) {
-            Some(run) => run.push(file),
-            None => runs.push(vec![file]),
-        }
-    }
-    runs
 }
 
 /// The tables that a subcompaction writes.
@@ -341,60 +286,6 @@ impl<'p, 'a> Outputs<'p, 'a> {
             self.files.push(output.finish(self.context)?);
         }
         Ok(self.files)
-    }
-}
-
-/// An input of the merge: one table of level 0, or a run of files of one level.
-enum Input {
-    Table(TableIterator),
-    Level(LevelIterator),
-}
-
-/// Calls the same method of either kind of iterator.
-macro_rules! either {
-    ($input:expr, $iterator:ident => $call:expr) => {
-        match $input {
-            Input::Table($iterator) => $call,
-            Input::Level($iterator) => $call,
-        }
-    };
-}
-
-impl InternalIterator for Input {
-    #[inline]
-    fn valid(&self) -> bool {
-        either!(self, iterator => iterator.valid())
-    }
-    fn seek_to_first(&mut self) {
-        either!(self, iterator => iterator.seek_to_first())
-    }
-    fn seek_to_last(&mut self) {
-        either!(self, iterator => iterator.seek_to_last())
-    }
-    fn seek(&mut self, target: &[u8]) {
-        either!(self, iterator => iterator.seek(target))
-    }
-    #[inline]
-    fn next(&mut self) {
-        either!(self, iterator => iterator.next())
-    }
-    fn prev(&mut self) {
-        either!(self, iterator => iterator.prev())
-    }
-    #[inline]
-    fn key(&self) -> &[u8] {
-        either!(self, iterator => iterator.key())
-    }
-    #[inline]
-    fn value(&self) -> &[u8] {
-        either!(self, iterator => iterator.value())
-    }
-    #[inline]
-    fn raw_block_value_length(&self) -> Option<u32> {
-        either!(self, iterator => iterator.raw_block_value_length())
-    }
-    fn status(&self) -> Result<()> {
-        either!(self, iterator => iterator.status())
     }
 }
 

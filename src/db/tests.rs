@@ -326,7 +326,7 @@ impl TestDb {
     /// Every entry of a key, newest first, hidden ones and tombstones included.
     pub fn all_entries_for(&self, user_key: &str) -> Vec<String> {
         let inner = &self.db().inner;
-        let read = TableReadOptions { verify_checksums: true, fill_cache: false, leaves_stored: false };
+        let read = TableReadOptions { verify_checksums: true, fill_cache: false };
         let (mut entries, _) = inner
             .families
             .default_family()

@@ -122,6 +122,12 @@ impl<I: InternalIterator> MergingIterator<I> {
         self.failure.is_final
     }
 
+    /// The child that stands on the current entry. Call only while valid.
+    #[inline]
+    pub(super) fn current_child(&self) -> &I {
+        &self.children[self.current]
+    }
+
     #[inline]
     fn prefix_of(&self, child: &I) -> KeyPrefix {
         if self.comparator.is_bytewise() { child.key_prefix() } else { KeyPrefix::default() }
@@ -496,11 +502,6 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
     #[inline]
     fn value(&self) -> &[u8] {
         self.children[self.current].value()
-    }
-
-    #[inline]
-    fn raw_block_value_length(&self) -> Option<u32> {
-        self.children[self.current].raw_block_value_length()
     }
 
     #[inline(always)]

@@ -31,7 +31,8 @@ pub trait Parts {
     /// Opens the part `index`.
     fn open(&self, index: usize) -> Result<Self::Iter>;
 
-    /// As `open`, reusing the memory of `part`, an iterator over another part.
+    /// As `open`, reusing the memory of `part`, an iterator over another part. Releases the blocks of `part`
+    /// before others are read.
     fn reopen(&self, index: usize, part: &mut Self::Iter) -> Result<()> {
         *part = self.open(index)?;
         Ok(())
@@ -66,6 +67,12 @@ impl<P: Parts> TwoLevelIterator<P> {
         self
     }
 
+    /// The part that stands on the current entry.
+    #[inline]
+    pub(super) fn open_part(&self) -> Option<&P::Iter> {
+        self.open.as_ref()
+    }
+
     /// Opens the part `index`, if it is not open already, and positions it by `position`. If there is no such
     /// part, the iterator becomes invalid.
     fn enter(&mut self, index: usize, position: impl FnOnce(&mut P::Iter)) {
@@ -77,10 +84,7 @@ impl<P: Parts> TwoLevelIterator<P> {
         if self.open.is_none() || self.index != index {
             self.index = index;
             let opened = match &mut self.open {
-                Some(part) => {
-                    part.release_blocks(); // release its blocks before others are read
-                    self.parts.reopen(index, part)
-                }
+                Some(part) => self.parts.reopen(index, part),
                 None => self.parts.open(index).map(|part| self.open = Some(part)),
             };
             if let Err(error) = opened {
@@ -204,11 +208,6 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
     #[inline]
     fn value(&self) -> &[u8] {
         self.open.as_ref().map_or(&[], P::Iter::value)
-    }
-
-    #[inline]
-    fn raw_block_value_length(&self) -> Option<u32> {
-        self.open.as_ref()?.raw_block_value_length()
     }
 
     #[inline(always)]

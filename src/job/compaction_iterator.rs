@@ -24,6 +24,7 @@ use crate::format::internal_key::{
     self, InternalKeyComparator, LookupKey, MAX_SEQUENCE, ParsedInternalKey, SequenceNumber, ValueType,
 };
 use crate::iterator::InternalIterator;
+use crate::iterator::compaction_input::{CompactionInput, Payload};
 use std::cmp::Ordering;
 use std::sync::atomic::{self, AtomicBool};
 
@@ -150,17 +151,10 @@ where
         self.input.key()
     }
 
-    /// The value. As for `key`.
+    /// The value. As for `key`. An input that passes blocks on has `payload` instead.
     #[inline]
     pub fn value(&self) -> &[u8] {
         self.input.value()
-    }
-
-    /// If `value` is a block in its stored form, the length of the actual value: see
-    /// `InternalIterator::raw_block_value_length`.
-    #[inline]
-    pub fn raw_block_value_length(&self) -> Option<u32> {
-        self.input.raw_block_value_length()
     }
 
     /// The user key. As for `key`.
@@ -270,6 +264,14 @@ where
             self.user_key.escape_ascii(),
             self.trailer >> 8,
         ))
+    }
+}
+
+impl<I: CompactionInput, F> CompactionIterator<'_, I, F> {
+    /// The value, or the block that holds the entry. As for `key`.
+    #[inline]
+    pub fn payload(&self) -> Payload<'_> {
+        self.input.payload()
     }
 }
 

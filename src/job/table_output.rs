@@ -63,11 +63,10 @@ impl<'a> PendingTables<'a> {
         }))
     }
 
-    /// May a single-entry block be copied in its stored form if it has the codec of the options? Only if new
-    /// blocks have that codec too.
-    pub fn pass_stored(&self) -> bool {
-        let of_options = self.context.table_cache.options().compression;
-        self.options.compression.passed_type() == of_options.passed_type()
+    /// The type byte of single-entry blocks that may be copied to the tables in their stored form: that of new
+    /// blocks. `None`: no block may be copied.
+    pub fn passed_type(&self) -> Option<u8> {
+        self.options.compression.passed_type()
     }
 
     /// Keeps the tables: the job has made them and their names durable.

@@ -202,7 +202,7 @@ impl JobFixture {
 
     /// All entries of a table.
     pub fn entries(&self, file: &FileMetaData) -> Vec<OwnedEntry> {
-        let read = TableReadOptions { verify_checksums: true, fill_cache: false, leaves_stored: false };
+        let read = TableReadOptions { verify_checksums: true, fill_cache: false };
         let mut iterator = file.table(&self.table_cache).unwrap().iter(read);
         let mut entries = Vec::new();
         iterator.seek_to_first();

@@ -56,7 +56,12 @@ impl TableIterator {
         self.block.change_owner(table);
     }
 
-    fn begin_move(&mut self) {
+    /// How it reads blocks.
+    pub(super) fn read_options(&self) -> TableReadOptions {
+        self.read
+    }
+
+    pub(super) fn begin_move(&mut self) {
         self.error = None;
         self.consecutive_blocks = 0;
     }
@@ -64,7 +69,7 @@ impl TableIterator {
     /// Opens block `ordinal`, if it is not the open one. `whole`: decompress all of it, not just as far as
     /// needed. Returns false if the block cannot be read; the error is kept.
     fn load(&mut self, ordinal: usize, whole: bool) -> bool {
-        if self.ordinal == ordinal && self.block.raw_block_value_length().is_none() {
+        if self.ordinal == ordinal {
             return true;
         }
         let read = self.read;
@@ -86,21 +91,6 @@ impl TableIterator {
                 false
             }
         }
-    }
-
-    /// Opens block `ordinal` and stands on its first entry, if there is one. Returns false if the block
-    /// cannot be read; the error is kept.
-    fn load_first(&mut self, ordinal: usize, whole: bool) -> bool {
-        let read = self.read;
-        if read.leaves_stored && self.block.open_raw(|table, key| table.entry_alone(ordinal, read, key)) {
-            self.ordinal = ordinal;
-            return true;
-        }
-        let loaded = self.load(ordinal, whole);
-        if loaded {
-            self.block.seek_to_first();
-        }
-        loaded
     }
 
     /// Did the last move in block `ordinal` find bytes that contradict the format? The error is kept.
@@ -128,13 +118,13 @@ impl TableIterator {
     }
 
     /// Has the iteration met an error that ends it?
-    fn stopped(&self) -> bool {
+    pub(super) fn stopped(&self) -> bool {
         self.error.as_ref().is_some_and(|error| self.stops_at(error))
     }
 
     /// Releases the block; the iterator is not valid then.
     #[cold]
-    fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         self.block.close();
         self.ordinal = NO_BLOCK;
     }
@@ -156,7 +146,7 @@ impl TableIterator {
     }
 
     /// The end of the table: reports damage of the index, and releases the block.
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         if let Some(damage) = self.table().damage().cloned() {
             self.keep_error(damage);
         }
@@ -191,38 +181,56 @@ impl TableIterator {
                 return self.end();
             }
             self.read_ahead(ordinal);
-            // An iteration that passes from block to block reads them whole.
-            if self.load_first(ordinal, self.consecutive_blocks > 1) {
-                if self.block.valid() {
-                    if self.begins_in_order(ordinal) {
-                        return;
-                    }
-                } else {
-                    self.found_corruption(ordinal);
-                }
+            if self.enter(ordinal) {
+                return;
             }
         }
         self.stop();
     }
 
-    /// Is the first entry of the open block at or after the previous block's separator? If not, the error is
-    /// kept.
-    fn begins_in_order(&mut self, ordinal: usize) -> bool {
-        let table = self.table();
-        let index = table.index();
-        if ordinal == 0
-            || table.damage().is_some()
-            || !index.is_before_separator(&table.options().comparator, ordinal - 1, self.block.key())
-        {
-            return true;
+    /// Opens block `ordinal`, the next one in forward direction, and moves to its first entry. Returns false
+    /// if there is none, or none that can be read; an error is kept.
+    pub(super) fn enter(&mut self, ordinal: usize) -> bool {
+        // An iteration that passes from block to block reads them whole.
+        if !self.load(ordinal, self.consecutive_blocks > 1) {
+            return false;
         }
-        let error = table.file().bad_block(index.handle(ordinal), "keys out of order");
-        self.keep_error(error);
-        false
+        self.block.seek_to_first();
+        if !self.block.valid() {
+            self.found_corruption(ordinal);
+            return false;
+        }
+        let is_in_order = self.is_in_order(ordinal, self.block.key());
+        if !is_in_order {
+            let table = self.table();
+            let error = table.file().bad_block(table.index().handle(ordinal), "keys out of order");
+            self.keep_error(error);
+        }
+        is_in_order
+    }
+
+    /// Is `first`, the first key of block `ordinal`, at or after the previous block's separator?
+    pub(super) fn is_in_order(&self, ordinal: usize, first: &[u8]) -> bool {
+        let table = self.table();
+        ordinal == 0
+            || table.damage().is_some()
+            || !table.index().is_before_separator(&table.options().comparator, ordinal - 1, first)
+    }
+
+    /// Moves to the next entry of the open block. If it has no further one, returns its ordinal.
+    #[inline]
+    pub(super) fn next_in_block(&mut self) -> Option<usize> {
+        self.block.next();
+        if self.block.valid() || self.ordinal == NO_BLOCK {
+            return None;
+        }
+        let ordinal = self.ordinal;
+        self.found_corruption(ordinal);
+        Some(ordinal)
     }
 
     /// Moves to the last entry of the blocks before `ordinal`.
-    fn skip_backward(&mut self, mut ordinal: usize) {
+    pub(super) fn skip_backward(&mut self, mut ordinal: usize) {
         self.consecutive_blocks = 0;
         while ordinal > 0 && !self.stopped() {
             ordinal -= 1;
@@ -254,7 +262,7 @@ impl TableIterator {
         false
     }
 
-    fn read_ahead(&mut self, ordinal: usize) {
+    pub(super) fn read_ahead(&mut self, ordinal: usize) {
         self.consecutive_blocks = self.consecutive_blocks.saturating_add(1);
         if self.consecutive_blocks < READAHEAD_AFTER_BLOCKS {
             return;
@@ -276,16 +284,7 @@ impl InternalIterator for TableIterator {
 
     fn seek_to_first(&mut self) {
         self.begin_move();
-        if self.table().index().len() == 0 {
-            return self.end();
-        }
-        if self.load_first(0, false) {
-            if self.block.valid() {
-                return;
-            }
-            self.found_corruption(0);
-        }
-        self.skip_forward(0);
+        self.start_at(0, BlockIterator::seek_to_first);
     }
 
     fn seek_to_last(&mut self) {
@@ -352,11 +351,6 @@ impl InternalIterator for TableIterator {
     #[inline(always)]
     fn entry(&self) -> (&[u8], &[u8]) {
         self.block.entry()
-    }
-
-    #[inline]
-    fn raw_block_value_length(&self) -> Option<u32> {
-        self.block.raw_block_value_length()
     }
 
     fn release_blocks(&mut self) {

@@ -314,30 +314,6 @@ impl Table {
         }
     }
 
-    /// Data block `ordinal` in its stored form in a mapping, with its trailer, and the length of its value;
-    /// its key is written to `key`. `None` unless the block provably has a single entry, at least a block
-    /// size long, and has the codec of new blocks.
-    pub(super) fn entry_alone(
-        &self,
-        ordinal: usize,
-        read: TableReadOptions,
-        key: &mut Vec<u8>,
-    ) -> Option<(&[u8], u32)> {
-        let handle = self.index.handle(ordinal);
-        let stored = self.file.whole_in_mapping(handle)?;
-        let (contents, trailer) = stored.split_at(handle.size as usize);
-        if Some(trailer[0]) != self.options.compression.passed_type() {
-            return None;
-        }
-        if self.must_verify(ordinal, read) {
-            // If the checksum is wrong, the usual read reports it.
-            self.file.verify_in_mapping(handle).ok()?;
-        }
-        let value_length =
-            block::single_entry_value_length(trailer[0], contents, self.options.block_size, key)?;
-        Some((stored, value_length))
-    }
-
     /// The contents of data block `ordinal`. If possible, and unless the cache wants the block, they are not
     /// decompressed yet.
     #[inline]

@@ -120,8 +120,7 @@ pub fn compressions() -> Vec<Compression> {
         .collect()
 }
 
-pub const READ: TableReadOptions =
-    TableReadOptions { verify_checksums: false, fill_cache: true, leaves_stored: false };
+pub const READ: TableReadOptions = TableReadOptions { verify_checksums: false, fill_cache: true };
 
 pub fn options() -> TableOptions {
     TableOptions {

@@ -133,7 +133,6 @@ fn gets_find_the_version_asked_for_or_nothing() {
             let read = TableReadOptions {
                 verify_checksums: sequence.is_multiple_of(2),
                 fill_cache: sequence.is_multiple_of(3),
-                leaves_stored: false,
             };
             match table.get(read, target, |key, value| (key.to_vec(), value.to_vec())).unwrap() {
                 TableGet::Found(entry) => assert_eq!(Some(&entry), expected),
@@ -461,7 +460,7 @@ fn tables_of_every_compression_are_read_in_every_way() {
                         let found = table.get(READ, key, |found, v| found == key && v == value).unwrap();
                         assert!(matches!(found, TableGet::Found(true)), "{compression:?} {round}");
                     }
-                    let mut iterator = table.iter(TableReadOptions { leaves_stored: false, ..READ });
+                    let mut iterator = table.iter(READ);
                     for at in [17, 250, 0, 299] {
                         iterator.seek(&entries[at].0);
                         assert_at(&iterator, &entries, Some(at));

@@ -5,22 +5,46 @@
 //!
 //! Used by one thread at a time; may move between threads.
 
-use super::file_metadata::FileMetaData;
+use super::file_metadata::TableRef;
 use super::level::Level;
 use crate::error::Result;
 use crate::format::internal_key::{InternalKeyComparator, user_key};
+use crate::iterator::InternalIterator;
 use crate::iterator::two_level::{Parts, TwoLevelIterator};
 use crate::table::TableReadOptions;
 use crate::table::cache::TableCache;
 use crate::table::iterator::TableIterator;
 use std::sync::Arc;
 
-/// The tables of a run of files. Each table is one part of the two-level iterator.
+/// The tables of a run of files. Each table is one part of a two-level iterator.
 pub struct Tables {
     comparator: InternalKeyComparator,
     files: Level,
     cache: Arc<TableCache>,
     read: TableReadOptions,
+}
+
+impl Tables {
+    /// The tables of `files`: a level of a version (`version.levels[n].clone()` shares it), or a `Vec` of files
+    /// in order.
+    pub fn new(
+        comparator: InternalKeyComparator,
+        files: impl Into<Level>,
+        cache: Arc<TableCache>,
+        read: TableReadOptions,
+    ) -> Self {
+        Tables { comparator, files: files.into(), cache, read }
+    }
+
+    /// How blocks are read.
+    pub fn read_options(&self) -> TableReadOptions {
+        self.read
+    }
+
+    /// The table `index`.
+    pub fn table(&self, index: usize) -> Result<TableRef<'_>> {
+        self.files[index].table(&self.cache)
+    }
 }
 
 impl Parts for Tables {
@@ -42,16 +66,16 @@ impl Parts for Tables {
         if found.may_be_split && self.files.is_split_after(index, &self.comparator, user_key(target)) {
             return false;
         }
-        self.files[index].table(&self.cache).is_ok_and(|table| table.definitely_lacks(target))
+        self.table(index).is_ok_and(|table| table.definitely_lacks(target))
     }
 
     fn open(&self, index: usize) -> Result<TableIterator> {
-        let file: &FileMetaData = &self.files[index];
-        Ok(file.table(&self.cache)?.iter(self.read))
+        Ok(self.table(index)?.iter(self.read))
     }
 
     fn reopen(&self, index: usize, part: &mut TableIterator) -> Result<()> {
-        part.change_table(self.files[index].table(&self.cache)?.clone());
+        part.release_blocks();
+        part.change_table(self.table(index)?.clone());
         Ok(())
     }
 
@@ -65,15 +89,14 @@ impl Parts for Tables {
 pub type LevelIterator = TwoLevelIterator<Tables>;
 
 impl LevelIterator {
-    /// Iterates over `files`: a level of a version (`version.levels[n].clone()` shares it), or a `Vec` of
-    /// files in order.
+    /// Iterates over `files`, as for [`Tables::new`].
     pub fn new(
         comparator: InternalKeyComparator,
         files: impl Into<Level>,
         cache: Arc<TableCache>,
         read: TableReadOptions,
     ) -> Self {
-        TwoLevelIterator::over(Tables { comparator, files: files.into(), cache, read })
+        TwoLevelIterator::over(Tables::new(comparator, files, cache, read))
     }
 }
 

@@ -16,8 +16,7 @@ use tempfile::TempDir;
 
 pub(crate) mod edits;
 
-pub(super) const READ: TableReadOptions =
-    TableReadOptions { verify_checksums: true, fill_cache: false, leaves_stored: false };
+pub(super) const READ: TableReadOptions = TableReadOptions { verify_checksums: true, fill_cache: false };
 
 pub(super) type Files = Vec<Arc<FileMetaData>>;
 

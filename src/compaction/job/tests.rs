@@ -4,6 +4,7 @@ use super::super::test_support::{NONE_RUNNING, numbers};
 use super::*;
 use crate::compaction::CompactionReason;
 use crate::compaction::context::PickerOptions;
+use crate::compaction::inputs::disjoint_runs;
 use crate::compaction::picker::expand;
 use crate::comparator::bytewise;
 use crate::format::internal_key::InternalKeyComparator;

@@ -555,9 +555,7 @@ fn is_loss(error: &Error) -> bool {
 }
 
 /// Blocks stay in the cache, because the next key is in the same one.
-const LOOK_UP: TableReadOptions =
-    TableReadOptions { verify_checksums: false, fill_cache: true, leaves_stored: false };
+const LOOK_UP: TableReadOptions = TableReadOptions { verify_checksums: false, fill_cache: true };
 
 /// Every block is verified, and no cached block is displaced.
-const SCAN: TableReadOptions =
-    TableReadOptions { verify_checksums: true, fill_cache: false, leaves_stored: false };
+const SCAN: TableReadOptions = TableReadOptions { verify_checksums: true, fill_cache: false };

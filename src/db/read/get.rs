@@ -14,11 +14,7 @@ use std::sync::atomic::Ordering;
 
 impl From<&ReadAt> for TableReadOptions {
     fn from(options: &ReadAt) -> Self {
-        TableReadOptions {
-            verify_checksums: options.verify_checksums,
-            fill_cache: options.fill_cache,
-            leaves_stored: false,
-        }
+        TableReadOptions { verify_checksums: options.verify_checksums, fill_cache: options.fill_cache }
     }
 }
 

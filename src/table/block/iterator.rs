@@ -75,9 +75,6 @@ enum Loaded {
     Shared(#[allow(dead_code)] CachedBlock),
     Own(#[allow(dead_code)] BlockBuffer),
     Part(LazyBlock),
-    /// In `owner`, still compressed: a block of one entry, on which the iterator stands. Holds the length of
-    /// the value.
-    Raw(u32),
 }
 
 // SAFETY: the pointers lead into memory that `owner`, `loaded` and `key_buffer` own, and that nobody writes
@@ -175,38 +172,6 @@ impl<T: BlockOwner> BlockIterator<T> {
             BlockBytes::Own(buffer) => Loaded::Own(buffer),
         };
         Ok(())
-    }
-
-    /// Opens a block of a single entry without decompressing it, and stands on that entry. `value` is then
-    /// the stored block with its trailer. From here the iterator can only move forward, to the end. `find`
-    /// writes the internal key and returns the stored block and the length of the value. Returns false,
-    /// without a block, if `find` returns `None`.
-    pub fn open_raw(
-        &mut self,
-        find: impl for<'a> FnOnce(&'a T, &mut Vec<u8>) -> Option<(&'a [u8], u32)>,
-    ) -> bool {
-        self.close();
-        // The stored bytes live as long as the owner, as in `open`.
-        let Some((stored, value_length)) = find(&self.owner, &mut self.key_buffer) else { return false };
-        let Ok(stored_length) = u32::try_from(stored.len()) else { return false };
-        (self.bytes, self.length) = (stored.as_ptr(), stored.len());
-        // Sentinel: with `limit = 1` and `available = 0`, `next` sees the end of the block (the current entry
-        // ends at offset 1 or later), and every other move calls `decode`, which fails for raw blocks.
-        (self.limit, self.available) = (1, 0);
-        (self.key, self.key_length) = (self.key_buffer.as_ptr(), self.key_buffer.len() as u32);
-        (self.value, self.value_length, self.current) = (0, stored_length, 0);
-        self.has_prefix = false;
-        self.loaded = Loaded::Raw(value_length);
-        true
-    }
-
-    /// The length of the value, if the iterator stands on the entry of a raw block (`open_raw`).
-    #[inline]
-    pub fn raw_block_value_length(&self) -> Option<u32> {
-        match self.loaded {
-            Loaded::Raw(value_length) => Some(value_length),
-            _ => None,
-        }
     }
 
     /// A view of the open block.
@@ -474,7 +439,6 @@ impl<T: BlockOwner> BlockIterator<T> {
     fn decode(&mut self, end: u32) -> BlockResult<()> {
         let part = match &mut self.loaded {
             Loaded::Part(part) => part,
-            Loaded::Raw(_) => return bad("an entry that is left as it is stored can only be passed", 0),
             _ => return Ok(()),
         };
         let result = part.decode(self.owner.stored(part.handle()), end);

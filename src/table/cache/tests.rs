@@ -251,7 +251,7 @@ fn threads_share_the_cache() {
 #[test]
 fn a_table_keeps_its_index_where_its_descriptor_had_to_go() {
     let (cache, env, size) = cache_with(20, 2);
-    let read = TableReadOptions { verify_checksums: true, fill_cache: false, leaves_stored: false };
+    let read = TableReadOptions { verify_checksums: true, fill_cache: false };
     for round in 0..5 {
         for number in 1..=20 {
             let table = cache.find(number, size).unwrap();

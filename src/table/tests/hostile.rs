@@ -375,7 +375,7 @@ fn a_block_verified_once_is_verified_again_only_on_request() {
     assert!(get(&table, b"00001").is_ok());
     file.turned.store(true, Ordering::Relaxed);
     assert!(get(&table, b"00001").is_ok());
-    let read = TableReadOptions { verify_checksums: true, fill_cache: true, leaves_stored: false };
+    let read = TableReadOptions { verify_checksums: true, fill_cache: true };
     assert!(table.get(read, &internal(b"00001", 9), |_, _| ()).is_err());
     let unread = Table::open(Arc::new(options()), file, "t".into(), size).unwrap();
     assert!(get(&unread, b"00001").is_err());

@@ -3,15 +3,21 @@
 use crate::compression::{Compression, TYPE_RAW};
 use crate::filter_policy::BloomFilterPolicy;
 use crate::iterator::InternalIterator;
+use crate::iterator::compaction_input::{CompactionInput, Payload};
 use crate::table::block::single_entry_value_length;
 use crate::table::block_builder::BlockBuilder;
 use crate::table::builder::TableBuilder;
+use crate::table::compaction_input::TableInput;
 use crate::table::reader::Table;
 use crate::table::test_support::*;
 use crate::table::{TableOptions, TableReadOptions};
 use std::sync::Arc;
 
-const STORED: TableReadOptions = TableReadOptions { fill_cache: false, leaves_stored: true, ..READ };
+/// An iterator that passes on the blocks that new tables of the table's options may take over.
+fn input(table: &Arc<Table>) -> TableInput {
+    let read = TableReadOptions { fill_cache: false, ..READ };
+    table.compaction_iter(read, table.options().compression.passed_type())
+}
 
 /// A value of `length` bytes, half of which compress.
 fn value(random: &mut TestRandom, length: u64) -> Vec<u8> {
@@ -37,16 +43,16 @@ fn entries(count: usize, lengths: &[u64]) -> Vec<TestEntry> {
 fn passed_on(options: &TableOptions, table: &Arc<Table>) -> (Vec<u8>, usize) {
     let sink = MemorySink::default();
     let mut builder = TableBuilder::new(Arc::new(options.clone()), Box::new(sink.clone()), 1_700_000_000);
-    let mut entries = table.iter(STORED);
+    let mut entries = input(table);
     let mut stored = 0;
     entries.seek_to_first();
     while entries.valid() {
-        match entries.raw_block_value_length() {
-            Some(length) => {
+        match entries.payload() {
+            Payload::RawBlock { stored: block, value_length } => {
                 stored += 1;
-                builder.add_raw_block(entries.key(), entries.value(), length).unwrap();
+                builder.add_raw_block(entries.key(), block, value_length).unwrap();
             }
-            None => builder.add(entries.key(), entries.value()).unwrap(),
+            Payload::Value(value) => builder.add(entries.key(), value).unwrap(),
         }
         entries.next();
     }
@@ -94,10 +100,10 @@ fn what_was_alone_joins_what_is_before_it() {
     let sink = MemorySink::default();
     let mut builder = TableBuilder::new(Arc::new(options.clone()), Box::new(sink.clone()), 1_700_000_000);
     builder.add(&small[0].0, &small[0].1).unwrap();
-    let mut alone = table.iter(STORED);
+    let mut alone = input(&table);
     alone.seek_to_first();
-    let length = alone.raw_block_value_length().unwrap();
-    builder.add_raw_block(alone.key(), alone.value(), length).unwrap();
+    let Payload::RawBlock { stored, value_length } = alone.payload() else { panic!("decoded") };
+    builder.add_raw_block(alone.key(), stored, value_length).unwrap();
     builder.finish().unwrap();
     assert!(*sink.bytes.lock() == expected);
 }
@@ -122,28 +128,44 @@ fn only_what_is_compressed_as_new_blocks_are_stays_as_it_is() {
     assert_eq!(passed_on(&large_blocks, &open(&large_blocks, &bytes, true).unwrap()).1, 0);
 }
 
-/// On an entry in its stored form, moves other than forward end in an error. The stored bytes are not read as
-/// entries.
+/// A seek and a move backward decode the block that they move to, even if it is the current one.
 #[test]
-fn from_an_entry_left_as_it_is_there_is_no_way_back() {
+fn only_a_move_forward_passes_blocks_on() {
     let options = TableOptions { compression: Compression::Snappy, ..options() };
     let entries = entries(5, &[5000]);
     let table = open(&options, &build(&options, &entries).0, true).unwrap();
-    let mut iterator = table.iter(STORED);
+    let mut iterator = input(&table);
+    let assert_at = |iterator: &TableInput, at: usize, is_raw: bool| {
+        assert_eq!(iterator.key(), entries[at].0);
+        match iterator.payload() {
+            Payload::Value(value) => assert!(!is_raw && value == entries[at].1),
+            Payload::RawBlock { value_length, .. } => assert!(is_raw && value_length == 5000),
+        }
+    };
     iterator.seek_to_first();
-    assert_eq!(iterator.try_next_user_key(), None);
-    assert_eq!(iterator.try_next_user_key_without_prefix(), None);
+    assert_at(&iterator, 0, true);
     iterator.next();
-    assert!(iterator.raw_block_value_length().is_some());
+    assert_at(&iterator, 1, true);
     iterator.prev();
-    assert!(iterator.status().unwrap_err().to_string().contains("can only be passed"));
-    // A seek reads the block that it moves to, even if it is the current one.
-    iterator.seek_to_first();
-    assert!(iterator.raw_block_value_length().is_some());
-    iterator.seek(&entries[0].0);
-    assert_eq!((iterator.raw_block_value_length(), iterator.value()), (None, &entries[0].1[..]));
+    assert_at(&iterator, 0, false);
     iterator.next();
-    assert!(iterator.raw_block_value_length().is_some() && iterator.key() == entries[1].0);
+    assert_at(&iterator, 1, true);
+    iterator.seek(&entries[1].0);
+    assert_at(&iterator, 1, false);
+    iterator.seek_to_last();
+    assert_at(&iterator, 4, false);
+    iterator.prev();
+    assert_at(&iterator, 3, false);
+    iterator.next();
+    assert_at(&iterator, 4, true);
+    iterator.next();
+    assert!(!iterator.valid() && iterator.status().is_ok());
+    iterator.seek_to_first();
+    iterator.prev();
+    assert!(!iterator.valid() && iterator.status().is_ok());
+    iterator.seek_to_first();
+    iterator.change_table(table.clone());
+    assert!(!iterator.valid());
 }
 
 #[test]
@@ -154,7 +176,7 @@ fn a_damaged_block_of_one_entry_is_told_of_as_any_other() {
     for at in [3, 1500] {
         let mut bytes = bytes.clone();
         bytes[at] ^= 0x40;
-        let mut iterator = open(&options, &bytes, true).unwrap().iter(STORED);
+        let mut iterator = input(&open(&options, &bytes, true).unwrap());
         iterator.seek_to_first();
         let error = iterator.status().unwrap_err().to_string();
         assert!(!iterator.valid() && error.contains("block checksum mismatch at offset 0"), "{error}");
