@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::format::internal_key::KeyPrefix;
-use crate::iterator::InternalIterator;
+use crate::iterator::{FastIterator, InternalIterator};
 use crate::memtable::MemtableIterator;
 use crate::table::iterator::TableIterator;
 use crate::version::level_iterator::LevelIterator;
@@ -42,20 +42,8 @@ impl InternalIterator for ReadIterator {
         each!(self, iterator => iterator.seek(target))
     }
     #[inline]
-    fn definitely_lacks(&self, target: &[u8]) -> bool {
-        each!(self, iterator => iterator.definitely_lacks(target))
-    }
-    #[inline]
     fn next(&mut self) {
         each!(self, iterator => iterator.next())
-    }
-    #[inline]
-    fn try_next_user_key(&mut self) -> Option<u64> {
-        each!(self, iterator => iterator.try_next_user_key())
-    }
-    #[inline(always)]
-    fn try_next_user_key_without_prefix(&mut self) -> Option<u64> {
-        each!(self, iterator => iterator.try_next_user_key_without_prefix())
     }
     #[inline]
     fn prev(&mut self) {
@@ -66,10 +54,6 @@ impl InternalIterator for ReadIterator {
         each!(self, iterator => iterator.key())
     }
     #[inline]
-    fn key_prefix(&self) -> KeyPrefix {
-        each!(self, iterator => iterator.key_prefix())
-    }
-    #[inline]
     fn value(&self) -> &[u8] {
         each!(self, iterator => iterator.value())
     }
@@ -77,10 +61,29 @@ impl InternalIterator for ReadIterator {
     fn entry(&self) -> (&[u8], &[u8]) {
         each!(self, iterator => iterator.entry())
     }
-    fn release_blocks(&mut self) {
-        each!(self, iterator => iterator.release_blocks())
-    }
     fn status(&self) -> Result<()> {
         each!(self, iterator => iterator.status())
+    }
+}
+
+impl FastIterator for ReadIterator {
+    #[inline]
+    fn definitely_lacks(&self, target: &[u8]) -> bool {
+        each!(self, iterator => iterator.definitely_lacks(target))
+    }
+    #[inline]
+    fn try_next_user_key(&mut self) -> Option<u64> {
+        each!(self, iterator => iterator.try_next_user_key())
+    }
+    #[inline(always)]
+    fn try_next_user_key_without_prefix(&mut self) -> Option<u64> {
+        each!(self, iterator => iterator.try_next_user_key_without_prefix())
+    }
+    #[inline]
+    fn key_prefix(&self) -> KeyPrefix {
+        each!(self, iterator => iterator.key_prefix())
+    }
+    fn release_blocks(&mut self) {
+        each!(self, iterator => iterator.release_blocks())
     }
 }

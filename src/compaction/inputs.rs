@@ -5,9 +5,9 @@
 use crate::compaction::Compaction;
 use crate::error::Result;
 use crate::format::internal_key::InternalKeyComparator;
-use crate::iterator::InternalIterator;
 use crate::iterator::compaction_input::{CompactionInput, Payload};
 use crate::iterator::two_level::{Parts, TwoLevelIterator};
+use crate::iterator::{FastIterator, InternalIterator};
 use crate::job::context::JobContext;
 use crate::table::TableReadOptions;
 use crate::table::compaction_input::TableInput;
@@ -119,6 +119,9 @@ impl InternalIterator for Input {
         either!(self, iterator => iterator.status())
     }
 }
+
+/// A merge needs only the defaults.
+impl FastIterator for Input {}
 
 impl CompactionInput for Input {
     #[inline]

@@ -5,9 +5,9 @@
 //!
 //! Thread rule: one thread at a time uses an iterator.
 
-use super::InternalIterator;
 use super::merging::MergingIterator;
 use super::two_level::{Parts, TwoLevelIterator};
+use super::{FastIterator, InternalIterator};
 
 /// The value of an entry, or the block that holds it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,7 +30,7 @@ pub trait CompactionInput: InternalIterator {
     fn payload(&self) -> Payload<'_>;
 }
 
-impl<I: InternalIterator + CompactionInput> CompactionInput for MergingIterator<I> {
+impl<I: FastIterator + CompactionInput> CompactionInput for MergingIterator<I> {
     #[inline]
     fn payload(&self) -> Payload<'_> {
         self.current_child().payload()

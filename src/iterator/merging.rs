@@ -24,7 +24,7 @@
 //!
 //! Thread rule: one thread at a time uses an iterator.
 
-use super::{Failure, InternalIterator};
+use super::{Failure, FastIterator, InternalIterator};
 use crate::error::Result;
 use crate::format::internal_key::{InternalKeyComparator, KeyPrefix, trailer as trailer_of, user_key};
 use std::cmp::Ordering;
@@ -71,7 +71,7 @@ pub struct PooledUnion<I> {
     target: Vec<u8>,
 }
 
-impl<I: InternalIterator> MergingIterator<I> {
+impl<I: FastIterator> MergingIterator<I> {
     /// The union of `children`. Of equal keys, the earlier child's comes first.
     pub fn new(comparator: InternalKeyComparator, children: Vec<I>) -> Self {
         let heap = Vec::with_capacity(children.len());
@@ -407,7 +407,7 @@ impl<I: InternalIterator> MergingIterator<I> {
     }
 }
 
-impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
+impl<I: FastIterator> InternalIterator for MergingIterator<I> {
     #[inline]
     fn valid(&self) -> bool {
         !self.heap.is_empty()
@@ -478,22 +478,6 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
         self.after_move();
     }
 
-    #[inline(always)]
-    fn try_next_user_key(&mut self) -> Option<u64> {
-        if !self.forward || self.deferred != 0 {
-            return None;
-        }
-        if self.heap.len() <= 1 {
-            return self.children[self.current].try_next_user_key_without_prefix();
-        }
-        self.next_of_several_if_plain()
-    }
-
-    #[inline]
-    fn key_prefix(&self) -> KeyPrefix {
-        self.children[self.current].key_prefix()
-    }
-
     #[inline]
     fn key(&self) -> &[u8] {
         self.children[self.current].key()
@@ -517,6 +501,24 @@ impl<I: InternalIterator> InternalIterator for MergingIterator<I> {
                 positioned.try_for_each(|index| self.children[index].status())
             }
         }
+    }
+}
+
+impl<I: FastIterator> FastIterator for MergingIterator<I> {
+    #[inline(always)]
+    fn try_next_user_key(&mut self) -> Option<u64> {
+        if !self.forward || self.deferred != 0 {
+            return None;
+        }
+        if self.heap.len() <= 1 {
+            return self.children[self.current].try_next_user_key_without_prefix();
+        }
+        self.next_of_several_if_plain()
+    }
+
+    #[inline]
+    fn key_prefix(&self) -> KeyPrefix {
+        self.children[self.current].key_prefix()
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::comparator::Comparator;
 use crate::error::{Error, Result};
 use crate::format::internal_key::{InternalKeyComparator, trailer, user_key};
-use crate::iterator::InternalIterator;
+use crate::iterator::{FastIterator, InternalIterator};
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -119,6 +119,21 @@ impl InternalIterator for VecIterator {
     fn next(&mut self) {
         self.go(Some(self.here() + 1));
     }
+    fn prev(&mut self) {
+        self.go(self.here().checked_sub(1));
+    }
+    fn key(&self) -> &[u8] {
+        &self.entries[self.here()].0
+    }
+    fn value(&self) -> &[u8] {
+        &self.entries[self.here()].1
+    }
+    fn status(&self) -> Result<()> {
+        self.error.clone().map_or(Ok(()), Err)
+    }
+}
+
+impl FastIterator for VecIterator {
     fn definitely_lacks(&self, target: &[u8]) -> bool {
         // Answers as a filter does, which reports some keys as present that are not.
         let seems = |key: &[u8]| user_key(key).iter().fold(7u8, |sum, byte| sum.wrapping_mul(3) ^ byte) & 15;
@@ -133,18 +148,6 @@ impl InternalIterator for VecIterator {
         let trailer = trailer(next);
         self.go(Some(after));
         Some(trailer)
-    }
-    fn prev(&mut self) {
-        self.go(self.here().checked_sub(1));
-    }
-    fn key(&self) -> &[u8] {
-        &self.entries[self.here()].0
-    }
-    fn value(&self) -> &[u8] {
-        &self.entries[self.here()].1
-    }
-    fn status(&self) -> Result<()> {
-        self.error.clone().map_or(Ok(()), Err)
     }
 }
 
@@ -199,3 +202,5 @@ impl InternalIterator for GrowingIterator {
         Ok(())
     }
 }
+
+impl FastIterator for GrowingIterator {}

@@ -8,7 +8,7 @@
 //!
 //! Thread rule: one thread at a time uses an iterator.
 
-use super::{Failure, InternalIterator};
+use super::{Failure, FastIterator, InternalIterator};
 use crate::error::Result;
 use crate::format::internal_key::KeyPrefix;
 
@@ -23,11 +23,6 @@ pub trait Parts {
     /// The first part whose last key is not less than `target` (an internal key); `count()` if there is none.
     fn find(&self, target: &[u8]) -> usize;
 
-    /// True only if it is certain that no part has an entry with the user key of `target`.
-    fn definitely_lacks(&self, _target: &[u8]) -> bool {
-        false
-    }
-
     /// Opens the part `index`.
     fn open(&self, index: usize) -> Result<Self::Iter>;
 
@@ -36,6 +31,14 @@ pub trait Parts {
     fn reopen(&self, index: usize, part: &mut Self::Iter) -> Result<()> {
         *part = self.open(index)?;
         Ok(())
+    }
+}
+
+/// Parts whose iterators have fast paths, and so has the iterator over them.
+pub trait FastParts: Parts<Iter: FastIterator> {
+    /// True only if it is certain that no part has an entry with the user key of `target`.
+    fn definitely_lacks(&self, _target: &[u8]) -> bool {
+        false
     }
 
     /// True if a pooled iterator may keep this part open.
@@ -159,11 +162,6 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
     }
 
     #[inline]
-    fn definitely_lacks(&self, target: &[u8]) -> bool {
-        self.parts.definitely_lacks(target)
-    }
-
-    #[inline]
     fn next(&mut self) {
         debug_assert!(self.valid());
         if let Some(part) = &mut self.open {
@@ -172,16 +170,6 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
                 self.skip_ended_parts_forward();
             }
         }
-    }
-
-    #[inline]
-    fn try_next_user_key(&mut self) -> Option<u64> {
-        self.open.as_mut()?.try_next_user_key()
-    }
-
-    #[inline(always)]
-    fn try_next_user_key_without_prefix(&mut self) -> Option<u64> {
-        self.open.as_mut()?.try_next_user_key_without_prefix()
     }
 
     #[inline]
@@ -201,11 +189,6 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
     }
 
     #[inline]
-    fn key_prefix(&self) -> KeyPrefix {
-        self.open.as_ref().map_or_else(KeyPrefix::default, P::Iter::key_prefix)
-    }
-
-    #[inline]
     fn value(&self) -> &[u8] {
         self.open.as_ref().map_or(&[], P::Iter::value)
     }
@@ -215,20 +198,42 @@ impl<P: Parts> InternalIterator for TwoLevelIterator<P> {
         self.open.as_ref().map_or((&[], &[]), P::Iter::entry)
     }
 
+    fn status(&self) -> Result<()> {
+        match (&self.failure.error, &self.open) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Some(part)) => part.status(),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl<P: FastParts> FastIterator for TwoLevelIterator<P> {
+    #[inline]
+    fn definitely_lacks(&self, target: &[u8]) -> bool {
+        self.parts.definitely_lacks(target)
+    }
+
+    #[inline]
+    fn try_next_user_key(&mut self) -> Option<u64> {
+        self.open.as_mut()?.try_next_user_key()
+    }
+
+    #[inline(always)]
+    fn try_next_user_key_without_prefix(&mut self) -> Option<u64> {
+        self.open.as_mut()?.try_next_user_key_without_prefix()
+    }
+
+    #[inline]
+    fn key_prefix(&self) -> KeyPrefix {
+        self.open.as_ref().map_or_else(KeyPrefix::default, P::Iter::key_prefix)
+    }
+
     fn release_blocks(&mut self) {
         self.failure.clear();
         self.is_unreadable = false;
         match &mut self.open {
             Some(part) if self.parts.may_stay_open(self.index) => part.release_blocks(),
             open => *open = None,
-        }
-    }
-
-    fn status(&self) -> Result<()> {
-        match (&self.failure.error, &self.open) {
-            (Some(error), _) => Err(error.clone()),
-            (None, Some(part)) => part.status(),
-            (None, None) => Ok(()),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::format::internal_key::{
     self, InternalKeyComparator, KeyPrefix, LookupKey, SequenceNumber, ValueType,
 };
-use crate::iterator::InternalIterator;
+use crate::iterator::{FastIterator, InternalIterator};
 use crate::util::arena::blocks::BlockStore;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -202,17 +202,6 @@ impl InternalIterator for MemtableIterator {
         self.list.next();
     }
 
-    #[inline]
-    fn try_next_user_key(&mut self) -> Option<u64> {
-        self.list.next_if(|here, next| {
-            let is_later = match KeyPrefix::of(here.key).order(KeyPrefix::of(next.key)) {
-                Ordering::Equal => internal_key::user_key(here.key) < internal_key::user_key(next.key),
-                order => order.is_lt(),
-            };
-            is_later.then(|| internal_key::trailer(next.key))
-        })
-    }
-
     fn prev(&mut self) {
         self.list.prev();
     }
@@ -231,5 +220,18 @@ impl InternalIterator for MemtableIterator {
 
     fn status(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+impl FastIterator for MemtableIterator {
+    #[inline]
+    fn try_next_user_key(&mut self) -> Option<u64> {
+        self.list.next_if(|here, next| {
+            let is_later = match KeyPrefix::of(here.key).order(KeyPrefix::of(next.key)) {
+                Ordering::Equal => internal_key::user_key(here.key) < internal_key::user_key(next.key),
+                order => order.is_lt(),
+            };
+            is_later.then(|| internal_key::trailer(next.key))
+        })
     }
 }

@@ -14,8 +14,8 @@ use super::block;
 use super::iterator::TableIterator;
 use super::reader::Table;
 use crate::error::Result;
-use crate::iterator::InternalIterator;
 use crate::iterator::compaction_input::{CompactionInput, Payload};
+use crate::iterator::{FastIterator, InternalIterator};
 use std::sync::Arc;
 
 /// A position in a table that is the input of a compaction. Keeps the table open.

@@ -11,7 +11,7 @@ use super::block::{BlockIterator, WholeOrPart};
 use super::reader::Table;
 use crate::error::{Error, Result};
 use crate::format::internal_key::KeyPrefix;
-use crate::iterator::InternalIterator;
+use crate::iterator::{FastIterator, InternalIterator};
 use std::sync::Arc;
 
 /// After this many blocks in a row, the system is told to read ahead.
@@ -303,26 +303,11 @@ impl InternalIterator for TableIterator {
     }
 
     #[inline]
-    fn definitely_lacks(&self, target: &[u8]) -> bool {
-        self.table().definitely_lacks(target)
-    }
-
-    #[inline]
     fn next(&mut self) {
         self.block.next();
         if !self.block.valid() {
             self.leave_forward();
         }
-    }
-
-    #[inline]
-    fn try_next_user_key(&mut self) -> Option<u64> {
-        self.block.try_next_user_key(true)
-    }
-
-    #[inline(always)]
-    fn try_next_user_key_without_prefix(&mut self) -> Option<u64> {
-        self.block.try_next_user_key(false)
     }
 
     #[inline]
@@ -339,11 +324,6 @@ impl InternalIterator for TableIterator {
     }
 
     #[inline]
-    fn key_prefix(&self) -> KeyPrefix {
-        self.block.key_prefix()
-    }
-
-    #[inline]
     fn value(&self) -> &[u8] {
         self.block.value()
     }
@@ -353,16 +333,38 @@ impl InternalIterator for TableIterator {
         self.block.entry()
     }
 
-    fn release_blocks(&mut self) {
-        self.begin_move();
-        self.readahead_end = 0;
-        self.stop();
-    }
-
     fn status(&self) -> Result<()> {
         match &self.error {
             None => Ok(()),
             Some(error) => Err(error.clone()),
         }
+    }
+}
+
+impl FastIterator for TableIterator {
+    #[inline]
+    fn definitely_lacks(&self, target: &[u8]) -> bool {
+        self.table().definitely_lacks(target)
+    }
+
+    #[inline]
+    fn try_next_user_key(&mut self) -> Option<u64> {
+        self.block.try_next_user_key(true)
+    }
+
+    #[inline(always)]
+    fn try_next_user_key_without_prefix(&mut self) -> Option<u64> {
+        self.block.try_next_user_key(false)
+    }
+
+    #[inline]
+    fn key_prefix(&self) -> KeyPrefix {
+        self.block.key_prefix()
+    }
+
+    fn release_blocks(&mut self) {
+        self.begin_move();
+        self.readahead_end = 0;
+        self.stop();
     }
 }

@@ -9,8 +9,8 @@ use super::file_metadata::TableRef;
 use super::level::Level;
 use crate::error::Result;
 use crate::format::internal_key::{InternalKeyComparator, user_key};
-use crate::iterator::InternalIterator;
-use crate::iterator::two_level::{Parts, TwoLevelIterator};
+use crate::iterator::FastIterator;
+use crate::iterator::two_level::{FastParts, Parts, TwoLevelIterator};
 use crate::table::TableReadOptions;
 use crate::table::cache::TableCache;
 use crate::table::iterator::TableIterator;
@@ -58,6 +58,18 @@ impl Parts for Tables {
         self.files.find_file(&self.comparator, target)
     }
 
+    fn open(&self, index: usize) -> Result<TableIterator> {
+        Ok(self.table(index)?.iter(self.read))
+    }
+
+    fn reopen(&self, index: usize, part: &mut TableIterator) -> Result<()> {
+        part.release_blocks();
+        part.change_table(self.table(index)?.clone());
+        Ok(())
+    }
+}
+
+impl FastParts for Tables {
     fn definitely_lacks(&self, target: &[u8]) -> bool {
         let Some(found) = self.files.candidate(&self.comparator, user_key(target), || target) else {
             return true;
@@ -67,16 +79,6 @@ impl Parts for Tables {
             return false;
         }
         self.table(index).is_ok_and(|table| table.definitely_lacks(target))
-    }
-
-    fn open(&self, index: usize) -> Result<TableIterator> {
-        Ok(self.table(index)?.iter(self.read))
-    }
-
-    fn reopen(&self, index: usize, part: &mut TableIterator) -> Result<()> {
-        part.release_blocks();
-        part.change_table(self.table(index)?.clone());
-        Ok(())
     }
 
     fn may_stay_open(&self, index: usize) -> bool {
