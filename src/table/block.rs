@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A [`Block`] is a borrowed view, made anew (three loads) for every look-up. In the bytewise order, look-ups
-//! do not build the keys that they pass: see `prefix_scan`. [`BlockIterator`] moves over a block that it
-//! keeps alive.
+//! do not build the keys that they pass: see `prefix_scan`. `BlockIterator` moves over a block that it
+//! keeps alive, [`LazyBlockIterator`] also over one that is decompressed meanwhile (`lazy_block`).
 //!
 //! Every offset and length that comes from the bytes is checked before it is used. A contradiction to the
 //! format is a [`BadBlock`], which the table turns into a Corruption with the file and the block's offset.
@@ -27,8 +27,8 @@ mod single_entry;
 mod tests;
 
 pub use buffer::BlockBuffer;
-pub use iterator::{BlockIterator, BlockOwner};
-pub use lazy_block::LazyBlock;
+pub use iterator::{BlockOwner, LazyBlockIterator, LazyBlockOwner};
+pub use lazy_block::{LazyBlock, WholeOrPart};
 pub use lookup_index::{LookupTarget, MAX_INDEXED_BLOCK, get_by_lookup_index, lookup_index_of};
 pub use single_entry::{single_entry_value, single_entry_value_length};
 
@@ -73,14 +73,6 @@ pub enum BlockBytes<'a> {
     Loaded(CachedBlock),
     /// As `Loaded`, but for one reader only, in a buffer that returns to a pool.
     Own(BlockBuffer),
-}
-
-/// A block with all its bytes, or a block that is decompressed on demand.
-pub enum WholeOrPart<'a> {
-    /// All bytes are there.
-    Whole(BlockBytes<'a>),
-    /// Decompressed as far as readers have looked.
-    Part(LazyBlock),
 }
 
 impl Deref for BlockBytes<'_> {
@@ -352,10 +344,10 @@ impl<'a> Block<'a> {
     ) -> BlockResult<Option<R>> {
         let from = self.seek_restart(target, comparator)?;
         if comparator.is_bytewise() {
-            match Scan::from(from).run(self, target, u32::MAX)? {
+            match Scan::from(from).run(self, target)? {
                 Outcome::Found { same_user_key: false, .. } | Outcome::End => return Ok(None),
                 Outcome::Found { entry, .. } => return self.hand_over(target, &entry, found).map(Some),
-                Outcome::Unclear | Outcome::Beyond(_) => {}
+                Outcome::Unclear => {}
             }
         }
         let mut key = Vec::with_capacity(target.len() + 64);

@@ -7,7 +7,7 @@
 //! Used by one thread at a time; may move between threads.
 
 use super::TableReadOptions;
-use super::block::{BlockIterator, WholeOrPart};
+use super::block::{LazyBlockIterator, WholeOrPart};
 use super::reader::Table;
 use crate::error::{Error, Result};
 use crate::format::internal_key::KeyPrefix;
@@ -20,7 +20,7 @@ const READAHEAD_SIZE: u64 = 256 << 10;
 
 /// A position in a table. Keeps the table open.
 pub struct TableIterator {
-    block: BlockIterator<Table>,
+    block: LazyBlockIterator<Table>,
     /// The ordinal of the open block; `NO_BLOCK` if none is open.
     ordinal: usize,
     read: TableReadOptions,
@@ -36,7 +36,7 @@ const NO_BLOCK: usize = usize::MAX;
 impl TableIterator {
     pub(super) fn new(table: Arc<Table>, read: TableReadOptions) -> Self {
         TableIterator {
-            block: BlockIterator::new(table),
+            block: LazyBlockIterator::new(table),
             ordinal: NO_BLOCK,
             read,
             consecutive_blocks: 0,
@@ -131,7 +131,7 @@ impl TableIterator {
 
     /// Opens block `ordinal` and calls `position`. If the block has no entry there, moves to the first entry
     /// after it.
-    fn start_at(&mut self, ordinal: usize, position: impl FnOnce(&mut BlockIterator<Table>)) {
+    fn start_at(&mut self, ordinal: usize, position: impl FnOnce(&mut LazyBlockIterator<Table>)) {
         if ordinal >= self.table().index().len() {
             return self.end();
         }
@@ -284,7 +284,7 @@ impl InternalIterator for TableIterator {
 
     fn seek_to_first(&mut self) {
         self.begin_move();
-        self.start_at(0, BlockIterator::seek_to_first);
+        self.start_at(0, LazyBlockIterator::seek_to_first);
     }
 
     fn seek_to_last(&mut self) {

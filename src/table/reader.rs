@@ -14,7 +14,9 @@
 
 mod opening;
 
-use super::block::{self, Block, BlockBytes, BlockOwner, LazyBlock, LookupTarget, WholeOrPart};
+use super::block::{
+    self, Block, BlockBytes, BlockOwner, LazyBlock, LazyBlockOwner, LookupTarget, WholeOrPart,
+};
 use super::filter_block::FilterBlockLayout;
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle, FOOTER_SIZE};
 use super::index::Index;
@@ -516,7 +518,9 @@ impl BlockOwner for Table {
     fn comparator(&self) -> &InternalKeyComparator {
         &self.options.comparator
     }
+}
 
+impl LazyBlockOwner for Table {
     #[inline]
     fn stored(&self, handle: BlockHandle) -> &[u8] {
         self.file.stored_in_mapping(handle).unwrap_or_default()

@@ -5,22 +5,24 @@
 //! kept in `run`. A key is then put together from the bytes that it shares with the key just left, and from
 //! the suffixes of the few entries before it.
 //!
+//! `lazy` is an iterator over this one for blocks that are decompressed while it moves. Here all bytes of the
+//! entries, up to `limit`, are there.
+//!
 //! Used by one thread at a time; may move between threads.
 
 #![allow(unsafe_code)]
 
 mod backward;
+mod lazy;
 
-use super::{
-    BadBlock, Block, BlockBuffer, BlockBytes, BlockResult, Entry, LazyBlock, WholeOrPart, bad, check_type,
-    prefetch,
-};
+pub use lazy::{LazyBlockIterator, LazyBlockOwner};
+
+use super::{BadBlock, Block, BlockBuffer, BlockBytes, BlockResult, Entry, bad, check_type, prefetch};
 use crate::error::Result;
 use crate::format::internal_key::{
     InternalKeyComparator, KeyPrefix, TRAILER_SIZE, ValueType, trailer, user_key,
 };
-use crate::table::block::prefix_scan::{MAX_ENTRY_HEADER, Outcome, Scan};
-use crate::table::footer::BlockHandle;
+use crate::table::block::prefix_scan::{Outcome, Scan};
 use crate::util::cache::CachedBlock;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -29,8 +31,6 @@ use std::sync::Arc;
 pub trait BlockOwner: Send + Sync {
     /// The order of the entries of its blocks.
     fn comparator(&self) -> &InternalKeyComparator;
-    /// The stored form of a [`LazyBlock`], followed by some of the bytes that follow it in the file.
-    fn stored(&self, handle: BlockHandle) -> &[u8];
 }
 
 /// A position in a block. The block's bytes lie in `T`, or in memory of their own (`loaded`).
@@ -41,8 +41,6 @@ pub struct BlockIterator<T> {
     /// As in [`Block`]; 0 if no block is open.
     limit: u32,
     num_restarts: u32,
-    /// For a block that is decompressed in steps: how many bytes are there. `u32::MAX`: all.
-    available: u32,
     /// The current key: in the block, or in `key_buffer`.
     key: *const u8,
     /// 0 if the iterator stands on no entry.
@@ -51,8 +49,8 @@ pub struct BlockIterator<T> {
     value_length: u32,
     /// The offset where the current entry begins.
     current: u32,
-    /// `step_if_plain` only moves to entries that end at or before this offset: the smaller of `limit` and
-    /// `available`, or 0 unless `bytewise`.
+    /// `try_next_user_key` only moves to entries that end at or before this offset: `limit`, or 0 unless
+    /// `bytewise`.
     quick_limit: u32,
     /// The prefix of the current key, valid if `has_prefix`.
     prefix: KeyPrefix,
@@ -74,7 +72,6 @@ enum Loaded {
     None,
     Shared(#[allow(dead_code)] CachedBlock),
     Own(#[allow(dead_code)] BlockBuffer),
-    Part(LazyBlock),
 }
 
 // SAFETY: the pointers lead into memory that `owner`, `loaded` and `key_buffer` own, and that nobody writes
@@ -92,7 +89,6 @@ impl<T: BlockOwner> BlockIterator<T> {
             length: 0,
             limit: 0,
             num_restarts: 0,
-            available: u32::MAX,
             key: std::ptr::null(),
             key_length: 0,
             value: 0,
@@ -128,7 +124,6 @@ impl<T: BlockOwner> BlockIterator<T> {
         self.clear_position();
         self.limit = 0;
         self.num_restarts = 0;
-        self.available = u32::MAX;
         self.quick_limit = 0;
         self.bytes = NonNull::dangling().as_ptr();
         self.length = 0;
@@ -136,23 +131,14 @@ impl<T: BlockOwner> BlockIterator<T> {
     }
 
     /// Opens another block, which `load` finds in the owner or reads. The iterator then stands on no entry. A
-    /// block that cannot be parsed counts as an empty one with a [`BlockIterator::corruption`].
-    pub fn open(&mut self, load: impl for<'a> FnOnce(&'a T) -> Result<WholeOrPart<'a>>) -> Result<()> {
+    /// block that cannot be parsed counts as an empty one with a [`BlockIterator::corruption`]. `None`: no
+    /// block is opened.
+    pub fn open(&mut self, load: impl for<'a> FnOnce(&'a T) -> Result<Option<BlockBytes<'a>>>) -> Result<()> {
         self.close();
         // `load` is declared for any lifetime of the owner's borrow, so it can only return bytes that live as
         // long as the owner (or are static). The owner is in an `Arc` that this iterator keeps; it does not
         // move and is never lent out mutably.
-        let bytes = match load(&self.owner)? {
-            WholeOrPart::Whole(bytes) => bytes,
-            WholeOrPart::Part(part) => {
-                (self.limit, self.num_restarts) = (part.view().limit, part.view().num_restarts);
-                (self.bytes, self.length) = (part.view().bytes.as_ptr(), part.view().bytes.len());
-                self.available = part.available();
-                self.quick_limit = if self.bytewise { self.limit.min(self.available) } else { 0 };
-                self.loaded = Loaded::Part(part);
-                return Ok(());
-            }
-        };
+        let Some(bytes) = load(&self.owner)? else { return Ok(()) };
         let block = match Block::parse(&bytes) {
             Ok(block) => block,
             Err(bad) => {
@@ -181,8 +167,8 @@ impl<T: BlockOwner> BlockIterator<T> {
     /// iterator.
     #[inline]
     unsafe fn block<'b>(&self) -> Block<'b> {
-        // SAFETY: `open` set pointer and length from a slice of the owner or of `loaded`. Neither has changed
-        // since, and nobody writes to them. Without a block the pointer is dangling and the length 0. The
+        // SAFETY: `open` (or `lazy`, whenever it has written to the block) set pointer and length from a slice
+        // of the owner or of `loaded`. Neither has changed since, and nobody has written to them. Without a block the pointer is dangling and the length 0. The
         // lifetime is the caller's duty.
         let bytes = unsafe { std::slice::from_raw_parts(self.bytes, self.length) };
         Block { bytes, limit: self.limit, num_restarts: self.num_restarts }
@@ -237,9 +223,6 @@ impl<T: BlockOwner> BlockIterator<T> {
     /// Moves to the last entry of the block.
     pub fn seek_to_last(&mut self) {
         self.clear_position();
-        if let Err(bad) = self.provide(u32::MAX) {
-            return self.fail(bad);
-        }
         self.current = self.limit;
         self.step_back(0);
     }
@@ -258,7 +241,13 @@ impl<T: BlockOwner> BlockIterator<T> {
     #[inline]
     pub fn next(&mut self) {
         self.run.clear();
-        self.step_to(self.value + self.value_length);
+        self.step_to(self.next_offset());
+    }
+
+    /// Where the entry after the current one begins.
+    #[inline]
+    fn next_offset(&self) -> u32 {
+        self.value + self.value_length
     }
 
     /// Fast path of `next`. Moves to the next entry and returns its trailer, if that entry lies in this block
@@ -267,17 +256,8 @@ impl<T: BlockOwner> BlockIterator<T> {
     /// the caller will ask for the new key's prefix. Call only while valid.
     #[inline(always)]
     pub fn try_next_user_key(&mut self, with_prefix: bool) -> Option<u64> {
-        match self.step_if_plain(with_prefix) {
-            None if self.available != u32::MAX => self.step_if_plain_once_decoded(with_prefix),
-            stepped => stepped,
-        }
-    }
-
-    /// `try_next_user_key` for an entry whose bytes are all available.
-    #[inline(always)]
-    fn step_if_plain(&mut self, with_prefix: bool) -> Option<u64> {
         const TRAILER: u32 = TRAILER_SIZE as u32;
-        let offset = self.value + self.value_length;
+        let offset = self.next_offset();
         if offset >= self.quick_limit {
             return None;
         }
@@ -293,8 +273,7 @@ impl<T: BlockOwner> BlockIterator<T> {
         };
         let suffix = u64::from(offset) + header;
         let end = suffix + u64::from(suffix_length) + u64::from(value_length);
-        // If the entry's lengths are not decompressed yet, the values read are arbitrary; the entry then ends
-        // after `quick_limit`.
+        // If the block ends in the middle of the lengths, the entry ends after `quick_limit`.
         if end > u64::from(self.quick_limit)
             || suffix_length <= TRAILER
             || shared + TRAILER >= self.key_length
@@ -325,17 +304,6 @@ impl<T: BlockOwner> BlockIterator<T> {
         self.run.clear();
         self.take_place(&entry);
         Some(trailer)
-    }
-
-    /// Decompresses the next entry of a block that is decompressed in steps, then calls `step_if_plain`.
-    #[inline(never)]
-    fn step_if_plain_once_decoded(&mut self, with_prefix: bool) -> Option<u64> {
-        let there = self.quick_limit;
-        let offset = self.value + self.value_length;
-        if !self.bytewise || self.provide_entry(offset).is_err() || self.quick_limit == there {
-            return None;
-        }
-        self.step_if_plain(with_prefix)
     }
 
     /// Is the user key of `entry`, the next one, above the current user key? The caller has checked that
@@ -369,37 +337,14 @@ impl<T: BlockOwner> BlockIterator<T> {
     }
 
     fn try_seek(&mut self, target: &[u8]) -> BlockResult<()> {
-        let (from, scanned) = if self.available == u32::MAX || !self.bytewise {
-            self.provide(u32::MAX)?;
-            // SAFETY: the view is local, and nothing here releases the block.
-            let block = unsafe { self.block() };
-            let from = block.seek_restart(target, self.owner.comparator())?;
-            let bytewise = self.bytewise.then(|| Scan::from(from).run(&block, target, u32::MAX));
-            (from, bytewise.transpose()?)
-        } else {
-            (0, Some(self.scan_in_steps(target)?))
-        };
-        // SAFETY: as above; no more steps of decompression follow.
+        // SAFETY: the view is local, and nothing here releases the block.
         let block = unsafe { self.block() };
-        if let Some(outcome) = scanned {
-            match outcome {
-                Outcome::Found { entry, .. } => {
-                    let suffix = block.suffix(&entry);
-                    check_type(suffix, entry.offset)?;
-                    if entry.shared == 0 {
-                        self.key = suffix.as_ptr();
-                    } else {
-                        self.key_buffer.clear();
-                        self.key_buffer.reserve(2 * COPY);
-                        self.key_buffer.extend_from_slice(&target[..entry.shared as usize]);
-                        self.key_buffer.extend_from_slice(suffix);
-                        self.key = self.key_buffer.as_ptr();
-                    }
-                    self.stand_on(&entry);
-                    return Ok(());
-                }
+        let from = block.seek_restart(target, self.owner.comparator())?;
+        if self.bytewise {
+            match Scan::from(from).run(&block, target)? {
+                Outcome::Found { entry, .. } => return self.stand_on_found(&entry, target),
                 Outcome::End => return Ok(()),
-                Outcome::Unclear | Outcome::Beyond(_) => {}
+                Outcome::Unclear => {}
             }
         }
         let comparator = self.owner.comparator();
@@ -411,59 +356,23 @@ impl<T: BlockOwner> BlockIterator<T> {
         Ok(())
     }
 
-    /// Scans a block that is decompressed in steps, as far as needed. Decompresses all of it if the outcome
-    /// is `Unclear`.
-    fn scan_in_steps(&mut self, target: &[u8]) -> BlockResult<Outcome> {
-        let mut scan = Scan::from(0);
-        loop {
-            // SAFETY: the view is dropped before the next step.
-            let outcome = scan.run(&unsafe { self.block() }, target, self.available)?;
-            match outcome {
-                Outcome::Beyond(end) => self.provide(end)?,
-                Outcome::Unclear => {
-                    self.provide(u32::MAX)?;
-                    return Ok(outcome);
-                }
-                _ => return Ok(outcome),
-            }
-        }
-    }
-
-    /// Decompresses the block up to `end` at least, if it is decompressed in steps.
+    /// Makes `entry`, which a scan for `target` has found, the current one.
     #[inline]
-    fn provide(&mut self, end: u32) -> BlockResult<()> {
-        if self.available >= end { Ok(()) } else { self.decode(end) }
-    }
-
-    #[inline(never)]
-    fn decode(&mut self, end: u32) -> BlockResult<()> {
-        let part = match &mut self.loaded {
-            Loaded::Part(part) => part,
-            _ => return Ok(()),
-        };
-        let result = part.decode(self.owner.stored(part.handle()), end);
-        self.available = part.available();
-        self.quick_limit = if self.bytewise { self.limit.min(self.available) } else { 0 };
-        // The buffer does not move. But references made before it was written to must not be used any more,
-        // so both pointers are derived again.
-        let bytes = part.view().bytes.as_ptr();
-        if self.key_length != 0 && self.key != self.key_buffer.as_ptr() {
-            self.key = bytes.wrapping_add(self.key.addr() - self.bytes.addr());
+    fn stand_on_found(&mut self, entry: &Entry, target: &[u8]) -> BlockResult<()> {
+        // SAFETY: the view is local, and nothing here releases the block.
+        let suffix = unsafe { self.block() }.suffix(entry);
+        check_type(suffix, entry.offset)?;
+        if entry.shared == 0 {
+            self.key = suffix.as_ptr();
+        } else {
+            self.key_buffer.clear();
+            self.key_buffer.reserve(2 * COPY);
+            self.key_buffer.extend_from_slice(&target[..entry.shared as usize]);
+            self.key_buffer.extend_from_slice(suffix);
+            self.key = self.key_buffer.as_ptr();
         }
-        self.bytes = bytes;
-        result
-    }
-
-    /// Decompresses the bytes that the entry at `offset` needs: its lengths, then all of it.
-    #[inline(never)]
-    fn provide_entry(&mut self, offset: u32) -> BlockResult<()> {
-        self.provide(offset.saturating_add(MAX_ENTRY_HEADER))?;
-        if offset >= self.limit {
-            return Ok(());
-        }
-        // SAFETY: the view is local, and dropped before the next step.
-        let end = unsafe { self.block() }.entry(offset)?.end();
-        self.provide(end)
+        self.stand_on(entry);
+        Ok(())
     }
 
     /// Makes `entry` the current one. `key` is set already.
@@ -494,9 +403,6 @@ impl<T: BlockOwner> BlockIterator<T> {
 
     #[inline]
     fn try_step_to(&mut self, offset: u32) -> BlockResult<()> {
-        if self.available != u32::MAX {
-            self.provide_entry(offset)?;
-        }
         // SAFETY: the view is local, and nothing here releases the block.
         let block: Block<'_> = unsafe { self.block() };
         let entry = block.entry(offset)?;

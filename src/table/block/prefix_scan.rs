@@ -7,8 +7,8 @@
 //! `matched` bytes begins like the target, so its suffix alone decides. Rare cases (versions of one key that
 //! share bytes of their trailers) are `Unclear`.
 //!
-//! A scan of a block that is decompressed in steps stops where it needs more bytes. `run` continues it from
-//! there.
+//! A scan of a block that is decompressed in steps stops where it needs more bytes. `run_within` continues it
+//! from there.
 
 use crate::format::internal_key::{TRAILER_SIZE, trailer, user_key};
 use crate::table::block::{Block, BlockResult, Entry, bad};
@@ -17,7 +17,7 @@ use crate::table::block_builder::common_prefix_length;
 /// The most bytes that the three lengths of an entry take.
 pub(super) const MAX_ENTRY_HEADER: u32 = 15;
 
-/// Where a call of `run` stopped.
+/// Where a scan ended.
 pub(super) enum Outcome {
     /// At the first entry at or after the target. The bytes that it shares are the target's first bytes too.
     Found { entry: Entry, same_user_key: bool },
@@ -25,8 +25,14 @@ pub(super) enum Outcome {
     End,
     /// At a key that cannot be compared without building the keys before it.
     Unclear,
+}
+
+/// Where a call of `run_within` stopped.
+pub(super) enum Progress {
+    /// The scan has ended.
+    Ended(Outcome),
     /// Before an entry that needs bytes of the block up to this offset, or some of them.
-    Beyond(u32),
+    Needs(u32),
 }
 
 /// A scan for the first entry at or after a target.
@@ -45,17 +51,31 @@ impl Scan {
         Scan { offset: restart, matched: 0, decided: false, key_length: 0 }
     }
 
+    /// Scans a block to the end of the scan.
+    #[inline]
+    pub(super) fn run(mut self, block: &Block<'_>, target: &[u8]) -> BlockResult<Outcome> {
+        match self.run_within(block, target, u32::MAX)? {
+            Progress::Ended(outcome) => Ok(outcome),
+            Progress::Needs(_) => unreachable!("all bytes are there"),
+        }
+    }
+
     /// Scans on, as far as `available` bytes of the block allow (`u32::MAX`: all are there).
     #[inline]
-    pub(super) fn run(&mut self, block: &Block<'_>, target: &[u8], available: u32) -> BlockResult<Outcome> {
+    pub(super) fn run_within(
+        &mut self,
+        block: &Block<'_>,
+        target: &[u8],
+        available: u32,
+    ) -> BlockResult<Progress> {
         let target_user = user_key(target);
         while self.offset < block.limit {
             if available < self.offset.saturating_add(MAX_ENTRY_HEADER) {
-                return Ok(Outcome::Beyond(self.offset.saturating_add(MAX_ENTRY_HEADER)));
+                return Ok(Progress::Needs(self.offset.saturating_add(MAX_ENTRY_HEADER)));
             }
             let entry = block.entry(self.offset)?;
             if available < entry.end() {
-                return Ok(Outcome::Beyond(entry.end()));
+                return Ok(Progress::Needs(entry.end()));
             }
             self.offset = entry.end();
             let (shared, suffix_length) = (entry.shared as usize, entry.suffix_length as usize);
@@ -67,10 +87,10 @@ impl Scan {
                 if self.decided {
                     continue;
                 }
-                return Ok(Outcome::Unclear);
+                return Ok(Progress::Ended(Outcome::Unclear));
             }
             if suffix_length < TRAILER_SIZE {
-                return Ok(Outcome::Unclear);
+                return Ok(Progress::Ended(Outcome::Unclear));
             }
             // Mostly the first byte that is not shared decides.
             if suffix_length > TRAILER_SIZE && shared < target_user.len() {
@@ -80,7 +100,7 @@ impl Scan {
                     continue;
                 }
                 if byte > wanted {
-                    return Ok(Outcome::Found { entry, same_user_key: false });
+                    return Ok(Progress::Ended(Outcome::Found { entry, same_user_key: false }));
                 }
             }
             let suffix = block.suffix(&entry);
@@ -91,14 +111,16 @@ impl Scan {
             (self.matched, self.decided) = (shared + common, false);
             match (suffix_user.get(common), rest.get(common)) {
                 (Some(byte), Some(wanted)) if byte < wanted => self.decided = true,
-                (Some(_), _) => return Ok(Outcome::Found { entry, same_user_key: false }),
+                (Some(_), _) => {
+                    return Ok(Progress::Ended(Outcome::Found { entry, same_user_key: false }));
+                }
                 (None, Some(_)) => {}
                 (None, None) if trailer(suffix) <= trailer(target) => {
-                    return Ok(Outcome::Found { entry, same_user_key: true });
+                    return Ok(Progress::Ended(Outcome::Found { entry, same_user_key: true }));
                 }
                 (None, None) => {}
             }
         }
-        Ok(Outcome::End)
+        Ok(Progress::Ended(Outcome::End))
     }
 }

@@ -17,7 +17,9 @@ impl BlockOwner for Owner {
     fn comparator(&self) -> &InternalKeyComparator {
         &self.0
     }
+}
 
+impl LazyBlockOwner for Owner {
     fn stored(&self, _handle: BlockHandle) -> &[u8] {
         &self.1
     }
@@ -27,8 +29,8 @@ fn order() -> InternalKeyComparator {
     InternalKeyComparator::new(bytewise())
 }
 
-fn iterator(bytes: &[u8]) -> BlockIterator<Owner> {
-    let mut iterator = BlockIterator::new(Arc::new(Owner(order(), Vec::new())));
+fn iterator(bytes: &[u8]) -> LazyBlockIterator<Owner> {
+    let mut iterator = LazyBlockIterator::new(Arc::new(Owner(order(), Vec::new())));
     iterator.open(|_| Ok(WholeOrPart::Whole(BlockBytes::Loaded(bytes.into())))).unwrap();
     iterator
 }
@@ -50,7 +52,7 @@ fn block(entries: &[Vec<u8>], restarts: &[u32], count: u32) -> Vec<u8> {
 }
 
 /// Moves to the next entry, by the fast path if it moves: then it must stand where `next` would.
-fn next_plain_or_not(iterator: &mut BlockIterator<Owner>) {
+fn next_plain_or_not(iterator: &mut LazyBlockIterator<Owner>) {
     let (key, value) = (iterator.key().to_vec(), iterator.value().to_vec());
     // The prefix may be wanted again after a step that did not ask for it.
     let with_prefix = key.iter().fold(0, |parity, byte| parity ^ byte) & 4 == 0;
@@ -224,8 +226,8 @@ fn keys_are_internal_ones_of_known_types() {
     let bytes = block(&[entry(0, 9, 0, &key)], &[0], 1);
     let target = LookupKey::new(b"b", MAX_SEQUENCE);
     assert!(Block::parse(&bytes).unwrap().get(&order(), target.internal_key(), |_, _| ()).is_err());
-    let moves: [fn(&mut BlockIterator<Owner>); 3] =
-        [|it| it.seek(&internal(b"a", 1)), BlockIterator::seek_to_first, BlockIterator::seek_to_last];
+    let moves: [fn(&mut LazyBlockIterator<Owner>); 3] =
+        [|it| it.seek(&internal(b"a", 1)), LazyBlockIterator::seek_to_first, LazyBlockIterator::seek_to_last];
     for position in moves {
         let mut iterator = iterator(&bytes);
         position(&mut iterator);
@@ -415,11 +417,11 @@ fn a_block_decompressed_in_steps_reads_as_a_whole_one() {
             let mut part = part();
             let value = part.get(&order(), &source, key, |found, value| (found.to_vec(), value.to_vec()));
             assert_eq!(value.unwrap(), Some((key.clone(), values[at].clone())), "round {round}, entry {at}");
-            steps += u32::from(part.available() != u32::MAX);
+            steps += u32::from(!part.decoder.is_done());
             let missing = [user_key(key), b"x", &[0xff; 8]].concat();
             assert_eq!(part.get(&order(), &source, &missing, |_, _| ()).unwrap(), None);
         }
-        let mut here = BlockIterator::new(owner.clone());
+        let mut here = LazyBlockIterator::new(owner.clone());
         let mut there = iterator(&bytes);
         for _ in 0..keys.len() * 2 {
             if !here.valid() || random.below(5) == 0 {
@@ -427,9 +429,9 @@ fn a_block_decompressed_in_steps_reads_as_a_whole_one() {
                 let end = [keys.last().unwrap().as_slice(), b"x"].concat();
                 let target = keys.get(random.below(keys.len() as u64 + 1) as usize).unwrap_or(&end);
                 match random.below(8) {
-                    0 => [&mut here, &mut there].map(BlockIterator::seek_to_first),
-                    1 => [&mut here, &mut there].map(BlockIterator::seek_to_last),
-                    _ => [&mut here, &mut there].map(|iterator| iterator.seek(target)),
+                    0 => (here.seek_to_first(), there.seek_to_first()),
+                    1 => (here.seek_to_last(), there.seek_to_last()),
+                    _ => (here.seek(target), there.seek(target)),
                 };
             } else if random.below(6) == 0 {
                 here.prev();
@@ -460,7 +462,7 @@ fn a_block_whose_stored_form_changed_is_found_damaged_in_steps() {
         let Some(mut part) = LazyBlock::new(handle, &source, num_restarts).unwrap() else { continue };
         // Any answer or an error, but no panic.
         let _ = part.get(&order(), &source, keys.last().unwrap(), |_, _| ());
-        let mut iterator = BlockIterator::new(Arc::new(Owner(order(), source.clone())));
+        let mut iterator = LazyBlockIterator::new(Arc::new(Owner(order(), source.clone())));
         let part = LazyBlock::new(handle, &source, num_restarts).unwrap().unwrap();
         iterator.open(|_| Ok(WholeOrPart::Part(part))).unwrap();
         iterator.seek_to_first();

@@ -21,8 +21,8 @@ use terrace::internals::format::internal_key::{
 use terrace::internals::iterator::InternalIterator;
 use terrace::internals::iterator::compaction_input::{CompactionInput, Payload};
 use terrace::internals::table::block::{
-    Block, BlockBytes, BlockIterator, BlockOwner, LookupTarget, WholeOrPart, get_by_lookup_index,
-    lookup_index_of,
+    Block, BlockBytes, BlockOwner, LazyBlockIterator, LazyBlockOwner, LookupTarget, WholeOrPart,
+    get_by_lookup_index, lookup_index_of,
 };
 use terrace::internals::table::cache::TableCache;
 use terrace::internals::table::filter_block::FilterBlockLayout;
@@ -60,7 +60,9 @@ impl BlockOwner for Owner {
     fn comparator(&self) -> &InternalKeyComparator {
         &self.0
     }
+}
 
+impl LazyBlockOwner for Owner {
     fn stored(&self, _: BlockHandle) -> &[u8] {
         unreachable!("its blocks are whole")
     }
@@ -78,7 +80,7 @@ pub fn block(bytes: &[u8]) {
                 }
             }
         }
-        let mut iterator = BlockIterator::new(Arc::new(Owner(comparator.clone())));
+        let mut iterator = LazyBlockIterator::new(Arc::new(Owner(comparator.clone())));
         let _ = iterator.open(|_| Ok(WholeOrPart::Whole(BlockBytes::Loaded(bytes.into()))));
         let mut forward = 0;
         iterator.seek_to_first();

@@ -10,9 +10,6 @@ use crate::format::internal_key::TRAILER_SIZE;
 impl<T: BlockOwner> BlockIterator<T> {
     /// Moves to the previous entry. Call only while valid.
     pub fn prev(&mut self) {
-        if let Err(bad) = self.provide(u32::MAX) {
-            return self.fail(bad);
-        }
         // The bytes that the key just left shares with the one before it are still in the buffer.
         let shared = self.run.pop().map_or(0, |left| left.shared);
         self.step_back(shared);
