@@ -28,7 +28,8 @@ mod snappy;
 mod zstd;
 
 use crate::error::{Error, Result};
-pub use snappy::{DECODER_SLACK, Encoder, PartialDecoder};
+pub use snappy::{DECODER_SLACK, PartialDecoder};
+use snap::raw::{Encoder, max_compress_len};
 use std::fmt;
 use std::mem::MaybeUninit;
 
@@ -170,7 +171,7 @@ impl Method {
     fn new(compression: Compression, level: Option<i32>) -> Self {
         let _ = level;
         match compression {
-            Compression::Auto | Compression::Snappy => Method::Snappy(Box::default()),
+            Compression::Auto | Compression::Snappy => Method::Snappy(Box::new(Encoder::new())),
             #[cfg(feature = "zlib")]
             Compression::Zlib | Compression::RawDeflate => {
                 let level = level.filter(|&level| level >= 0).unwrap_or(ZLIB_LEVEL).min(9);
@@ -215,7 +216,11 @@ impl Compressor {
         let room = match &self.method {
             Method::None => return None,
             _ if block.is_empty() => return None,
-            Method::Snappy(_) => Encoder::room_for(block.len())?,
+            // 0: the block is longer than snappy's format allows.
+            Method::Snappy(_) => match max_compress_len(block.len()) {
+                0 => return None,
+                room => room,
+            },
             // A longer result is of no use. A block longer than `MAX_BLOCK` would not be read, so it is not
             // compressed.
             #[cfg(any(feature = "zlib", feature = "zstd"))]
@@ -231,7 +236,7 @@ impl Compressor {
         }
         let (length, type_byte) = match &mut self.method {
             Method::None => return None,
-            Method::Snappy(encoder) => (encoder.compress(block, &mut self.buffer)?, TYPE_SNAPPY),
+            Method::Snappy(encoder) => (encoder.compress(block, &mut self.buffer[..room]).ok()?, TYPE_SNAPPY),
             #[cfg(feature = "zlib")]
             Method::Deflate(encoder, type_byte) => {
                 (encoder.compress(block, &mut self.buffer[..room])?, *type_byte)

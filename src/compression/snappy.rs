@@ -8,6 +8,8 @@
 //!          low bits 10  copy of 1 + 6 bits from an offset of 2 bytes
 //!          low bits 11  the same with an offset of 4 bytes
 //! ```
+//! The crate `snap` compresses. Its decoder can neither stop nor continue, so the decoder is our own.
+//!
 //! Elements are copied in pieces of 16 bytes, which write beyond the end of the element. So the end of a
 //! block is decompressed by slower code, unless the buffer has slack after the block. Nothing in the stream
 //! is trusted.
@@ -16,9 +18,6 @@
 
 #![allow(unsafe_code)]
 
-mod encoder;
-
-pub use encoder::Encoder;
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -319,7 +318,8 @@ unsafe fn repeat(to: *mut u8, mut offset: usize, length: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compression::{Compression, Compressor, TYPE_SNAPPY, decompressed_length};
+    use crate::compression::{Compression, Compressor, TYPE_SNAPPY, decompress, decompressed_length};
+    use crate::util::random::Random;
 
     /// Decompresses with the crate `snap`.
     fn decompressed(stored: &[u8]) -> Result<Vec<u8>, BadStream> {
@@ -377,6 +377,50 @@ mod tests {
                     "round {round}"
                 );
             }
+        }
+    }
+
+    /// Noise and repetitions of all lengths and distances.
+    fn mixture(random: &mut Random, length: usize) -> Vec<u8> {
+        let mut block = Vec::with_capacity(length);
+        while block.len() < length {
+            let run = [3, 5, 20, 70, 300, 5000][random.uniform(6) as usize];
+            let run = (1 + random.uniform(run) as usize).min(length - block.len());
+            if block.is_empty() || random.one_in(3) {
+                block.extend((0..run).map(|_| random.next_u64() as u8));
+            } else {
+                let reach = [1, 7, 20, 2047, 2050, 65_600, 200_000][random.uniform(7) as usize];
+                let from = block.len() - (1 + random.uniform(reach) as usize).min(block.len());
+                (0..run).for_each(|i| block.push(block[from + i]));
+            }
+        }
+        block
+    }
+
+    /// Also blocks that a table would store uncompressed.
+    #[test]
+    fn every_block_is_given_back_at_once_and_in_steps() {
+        let mut random = Random::new(7);
+        let check = |block: &[u8], seed| {
+            let stored = snap::raw::Encoder::new().compress_vec(block).unwrap();
+            let mut whole = vec![0; block.len()];
+            decompress(TYPE_SNAPPY, &stored, &mut whole).unwrap();
+            assert!(whole == block, "{} bytes at once", block.len());
+            assert!(
+                decompressed_in_steps(&stored, 64, seed).unwrap() == block,
+                "{} bytes in steps",
+                block.len()
+            );
+        };
+        for length in 0..if cfg!(miri) { 24 } else { 300 } {
+            check(&mixture(&mut random, length), length as u64);
+            check(&vec![b'a'; length], 1);
+        }
+        let most = if cfg!(miri) { 300 } else { usize::MAX };
+        for length in [59, 60, 61, 256, 257, 4096, 65_536, 65_537, 1 << 20].map(|length| most.min(length)) {
+            let noise: Vec<u8> = (0..length).map(|_| random.next_u64() as u8).collect();
+            check(&noise, 1);
+            check(&mixture(&mut random, length), 1);
         }
     }
 

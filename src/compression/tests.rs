@@ -82,6 +82,20 @@ fn what_saves_less_than_an_eighth_stays_raw() {
 }
 
 #[test]
+fn compressing_allocates_for_longer_blocks_only() {
+    let mut compressor = Compressor::new(Compression::Snappy);
+    let buffer = |compressor: &mut Compressor, length: usize| {
+        compressor.compress(&vec![b'a'; length]).unwrap();
+        (compressor.buffer.as_ptr(), compressor.buffer.capacity())
+    };
+    let first = buffer(&mut compressor, 5000);
+    for length in [64, 4096, 5000] {
+        assert_eq!(buffer(&mut compressor, length), first);
+    }
+    assert!(buffer(&mut compressor, 50_000).1 > first.1);
+}
+
+#[test]
 fn a_length_out_of_reach_is_refused_before_allocating() {
     let claim_4_gib = [0xff, 0xff, 0xff, 0xff, 0x0f, 0, b'a'];
     assert_eq!(decompressed_length(TYPE_SNAPPY, &claim_4_gib), Err(DecompressError::BadStream));

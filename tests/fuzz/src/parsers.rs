@@ -196,12 +196,9 @@ fn read_table(table: &Arc<Table>, limit: usize) {
     }
 }
 
-/// Compresses bytes, and checks that both decoders return them.
+/// Bytes to compress: our decoder gives them back.
 pub fn compressed(block: &[u8]) {
-    let mut stored = vec![0; Encoder::room_for(block.len()).expect("a short block")];
-    let length = Encoder::new().compress(block, &mut stored).expect("enough room");
-    stored.truncate(length);
-    assert!(snap::raw::Decoder::new().decompress_vec(&stored).expect("a stream") == block);
+    let stored = snap::raw::Encoder::new().compress_vec(block).expect("a short block");
     let mut ours = vec![0; block.len()];
     decompress(TYPE_SNAPPY, &stored, &mut ours).expect("a stream");
     assert!(ours == block);
