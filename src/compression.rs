@@ -28,8 +28,8 @@ mod snappy;
 mod zstd;
 
 use crate::error::{Error, Result};
-pub use snappy::{DECODER_SLACK, PartialDecoder};
 use snap::raw::{Encoder, max_compress_len};
+pub use snappy::{DECODER_SLACK, PartialDecoder};
 use std::fmt;
 use std::mem::MaybeUninit;
 

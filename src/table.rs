@@ -2,7 +2,7 @@
 //! knows no database: a table is written and read by itself, and tested so.
 //!
 //! `builder` writes a table, `reader` looks keys up, `iterator` moves over one, `compaction_input` does so for
-//! compactions, `cache` keeps open tables.
+//! compactions, `cache` opens the tables of a family, `open_tables` keeps those of all families within bounds.
 //! `standalone` is the same format over user keys, without a database.
 pub mod block;
 pub mod block_builder;
@@ -15,6 +15,7 @@ pub mod footer;
 mod index;
 pub mod iterator;
 mod metadata_budget;
+pub mod open_tables;
 pub mod properties;
 pub mod reader;
 pub mod standalone;

@@ -10,6 +10,7 @@ use crate::format::internal_key::{InternalKey, InternalKeyComparator, ValueType}
 use crate::options::Options;
 use crate::table::TableOptions;
 use crate::table::cache::TableCache;
+use crate::table::open_tables::OpenTables;
 use crate::table::properties::TableProperties;
 use crate::version::Version;
 use crate::version::file_metadata::FileMetaData;
@@ -75,11 +76,10 @@ pub(crate) fn version(levels: &[(usize, Vec<Arc<FileMetaData>>)]) -> Arc<Version
     }
     let options = Options::default();
     let cache = TableCache::new(
-        options.env.clone(),
+        OpenTables::new(options.env.clone(), 10, options.table_metadata_budget),
         PathBuf::from("no directory"),
         Arc::new(TableOptions::new(&options)),
         ReadMode::Positioned,
-        10,
     );
     Arc::new(Version::from_levels(files, InternalKeyComparator::new(bytewise()), cache))
 }

@@ -243,6 +243,7 @@ fn start(
         removal_waker: worker(&pools.removal, &env, 1, &database, DbShared::removal_step),
         recovery_damage,
         env,
+        open_tables: context.open_tables.clone(),
         families: FamilySet::new(default_family(context, super_version)),
     });
     let _ = database.set(Arc::downgrade(&shared)); // set only here

@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::format::column_family_id::ColumnFamilyId;
 use crate::format::family_set::FamilySet;
 use crate::options::DbOptions;
+use crate::table::open_tables::OpenTables;
 use crate::util::arena::blocks::BlockStore;
 use crate::util::fork::ProcessGeneration;
 use crate::util::lock::{Condvar, Mutex};
@@ -48,6 +49,8 @@ pub struct DbShared {
     pub info_log: Arc<dyn Logger>,
     /// The fixed part of each family, and what readers and writers use of the family without the state mutex.
     pub families: FamilySet<ColumnFamily>,
+    /// The open tables of all families.
+    pub open_tables: Arc<OpenTables>,
     /// Memory of flushed memtables, kept for the next ones.
     pub memtable_store: Arc<BlockStore>,
     /// The newest sequence number that reads may see. Stored (release) by the writer after its entries are in

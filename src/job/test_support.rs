@@ -12,8 +12,9 @@ use crate::format::internal_key::{InternalKey, ParsedInternalKey, ValueType};
 use crate::iterator::InternalIterator;
 use crate::job::context::JobContext;
 use crate::job::table_output::PendingTables;
-use crate::options::Options;
+use crate::options::{DEFAULT_TABLE_METADATA_BUDGET, Options};
 use crate::table::cache::TableCache;
+use crate::table::open_tables::OpenTables;
 use crate::table::{TableOptions, TableReadOptions};
 use crate::util::lock::Mutex;
 use crate::version::file_metadata::FileMetaData;
@@ -141,11 +142,10 @@ impl JobFixture {
         });
         let env: Arc<dyn Env> = failing_env.clone();
         let table_cache = TableCache::new(
-            env.clone(),
+            OpenTables::new(env.clone(), 100, DEFAULT_TABLE_METADATA_BUDGET),
             directory.path().to_path_buf(),
             Arc::new(table_options),
             ReadMode::Mapped,
-            100,
         );
         let lines = Arc::new(Lines::default());
         JobFixture {

@@ -12,7 +12,8 @@
 use crate::error::{Error, Result};
 use crate::format::file_name;
 use crate::format::internal_key::{InternalKey, InternalKeyComparator};
-use crate::table::cache::{PinPermit, TableCache};
+use crate::table::cache::TableCache;
+use crate::table::open_tables::PinPermit;
 use crate::table::properties::TableProperties;
 use crate::table::reader::Table;
 use crate::util::lock::Mutex;

@@ -6,8 +6,10 @@ use crate::env::{CreateMode, ReadMode};
 use crate::format::internal_key::{InternalKey, InternalKeyComparator, ValueType, append_internal_key};
 use crate::format::{NUM_LEVELS, file_name};
 use crate::iterator::test_support::TestRandom;
+use crate::options::DEFAULT_TABLE_METADATA_BUDGET;
 use crate::table::builder::TableBuilder;
 use crate::table::cache::TableCache;
+use crate::table::open_tables::OpenTables;
 use crate::table::{TableOptions, TableReadOptions};
 use crate::version::Version;
 use crate::version::file_metadata::FileMetaData;
@@ -50,8 +52,8 @@ impl Directory {
         change(&mut options);
         let (path, options) = (tempfile::tempdir().unwrap(), Arc::new(options));
         let directory = path.path().to_path_buf();
-        let cache =
-            TableCache::new(PosixEnv::shared(), directory, options.clone(), ReadMode::Positioned, 1000);
+        let open_tables = OpenTables::new(PosixEnv::shared(), 1000, DEFAULT_TABLE_METADATA_BUDGET);
+        let cache = TableCache::new(open_tables, directory, options.clone(), ReadMode::Positioned);
         Directory { path, options, cache }
     }
 

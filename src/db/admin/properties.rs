@@ -99,14 +99,10 @@ impl DbShared {
             "entries-stepped-over" => {
                 Some(self.families.default_family().dead_spans.stepped_over().to_string())
             }
-            "open-tables" => Some(self.families.default_family().table_cache.usage().tables.to_string()),
-            "table-metadata-bytes" => {
-                Some(self.families.default_family().table_cache.usage().bytes.to_string())
-            }
-            "table-descriptors" => {
-                Some(self.families.default_family().table_cache.usage().descriptors.to_string())
-            }
-            "table-openings" => Some(self.families.default_family().table_cache.usage().openings.to_string()),
+            "open-tables" => Some(self.open_tables.usage().tables.to_string()),
+            "table-metadata-bytes" => Some(self.open_tables.usage().bytes.to_string()),
+            "table-descriptors" => Some(self.open_tables.usage().descriptors.to_string()),
+            "table-openings" => Some(self.open_tables.usage().openings.to_string()),
             _ => None,
         }
     }

@@ -77,8 +77,7 @@ impl DbShared {
             self.remove_quietly(&file_name::log(&self.path, number));
         }
         for number in self.file_gc.tables.take() {
-            // A number belongs to one family; the table caches of the others ignore it.
-            self.families.iter().for_each(|(_, family)| family.table_cache.evict(number));
+            self.open_tables.evict(number);
             let path = file_name::table(&self.path, number);
             match self.env.remove_file(&path) {
                 Err(error) if error.is_not_found() => {

@@ -14,6 +14,7 @@ use crate::memtable::{Memtable, MemtableWriter};
 use crate::options::Options;
 use crate::table::TableOptions;
 use crate::table::cache::TableCache;
+use crate::table::open_tables::OpenTables;
 use crate::util::cache::BlockCache;
 use crate::util::coding::fixed64_at;
 use crate::version::file_metadata::FileMetaData;
@@ -34,6 +35,7 @@ const NON_TABLE_FILES: usize = 10;
 pub(in crate::db) struct OpenContext {
     pub options: Options,
     pub comparator: InternalKeyComparator,
+    pub open_tables: Arc<OpenTables>,
     pub table_cache: Arc<TableCache>,
     pub found_compression: FoundCompression,
     pub info_log: Arc<dyn Logger>,
@@ -50,16 +52,19 @@ impl OpenContext {
             None => Some(Arc::new(BlockCache::new(DEFAULT_BLOCK_CACHE_BYTES))),
         };
         let comparator = InternalKeyComparator::new(options.comparator.clone());
-        let table_cache = TableCache::with_budget(
+        let open_tables = OpenTables::new(
             options.env.clone(),
-            path.to_path_buf(),
-            Arc::new(TableOptions::new(&options)),
-            if options.mmap_reads { ReadMode::Mapped } else { ReadMode::Positioned },
             options.max_open_files - NON_TABLE_FILES,
             options.table_metadata_budget,
         );
+        let table_cache = TableCache::new(
+            open_tables.clone(),
+            path.to_path_buf(),
+            Arc::new(TableOptions::new(&options)),
+            if options.mmap_reads { ReadMode::Mapped } else { ReadMode::Positioned },
+        );
         let found_compression = FoundCompression::default();
-        OpenContext { options, comparator, table_cache, found_compression, info_log }
+        OpenContext { options, comparator, open_tables, table_cache, found_compression, info_log }
     }
 
     /// An empty memtable.

@@ -11,7 +11,7 @@ use terrace::env::{Env, RandomAccessFile};
 use terrace::internals::batch::decode::{BatchEntry, validate};
 use terrace::internals::comparator::{Comparator, bytewise};
 use terrace::internals::compression::{
-    Compression, DECODER_SLACK, Encoder, PartialDecoder, TYPE_SNAPPY, decompress, decompress_beginning,
+    Compression, DECODER_SLACK, PartialDecoder, TYPE_SNAPPY, decompress, decompress_beginning,
     decompressed_length,
 };
 use terrace::internals::format::column_family_id::ColumnFamilyId;
@@ -20,6 +20,7 @@ use terrace::internals::format::internal_key::{
 };
 use terrace::internals::iterator::InternalIterator;
 use terrace::internals::iterator::compaction_input::{CompactionInput, Payload};
+use terrace::internals::options::DEFAULT_TABLE_METADATA_BUDGET;
 use terrace::internals::table::block::{
     Block, BlockBytes, BlockOwner, LazyBlockIterator, LazyBlockOwner, LookupTarget, WholeOrPart,
     get_by_lookup_index, lookup_index_of,
@@ -27,6 +28,7 @@ use terrace::internals::table::block::{
 use terrace::internals::table::cache::TableCache;
 use terrace::internals::table::filter_block::FilterBlockLayout;
 use terrace::internals::table::footer::BlockHandle;
+use terrace::internals::table::open_tables::OpenTables;
 use terrace::internals::table::reader::Table;
 use terrace::internals::table::{TableOptions, TableReadOptions};
 use terrace::internals::version::Version;
@@ -331,8 +333,8 @@ pub fn manifest(bytes: &[u8], mended: bool) {
 
 /// Builds the version of these edits, and the edit that describes it.
 fn version(env: &Arc<dyn Env>, comparator: &InternalKeyComparator, edits: &[VersionEdit]) -> Result<()> {
-    let cache =
-        TableCache::new(env.clone(), path(), table_options(comparator, false), ReadMode::Positioned, 10);
+    let open_tables = OpenTables::new(env.clone(), 10, DEFAULT_TABLE_METADATA_BUDGET);
+    let cache = TableCache::new(open_tables, path(), table_options(comparator, false), ReadMode::Positioned);
     let name = comparator.user_comparator().name();
     let empty = || Version::empty(comparator.clone(), cache.clone());
     let recover = |edits: &[VersionEdit]| {
