@@ -1,7 +1,8 @@
-//! Vocabulary of all floors above: internal keys, file names, column family ids, and the limits on lengths.
+//! Vocabulary of all floors above: internal keys and how they are printed, file names, column family ids, and the limits on lengths.
 
 pub mod column_family_id;
 pub mod common_prefix;
+pub mod display_key;
 pub mod family_set;
 pub mod file_name;
 pub mod internal_key;

@@ -17,4 +17,4 @@ pub(crate) mod test_support;
 pub mod version_edit;
 pub mod version_set;
 
-pub use files::Version;
+pub use files::{MAX_GRANDPARENT_OUTPUTS, Version};

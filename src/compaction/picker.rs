@@ -325,12 +325,12 @@ fn piece_length(
     files: &[Arc<FileMetaData>],
 ) -> usize {
     let comparator = &version.comparator;
-    let below = version.levels.get(level + 1).map_or(&[][..], |files| &files[..]);
-    let first = files[0].smallest.user_key();
-    let mut below = below
-        [expand::overlapping(comparator, below, first, files[files.len() - 1].largest.user_key())]
-    .iter()
-    .peekable();
+    let (smallest, largest) = (files[0].smallest.user_key(), files[files.len() - 1].largest.user_key());
+    let below = match version.levels.get(level + 1) {
+        Some(below) => &below[below.overlap(comparator, Some(smallest), Some(largest))],
+        None => &[],
+    };
+    let mut below = below.iter().peekable();
     let mut bytes: u64 = 0;
     for (count, file) in files.iter().enumerate() {
         bytes = file.file_size.saturating_add(bytes);

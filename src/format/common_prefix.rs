@@ -1,4 +1,5 @@
-//! The common prefix of all keys of a sorted array, and the position of a further key relative to these keys.
+//! The common prefix of two keys; that of all keys of a sorted array, and the position of a further key relative
+//! to these.
 //!
 //! Keys such as `user:0000001234` agree in their first 8 bytes. After the common prefix, the next 8 bytes of
 //! a key, as an integer, usually differ from those of the other keys. Flat arrays of keys (the files of a
@@ -94,6 +95,32 @@ impl CommonPrefix {
     }
 }
 
+/// The length of the longest common prefix of `a` and `b`, in bytes.
+#[inline]
+pub fn common_prefix_length(a: &[u8], b: &[u8]) -> usize {
+    let length = a.len().min(b.len());
+    let (a, b) = (&a[..length], &b[..length]);
+    let mut at = 0;
+    while let (Some(x), Some(y)) = (a[at..].first_chunk::<8>(), b[at..].first_chunk::<8>()) {
+        let difference = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
+        if difference != 0 {
+            return at + difference.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    if at != 0 {
+        // The last 8 bytes overlap bytes that are known to be equal.
+        if let (Some(x), Some(y)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+            let difference = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
+            return length - 8 + if difference == 0 { 8 } else { difference.trailing_zeros() as usize / 8 };
+        }
+    }
+    while at < length && a[at] == b[at] {
+        at += 1;
+    }
+    at
+}
+
 /// The 8 bytes of `key` from its byte `from` on, as a big-endian integer, padded with zeros.
 #[inline]
 pub fn first_eight(key: &[u8], from: usize) -> u64 {
@@ -166,6 +193,20 @@ mod tests {
                     "{length} {from}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn common_prefixes_are_found_at_every_length() {
+        for length in 0..40 {
+            let a = vec![b'x'; length];
+            for common in 0..length {
+                let mut b = a.clone();
+                b[common] = b'y';
+                assert_eq!(common_prefix_length(&a, &b), common);
+                assert_eq!(common_prefix_length(&a, &a[..common]), common);
+            }
+            assert_eq!(common_prefix_length(&a, &a), length);
         }
     }
 }

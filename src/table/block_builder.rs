@@ -105,32 +105,6 @@ impl BlockBuilder {
     }
 }
 
-/// The length of the longest common prefix of `a` and `b`, in bytes.
-#[inline]
-pub fn common_prefix_length(a: &[u8], b: &[u8]) -> usize {
-    let length = a.len().min(b.len());
-    let (a, b) = (&a[..length], &b[..length]);
-    let mut at = 0;
-    while let (Some(x), Some(y)) = (a[at..].first_chunk::<8>(), b[at..].first_chunk::<8>()) {
-        let difference = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
-        if difference != 0 {
-            return at + difference.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    if at != 0 {
-        // The last 8 bytes overlap bytes that are known to be equal.
-        if let (Some(x), Some(y)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) {
-            let difference = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
-            return length - 8 + if difference == 0 { 8 } else { difference.trailing_zeros() as usize / 8 };
-        }
-    }
-    while at < length && a[at] == b[at] {
-        at += 1;
-    }
-    at
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,20 +159,6 @@ mod tests {
                     assert_eq!(block.finish().unwrap().len(), lone_block_size(key, value));
                 }
             }
-        }
-    }
-
-    #[test]
-    fn common_prefixes_are_found_at_every_length() {
-        for length in 0..40 {
-            let a = vec![b'x'; length];
-            for common in 0..length {
-                let mut b = a.clone();
-                b[common] = b'y';
-                assert_eq!(common_prefix_length(&a, &b), common);
-                assert_eq!(common_prefix_length(&a, &a[..common]), common);
-            }
-            assert_eq!(common_prefix_length(&a, &a), length);
         }
     }
 }

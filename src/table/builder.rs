@@ -12,7 +12,7 @@
 
 use super::TableOptions;
 use super::block::{BlockBuffer, single_entry_value};
-use super::block_builder::{BlockBuilder, common_prefix_length};
+use super::block_builder::BlockBuilder;
 use super::filter_block::FilterBlockBuilder;
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle, Footer};
 use super::properties::{OtherProperties, PROPERTIES_BLOCK, TableProperties};
@@ -20,6 +20,7 @@ use super::whole_table_filter::{WHOLE_TABLE_FILTER_BLOCK, WholeTableFilterBuilde
 use crate::compression::{self, Compressor, TYPE_RAW};
 use crate::env::WritableFile;
 use crate::error::{Error, Result};
+use crate::format::common_prefix::common_prefix_length;
 use crate::format::internal_key::{TRAILER_SIZE, ValueType, trailer, user_key};
 use crate::format::limits::{MAX_BLOCK_SIZE, MAX_ENTRY_SIZE, MAX_SHARED_BLOCK_SIZE, lone_block_size};
 use crate::util::crc32c;

@@ -23,9 +23,8 @@
 //! Shared between threads; nothing changes after `parse`.
 
 use super::block::{BadBlock, Block, compare_bytewise};
-use super::block_builder::common_prefix_length;
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle};
-use crate::format::common_prefix::{CommonPrefix, Place, first_eight};
+use crate::format::common_prefix::{CommonPrefix, Place, common_prefix_length, first_eight};
 use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, user_key};
 use std::cmp::Ordering;
 use std::fmt;

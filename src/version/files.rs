@@ -10,9 +10,11 @@
 //! - a file number is in one level only.
 
 use super::file_metadata::FileMetaData;
+use super::key_range::total_bytes;
 use super::level::Level;
 use crate::format::NUM_LEVELS;
-use crate::format::internal_key::{InternalKeyComparator, ParsedInternalKey};
+use crate::format::display_key::DisplayKey;
+use crate::format::internal_key::InternalKeyComparator;
 use crate::table::cache::TableCache;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -22,8 +24,9 @@ use std::sync::Arc;
 /// space for a long time.
 const MAX_FLUSH_LEVEL: usize = 2;
 
-/// The limit of the overlap with the level two below, in output files' worth of bytes.
-const MAX_GRANDPARENT_OVERLAP_FACTOR: u64 = 10;
+/// A table should overlap no more bytes of the level after its own than this many output files have: otherwise
+/// its own compaction would be large.
+pub const MAX_GRANDPARENT_OUTPUTS: u64 = 10;
 
 /// The complete set of files of one column family; never changes. Only its constructors and `VersionBuilder`
 /// make one.
@@ -94,7 +97,7 @@ impl Version {
         if level == 0 {
             self.levels[0].iter().any(|file| self.file_overlaps(file, smallest, largest))
         } else {
-            !self.overlapping_run(level, smallest, largest).is_empty()
+            !self.levels[level].overlap(&self.comparator, smallest, largest).is_empty()
         }
     }
 
@@ -106,10 +109,10 @@ impl Version {
         begin: Option<&[u8]>,
         end: Option<&[u8]>,
     ) -> Vec<Arc<FileMetaData>> {
+        let files = &self.levels[level];
         if level > 0 {
-            return self.overlapping_run(level, begin, end).to_vec();
+            return files[files.overlap(&self.comparator, begin, end)].to_vec();
         }
-        let files = &self.levels[0];
         let mut taken = vec![false; files.len()];
         let (mut begin, mut end) = (begin, end);
         // Each file that is taken may widen the range so that it reaches files that were skipped. Repeats
@@ -131,22 +134,6 @@ impl Version {
         files.iter().zip(taken).filter(|&(_, taken)| taken).map(|(file, _)| file.clone()).collect()
     }
 
-    /// The files of a level >= 1 that overlap the user keys [begin, end]. They are neighbours.
-    fn overlapping_run(
-        &self,
-        level: usize,
-        begin: Option<&[u8]>,
-        end: Option<&[u8]>,
-    ) -> &[Arc<FileMetaData>] {
-        let files = &self.levels[level];
-        let first = begin.map_or(0, |key| files.find_user_key(&self.comparator, key));
-        let rest = &files[first..];
-        let count = end.map_or(rest.len(), |key| {
-            rest.partition_point(|file| !self.is_below(key, file.smallest.user_key()))
-        });
-        &rest[..count]
-    }
-
     fn file_overlaps(&self, file: &FileMetaData, begin: Option<&[u8]>, end: Option<&[u8]>) -> bool {
         !begin.is_some_and(|key| self.is_below(file.largest.user_key(), key))
             && !end.is_some_and(|key| self.is_below(key, file.smallest.user_key()))
@@ -160,15 +147,15 @@ impl Version {
     /// file overlaps and the overlap with the grandparents is at most 10 * max_file_size.
     pub fn level_for_flush(&self, smallest: &[u8], largest: &[u8], max_file_size: u64) -> usize {
         let (smallest, largest) = (Some(smallest), Some(largest));
-        let max_overlap = max_file_size.saturating_mul(MAX_GRANDPARENT_OVERLAP_FACTOR);
+        let max_overlap = max_file_size.saturating_mul(MAX_GRANDPARENT_OUTPUTS);
         let mut level = 0;
         if self.overlaps(0, smallest, largest) {
             return level;
         }
         while level < MAX_FLUSH_LEVEL && !self.overlaps(level + 1, smallest, largest) {
-            let grandparents = self.overlapping_run(level + 2, smallest, largest);
-            let overlap = grandparents.iter().fold(0, |sum: u64, file| sum.saturating_add(file.file_size));
-            if overlap > max_overlap {
+            let grandparents = &self.levels[level + 2];
+            let overlap = grandparents.overlap(&self.comparator, smallest, largest);
+            if total_bytes(&grandparents[overlap]) > max_overlap {
                 break;
             }
             level += 1;
@@ -218,40 +205,12 @@ impl Version {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "--- level {level} ---");
             for file in files {
-                let _ = write!(text, " {}:{}[", file.number, file.file_size);
-                write_key(&mut text, file.smallest.encoded());
-                text.push_str(" .. ");
-                write_key(&mut text, file.largest.encoded());
-                text.push_str("]\n");
+                let (smallest, largest) =
+                    (DisplayKey(file.smallest.encoded()), DisplayKey(file.largest.encoded()));
+                let _ = writeln!(text, " {}:{}[{smallest} .. {largest}]", file.number, file.file_size);
             }
         }
         text
-    }
-}
-
-/// Writes an internal key as LevelDB prints it: `'user key' @ sequence : type`, unprintable bytes as `\xNN`
-/// (and a backslash as itself). A key of an unknown type is written whole, after `(bad)`.
-fn write_key(text: &mut String, internal_key: &[u8]) {
-    match ParsedInternalKey::parse(internal_key) {
-        Some(key) => {
-            text.push('\'');
-            write_escaped(text, key.user_key);
-            let _ = write!(text, "' @ {} : {}", key.sequence, key.value_type as u8);
-        }
-        None => {
-            text.push_str("(bad)");
-            write_escaped(text, internal_key);
-        }
-    }
-}
-
-fn write_escaped(text: &mut String, bytes: &[u8]) {
-    for &byte in bytes {
-        if matches!(byte, b' '..=b'~') {
-            text.push(char::from(byte));
-        } else {
-            let _ = write!(text, "\\x{byte:02x}");
-        }
     }
 }
 

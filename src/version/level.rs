@@ -12,7 +12,7 @@
 //! - *level 0*: newest file (highest number) first; files may overlap.
 
 use super::file_metadata::FileMetaData;
-use crate::format::common_prefix::{CommonPrefix, Place, first_eight};
+use crate::format::common_prefix::{CommonPrefix, Place, common_prefix_length, first_eight};
 use crate::format::internal_key::{InternalKeyComparator, user_key};
 use std::ops::{Deref, Range};
 use std::sync::Arc;
@@ -75,12 +75,8 @@ impl Bounds {
 }
 
 /// The longest common prefix of all `keys`.
-fn common_prefix<'a>(mut keys: impl Iterator<Item = &'a [u8]>) -> &'a [u8] {
-    let Some(first) = keys.next() else { return &[] };
-    keys.fold(first, |common, key| {
-        let length = common.iter().zip(key).take_while(|(a, b)| a == b).count();
-        &common[..length]
-    })
+fn common_prefix<'a>(keys: impl Iterator<Item = &'a [u8]>) -> &'a [u8] {
+    keys.reduce(|common, key| &common[..common_prefix_length(common, key)]).unwrap_or_default()
 }
 
 impl Level {
@@ -185,10 +181,25 @@ impl Level {
 
     /// In a run: the index of the first file whose largest user key is at or after `user_key`; the number of
     /// files if there is none.
-    pub fn find_user_key(&self, comparator: &InternalKeyComparator, user_key: &[u8]) -> usize {
+    fn find_user_key(&self, comparator: &InternalKeyComparator, user_key: &[u8]) -> usize {
         self.first_not(self.place(user_key), |file| {
             comparator.compare_user_keys(file.largest.user_key(), user_key).is_lt()
         })
+    }
+
+    /// In a run: the files that overlap the user keys [begin, end] (`None`: unbounded). They are neighbours.
+    pub fn overlap(
+        &self,
+        comparator: &InternalKeyComparator,
+        begin: Option<&[u8]>,
+        end: Option<&[u8]>,
+    ) -> Range<usize> {
+        let first = begin.map_or(0, |key| self.find_user_key(comparator, key));
+        let rest = &self.0.files[first..];
+        let count = end.map_or(rest.len(), |key| {
+            rest.partition_point(|file| comparator.compare_user_keys(file.smallest.user_key(), key).is_le())
+        });
+        first..first + count
     }
 
     /// In a run: the index of the first file that is not `before` the target, by largest keys. `place` is the

@@ -3,8 +3,9 @@
 
 use crate::fuzz::mend;
 use terrace::internals::compression::{Compression, Compressor};
+use terrace::internals::format::common_prefix::common_prefix_length;
 use terrace::internals::table::block::Block;
-use terrace::internals::table::block_builder::{BlockBuilder, common_prefix_length};
+use terrace::internals::table::block_builder::BlockBuilder;
 use terrace::internals::table::footer::{BlockHandle, FOOTER_SIZE, Footer};
 use terrace::internals::util::crc32c;
 

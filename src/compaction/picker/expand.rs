@@ -7,9 +7,9 @@ use crate::compaction::context::PickerOptions;
 use crate::compaction::{Compaction, CompactionReason};
 use crate::format::NUM_LEVELS;
 use crate::format::internal_key::{InternalKeyComparator, SequenceNumber};
-use crate::version::Version;
 use crate::version::file_metadata::FileMetaData;
 use crate::version::key_range::{total_bytes, user_key_range};
+use crate::version::{MAX_GRANDPARENT_OUTPUTS, Version};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -19,10 +19,6 @@ const MAX_EXPANDED_OUTPUTS: u64 = 25;
 
 /// The size limit of a compaction of three levels, in pieces of two levels.
 const MAX_PIECES_THROUGH_LEVEL_1: u64 = 2;
-
-/// An output ends if it overlaps more bytes of the next level than this many outputs: otherwise its own
-/// compaction would be large.
-const MAX_GRANDPARENT_OUTPUTS: u64 = 10;
 
 /// Tombstones whose keys take fewer bytes than this are not worth a compaction.
 const MIN_DELETION_BYTES: u64 = 4 << 10;
@@ -68,27 +64,13 @@ pub(in crate::compaction) fn gives_back_half(version: &Version, level: usize, fi
         _ => file.file_size,
     };
     let below = match version.levels.get(level + 1) {
-        Some(files) => &files[overlapping(&version.comparator, files, smallest, largest)],
+        Some(files) => &files[files.overlap(&version.comparator, Some(smallest), Some(largest))],
         None => &[],
     };
     let below_bytes = total_bytes(below);
     let hidden = properties.num_deletions.saturating_mul(average_entry_bytes(below)).min(below_bytes);
     let own = file.file_size as f64 * properties.num_deletions as f64 / properties.num_entries.max(1) as f64;
     (own + hidden as f64) * 2.0 >= beside.saturating_add(below_bytes) as f64
-}
-
-/// The files of a level >= 1 that overlap the user keys [smallest, largest].
-pub(in crate::compaction) fn overlapping(
-    comparator: &InternalKeyComparator,
-    files: &[Arc<FileMetaData>],
-    smallest: &[u8],
-    largest: &[u8],
-) -> Range<usize> {
-    let start =
-        files.partition_point(|file| comparator.compare_user_keys(file.largest.user_key(), smallest).is_lt());
-    let count = files[start..]
-        .partition_point(|file| comparator.compare_user_keys(file.smallest.user_key(), largest).is_le());
-    start..start + count
 }
 
 /// Adds neighbours that share a user key with the first or the last file of the range, repeatedly.
@@ -119,8 +101,8 @@ fn whole_overlap(version: &Version, level: usize, smallest: &[u8], largest: &[u8
     if level == 0 {
         return version.overlapping_files(0, Some(smallest), Some(largest)); // transitively
     }
-    let (comparator, files) = (&version.comparator, &version.levels[level][..]);
-    let range = overlapping(comparator, files, smallest, largest);
+    let (comparator, files) = (&version.comparator, &version.levels[level]);
+    let range = files.overlap(comparator, Some(smallest), Some(largest));
     files[grow_to_whole_user_keys(comparator, files, range)].to_vec()
 }
 
@@ -197,8 +179,8 @@ pub(in crate::compaction) fn movable_length(
     let is_clean =
         |file: &FileMetaData| file.properties().is_some_and(|properties| properties.num_deletions == 0);
     let meets_nothing = |file: &FileMetaData| {
-        let smallest = files[0].smallest.user_key();
-        overlapping(&version.comparator, below, smallest, file.largest.user_key()).is_empty()
+        let (smallest, largest) = (files[0].smallest.user_key(), file.largest.user_key());
+        below.overlap(&version.comparator, Some(smallest), Some(largest)).is_empty()
     };
     let is_movable = |file: &&Arc<FileMetaData>| {
         file.number >= options.rewritten_from && is_clean(file) && meets_nothing(file)
@@ -214,7 +196,7 @@ fn grandparents(
     largest: &[u8],
 ) -> Vec<Arc<FileMetaData>> {
     match version.levels.get(output_level + 1) {
-        Some(files) => files[overlapping(&version.comparator, files, smallest, largest)].to_vec(),
+        Some(files) => files[files.overlap(&version.comparator, Some(smallest), Some(largest))].to_vec(),
         None => Vec::new(),
     }
 }

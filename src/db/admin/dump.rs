@@ -7,6 +7,7 @@ use crate::batch::decode::BatchEntry;
 use crate::batch::write_batch::WriteBatch;
 use crate::env::{Env, ReadMode, parent_of};
 use crate::error::{Error, Result};
+use crate::format::display_key::{DisplayBytes, DisplayKey};
 use crate::format::file_name::{self, FileType};
 use crate::format::internal_key::{ParsedInternalKey, ValueType};
 use crate::options::{Options, ReadAt};
@@ -26,16 +27,6 @@ pub fn dump_file(env: &dyn Env, path: &Path, line: &mut dyn FnMut(&str) -> Resul
         Some(FileType::Table(_)) => dump_table(env, path, line),
         Some(_) => Err(Error::invalid_argument(format!("{}: not a dump-able file type", path.display()))),
         None => Err(Error::invalid_argument(format!("{}: unknown file type", path.display()))),
-    }
-}
-
-/// Appends printable bytes as they are, and others as `\x` and two hexadecimal digits.
-fn escape(bytes: &[u8], text: &mut String) {
-    for &byte in bytes {
-        match byte {
-            b' '..=b'~' => text.push(byte as char),
-            _ => _ = write!(text, "\\x{byte:02x}"),
-        }
     }
 }
 
@@ -84,33 +75,10 @@ fn batch_text(record: &[u8], text: &mut String) {
     for entry in batch.iter() {
         match entry {
             Ok(BatchEntry::Put(key, value)) => {
-                text.push_str("  put '");
-                escape(key, text);
-                text.push_str("' '");
-                escape(value, text);
-                text.push_str("'\n");
+                _ = writeln!(text, "  put '{}' '{}'", DisplayBytes(key), DisplayBytes(value));
             }
-            Ok(BatchEntry::Delete(key)) => {
-                text.push_str("  del '");
-                escape(key, text);
-                text.push_str("'\n");
-            }
+            Ok(BatchEntry::Delete(key)) => _ = writeln!(text, "  del '{}'", DisplayBytes(key)),
             Err(error) => _ = writeln!(text, "  error: {error}"),
-        }
-    }
-}
-
-/// Appends an internal key as `'user key' @ sequence : type`.
-fn key_text(internal_key: &[u8], text: &mut String) {
-    match ParsedInternalKey::parse(internal_key) {
-        Some(key) => {
-            text.push('\'');
-            escape(key.user_key, text);
-            _ = write!(text, "' @ {} : {}", key.sequence, key.value_type as u8);
-        }
-        None => {
-            text.push_str("(bad)");
-            escape(internal_key, text);
         }
     }
 }
@@ -139,17 +107,15 @@ fn edit_text(record: &[u8], text: &mut String) {
         }
     }
     for (level, key) in &edit.compact_pointers {
-        _ = write!(text, "\n  CompactPointer: {level} ");
-        key_text(key.encoded(), text);
+        _ = write!(text, "\n  CompactPointer: {level} {}", DisplayKey(key.encoded()));
     }
     for (level, number) in &edit.deleted_files {
         _ = write!(text, "\n  RemoveFile: {level} {number}");
     }
     for (level, file) in &edit.new_files {
-        _ = write!(text, "\n  AddFile: {level} {} {} ", file.number, file.file_size);
-        key_text(file.smallest.encoded(), text);
-        text.push_str(" .. ");
-        key_text(file.largest.encoded(), text);
+        let (smallest, largest) = (DisplayKey(file.smallest.encoded()), DisplayKey(file.largest.encoded()));
+        let (number, size) = (file.number, file.file_size);
+        _ = write!(text, "\n  AddFile: {level} {number} {size} {smallest} .. {largest}");
     }
     text.push_str("\n}\n");
 }
@@ -162,27 +128,60 @@ fn dump_table(env: &dyn Env, path: &Path, line: &mut dyn FnMut(&str) -> Result<(
     let mut iterator = table.iter(ReadAt { fill_cache: false, ..ReadAt::default() });
     iterator.seek_to_first();
     while iterator.valid() {
-        let mut text = String::new();
-        match ParsedInternalKey::parse(iterator.key()) {
+        let value = DisplayBytes(iterator.value());
+        let text = match ParsedInternalKey::parse(iterator.key()) {
             Some(key) => {
-                text.push('\'');
-                escape(key.user_key, &mut text);
                 let kind = if key.value_type == ValueType::Deletion { "del" } else { "val" };
-                _ = write!(text, "' @ {} : {kind} => '", key.sequence);
+                format!("'{}' @ {} : {kind} => '{value}'\n", DisplayBytes(key.user_key), key.sequence)
             }
-            None => {
-                text.push_str("badkey '");
-                escape(iterator.key(), &mut text);
-                text.push_str("' => '");
-            }
-        }
-        escape(iterator.value(), &mut text);
-        text.push_str("'\n");
+            None => format!("badkey '{}' => '{value}'\n", DisplayBytes(iterator.key())),
+        };
         line(&text)?;
         iterator.next();
     }
     match iterator.status() {
         Ok(()) => Ok(()),
         Err(error) => line(&format!("iterator error: {error}\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Db;
+    use crate::env::mem::MemEnv;
+
+    fn dumped(env: &MemEnv, name: &str) -> String {
+        let mut text = String::new();
+        let mut line = |part: &str| {
+            text.push_str(part);
+            Ok(())
+        };
+        dump_file(env, &Path::new("/db").join(name), &mut line).unwrap();
+        text
+    }
+
+    #[test]
+    fn logs_manifests_and_tables_are_dumped_as_leveldb_dumps_them() {
+        let env = MemEnv::new();
+        let options = Options { env: env.shared(), create_if_missing: true, ..Options::default() };
+        let db = Db::open(&options, Path::new("/db")).unwrap();
+        let mut batch = WriteBatch::new();
+        batch.put(b"k\n", b"it's \\");
+        batch.delete(b"x");
+        db.write(&Default::default(), &batch).unwrap();
+        let names =
+            || env.children(Path::new("/db")).unwrap().into_iter().map(|name| name.into_string().unwrap());
+        let log = names().find(|name| name.ends_with(".log")).unwrap();
+        let text = dumped(&env, &log);
+        assert!(text.ends_with("sequence 1\n  put 'k\\x0a' 'it's \\'\n  del 'x'\n"), "{text}");
+        db.flush().unwrap();
+        let table = names().find(|name| name.ends_with(".ldb")).unwrap();
+        let text = dumped(&env, &table);
+        assert_eq!(text, "'k\\x0a' @ 1 : val => 'it's \\'\n'x' @ 2 : del => ''\n");
+        let manifest = names().find(|name| name.starts_with("MANIFEST")).unwrap();
+        let text = dumped(&env, &manifest);
+        assert!(text.contains("VersionEdit {\n  Comparator: leveldb.BytewiseComparator"), "{text}");
+        assert!(text.contains(" 'k\\x0a' @ 1 : 1 .. 'x' @ 2 : 0\n}\n"), "{text}");
     }
 }

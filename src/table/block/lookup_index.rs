@@ -18,10 +18,9 @@
 //! only a search by restart points would notice. The index is for the bytewise order only. It is built from
 //! the block in memory and never stored; its numbers are in the machine's byte order.
 
-use crate::format::common_prefix::first_eight;
+use crate::format::common_prefix::{common_prefix_length, first_eight};
 use crate::format::internal_key::{TRAILER_SIZE, trailer, user_key};
 use crate::table::block::{Block, BlockResult, Entry, check_type, prefetch, with_joined};
-use crate::table::block_builder::common_prefix_length;
 
 /// The longest block that gets an index, in bytes.
 pub const MAX_INDEXED_BLOCK: usize = u16::MAX as usize;

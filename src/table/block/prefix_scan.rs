@@ -10,9 +10,9 @@
 //! A scan of a block that is decompressed in steps stops where it needs more bytes. `run_within` continues it
 //! from there.
 
+use crate::format::common_prefix::common_prefix_length;
 use crate::format::internal_key::{TRAILER_SIZE, trailer, user_key};
 use crate::table::block::{Block, BlockResult, Entry, bad};
-use crate::table::block_builder::common_prefix_length;
 
 /// The most bytes that the three lengths of an entry take.
 pub(super) const MAX_ENTRY_HEADER: u32 = 15;

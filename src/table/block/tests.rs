@@ -4,8 +4,9 @@
 use super::*;
 use crate::comparator::bytewise;
 use crate::compression::{Compression, Compressor, TYPE_SNAPPY};
+use crate::format::common_prefix::common_prefix_length;
 use crate::format::internal_key::{KeyPrefix, LookupKey, MAX_SEQUENCE};
-use crate::table::block_builder::{BlockBuilder, common_prefix_length};
+use crate::table::block_builder::BlockBuilder;
 use crate::table::footer::BlockHandle;
 use crate::table::test_support::{TestRandom, internal};
 use crate::util::coding::{put_fixed32, put_varint32};

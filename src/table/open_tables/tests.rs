@@ -181,7 +181,7 @@ fn threads_share_the_open_tables() {
 #[test]
 fn a_table_keeps_its_index_where_its_descriptor_had_to_go() {
     let fixture = Fixture::with_files(20, 2);
-    let read = TableReadOptions { verify_checksums: true, fill_cache: false, leaves_stored: false };
+    let read = TableReadOptions { verify_checksums: true, fill_cache: false };
     for round in 0..5 {
         for number in 1..=20 {
             let table = fixture.find(number);
@@ -225,7 +225,7 @@ fn families_with_other_options_share_the_bounds() {
         file.append(&bytes).unwrap();
         file.close().unwrap();
     }
-    let read = TableReadOptions { verify_checksums: true, fill_cache: false, leaves_stored: false };
+    let read = TableReadOptions { verify_checksums: true, fill_cache: false };
     let get = |number: u64, key: &[u8]| {
         let (cache, size) = if number.is_multiple_of(2) {
             (&other, bytes.len() as u64)

@@ -450,7 +450,7 @@ fn mended_mutations_of_data_blocks_are_survived() {
         for (key, value) in &entries {
             builder
                 .add(
-                    crate::table::block_builder::common_prefix_length(last, key),
+                    crate::format::common_prefix::common_prefix_length(last, key),
                     key,
                     &value[..value.len().min(20)],
                 )

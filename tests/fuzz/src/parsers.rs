@@ -20,7 +20,6 @@ use terrace::internals::format::internal_key::{
 };
 use terrace::internals::iterator::InternalIterator;
 use terrace::internals::iterator::compaction_input::{CompactionInput, Payload};
-use terrace::internals::options::DEFAULT_TABLE_METADATA_BUDGET;
 use terrace::internals::table::block::{
     Block, BlockBytes, BlockOwner, LazyBlockIterator, LazyBlockOwner, LookupTarget, WholeOrPart,
     get_by_lookup_index, lookup_index_of,
@@ -333,7 +332,7 @@ pub fn manifest(bytes: &[u8], mended: bool) {
 
 /// Builds the version of these edits, and the edit that describes it.
 fn version(env: &Arc<dyn Env>, comparator: &InternalKeyComparator, edits: &[VersionEdit]) -> Result<()> {
-    let open_tables = OpenTables::new(env.clone(), 10, DEFAULT_TABLE_METADATA_BUDGET);
+    let open_tables = OpenTables::new(env.clone(), 10, 512 << 20);
     let cache = TableCache::new(open_tables, path(), table_options(comparator, false), ReadMode::Positioned);
     let name = comparator.user_comparator().name();
     let empty = || Version::empty(comparator.clone(), cache.clone());
