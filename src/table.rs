@@ -3,10 +3,12 @@
 //!
 //! `builder` writes a table, `reader` looks keys up, `iterator` moves over one, `compaction_input` does so for
 //! compactions, `cache` opens the tables of a family, `open_tables` keeps those of all families within bounds.
-//! `standalone` is the same format over user keys, without a database.
+//! `standalone` is the same format over user keys, without a database; `table_writer` is what both builders
+//! share.
 pub mod block;
 pub mod block_builder;
 mod block_file;
+mod block_writer;
 pub mod builder;
 pub mod cache;
 pub mod compaction_input;
@@ -19,6 +21,7 @@ pub mod open_tables;
 pub mod properties;
 pub mod reader;
 pub mod standalone;
+mod table_writer;
 pub mod whole_table_filter;
 
 use crate::compression::Compression;

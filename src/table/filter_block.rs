@@ -38,6 +38,11 @@ impl FilterBlockBuilder {
         }
     }
 
+    /// The name of the block in the metaindex.
+    pub fn name(&self) -> Vec<u8> {
+        [b"filter.", self.policy.name().as_slice()].concat()
+    }
+
     /// Begins the next data block, at `offset`.
     pub fn start_block(&mut self, offset: u64) {
         while (self.offsets.len() as u64) < offset >> BASE_LOG {

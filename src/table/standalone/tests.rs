@@ -3,8 +3,11 @@
 use crate::env::Env;
 use crate::env::mem::MemEnv;
 use crate::env::{CreateMode, ReadMode};
-use crate::table::standalone::*;
-use std::path::Path;
+use crate::error::Result;
+use crate::options::{Options, ReadAt};
+use crate::table::standalone::{UserKeyTable, UserKeyTableBuilder};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 fn build(env: &dyn Env, options: &Options, entries: &[(Vec<u8>, Vec<u8>)]) -> u64 {
     let file = env.create_writable(Path::new("/t"), CreateMode::New).unwrap();

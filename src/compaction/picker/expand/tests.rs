@@ -34,8 +34,8 @@ fn answer(tree: &Tree, case: &mut TestCase) -> String {
         }
         "overlapping" => {
             let keys: Vec<String> = take_list(case, "keys");
-            let (order, files) = (&version.comparator, &version.levels[level][..]);
-            let range = overlapping(order, files, keys[0].as_bytes(), keys[1].as_bytes());
+            let (order, files) = (&version.comparator, &version.levels[level]);
+            let range = files.overlap(order, Some(keys[0].as_bytes()), Some(keys[1].as_bytes()));
             let whole = grow_to_whole_user_keys(order, files, range.clone());
             let numbers = |range: Range<usize>| crate::compaction::test_support::numbers(&files[range]);
             format!("{:?}, with whole user keys {:?}\n", numbers(range), numbers(whole))
