@@ -290,11 +290,11 @@ impl InternalKeyComparator {
     }
 }
 
-/// The key of a lookup: `(user key, sequence, SEEK_TYPE)`. The internal key is built when it is first asked
-/// for: filters and flat indexes need only the user key.
+/// The key of a lookup, mostly `(user key, sequence, SEEK_TYPE)`. The internal key is built when it is first
+/// asked for: filters and flat indexes need only the user key.
 pub struct LookupKey<'a> {
     user_key: &'a [u8],
-    sequence: SequenceNumber,
+    trailer: u64,
     internal_key: OnceCell<InternalLookupKey>,
 }
 
@@ -308,9 +308,9 @@ impl InternalLookupKey {
     const SHORT: usize = 120;
 
     #[inline]
-    fn new(user_key: &[u8], sequence: SequenceNumber) -> Self {
+    fn new(user_key: &[u8], trailer: u64) -> Self {
         let length = user_key.len() + TRAILER_SIZE;
-        let trailer = pack_trailer(sequence, SEEK_TYPE).to_le_bytes();
+        let trailer = trailer.to_le_bytes();
         if length > Self::SHORT {
             return InternalLookupKey::Long([user_key, &trailer].concat());
         }
@@ -325,13 +325,22 @@ impl<'a> LookupKey<'a> {
     /// The position in front of all versions of `user_key` that are not newer than `sequence`.
     #[inline]
     pub fn new(user_key: &'a [u8], sequence: SequenceNumber) -> Self {
-        LookupKey { user_key, sequence, internal_key: OnceCell::new() }
+        LookupKey { user_key, trailer: pack_trailer(sequence, SEEK_TYPE), internal_key: OnceCell::new() }
+    }
+
+    /// The position of an entry with this internal key.
+    pub fn of(internal_key: &'a [u8]) -> Self {
+        LookupKey {
+            user_key: user_key(internal_key),
+            trailer: trailer(internal_key),
+            internal_key: OnceCell::new(),
+        }
     }
 
     /// The internal key to seek to, built on first use.
     #[inline]
     pub fn internal_key(&self) -> &[u8] {
-        match self.internal_key.get_or_init(|| InternalLookupKey::new(self.user_key, self.sequence)) {
+        match self.internal_key.get_or_init(|| InternalLookupKey::new(self.user_key, self.trailer)) {
             InternalLookupKey::Short(bytes) => &bytes[..self.user_key.len() + TRAILER_SIZE],
             InternalLookupKey::Long(bytes) => bytes,
         }
@@ -346,13 +355,13 @@ impl<'a> LookupKey<'a> {
     /// The sequence number at which the lookup reads.
     #[inline]
     pub fn sequence(&self) -> SequenceNumber {
-        self.sequence
+        self.trailer >> 8
     }
 
     /// The trailer that the internal key has.
     #[inline]
     pub fn trailer(&self) -> u64 {
-        pack_trailer(self.sequence, SEEK_TYPE)
+        self.trailer
     }
 }
 

@@ -40,27 +40,16 @@ pub struct MemtableWriter {
 
 impl Memtable {
     /// An empty memtable and the right to insert into it. `expected_size`, in bytes, determines only how
-    /// memory is allocated ahead. ENOMEM if there is no memory for it.
+    /// memory is allocated ahead. With a `store` the memtable takes the memory that earlier ones left there,
+    /// and leaves its own. ENOMEM if there is no memory.
     pub fn new(
         comparator: InternalKeyComparator,
         expected_size: usize,
+        store: Option<Arc<BlockStore>>,
     ) -> Result<(Arc<Memtable>, MemtableWriter)> {
-        SkipList::new(comparator, expected_size, None).map(Self::of)
-    }
-
-    /// As `new`, with the memory that earlier memtables left in `store`; this memtable's memory goes there
-    /// too.
-    pub fn with_store(
-        comparator: InternalKeyComparator,
-        expected_size: usize,
-        store: &Arc<BlockStore>,
-    ) -> Result<(Arc<Memtable>, MemtableWriter)> {
-        SkipList::new(comparator, expected_size, Some(store.clone())).map(Self::of)
-    }
-
-    fn of((list, writer): (Arc<SkipList>, SkipListWriter)) -> (Arc<Memtable>, MemtableWriter) {
+        let (list, writer) = SkipList::new(comparator, expected_size, store)?;
         let memtable = Arc::new(Memtable { list });
-        (memtable.clone(), MemtableWriter { memtable, list: writer })
+        Ok((memtable.clone(), MemtableWriter { memtable, list: writer }))
     }
 
     /// The newest entry of the key that is not newer than the sequence number of the lookup.

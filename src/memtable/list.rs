@@ -76,7 +76,8 @@ mod tests {
 
     /// A memtable of that many entries.
     fn immutable(log_number: u64, entries: u64) -> ImmutableMemtable {
-        let (memtable, mut writer) = Memtable::new(InternalKeyComparator::new(bytewise()), 1 << 20).unwrap();
+        let (memtable, mut writer) =
+            Memtable::new(InternalKeyComparator::new(bytewise()), 1 << 20, None).unwrap();
         (1..=entries).for_each(|sequence| writer.insert(sequence, ValueType::Value, b"key", b"value"));
         ImmutableMemtable { memtable, log_number }
     }

@@ -233,7 +233,7 @@ impl SkipList {
         expected_size: usize,
         store: Option<Arc<BlockStore>>,
     ) -> Result<(Arc<SkipList>, SkipListWriter)> {
-        let arena = Arena::with_store(store);
+        let arena = Arena::new(store);
         // SAFETY: nobody else has the arena yet.
         if !unsafe { arena.try_reserve(most_bytes(1, 0)) } {
             no_memory()?;

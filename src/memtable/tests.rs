@@ -41,7 +41,7 @@ impl Comparator for Backwards {
 }
 
 fn new_memtable(comparator: Arc<dyn Comparator>) -> (Arc<Memtable>, MemtableWriter) {
-    Memtable::new(InternalKeyComparator::new(comparator), EXPECTED_SIZE).unwrap()
+    Memtable::new(InternalKeyComparator::new(comparator), EXPECTED_SIZE, None).unwrap()
 }
 
 /// The image of a user key, by which it sorts, and the sequence number, newest first.
@@ -61,7 +61,7 @@ struct Modelled {
 impl Modelled {
     fn new(comparator: Arc<dyn Comparator>, image: fn(&[u8]) -> Vec<u8>) -> Self {
         let order = InternalKeyComparator::new(comparator);
-        let (memtable, writer) = Memtable::new(order.clone(), EXPECTED_SIZE).unwrap();
+        let (memtable, writer) = Memtable::new(order.clone(), EXPECTED_SIZE, None).unwrap();
         Modelled { memtable, writer, order, model: BTreeMap::new(), image, sequence: 0 }
     }
 

@@ -28,7 +28,7 @@ use crate::compression::{Compression, TYPE_SNAPPY};
 use crate::env::RandomAccessFile;
 use crate::error::{Error, Result};
 use crate::filter_policy::FilterPolicy;
-use crate::format::internal_key::{InternalKeyComparator, LookupKey, trailer, user_key};
+use crate::format::internal_key::{InternalKeyComparator, LookupKey, user_key};
 use crate::util::cache::{CacheKey, CachedBlock};
 pub(super) use opening::read_footer;
 use std::path::{Path, PathBuf};
@@ -140,64 +140,47 @@ impl Table {
         Ok(Arc::new(table))
     }
 
-    /// Looks in the block where `internal_key` would be for the first entry at or after it. If that entry has
-    /// the same user key, hands its internal key and value to `found`, without copying them. Otherwise
-    /// `found` is not called.
-    pub fn get<R>(
-        &self,
-        read: TableReadOptions,
-        internal_key: &[u8],
-        found: impl FnOnce(&[u8], &[u8]) -> R,
-    ) -> Result<TableGet<R>> {
-        if !self.may_have(KeyHash::of(user_key(internal_key))) {
-            return self.missing(false);
-        }
-        let target = LookupTarget { user_key: user_key(internal_key), trailer: trailer(internal_key) };
-        self.get_unfiltered(read, target, || internal_key, found)
-    }
-
-    /// As `get`, for a key whose hash is computed already. One look-up probes several tables.
+    /// Looks in the block where `key` would be for the first entry at or after it. If that entry has the same
+    /// user key, hands its internal key and value to `found`, without copying them. Otherwise `found` is not
+    /// called. `hash` is that of the user key: one look-up probes several tables.
     #[inline]
-    pub fn get_hashed<R>(
+    pub fn get<R>(
         &self,
         read: TableReadOptions,
         key: &LookupKey,
         hash: KeyHash,
         found: impl FnOnce(&[u8], &[u8]) -> R,
     ) -> Result<TableGet<R>> {
-        if !self.may_have(hash) {
-            return self.missing(false);
-        }
-        let target = LookupTarget { user_key: key.user_key(), trailer: key.trailer() };
-        self.get_unfiltered(read, target, || key.internal_key(), found)
+        if self.may_have(hash) { self.get_unfiltered(read, key, found) } else { self.missing(false) }
     }
 
-    /// As `get`, after the whole-table filter has let the key pass. `internal_key` builds the internal key
-    /// when it is needed.
-    fn get_unfiltered<'k, R>(
+    /// As `get`, after the whole-table filter has let the key pass.
+    fn get_unfiltered<R>(
         &self,
         read: TableReadOptions,
-        target: LookupTarget<'_>,
-        internal_key: impl Fn() -> &'k [u8],
+        key: &LookupKey,
         found: impl FnOnce(&[u8], &[u8]) -> R,
     ) -> Result<TableGet<R>> {
         let comparator = &self.options.comparator;
-        let ordinal = self.index.find_of(comparator, target.user_key, &internal_key);
+        let ordinal = self.index.find_of(comparator, key.user_key(), || key.internal_key());
         if ordinal == self.index.len() {
             return self.missing(false);
         }
         let handle = self.index.handle(ordinal);
         if let Some(filter) = &self.filter
-            && !self.filter_may_match(filter, handle, target.user_key)
+            && !self.filter_may_match(filter, handle, key.user_key())
         {
             return self.missing(false);
         }
         let get = |bytes: &[u8], found| {
-            Block::parse(bytes).and_then(|block| block.get(comparator, internal_key(), found))
+            Block::parse(bytes).and_then(|block| block.get(comparator, key.internal_key(), found))
         };
         let result = match self.block_for_get(ordinal, read)? {
-            WholeOrPart::Part(mut part) => part.get(comparator, self.stored(handle), internal_key(), found),
+            WholeOrPart::Part(mut part) => {
+                part.get(comparator, self.stored(handle), key.internal_key(), found)
+            }
             WholeOrPart::Whole(BlockBytes::Loaded(cached)) => {
+                let target = LookupTarget { user_key: key.user_key(), trailer: key.trailer() };
                 let with_lookup_index =
                     block::get_by_lookup_index(cached.block(), cached.lookup_index(), target, found);
                 with_lookup_index.unwrap_or_else(|found| get(cached.block(), found))

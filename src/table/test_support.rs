@@ -1,13 +1,14 @@
 //! For the tests of this folder: files in memory, and random entries.
 
 use super::builder::{BuiltTable, TableBuilder};
-use super::reader::Table;
+use super::reader::{Table, TableGet};
+use super::whole_table_filter::KeyHash;
 use super::{TableOptions, TableReadOptions};
 use crate::comparator::{Comparator, bytewise};
 use crate::compression::Compression;
 use crate::env::{RandomAccessFile, WritableFile};
 use crate::error::Result;
-use crate::format::internal_key::{InternalKey, InternalKeyComparator, ValueType};
+use crate::format::internal_key::{InternalKey, InternalKeyComparator, LookupKey, ValueType, user_key};
 use crate::util::lock::Mutex;
 use std::cmp::Ordering;
 use std::path::PathBuf;
@@ -195,4 +196,14 @@ pub fn random_entries(
     entries.sort_by(|a, b| comparator.compare(&a.0, &b.0));
     entries.dedup_by(|a, b| a.0 == b.0);
     entries
+}
+
+/// Looks up an internal key.
+pub fn look_up<R>(
+    table: &Table,
+    read: TableReadOptions,
+    internal_key: &[u8],
+    found: impl FnOnce(&[u8], &[u8]) -> R,
+) -> Result<TableGet<R>> {
+    table.get(read, &LookupKey::of(internal_key), KeyHash::of(user_key(internal_key)), found)
 }

@@ -134,7 +134,7 @@ fn gets_find_the_version_asked_for_or_nothing() {
                 verify_checksums: sequence.is_multiple_of(2),
                 fill_cache: sequence.is_multiple_of(3),
             };
-            match table.get(read, target, |key, value| (key.to_vec(), value.to_vec())).unwrap() {
+            match look_up(table, read, target, |key, value| (key.to_vec(), value.to_vec())).unwrap() {
                 TableGet::Found(entry) => assert_eq!(Some(&entry), expected),
                 TableGet::Missing { .. } => assert_eq!(None, expected),
             }
@@ -234,7 +234,7 @@ fn many_versions_of_a_key_are_told_apart() {
         for (at, (key, _)) in entries.iter().enumerate() {
             iterator.seek(key);
             assert_at(&iterator, &entries, Some(at));
-            match table.get(READ, key, |found, _| found.to_vec()).unwrap() {
+            match look_up(&table, READ, key, |found, _| found.to_vec()).unwrap() {
                 TableGet::Found(found) => assert_eq!(&found, key),
                 TableGet::Missing { .. } => panic!("{key:?}"),
             }
@@ -255,7 +255,7 @@ fn an_empty_table_has_no_entries() {
         assert_at(&iterator, &[], None);
         iterator.seek(&internal(b"x", 1));
         assert_at(&iterator, &[], None);
-        let got = table.get(READ, &internal(b"x", 1), |_, _| ()).unwrap();
+        let got = look_up(&table, READ, &internal(b"x", 1), |_, _| ()).unwrap();
         assert!(matches!(got, TableGet::Missing { block_read: false }));
         assert_eq!(table.approximate_offset_of(&internal(b"x", 1)), 0);
     }
@@ -322,7 +322,7 @@ fn even_numbers() -> Vec<TestEntry> {
 fn blocks_read_in_vain(table: &Table) -> usize {
     let missing = |i: &i32| {
         let target = internal(format!("{:08}", i * 2 + 1).as_bytes(), 5);
-        matches!(table.get(READ, &target, |_, _| ()).unwrap(), TableGet::Missing { block_read: true })
+        matches!(look_up(table, READ, &target, |_, _| ()).unwrap(), TableGet::Missing { block_read: true })
     };
     (0..5000).filter(missing).count()
 }
@@ -340,7 +340,7 @@ fn a_filter_spares_the_block() {
             let read = blocks_read_in_vain(&table);
             assert!(read < limit, "{read}");
             for (key, _) in even_numbers() {
-                assert!(matches!(table.get(READ, &key, |_, _| ()).unwrap(), TableGet::Found(())));
+                assert!(matches!(look_up(&table, READ, &key, |_, _| ()).unwrap(), TableGet::Found(())));
             }
         }
         assert!(blocks_read_in_vain(&open(&options(), &bytes, true).unwrap()) > 4900);
@@ -391,7 +391,7 @@ fn a_policy_has_the_last_word_after_the_whole_table_filter() {
     let options = TableOptions { filter_policy: policy, whole_table_filter: true, ..options() };
     let (bytes, _) = build(&options, &even_numbers());
     let table = open(&options, &bytes, true).unwrap();
-    let outcome = table.get(READ, &even_numbers()[7].0, |_, _| ()).unwrap();
+    let outcome = look_up(&table, READ, &even_numbers()[7].0, |_, _| ()).unwrap();
     assert!(matches!(outcome, TableGet::Missing { block_read: false }));
 }
 
@@ -420,7 +420,7 @@ fn blocks_are_read_once_while_they_are_cached() {
         let reads_of_a_get = |fill_cache| {
             let before = file.reads.load(Ordering::Relaxed);
             let read = TableReadOptions { fill_cache, ..READ };
-            table.get(read, &entries[77].0, |_, _| ()).unwrap();
+            look_up(&table, read, &entries[77].0, |_, _| ()).unwrap();
             file.reads.load(Ordering::Relaxed) - before
         };
         assert_eq!(reads_of_a_get(false), 1);
@@ -457,7 +457,8 @@ fn tables_of_every_compression_are_read_in_every_way() {
                 table.check_understood().unwrap();
                 for round in 0..4 {
                     for (key, value) in &entries {
-                        let found = table.get(READ, key, |found, v| found == key && v == value).unwrap();
+                        let found =
+                            look_up(&table, READ, key, |found, v| found == key && v == value).unwrap();
                         assert!(matches!(found, TableGet::Found(true)), "{compression:?} {round}");
                     }
                     let mut iterator = table.iter(READ);
@@ -472,7 +473,10 @@ fn tables_of_every_compression_are_read_in_every_way() {
                     assert!(!iterator.valid() && iterator.status().is_ok());
                 }
                 let other = internal(b"00000007x", 1);
-                assert!(matches!(table.get(READ, &other, |_, _| ()).unwrap(), TableGet::Missing { .. }));
+                assert!(matches!(
+                    look_up(&table, READ, &other, |_, _| ()).unwrap(),
+                    TableGet::Missing { .. }
+                ));
             }
         }
     }
@@ -491,7 +495,7 @@ fn what_is_noted_of_a_block_that_is_hit_again_is_charged() {
         let table = open(&options, &bytes, mapped).unwrap();
         let charge_after_get = |fill_cache| {
             let read = TableReadOptions { fill_cache, ..READ };
-            let value = table.get(read, &entries[77].0, |_, value| value.to_vec()).unwrap();
+            let value = look_up(&table, read, &entries[77].0, |_, value| value.to_vec()).unwrap();
             assert!(matches!(value, TableGet::Found(value) if value == entries[77].1));
             cache.total_charge()
         };
@@ -516,7 +520,7 @@ fn a_full_cache_takes_a_block_that_is_missed_again() {
     let table = Table::open(Arc::new(options), file.clone(), PathBuf::from("t"), bytes.len() as u64).unwrap();
     let is_read = |i: usize| {
         let before = file.reads.load(Ordering::Relaxed);
-        let value = table.get(READ, &entries[i].0, |_, value| value.to_vec()).unwrap();
+        let value = look_up(&table, READ, &entries[i].0, |_, value| value.to_vec()).unwrap();
         assert!(matches!(value, TableGet::Found(value) if value == entries[i].1));
         file.reads.load(Ordering::Relaxed) > before
     };
@@ -532,11 +536,11 @@ fn a_checksum_in_a_mapping_is_looked_at_once_unless_asked_for() {
     let options = TableOptions { compression: Compression::Snappy, ..options() };
     let table = open(&options, &bytes, true).unwrap();
     assert!(table.must_verify(0, READ));
-    table.get(READ, &even_numbers()[0].0, |_, _| ()).unwrap();
+    look_up(&table, READ, &even_numbers()[0].0, |_, _| ()).unwrap();
     assert!(!table.must_verify(0, READ));
     assert!(table.must_verify(0, TableReadOptions { verify_checksums: true, ..READ }));
     let table = open(&options, &bytes, false).unwrap();
-    table.get(READ, &even_numbers()[0].0, |_, _| ()).unwrap();
+    look_up(&table, READ, &even_numbers()[0].0, |_, _| ()).unwrap();
     assert!(table.must_verify(0, READ), "what is read again may have changed");
 }
 

@@ -64,13 +64,9 @@ unsafe impl Send for Arena {}
 unsafe impl Sync for Arena {}
 
 impl Arena {
-    /// An arena without blocks and without a store. The first allocation allocates a block.
-    pub fn new() -> Self {
-        Arena::with_store(None)
-    }
-
-    /// An arena without blocks that takes blocks of `BLOCK_SIZE` from `store` and returns them to it.
-    pub fn with_store(store: Option<Arc<BlockStore>>) -> Self {
+    /// An arena without blocks; the first allocation allocates one. With a `store` the arena takes blocks of
+    /// `BLOCK_SIZE` from it and returns them to it.
+    pub fn new(store: Option<Arc<BlockStore>>) -> Self {
         let (blocks, pages) = (Vec::new(), Vec::new());
         // A dangling pointer, aligned and not null, of a block of 0 bytes.
         let next = ptr::without_provenance_mut(BLOCK_ALIGN);
@@ -270,12 +266,6 @@ impl State {
     }
 }
 
-impl Default for Arena {
-    fn default() -> Self {
-        Arena::new()
-    }
-}
-
 impl Drop for Arena {
     fn drop(&mut self) {
         let state = self.state.get_mut();
@@ -312,7 +302,7 @@ mod tests {
     #[test]
     fn without_pages_blocks_are_of_the_heap_and_what_was_prepared_for_never_fails() {
         for least_refused in [usize::MAX, BLOCK_SIZE, 8 << 10] {
-            let arena = Arena::new();
+            let arena = Arena::new(None);
             (0..400).for_each(|_| _ = allocate(&arena, 1000, 8));
             NO_PAGES.set(true);
             NO_MEMORY.set(least_refused);
@@ -341,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_spare_block_is_not_used_while_there_is_memory() {
-        let (plain, prepared) = (Arena::new(), Arena::new());
+        let (plain, prepared) = (Arena::new(None), Arena::new(None));
         for size in [100, 3000, 5000, 100, 90_000, 300_000, 100] {
             // SAFETY: one thread.
             assert!(unsafe { prepared.prepare(size) });
@@ -356,7 +346,7 @@ mod tests {
     #[test]
     fn allocations_are_aligned_and_do_not_overlap() {
         let mut random = Random::new(301);
-        let arena = Arena::new();
+        let arena = Arena::new(None);
         let mut allocations = Vec::new();
         let mut total = 0;
         for i in 0..STEPS {
@@ -384,7 +374,7 @@ mod tests {
 
     #[test]
     fn usage_counts_what_is_used_not_what_is_set_aside() {
-        let arena = Arena::new();
+        let arena = Arena::new(None);
         assert_eq!(arena.memory_usage(), 0);
         allocate(&arena, 100, 8);
         assert_eq!(arena.memory_usage(), 100);
@@ -400,7 +390,7 @@ mod tests {
     fn large_blocks_go_to_the_store_and_come_from_it() {
         let store = Arc::new(BlockStore::new(8 * BLOCK_SIZE));
         let fill = |blocks: usize| {
-            let arena = Arena::with_store(Some(store.clone()));
+            let arena = Arena::new(Some(store.clone()));
             (0..blocks * 256).for_each(|_| {
                 let start = allocate(&arena, BLOCK_SIZE / 256, 8);
                 // SAFETY: these bytes were just handed out.
@@ -426,7 +416,7 @@ mod tests {
 
     #[test]
     fn allocations_too_large_for_the_first_blocks_share_later_ones() {
-        let arena = Arena::new();
+        let arena = Arena::new(None);
         let starts: Vec<_> = (0..100).map(|_| allocate(&arena, 4200, 8).addr().get()).collect();
         let neighbours = starts.windows(2).filter(|pair| pair[1] == pair[0] + 4200).count();
         assert!(neighbours > 90, "{neighbours}");
@@ -435,7 +425,7 @@ mod tests {
 
     #[test]
     fn an_empty_allocation_is_fine_first_and_last() {
-        let arena = Arena::new();
+        let arena = Arena::new(None);
         allocate(&arena, 0, 8);
         assert_eq!(arena.memory_usage(), 0);
         allocate(&arena, FIRST_BLOCK_SIZE / 4, 8);
@@ -448,7 +438,7 @@ mod tests {
 
     #[test]
     fn a_reservation_is_used_by_what_follows() {
-        let arena = Arena::new();
+        let arena = Arena::new(None);
         // SAFETY: one thread.
         assert!(unsafe { arena.try_reserve(1 << 20) });
         let first = allocate(&arena, 1 << 19, 8);

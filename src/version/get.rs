@@ -167,7 +167,7 @@ impl<'a, R, F: FnOnce(&[u8]) -> R> Lookup<'a, F> {
             Some(ValueType::Deletion) => Entry::Deletion,
             None => Entry::UnknownType(trailer(internal_key) as u8),
         };
-        let outcome = table.get_hashed(self.read, self.key, self.hash, entry)?;
+        let outcome = table.get(self.read, self.key, self.hash, entry)?;
         match outcome {
             TableGet::Found(entry) => {
                 self.reads.block_read(false, level, file);

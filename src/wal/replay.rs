@@ -114,20 +114,9 @@ impl ReplaySummary {
     }
 }
 
-/// Hands every whole, valid batch of a WAL to `apply(rep)`, in order. If `strict` (paranoid_checks), the
-/// first damage is the error.
+/// Hands every whole, valid batch of a WAL to `apply(rep)`, in order. Returns an error if the file cannot be
+/// read, if `apply` fails, and (strict) at the first damage.
 pub fn replay(
-    env: &Arc<dyn Env>,
-    path: &Path,
-    strict: bool,
-    apply: &mut dyn FnMut(&[u8]) -> Result<()>,
-) -> Result<ReplaySummary> {
-    replay_with(env, path, ReplayOptions { strict, before: ExpectedFirstSequence::Unknown }, apply)
-}
-
-/// As `replay`, with options. Returns an error if the file cannot be read, if `apply` fails, and (strict) at
-/// the first damage.
-pub fn replay_with(
     env: &Arc<dyn Env>,
     path: &Path,
     options: ReplayOptions,

@@ -31,7 +31,7 @@ use crate::flush::job as flush_job;
 use crate::format::NUM_LEVELS;
 use crate::format::column_family_id::ColumnFamilyId;
 use crate::format::file_name::{self, FileType};
-use crate::format::internal_key::{InternalKey, MAX_SEQUENCE, ParsedInternalKey};
+use crate::format::internal_key::{InternalKey, LookupKey, MAX_SEQUENCE, ParsedInternalKey, user_key};
 use crate::iterator::InternalIterator;
 use crate::job::context::JobContext;
 use crate::memtable::MemtableWriter;
@@ -39,13 +39,14 @@ use crate::options::Options;
 use crate::record::reader::{ReadOutcome, RecordReader};
 use crate::table::TableReadOptions;
 use crate::table::reader::{Table, TableGet};
+use crate::table::whole_table_filter::KeyHash;
 use crate::version::Version;
 use crate::version::builder::VersionBuilder;
 use crate::version::file_metadata::FileMetaData;
 use crate::version::manifest::ManifestWriter;
 use crate::version::version_edit::VersionEdit;
 use crate::version::version_set::{VersionSet, is_counted};
-use crate::wal::replay::replay;
+use crate::wal::replay::{ReplayOptions, replay};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -317,7 +318,8 @@ impl Repairer {
             let Some(entry) = ParsedInternalKey::parse(key).filter(|_| in_order) else { return Ok(None) };
             // Index, filters and restart points may be wrong although the checksums are right.
             let is_found = |found: &[u8], value: &[u8]| found == key && value == entries.value();
-            if !matches!(table.get(LOOK_UP, key, is_found), Ok(TableGet::Found(true))) {
+            let (target, hash) = (LookupKey::of(key), KeyHash::of(user_key(key)));
+            if !matches!(table.get(LOOK_UP, &target, hash, is_found), Ok(TableGet::Found(true))) {
                 return Ok(None);
             }
             count += 1;
@@ -376,9 +378,10 @@ impl Repairer {
                 continue;
             }
             let env = self.opening.options.env.clone();
-            let outcome = replay(&env, &file_name::log(&self.path, number), false, &mut |batch| {
-                self.save_batch(batch, level)
-            });
+            let outcome =
+                replay(&env, &file_name::log(&self.path, number), ReplayOptions::default(), &mut |batch| {
+                    self.save_batch(batch, level)
+                });
             match outcome {
                 Ok(summary) => self.log(format_args!(
                     "repair: log #{number}: {} batches saved, {} parts damaged",

@@ -70,7 +70,7 @@ impl OpenContext {
     /// An empty memtable.
     #[inline(never)]
     pub(in crate::db) fn new_memtable(&self) -> Result<Box<MemtableWriter>> {
-        let (_, writer) = Memtable::new(self.comparator.clone(), self.options.write_buffer_size)?;
+        let (_, writer) = Memtable::new(self.comparator.clone(), self.options.write_buffer_size, None)?;
         Ok(Box::new(writer))
     }
 

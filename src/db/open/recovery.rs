@@ -33,7 +33,7 @@ use crate::version::manifest::{self, ManifestWriter};
 use crate::version::version_set::{
     RecoveredCounters, VersionRecovery, VersionSet, check_file_numbers, is_counted,
 };
-use crate::wal::replay::{ExpectedFirstSequence, ReplayOptions, ReplaySummary, replay_with};
+use crate::wal::replay::{ExpectedFirstSequence, ReplayOptions, ReplaySummary, replay};
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::Path;
@@ -364,7 +364,7 @@ impl Replayer<'_> {
         self.opening.info_log.log(format_args!("recovering log #{number}"));
         let env = self.opening.options.env.clone();
         let options = ReplayOptions { strict: self.opening.options.paranoid_checks, before: self.before };
-        let summary = replay_with(&env, &log, options, &mut |batch| self.apply(batch))?;
+        let summary = replay(&env, &log, options, &mut |batch| self.apply(batch))?;
         for damage in &summary.damage {
             self.opening.info_log.log(format_args!("log #{number}: skipped damage: {damage}"));
         }

@@ -117,7 +117,7 @@ impl DbShared {
     pub(in crate::db) fn new_memtable(&self) -> Result<(Arc<Memtable>, MemtableWriter)> {
         let family = self.families.default_family();
         let (comparator, size) = (family.comparator.clone(), family.options.write_buffer_size);
-        Memtable::with_store(comparator, size, &self.memtable_store)
+        Memtable::new(comparator, size, Some(self.memtable_store.clone()))
     }
 
     /// The options of new WAL files.

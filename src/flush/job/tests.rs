@@ -9,7 +9,8 @@ use crate::util::test_support::keep;
 use std::sync::atomic::Ordering;
 
 fn memtable(entries: &[Entry]) -> Arc<Memtable> {
-    let (memtable, mut writer) = Memtable::new(InternalKeyComparator::new(bytewise()), 1 << 20).unwrap();
+    let (memtable, mut writer) =
+        Memtable::new(InternalKeyComparator::new(bytewise()), 1 << 20, None).unwrap();
     for (user_key, sequence, value) in entries {
         let value_type = if value.is_some() { ValueType::Value } else { ValueType::Deletion };
         writer.insert(*sequence, value_type, user_key.as_bytes(), value.unwrap_or_default().as_bytes());
@@ -73,7 +74,8 @@ fn a_table_that_exists_is_neither_overwritten_nor_removed() {
 fn a_flush_that_is_cut_short_leaves_no_file() {
     let fixture = JobFixture::new();
     let many: Vec<String> = (0..5_000).map(|i| format!("{i:05}")).collect();
-    let (memtable, mut writer) = Memtable::new(InternalKeyComparator::new(bytewise()), 1 << 20).unwrap();
+    let (memtable, mut writer) =
+        Memtable::new(InternalKeyComparator::new(bytewise()), 1 << 20, None).unwrap();
     for (sequence, key) in many.iter().enumerate() {
         writer.insert(sequence as u64 + 1, ValueType::Value, key.as_bytes(), b"value");
     }

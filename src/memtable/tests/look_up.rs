@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 fn new_memtable(expected_size: usize) -> (Arc<Memtable>, MemtableWriter) {
-    Memtable::new(InternalKeyComparator::new(bytewise()), expected_size).unwrap()
+    Memtable::new(InternalKeyComparator::new(bytewise()), expected_size, None).unwrap()
 }
 
 fn get<'a>(memtable: &'a Memtable, key: &[u8], sequence: SequenceNumber) -> MemtableGet<'a> {

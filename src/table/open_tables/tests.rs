@@ -9,7 +9,7 @@ use crate::format::file_name;
 use crate::format::internal_key::InternalKeyComparator;
 use crate::table::cache::TableCache;
 use crate::table::reader::TableGet;
-use crate::table::test_support::{build, internal, options};
+use crate::table::test_support::{build, internal, look_up, options};
 use crate::table::{TableOptions, TableReadOptions};
 use crate::util::test_support::keep;
 use std::path::Path;
@@ -185,7 +185,7 @@ fn a_table_keeps_its_index_where_its_descriptor_had_to_go() {
     for round in 0..5 {
         for number in 1..=20 {
             let table = fixture.find(number);
-            let value = table.get(read, &internal(b"k", 1), |_, value| value.to_vec()).unwrap();
+            let value = look_up(&table, read, &internal(b"k", 1), |_, value| value.to_vec()).unwrap();
             assert!(matches!(value, TableGet::Found(value) if value == b"v"), "{number} in round {round}");
             assert!(fixture.open_files() <= 2);
         }
@@ -233,7 +233,7 @@ fn families_with_other_options_share_the_bounds() {
             (&fixture.cache, fixture.size)
         };
         let table = cache.find(number, size).unwrap();
-        match table.get(read, &internal(key, 1), |_, value| value.to_vec()).unwrap() {
+        match look_up(&table, read, &internal(key, 1), |_, value| value.to_vec()).unwrap() {
             TableGet::Found(value) => Some(value),
             TableGet::Missing { .. } => None,
         }

@@ -108,15 +108,15 @@ fn exercise(table: &Arc<Table>, users: &[&[u8]]) -> (Vec<Vec<u8>>, Option<Error>
             }
         }
         error = error.or(iterator.status().err());
-        error = error.or(get(table, user).err());
+        error = error.or(value_of(table, user).err());
         table.approximate_offset_of(target.internal_key());
     }
     (keys, error)
 }
 
-fn get(table: &Table, user: &[u8]) -> Result<Option<Vec<u8>>> {
+fn value_of(table: &Table, user: &[u8]) -> Result<Option<Vec<u8>>> {
     let target = LookupKey::new(user, MAX_SEQUENCE);
-    match table.get(READ, target.internal_key(), |_, value| value.to_vec())? {
+    match look_up(table, READ, target.internal_key(), |_, value| value.to_vec())? {
         TableGet::Found(value) => Ok(Some(value)),
         TableGet::Missing { .. } => Ok(None),
     }
@@ -258,8 +258,8 @@ fn a_compressed_block_claims_no_more_than_it_can_hold() {
                     assert!(error.starts_with(&expected), "{error}");
                 }
                 assert!(error.contains("at offset 0"), "{error}");
-                assert!(get(&table, b"a").is_err());
-                assert_eq!(get(&table, b"c").unwrap().unwrap(), b"c");
+                assert!(value_of(&table, b"a").is_err());
+                assert_eq!(value_of(&table, b"c").unwrap().unwrap(), b"c");
             }
         }
     }
@@ -335,8 +335,8 @@ fn a_damaged_block_costs_its_own_entries() {
             assert!((850..1000).contains(&keys.len()), "{}", keys.len());
             let error = error.unwrap().to_string();
             assert_eq!(error, "Corruption: db/000007.ldb: block checksum mismatch at offset 0");
-            assert_eq!(get(&table, b"00001").unwrap_err().to_string(), error);
-            assert!(get(&table, b"00999").unwrap().is_some());
+            assert_eq!(value_of(&table, b"00001").unwrap_err().to_string(), error);
+            assert!(value_of(&table, b"00999").unwrap().is_some());
             let mut iterator = table.iter(READ);
             iterator.seek(&internal(b"00999", 7));
             assert!(iterator.valid() && iterator.status().is_ok(), "a seek starts afresh");
@@ -372,13 +372,13 @@ fn a_block_verified_once_is_verified_again_only_on_request() {
     let size = good.len() as u64;
     let file = Arc::new(Turncoat { good, damaged, turned: AtomicBool::new(false) });
     let table = Table::open(Arc::new(options()), file.clone(), "t".into(), size).unwrap();
-    assert!(get(&table, b"00001").is_ok());
+    assert!(value_of(&table, b"00001").is_ok());
     file.turned.store(true, Ordering::Relaxed);
-    assert!(get(&table, b"00001").is_ok());
+    assert!(value_of(&table, b"00001").is_ok());
     let read = TableReadOptions { verify_checksums: true, fill_cache: true };
-    assert!(table.get(read, &internal(b"00001", 9), |_, _| ()).is_err());
+    assert!(look_up(&table, read, &internal(b"00001", 9), |_, _| ()).is_err());
     let unread = Table::open(Arc::new(options()), file, "t".into(), size).unwrap();
-    assert!(get(&unread, b"00001").is_err());
+    assert!(value_of(&unread, b"00001").is_err());
 }
 
 #[test]
@@ -392,9 +392,9 @@ fn a_damaged_index_keeps_what_comes_before_and_hides_nothing() {
     let (keys, error) = exercise(&table, &[]);
     assert!((100..900).contains(&keys.len()), "{}", keys.len());
     assert!(error.unwrap().to_string().contains("block checksum mismatch"));
-    assert!(get(&table, b"00001").unwrap().is_some());
-    assert!(get(&table, b"00999").is_err(), "a key that is there is not said to be missing");
-    assert!(get(&table, b"00001x").is_err());
+    assert!(value_of(&table, b"00001").unwrap().is_some());
+    assert!(value_of(&table, b"00999").is_err(), "a key that is there is not said to be missing");
+    assert!(value_of(&table, b"00001x").is_err());
     assert!(open(&paranoid(), &damaged, true).err().unwrap().is_corruption());
 }
 
@@ -409,7 +409,7 @@ fn damaged_filters_and_properties_are_done_without() {
         damaged[at] ^= 0xff;
         let table = open(&options, &damaged, true).unwrap();
         for i in (0..1000).step_by(333) {
-            assert!(get(&table, format!("{i:05}").as_bytes()).unwrap().is_some(), "byte {at}");
+            assert!(value_of(&table, format!("{i:05}").as_bytes()).unwrap().is_some(), "byte {at}");
         }
         assert!(open(&TableOptions { paranoid_checks: true, ..options.clone() }, &damaged, true).is_err());
     }

@@ -44,7 +44,7 @@ fn replayed(file: &[u8], options: ReplayOptions) -> (Result<ReplaySummary>, Vec<
     let env = FakeEnv::default();
     env.write(PATH, file);
     let mut batches = Vec::new();
-    let summary = replay_with(&env.shared(), Path::new(PATH), options, &mut |rep| {
+    let summary = replay(&env.shared(), Path::new(PATH), options, &mut |rep| {
         batches.push(rep.to_vec());
         Ok(())
     });
@@ -336,11 +336,11 @@ fn what_fails_while_a_log_is_replayed_is_returned() {
     let env = FakeEnv::default();
     let env_object = env.shared();
     let path = Path::new(PATH);
-    let missing = replay(&env_object, path, false, &mut |_| Ok(()));
+    let missing = replay(&env_object, path, ReplayOptions::default(), &mut |_| Ok(()));
     assert!(missing.unwrap_err().is_not_found());
     env.write(PATH, &log(&[batch(1, 1, 1), batch(2, 1, 1)]));
     let mut calls = 0;
-    let result = replay(&env_object, path, false, &mut |_| {
+    let result = replay(&env_object, path, ReplayOptions::default(), &mut |_| {
         calls += 1;
         Err(Error::io("the memtable is full"))
     });

@@ -4,9 +4,10 @@ use super::*;
 use crate::record::BLOCK_SIZE;
 use crate::record::test_support::FakeEnv;
 use crate::wal::marker::MARKER_SIZE;
-use crate::wal::replay::{ReplaySummary, replay};
+use crate::wal::replay::{ExpectedFirstSequence, ReplayOptions, ReplaySummary, replay};
 
 const OPTIONS: LogFileOptions = LogFileOptions { mapped: true, expected_size: 1 << 20 };
+const STRICT: ReplayOptions = ReplayOptions { strict: true, before: ExpectedFirstSequence::Unknown };
 const EIO: i32 = 5;
 
 fn create(env: &FakeEnv, number: u64) -> WalWriter {
@@ -156,7 +157,7 @@ fn a_log_that_could_not_be_synced_does_not_look_cleanly_closed() {
         wal.sync().and_then(|()| wal.close()).unwrap_err();
         let _ = wal.close();
         let path = Path::new("/db/000003.log");
-        let summary = replay(&env.shared(), path, true, &mut |_| Ok(())).unwrap();
+        let summary = replay(&env.shared(), path, STRICT, &mut |_| Ok(())).unwrap();
         assert!(!summary.is_clean() && summary.damage_count == 0, "{operation}: {summary:?}");
         assert!(env.file_size(path).unwrap() < summary.end_of_last_record + 7, "less than a header");
     }
@@ -239,7 +240,7 @@ fn a_log_begins_with_a_marker_which_is_written_with_the_first_record_and_never_a
 fn replayed(env: &FakeEnv, number: u64) -> (ReplaySummary, Vec<Vec<u8>>) {
     let mut batches = Vec::new();
     let path = file_name::log(Path::new("/db"), number);
-    let summary = replay(&env.shared(), &path, true, &mut |batch| {
+    let summary = replay(&env.shared(), &path, STRICT, &mut |batch| {
         batches.push(batch.to_vec());
         Ok(())
     });

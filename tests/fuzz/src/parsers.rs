@@ -29,12 +29,13 @@ use terrace::internals::table::filter_block::FilterBlockLayout;
 use terrace::internals::table::footer::BlockHandle;
 use terrace::internals::table::open_tables::OpenTables;
 use terrace::internals::table::reader::Table;
+use terrace::internals::table::whole_table_filter::KeyHash;
 use terrace::internals::table::{TableOptions, TableReadOptions};
 use terrace::internals::version::Version;
 use terrace::internals::version::manifest;
 use terrace::internals::version::version_edit::VersionEdit;
 use terrace::internals::version::version_set::VersionRecovery;
-use terrace::internals::wal::replay::{ExpectedFirstSequence, ReplayOptions, replay_with};
+use terrace::internals::wal::replay::{ExpectedFirstSequence, ReplayOptions, replay};
 use terrace::{BloomFilterPolicy, FilterPolicy};
 use terrace::{Result, WriteBatch, WriteOptions};
 
@@ -186,7 +187,8 @@ fn read_table(table: &Arc<Table>, limit: usize) {
     }
     for key in keys {
         let target = LookupKey::new(&key, MAX_SEQUENCE);
-        let _ = table.get(read, target.internal_key(), |key, value| key.len() + value.len());
+        let _ =
+            table.get(read, &target, KeyHash::of(target.user_key()), |key, value| key.len() + value.len());
         table.approximate_offset_of(target.internal_key());
         iterator.seek(target.internal_key());
         for forward in [true, false, false] {
@@ -277,7 +279,7 @@ pub fn log(bytes: &[u8], mended: bool) {
         ] {
             let mut batches = 0;
             let options = ReplayOptions { strict, before };
-            let result = replay_with(&env, Path::new(LOG), options, &mut |batch| {
+            let result = replay(&env, Path::new(LOG), options, &mut |batch| {
                 batches += 1;
                 let (sequence, count) = validate(batch).expect("a whole batch");
                 assert!(sequence + u64::from(count) <= MAX_SEQUENCE);
