@@ -29,6 +29,8 @@ use crate::flush::policy::FlushPolicy;
 use crate::format::column_family_id::ColumnFamilyId;
 use crate::format::family_set::FamilySet;
 use crate::format::file_name::{self, FileType};
+use crate::memtable::Memtable;
+use crate::memtable::list::ImmutableMemtable;
 use crate::options::Options;
 use crate::util::arena::blocks::BlockStore;
 use crate::util::fork::ProcessGeneration;
@@ -188,16 +190,12 @@ fn start(
         context.info_log.log(format_args!("{set_aside}"));
         recovery_damage.push(set_aside);
     }
-    let mut flush_policy = FlushPolicy::new(env.now());
-    let mut memtables = FamilyMemtables::new(initial.memtable.memtable().clone(), initial.wal.number());
-    for immutable in initial.immutables {
-        memtables.immutables.push(immutable);
-        flush_policy.flush_at_once();
-    }
+    let active = initial.memtable.memtable().clone();
+    let family = family_state(&*env, active, initial.wal.number(), initial.immutables);
     let version = initial.versions.current(ColumnFamilyId::DEFAULT).clone();
-    let super_version = Published::new(memtables.super_version(version));
+    let super_version = Published::new(family.memtables.super_version(version));
     let state = DbState {
-        families: FamilySet::new(FamilyState::new(memtables, flush_policy)),
+        families: FamilySet::new(family),
         manifest: initial.manifest,
         wals: initial.wals,
         manual: Default::default(),
@@ -249,6 +247,22 @@ fn start(
     let _ = database.set(Arc::downgrade(&shared)); // set only here
     shared.update_write_gate(&shared.state.lock());
     shared
+}
+
+/// The part of the default family that changes. Recovered memtables are flushed at once.
+fn family_state(
+    env: &dyn Env,
+    active: Arc<Memtable>,
+    wal_number: u64,
+    immutables: Vec<ImmutableMemtable>,
+) -> FamilyState {
+    let mut flush_policy = FlushPolicy::new(env.now());
+    let mut memtables = FamilyMemtables::new(active, wal_number);
+    for immutable in immutables {
+        memtables.immutables.push(immutable);
+        flush_policy.flush_at_once();
+    }
+    FamilyState::new(memtables, flush_policy)
 }
 
 /// The fixed part of the default family.
