@@ -1,8 +1,9 @@
 //! A table: one immutable sorted file of internal keys and values, in LevelDB's table format. This module
 //! knows no database: a table is written and read by itself, and tested so.
 //!
-//! `builder` writes a table, `reader` looks keys up, `iterator` moves over one, `compaction_input` does so for
-//! compactions, `cache` opens the tables of a family, `open_tables` keeps those of all families within bounds.
+//! `builder` writes a table, `reader` looks keys up, `iterator` moves over one, `compaction_input` does so
+//! for compactions, `cache` opens the tables of a family, `open_tables` keeps those of all families within
+//! bounds.
 //! `standalone` is the same format over user keys, without a database; `table_writer` is what both builders
 //! share.
 pub mod block;

@@ -63,8 +63,8 @@ impl<'a> PendingTables<'a> {
         }))
     }
 
-    /// The type byte of single-entry blocks that may be copied to the tables in their stored form: that of new
-    /// blocks. `None`: no block may be copied.
+    /// The type byte of single-entry blocks that may be copied to the tables in their stored form: that of
+    /// new blocks. `None`: no block may be copied.
     pub fn passed_type(&self) -> Option<u8> {
         self.options.compression.passed_type()
     }

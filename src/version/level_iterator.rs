@@ -25,8 +25,8 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// The tables of `files`: a level of a version (`version.levels[n].clone()` shares it), or a `Vec` of files
-    /// in order.
+    /// The tables of `files`: a level of a version (`version.levels[n].clone()` shares it), or a `Vec` of
+    /// files in order.
     pub fn new(
         comparator: InternalKeyComparator,
         files: impl Into<Level>,

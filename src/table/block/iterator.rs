@@ -167,9 +167,9 @@ impl<T: BlockOwner> BlockIterator<T> {
     /// iterator.
     #[inline]
     unsafe fn block<'b>(&self) -> Block<'b> {
-        // SAFETY: `open` (or `lazy`, whenever it has written to the block) set pointer and length from a slice
-        // of the owner or of `loaded`. Neither has changed since, and nobody has written to them. Without a block the pointer is dangling and the length 0. The
-        // lifetime is the caller's duty.
+        // SAFETY: `open` (or `lazy`, whenever it has written to the block) set pointer and length from a
+        // slice of the owner or of `loaded`. Neither has changed since, and nobody has written to them.
+        // Without a block the pointer is dangling and the length 0. The lifetime is the caller's duty.
         let bytes = unsafe { std::slice::from_raw_parts(self.bytes, self.length) };
         Block { bytes, limit: self.limit, num_restarts: self.num_restarts }
     }

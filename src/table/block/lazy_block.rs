@@ -5,7 +5,7 @@
 //! the block was read whole; its checksum was verified then too.
 //!
 //! Only in the bytewise order, where a search can begin at the first entry without building keys. A
-//! `LazyBlock` belongs to one reader: a look-up (`get`), or a [`LazyBlockIterator`](super::LazyBlockIterator).
+//! `LazyBlock` belongs to one reader: a look-up (`get`), or a `LazyBlockIterator`.
 
 use crate::compression::{DECODER_SLACK, PartialDecoder};
 use crate::error::Result;
