@@ -356,3 +356,60 @@ fn a_name_that_is_gone_is_noticed() {
     assert_eq!(unknown_names(prose, &words), ["gone", "goneToo"]);
     assert!(unknown_names("x\n## If you know another engine\n`DBImpl::Get`", &words).is_empty());
 }
+
+/// The text of a file, and of the files of the folder with its name.
+fn text_of(path: &str) -> String {
+    let path = repository().join(path);
+    let mut text = fs::read_to_string(&path).unwrap_or_default();
+    for entry in fs::read_dir(path.with_extension("")).into_iter().flatten() {
+        text.push_str(&fs::read_to_string(entry.expect("an entry").path()).unwrap_or_default());
+    }
+    text
+}
+
+/// The names that a document says are in a file: `path:name`, and `path` (`name`, `name`).
+fn names_in_files(prose: &str) -> Vec<(&str, &str)> {
+    let is_source = |path: &str| path.starts_with("src/") && path.ends_with(".rs");
+    let mut found = Vec::new();
+    for paragraph in prose.split("\n\n") {
+        let pieces: Vec<&str> = paragraph.split('`').collect();
+        let mut list_of = None;
+        for (at, piece) in pieces.iter().enumerate() {
+            if at % 2 == 0 {
+                // Between two spans: a list begins with a parenthesis, and continues with commas.
+                let opens = piece.trim() == "(" && at > 0 && is_source(pieces[at - 1]);
+                list_of = if opens { Some(pieces[at - 1]) } else { list_of.filter(|_| piece.trim() == ",") };
+            } else if let Some(path) = list_of {
+                found.push((path, *piece));
+            } else if let Some((path, name)) = piece.split_once(':')
+                && is_source(path)
+            {
+                found.push((path, name));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn names_are_in_the_files_that_documents_say() {
+    let mut wrong = Vec::new();
+    for document in documents() {
+        for (path, name) in names_in_files(&document.prose) {
+            let last = name.trim_end_matches("()").rsplit("::").next().unwrap_or_default();
+            let is_word = !last.is_empty() && last.chars().all(|c| c.is_alphanumeric() || c == '_');
+            let has =
+                |text: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == last);
+            if is_word && !has(&text_of(path)) {
+                wrong.push(format!("{}: {path} has no {name}", document.path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn names_in_files_are_found_in_every_spelling() {
+    let prose = "See `src/a.rs:f`, `src/b.rs` (`G::h`, `i`) and `src/c.rs`, `j` (`k`).\n\n`x` (`y`)";
+    assert_eq!(names_in_files(prose), [("src/a.rs", "f"), ("src/b.rs", "G::h"), ("src/b.rs", "i")]);
+}
