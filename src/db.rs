@@ -108,10 +108,10 @@ impl Db {
     /// of a user's comparator: the error that every operation fails with there.
     pub fn background_error(&self) -> Option<BackgroundError> {
         if !self.inner.process.is_current() {
-            return Some(BackgroundError::permanent(self.inner.forked_error(), self.inner.moment()));
+            return Some(BackgroundError::permanent(self.inner.forked_error(), self.inner.env.now()));
         }
         if self.inner.is_inside_comparator() {
-            return Some(BackgroundError::permanent(self.inner.reentered_error(), self.inner.moment()));
+            return Some(BackgroundError::permanent(self.inner.reentered_error(), self.inner.env.now()));
         }
         self.inner.state.lock().errors.worst().cloned()
     }

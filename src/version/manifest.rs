@@ -160,12 +160,36 @@ pub struct ManifestWriter {
     record: Vec<u8>,
 }
 
+/// A MANIFEST that is durable, and that CURRENT does not name yet.
+pub struct PreparedManifest(ManifestWriter);
+
+impl PreparedManifest {
+    /// Renames CURRENT, durably. After an error CURRENT may name the new MANIFEST or the old one: both stay.
+    pub fn make_current(self, db: &Path) -> Result<ManifestWriter> {
+        let PreparedManifest(manifest) = self;
+        manifest.env.rename(&file_name::temp(db, manifest.number), &file_name::current(db))?;
+        manifest.env.sync_dir(db)?;
+        Ok(manifest)
+    }
+}
+
 impl ManifestWriter {
     /// Writes a new MANIFEST `number` that begins with `snapshot` (edits that describe the whole state), and
     /// makes CURRENT name it, in this order: write, fdatasync, fsync(dir), tmp (`<number>.dbtmp`), fdatasync,
     /// rename, fsync(dir). On an error before the rename the new files are removed (best effort). On an error
     /// of the rename or later, both MANIFESTs stay.
     pub fn create(env: &Arc<dyn Env>, db: &Path, number: u64, snapshot: &[VersionEdit]) -> Result<Self> {
+        Self::prepare(env, db, number, snapshot)?.make_current(db)
+    }
+
+    /// The first part of `create`: everything but the rename. After an error CURRENT does not name the new
+    /// MANIFEST.
+    pub fn prepare(
+        env: &Arc<dyn Env>,
+        db: &Path,
+        number: u64,
+        snapshot: &[VersionEdit],
+    ) -> Result<PreparedManifest> {
         let path = file_name::manifest(db, number);
         // A file that is there already is somebody else's: it is not removed.
         let file = env.create_writable(&path, CreateMode::New)?;
@@ -174,15 +198,14 @@ impl ManifestWriter {
             let temp = file_name::temp(db, number);
             write_temp(env, &temp, number).inspect_err(|_| drop(env.remove_file(&temp)))
         });
-        if let Err(error) = prepared {
-            let _ = manifest.writer.close();
-            let _ = env.remove_file(&path);
-            return Err(error);
+        match prepared {
+            Ok(()) => Ok(PreparedManifest(manifest)),
+            Err(error) => {
+                let _ = manifest.writer.close();
+                let _ = env.remove_file(&path);
+                Err(error)
+            }
         }
-        // From here on CURRENT may name the new MANIFEST, whatever is returned.
-        env.rename(&file_name::temp(db, number), &file_name::current(db))?;
-        env.sync_dir(db)?;
-        Ok(manifest)
     }
 
     fn new(env: &Arc<dyn Env>, path: PathBuf, number: u64, writer: RecordWriter) -> Self {

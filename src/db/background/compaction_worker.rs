@@ -78,6 +78,9 @@ impl DbShared {
                 return Next::Again; // the snapshot was released before this store
             }
         }
+        if state.manual.next().is_some() {
+            return Next::Wait; // a manual compaction waits for others, whose end wakes this worker
+        }
         let times = state.families.iter().flat_map(|(_, family)| {
             let waits_for_flush = !family.memtables.immutables.is_empty();
             let last_switch = family.flush_policy.last_switch();
@@ -187,7 +190,8 @@ impl DbShared {
         if !file.charge_seek() || self.is_inside_comparator() {
             return;
         }
-        let is_new = self.state.lock().families.default_family_mut().seeks.suggest(level, file);
+        // The last reference to the file may be this one: it is dropped without the mutex.
+        let is_new = self.state.lock().families.default_family_mut().seeks.suggest(level, &file);
         if is_new {
             self.compaction_waker.wake();
         }

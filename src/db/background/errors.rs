@@ -74,8 +74,8 @@ impl BackgroundError {
     }
 
     /// An error that nothing in this process can end.
-    pub(in crate::db) fn permanent(error: Error, at: Moment) -> Self {
-        BackgroundError { since_micros: 0, ..Self::new(error, Severity::UntilReopened, at) }
+    pub(in crate::db) fn permanent(error: Error, now: Instant) -> Self {
+        Self::new(error, Severity::UntilReopened, Moment { monotonic: now, micros: 0 })
     }
 
     /// Will the work that failed be retried without a new open?
@@ -115,7 +115,13 @@ fn note(slot: &mut Option<BackgroundError>, severity: Severity, error: &Error, a
     match slot {
         // The first error of the highest severity stays. The new one is not logged: if the logger itself
         // fails, logging that would never end.
-        Some(kept) if kept.severity > severity || !kept.is_retried() => return None,
+        Some(kept) if !kept.is_retried() => return None,
+        Some(kept) if kept.severity > severity => {
+            // Its next try has failed with this error, and is put off.
+            kept.retries = kept.retries.saturating_add(1);
+            kept.retry_at = at.monotonic + kept.backoff();
+            return None;
+        }
         Some(kept) if kept.severity == severity => {
             kept.retries = kept.retries.saturating_add(1);
             kept.retry_at = at.monotonic + kept.backoff();

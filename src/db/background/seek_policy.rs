@@ -31,10 +31,10 @@ pub struct SeekPolicy {
 
 impl SeekPolicy {
     /// Suggests `file`, which has used up its seeks. Returns false if there is a candidate already.
-    pub fn suggest(&mut self, level: usize, file: Arc<FileMetaData>) -> bool {
+    pub fn suggest(&mut self, level: usize, file: &Arc<FileMetaData>) -> bool {
         let is_first = self.candidate.is_none();
         if is_first {
-            self.candidate = Some((level, file));
+            self.candidate = Some((level, file.clone()));
         }
         is_first
     }
@@ -87,8 +87,8 @@ mod tests {
         let switched = Instant::now();
         let mut seeks = SeekPolicy::default();
         assert_eq!(seeks.time_left(false, switched, switched), None);
-        assert!(seeks.suggest(1, file(7, "a", "c")));
-        assert!(!seeks.suggest(2, file(8, "a", "c")), "there is one already");
+        assert!(seeks.suggest(1, &file(7, "a", "c")));
+        assert!(!seeks.suggest(2, &file(8, "a", "c")), "there is one already");
         assert_eq!(seeks.time_left(false, switched, switched + 400 * MILLIS), Some(100 * MILLIS));
         assert_eq!(seeks.time_left(true, switched, switched + 400 * MILLIS), None);
         assert!(seeks.take(false, switched, switched + 499 * MILLIS).is_none());

@@ -237,8 +237,7 @@ fn write(
         Some(found) => append(&new_wal, found, &prepared)?,
         None => {
             let snapshot = versions.snapshot(new_wal.next_file_number, file.begins_after);
-            create_manifest(&new_wal, manifest_number, &snapshot)
-                .inspect_err(|_| remove_unnamed_tables(&new_wal, manifest_number, &new_files))?
+            create_manifest(&new_wal, manifest_number, &snapshot, &new_files)?
         }
     };
     // A later open would replay these over newer writes; or they were copied to `lost`.
@@ -278,17 +277,16 @@ fn append(
     Ok(manifest)
 }
 
-fn create_manifest(new_wal: &NewWal<'_>, number: u64, snapshot: &[VersionEdit]) -> Result<ManifestWriter> {
-    ManifestWriter::create(new_wal.env(), new_wal.path, number, snapshot)
-}
-
-/// Removes the tables that this open has made, after its MANIFEST could not be created: another try may need
-/// their space. If the MANIFEST still exists, CURRENT may name it, and the tables stay.
-#[cold]
-fn remove_unnamed_tables(new_wal: &NewWal<'_>, manifest: u64, files: &[Arc<FileMetaData>]) {
-    if !new_wal.env().exists(&file_name::manifest(new_wal.path, manifest)) {
-        remove_tables(new_wal, files);
-    }
+/// Creates the MANIFEST. The tables that this open has made are removed if CURRENT surely does not name it:
+/// another try may need their space.
+fn create_manifest(
+    new_wal: &NewWal<'_>,
+    number: u64,
+    snapshot: &[VersionEdit],
+    new_files: &[Arc<FileMetaData>],
+) -> Result<ManifestWriter> {
+    let prepared = ManifestWriter::prepare(new_wal.env(), new_wal.path, number, snapshot);
+    prepared.inspect_err(|_| remove_tables(new_wal, new_files))?.make_current(new_wal.path)
 }
 
 fn remove_tables(new_wal: &NewWal<'_>, files: &[Arc<FileMetaData>]) {

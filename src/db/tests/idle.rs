@@ -97,7 +97,7 @@ fn read_in_vain(test: &Faulty) -> Arc<FileMetaData> {
     for _ in 0..1000 {
         file.charge_seek();
     }
-    assert!(state.families.default_family_mut().seeks.suggest(0, file.clone()));
+    assert!(state.families.default_family_mut().seeks.suggest(0, &file));
     file
 }
 
@@ -126,7 +126,7 @@ fn compactions_for_reads_write_what_the_database_has_and_then_as_much_as_the_oth
         let family = state.families.default_family_mut();
         family.seeks = SeekPolicy::default();
         family.seeks.note_written(by_seeks);
-        family.seeks.suggest(0, file.clone());
+        family.seeks.suggest(0, &file);
         family.stats.iter_mut().for_each(|level| level.bytes_written = 0);
         family.stats[1].bytes_written = in_all;
         let now = family.flush_policy.last_switch() + Duration::from_secs(1);

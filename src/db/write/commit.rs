@@ -115,6 +115,8 @@ trait Record {
     fn count(&self) -> u32;
     /// The end of the record, if it is long: appended to the WAL from where it is.
     fn tail(&self) -> &[u8];
+    /// Memory for the entries in the memtable, which may be switched.
+    fn find_memory(&self, db: &DbShared, writer: &mut WriterState, size: usize) -> Result<()>;
     /// Encodes everything but the tail, after space for the header. If this fails, nothing was appended to
     /// the WAL.
     fn encode(&self, buffer: &mut Vec<u8>) -> Result<()>;
@@ -132,6 +134,11 @@ impl Record for Payload<'_> {
     #[inline(always)]
     fn tail(&self) -> &[u8] {
         Payload::tail(self)
+    }
+
+    #[inline(always)]
+    fn find_memory(&self, db: &DbShared, writer: &mut WriterState, size: usize) -> Result<()> {
+        db.find_memory(writer, Payload::count(self), size)
     }
 
     #[inline(always)]
@@ -172,6 +179,10 @@ impl Record for GroupRecord {
 
     fn tail(&self) -> &[u8] {
         &[]
+    }
+
+    fn find_memory(&self, _: &DbShared, writer: &mut WriterState, size: usize) -> Result<()> {
+        writer.memtable.prepare(self.count as usize, size)
     }
 
     fn encode(&self, _: &mut Vec<u8>) -> Result<()> {
@@ -248,7 +259,7 @@ impl DbShared {
         self.make_room_if_needed(writer, sync)?;
         // Missing memory shows before anything is in the WAL.
         if !writer.memtable.has_room(record.count() as usize, size) {
-            self.find_memory(writer, record.count(), size)?;
+            record.find_memory(self, writer, size)?;
         }
         record.encode(buffer)?;
         let first = self.log_record(writer, (buffer, record.tail()), record.count(), sync)?;

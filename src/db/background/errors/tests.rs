@@ -50,6 +50,19 @@ fn the_worst_error_of_the_database_stays_until_its_own_cure() {
 }
 
 #[test]
+fn a_cure_that_fails_with_a_lesser_error_is_put_off_too() {
+    let start = Instant::now();
+    let mut errors = ErrorState::default();
+    assert!(errors.database_failed(Severity::ReplaceLog, &Error::io("wal"), at(start, 0)).is_some());
+    for (millis, delay) in [(10, 20), (30, 40), (70, 80)] {
+        assert!(errors.database_failed(Severity::Manifest, &Error::io("full"), at(start, millis)).is_none());
+        let kept = errors.database().unwrap();
+        assert_eq!(kept.time_to_retry(start + millis * MILLIS), Some(delay * MILLIS));
+        assert_eq!((kept.severity, kept.error.message()), (Severity::ReplaceLog, "wal"));
+    }
+}
+
+#[test]
 fn damage_sets_one_table_aside_for_a_minute_and_other_errors_pause_all() {
     let start = Instant::now();
     let files = vec![(1, vec![file(7, "a", "c"), file(8, "d", "f")])];
