@@ -43,12 +43,12 @@
 //!     exec().
 
 // How this folder is built. A handle a file: its type, and the functions that take it; a file's folder has
-// what would make it long (`db/get`, `iterator/read`, `env/callbacks`). Every function is written out by hand,
-// because the headers are generated from the source and the generator does not expand macros. A function
-// guards, borrows, and calls the core. It holds no logic of its own, so that the tests of the core are tests
-// of every binding. `handle` is the only file that turns boxes into pointers and back, `boundary` the only
-// one that catches panics, `bytes` the only one that makes slices from pointers, `callback` the only one that
-// reads what callbacks return.
+// what would make it long (`db/get`, `iterator/read`, `env/callbacks`). Every function is written out by
+// hand, because the headers are generated from the source and the generator does not expand macros. A
+// function guards, borrows, and calls the core. It holds no logic of its own, so that the tests of the core
+// are tests of every binding. `handle` is the only file that turns boxes into pointers and back, `boundary`
+// the only one that catches panics, `bytes` the only one that makes slices from pointers, `callback` the only
+// one that reads what callbacks return.
 
 mod boundary;
 mod bytes;

@@ -1,4 +1,5 @@
-//! Vocabulary of all floors above: internal keys and how they are printed, file names, column family ids, and the limits on lengths.
+//! Vocabulary of all floors above: internal keys and how they are printed, file names, column family ids, and
+//! the limits on lengths.
 
 pub mod column_family_id;
 pub mod common_prefix;

@@ -1,10 +1,10 @@
 //! When immutable memtables are flushed: several in one flush, if they fill quickly.
 //!
 //! A load of random writes mostly costs the merging of level 0 into level 1: each merge rewrites all of
-//! level 1. The more entries each table of level 0 holds, the more entries share that cost. And an entry that is
-//! soon overwritten is never written to a table at all. So a full memtable waits for others, as many as the
-//! memory limit allows, for twice the time that it took to fill: if no other has filled by then, the load has
-//! ended. It does not wait if that time is too long, or if somebody waits for the flush.
+//! level 1. The more entries each table of level 0 holds, the more entries share that cost. And an entry that
+//! is soon overwritten is never written to a table at all. So a full memtable waits for others, as many as
+//! the memory limit allows, for twice the time that it took to fill: if no other has filled by then, the load
+//! has ended. It does not wait if that time is too long, or if somebody waits for the flush.
 //!
 //! Guarded by the state mutex. The clock is passed in.
 

@@ -1,5 +1,5 @@
-//! The common prefix of two keys; that of all keys of a sorted array, and the position of a further key relative
-//! to these.
+//! The common prefix of two keys; that of all keys of a sorted array, and the position of a further key
+//! relative to these.
 //!
 //! Keys such as `user:0000001234` agree in their first 8 bytes. After the common prefix, the next 8 bytes of
 //! a key, as an integer, usually differ from those of the other keys. Flat arrays of keys (the files of a

@@ -1,5 +1,5 @@
-//! The tables of one column family: their options, their directory, and how they are opened. Which of them stay
-//! open, and within which bounds, is decided for all families of the database together (`open_tables`).
+//! The tables of one column family: their options, their directory, and how they are opened. Which of them
+//! stay open, and within which bounds, is decided for all families of the database together (`open_tables`).
 //!
 //! Thread rule: any thread.
 
@@ -21,8 +21,8 @@ pub struct TableCache {
 }
 
 impl TableCache {
-    /// The tables of a family in the directory `db`, within the bounds of `open_tables`, which the families of a
-    /// database share.
+    /// The tables of a family in the directory `db`, within the bounds of `open_tables`, which the families
+    /// of a database share.
     pub fn new(
         open_tables: Arc<OpenTables>,
         db: PathBuf,

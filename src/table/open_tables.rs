@@ -85,8 +85,8 @@ struct Listed {
 }
 
 impl OpenTables {
-    /// No open tables. `max_files`: descriptors that tables may hold at once. `budget`: bytes of metadata that
-    /// open tables may take.
+    /// No open tables. `max_files`: descriptors that tables may hold at once. `budget`: bytes of metadata
+    /// that open tables may take.
     pub fn new(env: Arc<dyn Env>, max_files: usize, budget: usize) -> Arc<Self> {
         Self::in_process(env, max_files, budget, MetadataBudget::of_process())
     }

@@ -1,8 +1,9 @@
-//! The body of a table under construction: what a table of a database and a table of user keys have in common.
+//! The body of a table under construction: what a table of a database and a table of user keys have in
+//! common.
 //!
 //! Data blocks are written as they fill. The index has an entry for each: a key between the last key of the
-//! block and the first of the next one, so it is added when that is known. The caller knows the order of keys,
-//! and shortens the keys of index entries.
+//! block and the first of the next one, so it is added when that is known. The caller knows the order of
+//! keys, and shortens the keys of index entries.
 //!
 //! A writer is used by one thread. After an error it must not be used.
 
@@ -229,8 +230,8 @@ impl TableWriter {
         self.index_block.add(0, &self.last_key, &self.handle_buffer)
     }
 
-    /// Writes the last data block and adds its index entry. `shorten` may replace the key that it gets, the last
-    /// one of the table, by a shorter one that is not below it.
+    /// Writes the last data block and adds its index entry. `shorten` may replace the key that it gets, the
+    /// last one of the table, by a shorter one that is not below it.
     pub(super) fn end_data(&mut self, shorten: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         self.flush_data_block()?;
         if let Some(handle) = self.unindexed.take() {
@@ -240,7 +241,8 @@ impl TableWriter {
         Ok(())
     }
 
-    /// Writes the filter block, and returns its size in bytes; 0 if there is none, or if it would be too long.
+    /// Writes the filter block, and returns its size in bytes; 0 if there is none, or if it would be too
+    /// long.
     pub(super) fn write_filter_block(&mut self) -> Result<u64> {
         let Some(filter_block) = self.filter_block.take() else { return Ok(0) };
         let name = filter_block.name();

@@ -24,8 +24,8 @@ use std::sync::Arc;
 /// space for a long time.
 const MAX_FLUSH_LEVEL: usize = 2;
 
-/// A table should overlap no more bytes of the level after its own than this many output files have: otherwise
-/// its own compaction would be large.
+/// A table should overlap no more bytes of the level after its own than this many output files have:
+/// otherwise its own compaction would be large.
 pub const MAX_GRANDPARENT_OUTPUTS: u64 = 10;
 
 /// The complete set of files of one column family; never changes. Only its constructors and `VersionBuilder`

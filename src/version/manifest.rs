@@ -232,8 +232,8 @@ impl ManifestWriter {
         Ok(Self::new(env, path, number, RecordWriter::new(file, size)))
     }
 
-    /// Appends a group of edits and makes it durable. After an error its outcome is unknown: never use this writer
-    /// again (it refuses).
+    /// Appends a group of edits and makes it durable. After an error its outcome is unknown: never use this
+    /// writer again (it refuses).
     pub fn append(&mut self, edits: &[VersionEdit]) -> Result<()> {
         edits.iter().try_for_each(|edit| self.write(edit))?;
         self.writer.sync().inspect_err(|_| self.mark_torn())

@@ -310,7 +310,8 @@ fn is_name(span: &str) -> bool {
     span.chars().all(is_word) && (span.contains('_') || span.contains("::") || has_hump)
 }
 
-/// Names of functions and types under doc/ that no source has. Names of other projects stand in a section for their readers.
+/// Names of functions and types under doc/ that no source has. Names of other projects stand in a section for
+/// their readers.
 fn unknown_names(prose: &str, words: &BTreeSet<String>) -> Vec<String> {
     let sections = prose.split("\n## ").filter(|section| !section.starts_with("If you know another engine"));
     let spans = sections.flat_map(code_spans).map(|span| span.trim_end_matches("()"));

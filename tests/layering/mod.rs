@@ -283,6 +283,18 @@ fn clocks_and_threads_come_from_the_env() {
 }
 
 #[test]
+fn no_line_of_a_comment_is_longer_than_110_columns() {
+    let root = repository().join("src");
+    let mut wrong = Vec::new();
+    for file in sources().keys() {
+        let text = fs::read_to_string(root.join(file).with_extension("rs")).expect("a source file");
+        let is_too_long = |line: &&str| line.trim_start().starts_with("//") && line.chars().count() > 110;
+        wrong.extend(text.lines().filter(is_too_long).map(|line| format!("src/{file}.rs: {line}")));
+    }
+    assert!(wrong.is_empty(), "rustfmt does not wrap comments:\n{}", wrong.join("\n"));
+}
+
+#[test]
 fn an_arrow_up_is_noticed_in_every_spelling() {
     let floors = floors();
     let re_exports = BTreeMap::from([("Db".to_owned(), "db".to_owned())]);

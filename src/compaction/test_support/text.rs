@@ -1,4 +1,5 @@
-//! Files and compactions, as the case files under `tests/testdata/picker` and `tests/testdata/expand` write them.
+//! Files and compactions, as the case files under `tests/testdata/picker` and `tests/testdata/expand` write
+//! them.
 //!
 //! A line is a level: `L1 size=9MB 1:a-k@9 2:k@8-l busy 3:m-p deletions=6000/10000`. A file is
 //! `number:smallest-largest`, its keys as in [`key`]. What follows a file is said of that file, what precedes
@@ -86,7 +87,8 @@ pub(super) fn show_bytes(bytes: u64) -> String {
     }
 }
 
-/// A line: why, from where to where, the inputs of each level with their bytes and range, and what else holds.
+/// A line: why, from where to where, the inputs of each level with their bytes and range, and what else
+/// holds.
 pub(crate) fn describe(compaction: &Compaction) -> String {
     let list = |files: &[Arc<FileMetaData>]| match numbers(files) {
         numbers if numbers.is_empty() => "none".to_string(),

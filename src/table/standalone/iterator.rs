@@ -1,5 +1,5 @@
-//! Moves over a table of user keys. A block is decoded whole when it is reached, so that a caller may keep keys and
-//! values until the next move.
+//! Moves over a table of user keys. A block is decoded whole when it is reached, so that a caller may keep
+//! keys and values until the next move.
 //!
 //! An iterator is used by one thread at a time.
 

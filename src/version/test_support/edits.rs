@@ -1,9 +1,9 @@
 //! Version edits, as the case files under `tests/testdata` write them.
 //!
 //! An edit is a line of fields with `; ` in between: `comparator leveldb.BytewiseComparator`, `log 3`,
-//! `previous-log 0`, `next-file 5`, `last-sequence 7`, `pointer L1 c@3`, `delete L2 200` (file 200 of level 2),
-//! `add L0 5:a@1-b@2,DEL size=300` (file 5 with its smallest and its largest key). A key is `user@sequence`, and
-//! `,DEL` follows if it is that of a tombstone.
+//! `previous-log 0`, `next-file 5`, `last-sequence 7`, `pointer L1 c@3`, `delete L2 200` (file 200 of level
+//! 2), `add L0 5:a@1-b@2,DEL size=300` (file 5 with its smallest and its largest key). A key is
+//! `user@sequence`, and `,DEL` follows if it is that of a tombstone.
 
 use crate::format::internal_key::{InternalKey, ValueType, trailer};
 use crate::util::test_support::unescape;

@@ -1,5 +1,5 @@
-//! Version edits and their bytes, as the case files of `tests/testdata/version_edit` say them, and records that
-//! were cut or changed anywhere.
+//! Version edits and their bytes, as the case files of `tests/testdata/version_edit` say them, and records
+//! that were cut or changed anywhere.
 
 use super::*;
 use crate::util::test_support::run_case_files;

@@ -4,9 +4,9 @@
 //! The parent starts a child process for each round of each engine, in turns, so that memory, CPU time and
 //! bytes written belong to one engine. It prints the medians of the rounds. The modules, in the order of the
 //! data flow: `args` -> `case` (the runs of a command line) -> `plan` (the task of a child) -> `child` ->
-//! `workload` over an `engine` (`leveldb`, `rocksdb`, `fjall`; goleveldb has a program of its own) with `keys`
-//! and `measure` -> JSON -> `report` (text), `summary` (Markdown) and `plot` (SVG). `instructions` is a mode
-//! of its own.
+//! `workload` over an `engine` (`leveldb`, `rocksdb`, `fjall`; goleveldb has a program of its own) with
+//! `keys` and `measure` -> JSON -> `report` (text), `summary` (Markdown) and `plot` (SVG). `instructions` is
+//! a mode of its own.
 
 mod args;
 mod case;

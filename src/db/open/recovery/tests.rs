@@ -1,5 +1,5 @@
-//! What an opening decides for a directory, as the case files of `tests/testdata/recovery` say it. No database
-//! is opened.
+//! What an opening decides for a directory, as the case files of `tests/testdata/recovery` say it. No
+//! database is opened.
 
 use super::*;
 use crate::env::info_log::Logger;

@@ -30,7 +30,8 @@ fn key(text: &str) -> Vec<u8> {
     internal_key(user.as_bytes(), sequence.parse().unwrap())
 }
 
-/// A child of keys such as `a@1`; one may be `damaged:a@1` or `unreadable:a@1`. Each value is the child's number.
+/// A child of keys such as `a@1`; one may be `damaged:a@1` or `unreadable:a@1`. Each value is the child's
+/// number.
 fn child(comparator: &InternalKeyComparator, (number, line): (usize, &String)) -> VecIterator {
     let mut failure = None;
     let mut entries = Vec::new();

@@ -14,10 +14,11 @@ use std::path::Path;
 /// Names and contents.
 pub(super) type Directory = BTreeMap<String, Vec<u8>>;
 
-/// Adds a file to the directory. `MANIFEST-000002 log 3; ... | log 5; ...`: its edits; CURRENT names the first MANIFEST.
-/// `000003.log after=8 9:a,b*1000 11:-c`: a WAL of ours, whose marker says that 8 was logged before it, with two
-/// batches; the first has the sequence numbers 9 and 10, and the second of its values has 1,000 bytes. Without
-/// `after` it is a WAL of LevelDB's. Another line is the name of a file, and its text, with escapes.
+/// Adds a file to the directory. `MANIFEST-000002 log 3; ... | log 5; ...`: its edits; CURRENT names the
+/// first MANIFEST. `000003.log after=8 9:a,b*1000 11:-c`: a WAL of ours, whose marker says that 8 was logged
+/// before it, with two batches; the first has the sequence numbers 9 and 10, and the second of its values has
+/// 1,000 bytes. Without `after` it is a WAL of LevelDB's. Another line is the name of a file, and its text,
+/// with escapes.
 pub(super) fn add_file(directory: &mut Directory, line: &str) -> String {
     let (name, contents) = line.split_once(' ').unwrap_or((line, ""));
     if name.starts_with("MANIFEST") {
@@ -71,7 +72,8 @@ fn parse_batch(text: &str) -> WriteBatch {
     batch
 }
 
-/// The offsets of the records, and the bytes of the file; with the marker of our WALs if something was logged before.
+/// The offsets of the records, and the bytes of the file; with the marker of our WALs if something was logged
+/// before.
 fn framed(records: &[Vec<u8>], after: Option<u64>) -> (Vec<u64>, Vec<u8>) {
     let env = FakeEnv::default();
     let file = env.create_writable(Path::new("/file"), CreateMode::New).unwrap();
