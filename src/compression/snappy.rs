@@ -337,9 +337,10 @@ mod tests {
         decompressed_length(TYPE_SNAPPY, stored).map_err(|_| BadStream)?;
         let source = [stored, &vec![0xff; behind]].concat();
         let mut block = vec![0; decoder.length() + behind];
-        let mut random = Random::new(seed);
+        let mut state = seed;
         while decoder.done() < decoder.length() {
-            let wanted = decoder.done() + 1 + random.below(1024);
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let wanted = decoder.done() + 1 + (state >> 54) as usize;
             decoder.decode(&source, stored.len(), &mut block, wanted)?;
             assert!(decoder.done() >= wanted.min(decoder.length()));
         }
@@ -351,14 +352,15 @@ mod tests {
     #[test]
     fn decompressing_in_steps_gives_the_same_bytes() {
         let mut compressor = Compressor::new(Compression::Snappy);
-        let mut random = Random::new(7);
+        let mut state = 7u64;
         for round in 0..if cfg!(miri) { 12 } else { 300usize } {
             let (pieces, kinds) = (1 + round * 2 % 97, 1 + round % 7);
             let mut block = Vec::new();
             for _ in 0..pieces {
-                let length = random.below(128) + usize::from(random.one_in(16)) * 300;
-                match random.below(kinds) {
-                    0 => block.extend((0..length).map(|_| random.next_u64() as u8)),
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                let length = (state >> 57) as usize + usize::from(state >> 40 & 15 == 0) * 300;
+                match state as usize % kinds {
+                    0 => block.extend((0..length).map(|i| (state.rotate_left(i as u32) >> 13) as u8)),
                     kind => {
                         let from = block.len().saturating_sub(length / kind + kind);
                         let again = block[from..].to_vec();
@@ -382,13 +384,13 @@ mod tests {
     fn mixture(random: &mut Random, length: usize) -> Vec<u8> {
         let mut block = Vec::with_capacity(length);
         while block.len() < length {
-            let run = random.pick(&[3, 5, 20, 70, 300, 5000]);
-            let run = (1 + random.below(run)).min(length - block.len());
+            let run = [3, 5, 20, 70, 300, 5000][random.uniform(6) as usize];
+            let run = (1 + random.uniform(run) as usize).min(length - block.len());
             if block.is_empty() || random.one_in(3) {
                 block.extend((0..run).map(|_| random.next_u64() as u8));
             } else {
-                let reach = random.pick(&[1, 7, 20, 2047, 2050, 65_600, 200_000]);
-                let from = block.len() - (1 + random.below(reach)).min(block.len());
+                let reach = [1, 7, 20, 2047, 2050, 65_600, 200_000][random.uniform(7) as usize];
+                let from = block.len() - (1 + random.uniform(reach) as usize).min(block.len());
                 (0..run).for_each(|i| block.push(block[from + i]));
             }
         }

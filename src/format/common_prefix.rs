@@ -143,7 +143,6 @@ pub fn first_eight(key: &[u8], from: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::util::random::Random;
 
     fn padded(key: &[u8], from: usize) -> u64 {
         let mut eight = [0; 8];
@@ -156,18 +155,21 @@ mod tests {
     #[test]
     fn a_key_stands_where_comparing_bytes_puts_it() {
         // Bytes near 0 and 255, so that errors of padding and sign show.
-        let byte = |random: &mut Random| random.pick(&[0, 1, 0x7f, 0x80, 0xff]);
-        let mut random = Random::new(1);
+        let byte = |state: &mut u64| {
+            *state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            [0, 1, 0x7f, 0x80, 0xff][(*state >> 33) as usize % 5]
+        };
+        let mut state = 1;
         for common_length in 0..30 {
-            let common: Vec<u8> = (0..common_length).map(|_| byte(&mut random)).collect();
+            let common: Vec<u8> = (0..common_length).map(|_| byte(&mut state)).collect();
             let prefix = CommonPrefix::new(&common);
             assert_eq!(prefix.bytes(), &*common);
             for length in 0..40 {
                 for changed in 0..=length {
                     let mut key = common[..common.len().min(length)].to_vec();
-                    key.resize_with(length, || byte(&mut random));
+                    key.resize_with(length, || byte(&mut state));
                     if changed < length {
-                        key[changed] = byte(&mut random);
+                        key[changed] = byte(&mut state);
                     }
                     let expected = match key[..key.len().min(common.len())].cmp(&common) {
                         Ordering::Less => Place::Before,

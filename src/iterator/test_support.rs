@@ -6,7 +6,6 @@ use crate::comparator::Comparator;
 use crate::error::{Error, Result};
 use crate::format::internal_key::{InternalKeyComparator, trailer, user_key};
 use crate::iterator::{FastIterator, InternalIterator};
-use crate::util::random::Random;
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -15,10 +14,33 @@ use std::sync::Arc;
 /// (internal key, value)
 pub(crate) type Entry = (Vec<u8>, Vec<u8>);
 
-/// A user key of up to `length` bytes of few different values, zeros among them, so that prefixes are shared
-/// and tied.
-pub(crate) fn random_user_key(random: &mut Random, length: usize) -> Vec<u8> {
-    (0..random.below(length + 1)).map(|_| random.pick(&[0, b'a', b'A', b'b', 0xff])).collect()
+/// A xorshift generator: the same seed gives the same test.
+pub(crate) struct TestRandom(u64);
+
+impl TestRandom {
+    pub(crate) fn new(seed: u64) -> Self {
+        TestRandom(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// A number below `bound`.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        ((self.0 >> 11) % bound.max(1) as u64) as usize
+    }
+
+    /// True once in `n` calls on average.
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    /// A user key of up to `length` bytes of few different values, zeros among them, so that prefixes are
+    /// shared and tied.
+    pub(crate) fn user_key(&mut self, length: usize) -> Vec<u8> {
+        let length = self.below(length + 1);
+        (0..length).map(|_| [0u8, b'a', b'A', b'b', 0xff][self.below(5)]).collect()
+    }
 }
 
 /// An order in which keys may compare equal without being the same bytes: letters without case, descending.

@@ -10,16 +10,32 @@ use crate::env::{RandomAccessFile, WritableFile};
 use crate::error::Result;
 use crate::format::internal_key::{InternalKey, InternalKeyComparator, LookupKey, ValueType, user_key};
 use crate::util::lock::Mutex;
-use crate::util::random::Random;
 use std::cmp::Ordering;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{self, AtomicUsize};
 
-/// Bytes of which half repeat, so that Snappy can compress them.
-pub fn random_bytes(random: &mut Random, length: u64) -> Vec<u8> {
-    let byte = random.next_u64() as u8;
-    (0..length).map(|i| if i % 16 < 8 { byte } else { random.next_u64() as u8 }).collect()
+/// Numbers that look random and depend only on the seed.
+pub struct TestRandom(pub u64);
+
+impl TestRandom {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    pub fn bytes(&mut self, length: u64) -> Vec<u8> {
+        // Half of the bytes repeat, so that Snappy can compress them.
+        let byte = self.next() as u8;
+        (0..length).map(|i| if i % 16 < 8 { byte } else { self.next() as u8 }).collect()
+    }
 }
 
 /// A file in memory, with or without a mapping; counts reads and hints.
@@ -155,7 +171,7 @@ pub fn open(options: &TableOptions, bytes: &[u8], mapped: bool) -> Result<Arc<Ta
 /// `count` entries in the order of `comparator`: user keys of several shapes, some with several versions,
 /// some tombstones.
 pub fn random_entries(
-    random: &mut Random,
+    random: &mut TestRandom,
     count: usize,
     comparator: &InternalKeyComparator,
 ) -> Vec<TestEntry> {
@@ -164,7 +180,7 @@ pub fn random_entries(
         let user_key = match random.below(4) {
             0 => format!("{:010}", random.below(100_000)).into_bytes(),
             1 => (0..random.below(6)).map(|_| b'a' + random.below(3) as u8).collect(),
-            2 => [&b"a common prefix of many keys "[..], &random.next_u64().to_be_bytes()].concat(),
+            2 => [&b"a common prefix of many keys "[..], &random.next().to_be_bytes()].concat(),
             _ => (0..random.below(20)).map(|_| [0, 1, 0x7f, 0xff][random.below(4) as usize]).collect(),
         };
         let versions = if random.below(4) == 0 { random.below(40) } else { 1 };
@@ -174,7 +190,7 @@ pub fn random_entries(
             let key = InternalKey::new(&user_key, sequence, value_type).encoded().to_vec();
             let length = if random.below(20) == 0 { 3000 } else { 150 };
             let length = random.below(length);
-            entries.push((key, random_bytes(random, length)));
+            entries.push((key, random.bytes(length)));
         }
     }
     entries.sort_by(|a, b| comparator.compare(&a.0, &b.0));

@@ -12,7 +12,6 @@ use crate::filter_policy::{BloomFilterPolicy, FilterPolicy};
 use crate::format::internal_key::{InternalKeyComparator, LookupKey, trailer, user_key};
 use crate::iterator::InternalIterator;
 use crate::util::cache::BlockCache;
-use crate::util::random::Random;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -49,7 +48,7 @@ fn all_options() -> Vec<TableOptions> {
 /// Runs `check` on tables of `count` random entries under all options, mapped and unmapped.
 fn with_all_tables(count: usize, check: impl Fn(&Arc<Table>, &[TestEntry], &InternalKeyComparator, u64)) {
     for (seed, options) in all_options().into_iter().enumerate() {
-        let mut random = Random::new(seed as u64);
+        let mut random = TestRandom(seed as u64);
         let entries = random_entries(&mut random, count, &options.comparator);
         let (bytes, built) = build(&options, &entries);
         for mapped in [true, false] {
@@ -123,7 +122,7 @@ fn seeks_find_every_key_and_every_place_between() {
 #[test]
 fn gets_find_the_version_asked_for_or_nothing() {
     with_all_tables(400, |table, entries, comparator, seed| {
-        let mut random = Random::new(seed + 1000);
+        let mut random = TestRandom(seed + 1000);
         let get = |user: &[u8], sequence: u64| {
             let lookup = LookupKey::new(user, sequence);
             let target = lookup.internal_key();
@@ -147,7 +146,7 @@ fn gets_find_the_version_asked_for_or_nothing() {
             }
             get(&[user, b"\0"].concat(), 100);
             let length = random.below(10);
-            get(&random_bytes(&mut random, length), 1 << 50);
+            get(&random.bytes(length), 1 << 50);
         }
     });
 }
@@ -155,7 +154,7 @@ fn gets_find_the_version_asked_for_or_nothing() {
 #[test]
 fn random_moves_agree_with_a_model() {
     with_all_tables(300, |table, entries, comparator, seed| {
-        let mut random = Random::new(seed + 2000);
+        let mut random = TestRandom(seed + 2000);
         let mut iterator = table.iter(READ);
         let mut at = None;
         for _ in 0..3000 {
@@ -278,7 +277,7 @@ fn offsets_are_approximate() {
 
 #[test]
 fn properties_count_what_was_added() {
-    let mut random = Random::new(3);
+    let mut random = TestRandom(3);
     let entries = random_entries(&mut random, 500, &options().comparator);
     let (_, built) = build(&options(), &entries);
     let properties = built.properties;

@@ -32,20 +32,6 @@ impl Random {
         ((u128::from(self.next_u64()) * u128::from(n)) >> 64) as u64
     }
 
-    /// As `uniform`, for any type of numbers.
-    #[inline]
-    #[cfg(any(test, feature = "test-support"))]
-    pub fn below<N: TryInto<u64> + TryFrom<u64> + Default>(&mut self, n: N) -> N {
-        let below = self.uniform(n.try_into().unwrap_or(0));
-        N::try_from(below).unwrap_or_default()
-    }
-
-    /// One of the elements, of which there is at least one.
-    #[cfg(any(test, feature = "test-support"))]
-    pub fn pick<T: Clone>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())].clone()
-    }
-
     /// True once in `n` times on average; always where `n` is 0 or 1.
     #[inline]
     #[cfg(any(test, feature = "test-support"))]
@@ -85,8 +71,6 @@ mod tests {
         }
         assert!(counts.iter().all(|count| (9_500..10_500).contains(count)), "{counts:?}");
         assert_eq!((random.uniform(0), random.uniform(1)), (0, 0));
-        assert_eq!((random.below(0_usize), random.below(-1), random.below(1_u8)), (0, 0, 0));
-        assert!((0..100).all(|_| ["a", "b"].contains(&random.pick(&["a", "b"]))));
     }
 
     #[test]

@@ -5,13 +5,12 @@ use crate::env::posix::PosixEnv;
 use crate::env::{CreateMode, ReadMode};
 use crate::format::internal_key::{InternalKey, InternalKeyComparator, ValueType, append_internal_key};
 use crate::format::{NUM_LEVELS, file_name};
-use crate::iterator::test_support::random_user_key;
+use crate::iterator::test_support::TestRandom;
 use crate::options::DEFAULT_TABLE_METADATA_BUDGET;
 use crate::table::builder::TableBuilder;
 use crate::table::cache::TableCache;
 use crate::table::open_tables::OpenTables;
 use crate::table::{TableOptions, TableReadOptions};
-use crate::util::random::Random;
 use crate::version::Version;
 use crate::version::file_metadata::FileMetaData;
 use std::sync::Arc;
@@ -114,15 +113,15 @@ pub(super) fn raw_key(user_key: &[u8], sequence: u64, type_number: u8) -> Vec<u8
 
 /// Random internal keys, distinct and in order. All user keys begin with one prefix, and many share more.
 pub(super) fn random_keys(
-    random: &mut Random,
+    random: &mut TestRandom,
     comparator: &InternalKeyComparator,
     count: usize,
 ) -> Vec<InternalKey> {
-    let prefix = random_user_key(random, 12);
+    let prefix = random.user_key(12);
     let length = 1 + random.below(14);
     let mut keys: Vec<_> = (0..count)
         .map(|_| {
-            let user_key = [prefix.clone(), random_user_key(random, length)].concat();
+            let user_key = [prefix.clone(), random.user_key(length)].concat();
             InternalKey::new(&user_key, random.below(5) as u64, ValueType::Value)
         })
         .collect();
@@ -133,7 +132,7 @@ pub(super) fn random_keys(
 
 /// A run made of the keys: files of one to four keys, numbered from `number`, with some keys left out between
 /// files.
-pub(super) fn random_run(random: &mut Random, keys: &[InternalKey], mut number: u64) -> Files {
+pub(super) fn random_run(random: &mut TestRandom, keys: &[InternalKey], mut number: u64) -> Files {
     let mut files = Files::new();
     let mut rest = keys;
     while !rest.is_empty() {
@@ -149,14 +148,14 @@ pub(super) fn random_run(random: &mut Random, keys: &[InternalKey], mut number: 
 }
 
 /// A user key to look for: one of `keys`, a change of one, or any.
-pub(super) fn random_target(random: &mut Random, keys: &[InternalKey]) -> Vec<u8> {
+pub(super) fn random_target(random: &mut TestRandom, keys: &[InternalKey]) -> Vec<u8> {
     if keys.is_empty() || random.one_in(8) {
-        return random_user_key(random, 14);
+        return random.user_key(14);
     }
     let mut target = keys[random.below(keys.len())].user_key().to_vec();
     match random.below(4) {
         0 => target.truncate(random.below(target.len() + 1)),
-        1 => target.extend(random_user_key(random, 3)),
+        1 => target.extend(random.user_key(3)),
         _ => {}
     }
     target

@@ -65,7 +65,7 @@ fn log(disk: &MemEnv, random: &mut Random, number: u64, batches: std::ops::Range
                 bytes.truncate(cut);
                 bytes.resize(cut + random.below(200_000) as usize, 0);
             }
-            _ => bytes[cut..].iter_mut().for_each(|byte| *byte = random.next_u64() as u8),
+            _ => bytes[cut..].iter_mut().for_each(|byte| *byte = random.next() as u8),
         }
     }
     let same = bytes.iter().zip(&whole).take_while(|(a, b)| a == b).count();
@@ -97,7 +97,7 @@ fn found(db: &Db, batches: u64) -> Result<BTreeSet<u64>, String> {
 
 fn check(seed: u64) -> Result<(), String> {
     let mut random = Random::new(seed);
-    let setup = Setup::numbered(random.next_u64());
+    let setup = Setup::numbered(random.next());
     let disk = MemEnv::with_journal();
     disk.create_dir(Path::new(PATH)).expect("a directory in memory");
     let (mut logs, mut next) = (Vec::new(), 0);

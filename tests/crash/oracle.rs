@@ -55,7 +55,7 @@ pub fn value(write: usize, key: u8, length: usize) -> Arc<Vec<u8>> {
     let mut random = Random::new(id);
     let mut bytes = id.to_be_bytes().to_vec();
     while bytes.len() < length {
-        let word = random.next_u64().to_le_bytes();
+        let word = random.next().to_le_bytes();
         bytes.extend_from_slice(&word);
         bytes.extend_from_slice(&word); // compressible by half
     }

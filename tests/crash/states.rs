@@ -110,7 +110,7 @@ impl<'a> Checker<'a> {
         let mut random = Random::new(self.seed ^ (point.operations() as u64) << 20);
         for choice in choices(point, &self.effort, &mut random) {
             let recover = self.effort.one_recovered_in > 0 && random.one_in(self.effort.one_recovered_in);
-            let seed = random.next_u64();
+            let seed = random.next();
             self.tally.tried += 1;
             self.check_state(point, choice, recover.then_some(seed))
                 .map_err(|what| Violation { what, crash: describe(disk, point, choice) })?;
@@ -249,7 +249,7 @@ pub fn choices(point: &CrashPoint, effort: &Effort, random: &mut Random) -> Vec<
     let unsynced = point.unsynced();
     let mut choices = vec![CrashChoice::OnlySynced, CrashChoice::Everything];
     choices.extend(
-        (0..effort.subsets).map(|n| CrashChoice::Random { seed: random.next_u64(), garbage: n % 2 == 1 }),
+        (0..effort.subsets).map(|n| CrashChoice::Random { seed: random.next(), garbage: n % 2 == 1 }),
     );
     choices.extend(unsynced.iter().map(|&index| CrashChoice::DropOne(index)));
     let mut pairs: Vec<_> = unsynced
@@ -269,7 +269,7 @@ fn fingerprint(files: &[(PathBuf, Vec<u8>)], bounds: (usize, usize)) -> u64 {
     for (path, bytes) in files {
         let name = crc32c::value(path.as_os_str().as_encoded_bytes());
         let sum = u64::from(name) << 32 | u64::from(crc32c::value(bytes));
-        print = Random::new(print ^ sum).next_u64() ^ bytes.len() as u64;
+        print = Random::new(print ^ sum).next() ^ bytes.len() as u64;
     }
     print
 }

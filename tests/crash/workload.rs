@@ -249,7 +249,7 @@ pub fn random(seed: u64, length: usize) -> Workload {
             _ => write(&mut random, one_synced_in),
         })
         .collect();
-    Workload { setup: Setup::numbered(random.next_u64()), before, operations }
+    Workload { setup: Setup::numbered(random.next()), before, operations }
 }
 
 fn write(random: &mut Random, one_synced_in: u64) -> Operation {

@@ -40,7 +40,7 @@ impl Value {
         let mut random = Random::new(self.seed);
         let mut bytes = Vec::with_capacity(self.length + 16);
         while bytes.len() < self.length {
-            let word = random.next_u64().to_le_bytes();
+            let word = random.next().to_le_bytes();
             bytes.extend_from_slice(&word);
             bytes.extend_from_slice(&word);
         }
@@ -204,7 +204,7 @@ impl History {
 }
 
 fn value(family: Family, random: &mut Random) -> Value {
-    let seed = random.next_u64();
+    let seed = random.next();
     let length = match random.below(100) {
         0..=4 => 0,
         5..=89 => random.below(200),

@@ -297,7 +297,7 @@ fn large_and_empty_values_and_keys_cross() {
         let path = scratch.path().join("db");
         let noise: Vec<u8> = {
             let mut random = Random::new(5);
-            (0..10 << 20).map(|_| random.next_u64() as u8).collect()
+            (0..10 << 20).map(|_| random.next() as u8).collect()
         };
         let mut expected: Entries = vec![
             (Vec::new(), b"the empty key".to_vec()),

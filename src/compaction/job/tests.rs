@@ -9,7 +9,6 @@ use crate::compaction::picker::expand;
 use crate::comparator::bytewise;
 use crate::format::internal_key::InternalKeyComparator;
 use crate::job::test_support::*;
-use crate::util::random::Random;
 use crate::version::Version;
 use crate::version::key_range::total_bytes;
 
@@ -48,8 +47,11 @@ fn all_entries(fixture: &JobFixture, files: &[Arc<FileMetaData>]) -> Vec<OwnedEn
 
 /// `count` keys from `first` on, each with a value that does not compress.
 fn bulk(first: u64, count: u64, sequence: u64) -> Vec<OwnedEntry> {
-    let mut random = Random::new(first);
-    let mut word = || format!("{:08x}", random.next_u64() >> 32);
+    let mut state = first + 1;
+    let mut word = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        format!("{:08x}", state >> 32)
+    };
     (first..first + count)
         .map(|i| (format!("{i:08}"), sequence, Some((0..12).map(|_| word()).collect::<String>())))
         .collect()

@@ -56,7 +56,6 @@ use super::file::write_at;
 use super::journal::{Change, Image, Journal, Operation};
 use super::tree::{NodeId, ROOT};
 use super::{MemEnv, MemOptions};
-use crate::util::random::Random;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -290,13 +289,13 @@ impl CrashPoint {
             directories: self.base.directories.clone(),
             next: self.next,
         };
-        let mut random = random_of(choice, u64::MAX);
-        let density = density(&mut random);
+        let mut random = Random::of(choice, u64::MAX);
+        let density = random.density();
         for change in &self.names {
             let survives = match choice {
                 CrashChoice::OnlySynced => false,
                 CrashChoice::Everything => true,
-                CrashChoice::Random { .. } => chance(&mut random, density),
+                CrashChoice::Random { .. } => random.chance(density),
                 CrashChoice::DropOne(dropped) => change.index != dropped,
                 CrashChoice::DropEarlierKeepLater(earlier, later) => {
                     change.index < earlier || change.index == later
@@ -405,8 +404,8 @@ impl History {
         if self.pending.is_empty() || choice == CrashChoice::OnlySynced {
             return self.durable.clone();
         }
-        let mut random = random_of(choice, node);
-        let density = density(&mut random);
+        let mut random = Random::of(choice, node);
+        let density = random.density();
         // For each block, the number of changes that it contains.
         let mut versions: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
         for change in &self.pending {
@@ -418,8 +417,8 @@ impl History {
                 let count = match choice {
                     CrashChoice::OnlySynced => 0,
                     CrashChoice::Everything => changes.len(),
-                    CrashChoice::Random { .. } if chance(&mut random, density) => changes.len(),
-                    CrashChoice::Random { .. } => random.uniform(changes.len() as u64 + 1) as usize,
+                    CrashChoice::Random { .. } if random.chance(density) => changes.len(),
+                    CrashChoice::Random { .. } => random.below(changes.len() as u64 + 1) as usize,
                     CrashChoice::DropOne(dropped) => {
                         changes.iter().position(|index| *index == dropped).unwrap_or(changes.len())
                     }
@@ -467,8 +466,8 @@ impl History {
             sizes.push(change.size_after(sizes[sizes.len() - 1]));
         }
         match choice {
-            CrashChoice::Random { .. } if chance(random, 128) => {
-                sizes[random.uniform(sizes.len() as u64) as usize]
+            CrashChoice::Random { .. } if random.chance(128) => {
+                sizes[random.below(sizes.len() as u64) as usize]
             }
             _ => sizes[sizes.len() - 1],
         }
@@ -478,26 +477,44 @@ impl History {
     fn fill_with_garbage(&self, versions: &BTreeMap<u64, usize>, contents: &mut [u8], random: &mut Random) {
         for (&block, &count) in versions {
             let (start, end) = ((block * BLOCK) as usize, ((block + 1) * BLOCK) as usize);
-            if count == 0 && start >= self.durable.len() && start < contents.len() && chance(random, 64) {
+            if count == 0 && start >= self.durable.len() && start < contents.len() && random.chance(64) {
                 let end = end.min(contents.len());
-                contents[start..end].fill_with(|| random.next_u64() as u8);
+                contents[start..end].fill_with(|| random.next() as u8);
             }
         }
     }
 }
 
-/// The random numbers for one purpose of one choice.
-fn random_of(choice: CrashChoice, purpose: u64) -> Random {
-    let seed = if let CrashChoice::Random { seed, .. } = choice { seed } else { 0 };
-    Random::new(Random::new(seed).next_u64() ^ purpose.wrapping_mul(0xd6e8_feb8_6659_fd93))
-}
+/// SplitMix64.
+struct Random(u64);
 
-/// True in `of_256` cases of 256.
-fn chance(random: &mut Random, of_256: u64) -> bool {
-    random.uniform(256) < of_256
-}
+impl Random {
+    /// The random numbers for one purpose of one choice.
+    fn of(choice: CrashChoice, purpose: u64) -> Self {
+        let seed = if let CrashChoice::Random { seed, .. } = choice { seed } else { 0 };
+        let mut random = Random(seed);
+        Random(random.next() ^ purpose.wrapping_mul(0xd6e8_feb8_6659_fd93))
+    }
 
-/// The share of one kind of change that survives, in 256ths: nothing, little, half, most, all.
-fn density(random: &mut Random) -> u64 {
-    [0, 32, 128, 224, 256][random.uniform(5) as usize]
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+
+    /// True in `of_256` cases of 256.
+    fn chance(&mut self, of_256: u64) -> bool {
+        self.below(256) < of_256
+    }
+
+    /// The share of one kind of change that survives, in 256ths: nothing, little, half, most, all.
+    fn density(&mut self) -> u64 {
+        [0, 32, 128, 224, 256][self.below(5) as usize]
+    }
 }

@@ -5,7 +5,6 @@
 use super::*;
 use crate::env::read_file;
 use crate::error::ErrorKind;
-use crate::util::random::Random;
 use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
@@ -21,8 +20,13 @@ fn dir() -> tempfile::TempDir {
 
 /// `length` non-zero bytes that differ from those of another `seed`.
 fn bytes(seed: u64, length: usize) -> Vec<u8> {
-    let mut random = Random::new(seed);
-    (0..length).map(|_| random.next_u64() as u8 | 1).collect()
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..length)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as u8 | 1
+        })
+        .collect()
 }
 
 const MAPPED: LogFileOptions = LogFileOptions { mapped: true, expected_size: 100 << 10 };

@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::format::internal_key::{InternalKey, ValueType, user_key};
-use crate::iterator::test_support::{Entry, GrowingIterator, VecIterator, comparators, random_user_key};
-use crate::util::random::Random;
+use crate::iterator::test_support::{Entry, GrowingIterator, TestRandom, VecIterator, comparators};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -20,13 +19,13 @@ fn sorted(comparator: &InternalKeyComparator, mut entries: Vec<Entry>) -> Vec<En
 }
 
 /// Random children. The value of an entry names its child; several children often have equal keys.
-fn random_children(random: &mut Random, comparator: &InternalKeyComparator) -> Vec<Vec<Entry>> {
+fn random_children(random: &mut TestRandom, comparator: &InternalKeyComparator) -> Vec<Vec<Entry>> {
     let key_length = [1, 3, 10, 18, 40][random.below(5)];
     (0..random.below(8))
         .map(|child| {
             let entries = (0..random.below(40))
                 .map(|_| {
-                    let key = internal_key(&random_user_key(random, key_length), random.below(4) as u64);
+                    let key = internal_key(&random.user_key(key_length), random.below(4) as u64);
                     (key, vec![child as u8])
                 })
                 .collect();
@@ -55,7 +54,7 @@ fn entry<I: InternalIterator>(iterator: &I) -> Option<Entry> {
 fn random_moves_agree_with_a_sorted_vector() {
     let (mut plain_moves, mut put_off) = (0, 0);
     for seed in 0..600 {
-        let random = &mut Random::new(seed);
+        let random = &mut TestRandom::new(seed);
         let comparator = comparators()[random.below(2)].clone();
         let children = random_children(random, &comparator);
         let model = union(&comparator, &children);
@@ -76,7 +75,7 @@ fn random_moves_agree_with_a_sorted_vector() {
                         position = model.len().checked_sub(1);
                     }
                     _ => {
-                        let any = random_user_key(random, 18);
+                        let any = random.user_key(18);
                         let user = match random.below(2) {
                             0 => model
                                 .get(random.below(model.len()))
@@ -131,7 +130,7 @@ fn walk<I: InternalIterator>(iterator: &mut I, forward: bool) -> Vec<Entry> {
 #[test]
 fn a_failing_child_ends_the_union_with_its_error() {
     for seed in 0..300 {
-        let random = &mut Random::new(seed);
+        let random = &mut TestRandom::new(seed);
         let comparator = comparators()[0].clone();
         let children = random_children(random, &comparator);
         let Some(failing) = children.iter().position(|entries| !entries.is_empty()) else { continue };
@@ -162,7 +161,7 @@ fn a_failing_child_ends_the_union_with_its_error() {
 #[test]
 fn tolerated_damage_ends_its_child_only_and_is_told_whichever_way_one_turns() {
     for seed in 0..300 {
-        let random = &mut Random::new(seed);
+        let random = &mut TestRandom::new(seed);
         let comparator = comparators()[random.below(2)].clone();
         let children = random_children(random, &comparator);
         let Some(failing) = children.iter().position(|entries| !entries.is_empty()) else { continue };
@@ -203,7 +202,7 @@ fn tolerated_damage_ends_its_child_only_and_is_told_whichever_way_one_turns() {
 #[test]
 fn entries_added_meanwhile_never_disorder_the_union() {
     for seed in 0..400 {
-        let random = &mut Random::new(seed);
+        let random = &mut TestRandom::new(seed);
         let comparator = comparators()[random.below(2)].clone();
         let lists: Vec<_> = random_children(random, &comparator)
             .into_iter()
@@ -225,14 +224,14 @@ fn entries_added_meanwhile_never_disorder_the_union() {
         for step in 0..200 {
             for _ in 0..random.below(3) {
                 let child = random.below(lists.len());
-                let added = (internal_key(&random_user_key(random, 18), 5 + step), vec![child as u8]);
+                let added = (internal_key(&random.user_key(18), 5 + step), vec![child as u8]);
                 let mut list = lists[child].borrow_mut();
                 list.push(added);
                 *list = sorted(&comparator, std::mem::take(&mut *list));
             }
             let Some(from) = entry(&iterator) else {
                 settled = now();
-                iterator.seek(&internal_key(&random_user_key(random, 3), 1 << 40));
+                iterator.seek(&internal_key(&random.user_key(3), 1 << 40));
                 continue;
             };
             let forward = random.one_in(2);

@@ -3,8 +3,7 @@
 use super::*;
 use crate::error::Error;
 use crate::format::internal_key::{InternalKey, InternalKeyComparator, ValueType};
-use crate::iterator::test_support::{Entry, VecIterator, comparators};
-use crate::util::random::Random;
+use crate::iterator::test_support::{Entry, TestRandom, VecIterator, comparators};
 use std::cell::RefCell;
 
 /// Parts in memory that record which were opened. Some cannot be opened, some are damaged inside.
@@ -69,7 +68,7 @@ fn opened(iterator: &TwoLevelIterator<FakeParts>) -> Vec<usize> {
 #[test]
 fn random_moves_agree_with_the_concatenation() {
     for seed in 0..200 {
-        let random = &mut Random::new(seed);
+        let random = &mut TestRandom::new(seed);
         let sizes: Vec<usize> = (0..random.below(6)).map(|_| 1 + random.below(4)).collect();
         let total: usize = sizes.iter().sum();
         let mut iterator = over(&sizes);

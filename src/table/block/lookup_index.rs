@@ -187,8 +187,7 @@ mod tests {
     use crate::comparator::bytewise;
     use crate::format::internal_key::{InternalKeyComparator, LookupKey};
     use crate::table::block_builder::BlockBuilder;
-    use crate::table::test_support::internal;
-    use crate::util::random::Random;
+    use crate::table::test_support::{TestRandom, internal};
 
     type Found = BlockResult<Option<(Vec<u8>, Vec<u8>)>>;
 
@@ -208,15 +207,13 @@ mod tests {
     }
 
     /// A random key of one of several shapes.
-    fn user_key_of(shape: u64, random: &mut Random) -> Vec<u8> {
+    fn user_key_of(shape: u64, random: &mut TestRandom) -> Vec<u8> {
         match shape {
             0 => format!("{:016}", random.below(300)).into_bytes(),
             1 => format!("{}", random.below(300)).into_bytes(),
             2 => (0..random.below(4)).map(|_| [0, 1, 0xff][random.below(3) as usize]).collect(),
             3 => format!("user:{:04}:{}", random.below(5), random.below(90)).into_bytes(),
-            4 => {
-                [&b"common"[..], &random.next_u64().to_be_bytes(), &random.next_u64().to_be_bytes()].concat()
-            }
+            4 => [&b"common"[..], &random.next().to_be_bytes(), &random.next().to_be_bytes()].concat(),
             _ => [vec![b'x'; random.below(30) as usize], vec![0; random.below(3) as usize]].concat(),
         }
     }
@@ -236,7 +233,7 @@ mod tests {
     fn notes_find_what_the_block_finds() {
         let mut noted = [0; 6];
         for seed in 0..600 {
-            let (random, shape) = (&mut Random::new(seed), seed % 6);
+            let (random, shape) = (&mut TestRandom(seed), seed % 6);
             let mut keys: Vec<_> = (0..random.below(60) + 1)
                 .map(|_| (user_key_of(shape, random), random.below(4) + 1))
                 .collect();

@@ -8,9 +8,8 @@ use crate::format::common_prefix::common_prefix_length;
 use crate::format::internal_key::{KeyPrefix, LookupKey, MAX_SEQUENCE};
 use crate::table::block_builder::BlockBuilder;
 use crate::table::footer::BlockHandle;
-use crate::table::test_support::{internal, random_bytes};
+use crate::table::test_support::{TestRandom, internal};
 use crate::util::coding::{put_fixed32, put_varint32};
-use crate::util::random::Random;
 
 /// A comparator, and the stored form of a block.
 struct Owner(InternalKeyComparator, Vec<u8>);
@@ -264,12 +263,12 @@ fn keys_out_of_order_end_a_scan() {
 
 #[test]
 fn shuffled_keys_cause_bounded_work_only() {
-    let mut random = Random::new(11);
+    let mut random = TestRandom(11);
     for _ in 0..200 {
         let mut builder = BlockBuilder::new(random.below(5) as usize + 1);
         for _ in 0..40 {
             let length = random.below(3);
-            let key = internal(&random_bytes(&mut random, length), random.below(5));
+            let key = internal(&random.bytes(length), random.below(5));
             builder.add(0, &key, b"").unwrap();
         }
         exercise(builder.finish().unwrap());
@@ -299,7 +298,7 @@ fn every_flipped_byte_is_survived() {
 #[test]
 fn random_bytes_are_survived() {
     let seed = 77;
-    let mut random = Random::new(seed);
+    let mut random = TestRandom(seed);
     for _ in 0..20_000 {
         let length = random.below(60);
         let mut bytes: Vec<u8> =
@@ -312,7 +311,7 @@ fn random_bytes_are_survived() {
 
 #[test]
 fn backward_moves_see_what_forward_moves_see() {
-    let mut random = Random::new(5);
+    let mut random = TestRandom(5);
     for interval in [1, 2, 16, 1000] {
         let mut keys: Vec<Vec<u8>> = (0..300)
             .map(|_| {
@@ -347,7 +346,7 @@ fn backward_moves_see_what_forward_moves_see() {
 }
 
 /// Random keys and values, and the block that holds them.
-fn random_block(random: &mut Random, round: usize) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Vec<u8>) {
+fn random_block(random: &mut TestRandom, round: usize) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Vec<u8>) {
     let mut keys: Vec<Vec<u8>> = (0..random.below(60))
         .map(|_| {
             let length = random.below([4, 20, 200][round % 3]);
@@ -376,7 +375,7 @@ fn random_block(random: &mut Random, round: usize) -> (Vec<Vec<u8>>, Vec<Vec<u8>
 
 #[test]
 fn plain_moves_pass_the_same_entries_as_others() {
-    let mut random = Random::new(3);
+    let mut random = TestRandom(3);
     let mut plain = 0;
     for round in 0..400 {
         let (keys, values, bytes) = random_block(&mut random, round);
@@ -404,7 +403,7 @@ fn plain_moves_pass_the_same_entries_as_others() {
 
 #[test]
 fn a_block_decompressed_in_steps_reads_as_a_whole_one() {
-    let mut random = Random::new(11);
+    let mut random = TestRandom(11);
     let mut compressor = Compressor::new(Compression::Snappy);
     let mut steps = 0;
     for round in 0..200 {
@@ -451,7 +450,7 @@ fn a_block_decompressed_in_steps_reads_as_a_whole_one() {
 
 #[test]
 fn a_block_whose_stored_form_changed_is_found_damaged_in_steps() {
-    let mut random = Random::new(5);
+    let mut random = TestRandom(5);
     let mut compressor = Compressor::new(Compression::Snappy);
     for round in 0..300 {
         let (keys, _, bytes) = random_block(&mut random, round);

@@ -13,7 +13,6 @@ use crate::table::reader::{Table, TableGet};
 use crate::table::test_support::*;
 use crate::table::{TableOptions, TableReadOptions};
 use crate::util::crc32c;
-use crate::util::random::Random;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -443,7 +442,7 @@ fn every_flipped_byte_of_a_table_is_survived() {
 #[test]
 fn mended_mutations_of_data_blocks_are_survived() {
     let seed = 42;
-    let mut random = Random::new(seed);
+    let mut random = TestRandom(seed);
     for round in 0..2000 {
         let entries = random_entries(&mut random, 12, &options().comparator);
         let mut builder = BlockBuilder::new(4);
@@ -461,7 +460,7 @@ fn mended_mutations_of_data_blocks_are_survived() {
         let mut contents = builder.finish().unwrap().to_vec();
         for _ in 0..random.below(4) + 1 {
             let at = random.below(contents.len() as u64) as usize;
-            contents[at] = [0, 1, 0x7f, 0x80, 0xff, random.next_u64() as u8][random.below(6) as usize];
+            contents[at] = [0, 1, 0x7f, 0x80, 0xff, random.next() as u8][random.below(6) as usize];
         }
         let mut forge = Forge::default();
         let handle = forge.block(&contents, 0);

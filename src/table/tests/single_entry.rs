@@ -11,7 +11,6 @@ use crate::table::compaction_input::TableInput;
 use crate::table::reader::Table;
 use crate::table::test_support::*;
 use crate::table::{TableOptions, TableReadOptions};
-use crate::util::random::Random;
 use std::sync::Arc;
 
 /// An iterator that passes on the blocks that new tables of the table's options may take over.
@@ -21,15 +20,15 @@ fn input(table: &Arc<Table>) -> TableInput {
 }
 
 /// A value of `length` bytes, half of which compress.
-fn value(random: &mut Random, length: u64) -> Vec<u8> {
-    let mut value = random_bytes(random, length / 2);
+fn value(random: &mut TestRandom, length: u64) -> Vec<u8> {
+    let mut value = random.bytes(length / 2);
     value.resize(length as usize, b'v');
     value
 }
 
 /// `count` entries whose values have these lengths, in turn.
 fn entries(count: usize, lengths: &[u64]) -> Vec<TestEntry> {
-    let mut random = Random::new(7);
+    let mut random = TestRandom(7);
     (0..count)
         .map(|i| {
             let long = if i % 5 == 0 { "a long key ".repeat(1 + i % 60) } else { String::new() };

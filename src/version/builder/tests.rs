@@ -1,8 +1,7 @@
 //! Tests of applying edits to versions.
 
 use super::*;
-use crate::iterator::test_support::comparators;
-use crate::util::random::Random;
+use crate::iterator::test_support::{TestRandom, comparators};
 use crate::version::file_metadata::ObsoleteFiles;
 use crate::version::test_support::{
     Directory, Files, file, key, levels, numbers, plain_file, random_keys, random_run,
@@ -33,7 +32,7 @@ fn refused(base: &Arc<Version>, edits: &[VersionEdit]) -> String {
 #[test]
 fn random_edits_make_the_version_that_a_naive_builder_makes() {
     for seed in 0..300 {
-        let random = &mut Random::new(seed);
+        let random = &mut TestRandom::new(seed);
         let comparator = comparators()[random.below(2)].clone();
         let keys = random_keys(random, &comparator, 80);
         // A fixed pool of files, disjoint at levels >= 1. Each of them is in the version or not.

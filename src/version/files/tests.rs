@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::format::internal_key::{InternalKey, ValueType};
-use crate::iterator::test_support::comparators;
-use crate::util::random::Random;
+use crate::iterator::test_support::{TestRandom, comparators};
 use crate::version::test_support::{
     Directory, Files, file, key, levels, numbers, plain_file, random_keys, random_run, random_target,
 };
@@ -55,7 +54,7 @@ fn naive_overlap(version: &Version, level: usize, range: [Option<&[u8]>; 2]) -> 
     }
 }
 
-fn overlapping_random_files(random: &mut Random, keys: &[InternalKey], number: u64) -> Files {
+fn overlapping_random_files(random: &mut TestRandom, keys: &[InternalKey], number: u64) -> Files {
     (0..random.below(10) as u64)
         .map(|index| {
             let first = random.below(keys.len());
@@ -68,7 +67,7 @@ fn overlapping_random_files(random: &mut Random, keys: &[InternalKey], number: u
 #[test]
 fn overlaps_agree_with_a_scan() {
     for seed in 0..300 {
-        let random = &mut Random::new(seed);
+        let random = &mut TestRandom::new(seed);
         let comparator = comparators()[random.below(2)].clone();
         let keys = random_keys(random, &comparator, 40);
         let level_0 = overlapping_random_files(random, &keys, 1000);

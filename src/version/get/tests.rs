@@ -4,8 +4,7 @@ use super::*;
 use crate::comparator::Comparator;
 use crate::filter_policy::FilterPolicy;
 use crate::format::internal_key::{InternalKey, InternalKeyComparator};
-use crate::iterator::test_support::{Entry as Pair, comparators, random_user_key};
-use crate::util::random::Random;
+use crate::iterator::test_support::{Entry as Pair, TestRandom, comparators};
 use crate::version::test_support::{Directory, Files, READ, key, levels, plain_file, raw_key};
 
 /// An entry of a table: user key, sequence number, type, and a value made of the first two.
@@ -120,7 +119,7 @@ fn newer_files_and_higher_levels_hide_older_entries() {
 #[test]
 fn random_versions_answer_as_a_sorted_history() {
     for seed in 0..50 {
-        let random = &mut Random::new(seed);
+        let random = &mut TestRandom::new(seed);
         let comparator = comparators()[random.below(2)].clone();
         let filtered = comparator.is_bytewise() && random.one_in(2);
         let directory = Directory::with(&comparator, |options| {
@@ -129,10 +128,7 @@ fn random_versions_answer_as_a_sorted_history() {
         let mut history: Vec<Pair> = (1..1 + random.below(200) as u64)
             .map(|sequence| {
                 let value_type = if random.one_in(4) { ValueType::Deletion } else { ValueType::Value };
-                (
-                    raw_key(&random_user_key(random, 3), sequence, value_type as u8),
-                    sequence.to_string().into_bytes(),
-                )
+                (raw_key(&random.user_key(3), sequence, value_type as u8), sequence.to_string().into_bytes())
             })
             .collect();
         let mut of_levels = Vec::new();
@@ -159,7 +155,7 @@ fn random_versions_answer_as_a_sorted_history() {
         of_levels.into_iter().for_each(|(level, files)| all[level].extend(files));
         let version = directory.version(all);
         for _ in 0..100 {
-            let (user_key, sequence) = (random_user_key(random, 3), random.below(220) as u64);
+            let (user_key, sequence) = (random.user_key(3), random.below(220) as u64);
             let is_seen = |(key, _): &&Pair| {
                 let key = InternalKey::decode(key).unwrap();
                 comparator.compare_user_keys(key.user_key(), &user_key).is_eq() && key.sequence() <= sequence

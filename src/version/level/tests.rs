@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::format::internal_key::InternalKey;
-use crate::iterator::test_support::comparators;
-use crate::util::random::Random;
+use crate::iterator::test_support::{TestRandom, comparators};
 use crate::version::test_support::{numbers, plain_file, random_keys, random_run, random_target, raw_key};
 
 /// Compares the answers of the index with the answers of comparing every key.
@@ -37,7 +36,7 @@ fn check_run(
 #[test]
 fn searches_in_a_run_agree_with_a_scan() {
     for seed in 0..500 {
-        let random = &mut Random::new(seed);
+        let random = &mut TestRandom::new(seed);
         let comparator = comparators()[random.below(2)].clone();
         let count = random.below(60);
         let keys = random_keys(random, &comparator, count);
@@ -64,7 +63,7 @@ fn searches_in_a_run_agree_with_a_scan() {
 #[test]
 fn the_files_that_cover_a_key_come_newest_first() {
     for seed in 0..500 {
-        let random = &mut Random::new(seed);
+        let random = &mut TestRandom::new(seed);
         let comparator = comparators()[random.below(2)].clone();
         let keys = random_keys(random, &comparator, 30);
         let mut files = Vec::new();
@@ -95,7 +94,7 @@ fn the_files_that_cover_a_key_come_newest_first() {
 #[test]
 fn a_changed_run_has_the_index_of_a_new_one() {
     for seed in 0..300 {
-        let random = &mut Random::new(seed);
+        let random = &mut TestRandom::new(seed);
         let comparator = comparators()[0].clone();
         let keys = random_keys(random, &comparator, 60);
         let files = random_run(random, &keys, 1);

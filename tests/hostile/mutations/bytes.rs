@@ -44,9 +44,9 @@ pub fn change_bytes(random: &mut Random, bytes: &mut Vec<u8>) {
             1 => drop(bytes.splice(at..at, bytes[at..at + length].to_vec())),
             2 => drop(bytes.splice(at..at, [random.pick(&[0, 0x7f, 0x80, 0xff])])),
             3 => bytes.truncate(at),
-            _ if at == bytes.len() => bytes.push(random.next_u64() as u8),
+            _ if at == bytes.len() => bytes.push(random.next() as u8),
             4 => bytes[at] ^= 1 << random.below(8),
-            5 => bytes[at] = random.next_u64() as u8,
+            5 => bytes[at] = random.next() as u8,
             6 => bytes[at..at + length].fill(random.pick(&[0, 0xff])),
             _ => bytes[at] = random.pick(&[0, 1, 0x7f, 0x80, 0xff]),
         }
