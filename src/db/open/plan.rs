@@ -48,16 +48,19 @@ pub(in crate::db) struct RecoveredWal {
 /// What is done with the MANIFEST and the recovered WALs.
 pub(in crate::db) enum RecoveryPlan {
     /// Nothing is written except a new, empty WAL.
-    KeepInMemory {
-        /// The MANIFEST that CURRENT names.
-        manifest: u64,
-        /// The WALs with entries, oldest first.
-        wals: Vec<RecoveredWal>,
-        /// WALs without entries: they are removed.
-        empty_wals: Vec<u64>,
-    },
+    KeepInMemory(Kept),
     /// The entries of the WALs are in tables, or in the WAL that is reused. An edit says so.
     Write(Rewrite),
+}
+
+/// What stays as it was recovered.
+pub(in crate::db) struct Kept {
+    /// The MANIFEST that CURRENT names.
+    pub manifest: u64,
+    /// The WALs with entries, oldest first.
+    pub wals: Vec<RecoveredWal>,
+    /// WALs without entries: they are removed.
+    pub empty_wals: Vec<u64>,
 }
 
 /// What is written if not all entries stay only in memory.
@@ -117,14 +120,7 @@ impl Recovered {
         let Recovered { versions, next_file_number, last_sequence, logged, plan, damage, names } = self;
         let new_wal = NewWal { context, path, logged, last_sequence, next_file_number };
         let mut state = match plan {
-            RecoveryPlan::KeepInMemory { manifest, wals, empty_wals } => {
-                keep_in_memory(new_wal, versions, wals, |versions| {
-                    let mut leftovers = find_leftovers(path, &names, versions, manifest);
-                    leftovers.retain(|path| !is_wal_of(path, &empty_wals)); // their removal needs no MANIFEST
-                    leftovers
-                })
-                .map(|state| InitialState { obsolete_wals: empty_wals.clone(), ..state })?
-            }
+            RecoveryPlan::KeepInMemory(kept) => keep_in_memory(new_wal, versions, kept, &names)?,
             RecoveryPlan::Write(rewrite) => write(new_wal, versions, rewrite, &names)?,
         };
         state.damage = damage;
@@ -177,9 +173,10 @@ impl NewWal<'_> {
 fn keep_in_memory(
     mut new_wal: NewWal<'_>,
     mut versions: VersionSet,
-    wals: Vec<RecoveredWal>,
-    leftovers: impl FnOnce(&VersionSet) -> Vec<PathBuf>,
+    kept: Kept,
+    names: &[OsString],
 ) -> Result<InitialState> {
+    let Kept { manifest, wals, empty_wals } = kept;
     let number = new_wal.take_number();
     let mut files: Vec<WalFile> = wals.iter().map(|wal| wal.file).collect();
     files.push(WalFile { number, begins_after: new_wal.last_sequence });
@@ -189,6 +186,8 @@ fn keep_in_memory(
     let prepared = versions.prepare(vec![edit], new_wal.next_file_number, oldest.begins_after)?;
     drop(versions.commit(&prepared));
     let (wal, memtable) = new_wal.create(number)?;
+    let mut leftovers = find_leftovers(new_wal.path, names, &versions, manifest);
+    leftovers.retain(|path| !is_wal_of(path, &empty_wals)); // their removal needs no MANIFEST
     let to_immutable =
         |wal: RecoveredWal| ImmutableMemtable { memtable: wal.memtable, log_number: wal.file.number };
     Ok(InitialState {
@@ -199,9 +198,9 @@ fn keep_in_memory(
         immutables: wals.into_iter().map(to_immutable).collect(),
         next_file_number: new_wal.next_file_number,
         last_sequence: new_wal.last_sequence,
-        debt: Some(RecoveryDebt::new(number, leftovers(&versions))),
+        debt: Some(RecoveryDebt::new(number, leftovers)),
         leftovers: Vec::new(),
-        obsolete_wals: Vec::new(),
+        obsolete_wals: empty_wals,
         damage: Vec::new(),
         versions,
     })

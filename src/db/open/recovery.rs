@@ -19,7 +19,7 @@
 //! Thread rule: used by one thread.
 
 use crate::db::open::context::{OpenContext, insert_batch};
-use crate::db::open::plan::{Recovered, RecoveredWal, RecoveryPlan, ReusedWal, Rewrite};
+use crate::db::open::plan::{Kept, Recovered, RecoveredWal, RecoveryPlan, ReusedWal, Rewrite};
 use crate::db::wal_set::WalFile;
 use crate::error::{Error, Result};
 use crate::flush::job as flush_job;
@@ -296,11 +296,11 @@ impl Replayer<'_> {
         // A MANIFEST is appended to only if it ends with a whole record.
         let may_append = self.opening.options.reuse_logs && found.is_sound;
         let plan = if self.keeps_in_memory {
-            RecoveryPlan::KeepInMemory {
+            RecoveryPlan::KeepInMemory(Kept {
                 manifest: found.number,
                 wals: self.kept_wals,
                 empty_wals: self.empty_wals,
-            }
+            })
         } else {
             let memtable = self.memtable;
             RecoveryPlan::Write(Rewrite {

@@ -89,7 +89,7 @@ fn recover_from(
 
 fn describe(recovered: &Recovered) -> String {
     let text = match &recovered.plan {
-        RecoveryPlan::KeepInMemory { manifest, wals, empty_wals } => {
+        RecoveryPlan::KeepInMemory(Kept { manifest, wals, empty_wals }) => {
             let mut text = format!("nothing is written, MANIFEST {manifest} stays\n");
             for RecoveredWal { file, memtable } in wals {
                 text += &format!(
