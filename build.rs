@@ -16,6 +16,7 @@ const SOURCES: &[&str] = &[
     "iterator/read",
     "snapshot",
     "write_batch",
+    "column_family",
     "options",
     "terrace_options",
     "comparator",

@@ -160,6 +160,12 @@ typedef enum {
 typedef struct terrace_background_error_t terrace_background_error_t;
 
 /*
+ * A column family of an open database; see terrace_create_column_family(). Any number of threads may use a
+ * handle at the same time. It may outlive its database, and the drop of its family.
+ */
+typedef struct terrace_column_family_handle_t terrace_column_family_handle_t;
+
+/*
  * A position in a table; see terrace_table_create_iterator().
  */
 typedef struct terrace_table_iterator_t terrace_table_iterator_t;
@@ -436,6 +442,325 @@ size_t terrace_iter_read(leveldb_iterator_t *iter,
 leveldb_writebatch_t *terrace_writebatch_create_from(const char *rep,
                                                      size_t rep_len,
                                                      char **errptr);
+
+/*
+ * Opens a database with all its column families: `column_family_names[i]` has the options
+ * `column_family_options[i]`, of which those that concern a family count: comparator, write buffer, cache,
+ * sizes of blocks and files, compression, filter policy. (NULL options are the default options.) Everything
+ * else is taken from `options`. The family `default`, which every database has, may be named or not.
+ *
+ * Every other family of the database must be named, in any order; the error names those that are missing. A
+ * named family that does not exist is created if terrace_options_set_create_missing_column_families() says
+ * so. Puts a handle for each name into `column_family_handles`, to be destroyed with
+ * terrace_column_family_handle_destroy(). On failure returns NULL, and all handles are NULL.
+ *
+ * Requires: Options are NULL or not destroyed, and what was set in them is not destroyed; `name` is NULL or
+ * NUL-terminated; each array is NULL or has `num_column_families` elements; names are NUL-terminated;
+ * `errptr` as in (3).
+ */
+leveldb_t *terrace_open_column_families(const leveldb_options_t *options,
+                                        const char *name,
+                                        int num_column_families,
+                                        const char *const *column_family_names,
+                                        const leveldb_options_t *const *column_family_options,
+                                        terrace_column_family_handle_t **column_family_handles,
+                                        char **errptr);
+
+/*
+ * Returns the names of the column families of the database in the directory `name`, the default one first,
+ * and puts their number into `*lencf`. The database may be open; nothing is locked or changed. Free the list
+ * with terrace_list_column_families_destroy(). Returns NULL on failure.
+ *
+ * Requires: `options` is NULL or not destroyed; `name` is NULL or NUL-terminated; `lencf` is NULL or writable;
+ * `errptr` as in (3).
+ */
+char **terrace_list_column_families(const leveldb_options_t *options,
+                                    const char *name,
+                                    size_t *lencf,
+                                    char **errptr);
+
+/*
+ * Frees a list of terrace_list_column_families(), with its names.
+ *
+ * Requires: `list` is NULL, or came from terrace_list_column_families() with the length `len`, and is not used
+ * afterwards.
+ */
+void terrace_list_column_families_destroy(char **list,
+                                          size_t len);
+
+/*
+ * Creates a column family, durably, and returns a handle of it. The first family switches the directory to
+ * RocksDB's language for good: LevelDB cannot open it any more, RocksDB can. From then on the database is
+ * opened with terrace_open_column_families(). Of the options those count that concern a family, see there.
+ *
+ * Fails with `Invalid argument` if the name is NULL, empty, longer than 4096 bytes or taken, and with
+ * `Not implemented` if terrace_options_set_language() forbids the switch. Returns NULL on failure.
+ *
+ * Requires: `db` is NULL or open; the options are NULL or not destroyed, and what was set in them is not destroyed;
+ * the name is NULL or NUL-terminated; `errptr` as in (3).
+ */
+terrace_column_family_handle_t *terrace_create_column_family(leveldb_t *db,
+                                                             const leveldb_options_t *column_family_options,
+                                                             const char *column_family_name,
+                                                             char **errptr);
+
+/*
+ * Creates several column families with the same options, one after the other. Returns an array with their
+ * handles, and puts their number into `*lencfs`. If one cannot be created, those before it exist and are in
+ * the array, and `*errptr` says why. Free the array with terrace_create_column_families_destroy(), after or
+ * before its handles.
+ *
+ * Requires: As terrace_create_column_family(); `column_family_names` is NULL or has `num_column_families` elements;
+ * `lencfs` is NULL or writable.
+ */
+terrace_column_family_handle_t **terrace_create_column_families(leveldb_t *db,
+                                                                const leveldb_options_t *column_family_options,
+                                                                int num_column_families,
+                                                                const char *const *column_family_names,
+                                                                size_t *lencfs,
+                                                                char **errptr);
+
+/*
+ * Frees an array of terrace_create_column_families(). Its handles are destroyed one by one.
+ *
+ * Requires: `list` is NULL, or came from terrace_create_column_families() and is not used afterwards.
+ */
+void terrace_create_column_families_destroy(terrace_column_family_handle_t **list);
+
+/*
+ * Drops a column family, durably, with all its entries. The handle stays valid until it is destroyed: the
+ * family can still be read through it and through iterators, writes to it fail, and its files are removed
+ * when the last of them is gone. The default family cannot be dropped.
+ *
+ * Requires: `db` is NULL or open; the handle is NULL or not destroyed; `errptr` as in (3).
+ */
+void terrace_drop_column_family(leveldb_t *db,
+                                terrace_column_family_handle_t *column_family,
+                                char **errptr);
+
+/*
+ * Returns a handle of the default column family, to be destroyed like any other. NULL only if `db` is NULL
+ * or an internal error occurs.
+ *
+ * Requires: `db` is NULL or open.
+ */
+terrace_column_family_handle_t *terrace_get_default_column_family_handle(leveldb_t *db);
+
+/*
+ * Destroys a handle. The family is not dropped. The database may have been closed before.
+ *
+ * Requires: The handle is NULL, or not used afterwards.
+ */
+void terrace_column_family_handle_destroy(terrace_column_family_handle_t *column_family);
+
+/*
+ * Returns the number of a column family. The default family has 0, and no other family ever gets the number
+ * of a dropped one. 0 for NULL.
+ *
+ * Requires: The handle is NULL or not destroyed.
+ */
+uint32_t terrace_column_family_handle_get_id(const terrace_column_family_handle_t *column_family);
+
+/*
+ * Returns the name of a column family, malloc()ed and NUL-terminated, and puts its length in bytes into
+ * `*name_len`. NULL for NULL.
+ *
+ * Requires: The handle is NULL or not destroyed; `name_len` is NULL or writable.
+ */
+char *terrace_column_family_handle_get_name(const terrace_column_family_handle_t *column_family,
+                                            size_t *name_len);
+
+/*
+ * As leveldb_put(), into a column family. Fails if the family was dropped, or is of another database.
+ *
+ * Requires: As leveldb_put(); the handle is NULL or not destroyed.
+ */
+void terrace_put_cf(leveldb_t *db,
+                    const leveldb_writeoptions_t *options,
+                    terrace_column_family_handle_t *column_family,
+                    const char *key,
+                    size_t keylen,
+                    const char *val,
+                    size_t vallen,
+                    char **errptr);
+
+/*
+ * As leveldb_delete(), from a column family. Fails as terrace_put_cf() does.
+ *
+ * Requires: As leveldb_delete(); the handle is NULL or not destroyed.
+ */
+void terrace_delete_cf(leveldb_t *db,
+                       const leveldb_writeoptions_t *options,
+                       terrace_column_family_handle_t *column_family,
+                       const char *key,
+                       size_t keylen,
+                       char **errptr);
+
+/*
+ * As leveldb_get(), from a column family. Fails if the family is of another database; a dropped one can be
+ * read.
+ *
+ * Requires: As leveldb_get(); the handle is NULL or not destroyed.
+ */
+char *terrace_get_cf(leveldb_t *db,
+                     const leveldb_readoptions_t *options,
+                     terrace_column_family_handle_t *column_family,
+                     const char *key,
+                     size_t keylen,
+                     size_t *vallen,
+                     char **errptr);
+
+/*
+ * As leveldb_create_iterator(), over a column family. If the family is of another database, the iterator
+ * never becomes valid, and leveldb_iter_get_error() says so.
+ *
+ * Requires: As leveldb_create_iterator(); the handle is NULL or not destroyed.
+ */
+leveldb_iterator_t *terrace_create_iterator_cf(leveldb_t *db,
+                                               const leveldb_readoptions_t *options,
+                                               terrace_column_family_handle_t *column_family);
+
+/*
+ * Creates an iterator over each of `size` column families, all at one state of the database: of a batch over
+ * several families they show everything or nothing. Puts them into `iterators`, to be destroyed with
+ * leveldb_iter_destroy(). On failure all are NULL.
+ *
+ * Requires: As terrace_create_iterator_cf(); each array is NULL or has `size` elements; `errptr` as in (3).
+ */
+void terrace_create_iterators(leveldb_t *db,
+                              const leveldb_readoptions_t *opts,
+                              terrace_column_family_handle_t *const *column_families,
+                              leveldb_iterator_t **iterators,
+                              size_t size,
+                              char **errptr);
+
+/*
+ * As leveldb_writebatch_put(), into a column family. If a batch gets entries for families of two databases,
+ * leveldb_write() reports the error.
+ *
+ * Requires: As leveldb_writebatch_put(); the handle is NULL or not destroyed.
+ */
+void terrace_writebatch_put_cf(leveldb_writebatch_t *batch,
+                               terrace_column_family_handle_t *column_family,
+                               const char *key,
+                               size_t klen,
+                               const char *val,
+                               size_t vlen);
+
+/*
+ * As leveldb_writebatch_delete(), from a column family.
+ *
+ * Requires: As leveldb_writebatch_delete(); the handle is NULL or not destroyed.
+ */
+void terrace_writebatch_delete_cf(leveldb_writebatch_t *batch,
+                                  terrace_column_family_handle_t *column_family,
+                                  const char *key,
+                                  size_t klen);
+
+/*
+ * As leveldb_writebatch_iterate(), with the number of each entry's column family, which is 0 for the default
+ * family. `merge_cf` is for merge operands, which no batch has yet.
+ *
+ * Requires: `batch` is NULL or a batch that nobody changes now; the callbacks are NULL or as in (8).
+ */
+void terrace_writebatch_iterate_cf(const leveldb_writebatch_t *batch,
+                                   void *state,
+                                   void (*put_cf)(void *state,
+                                                  uint32_t cfid,
+                                                  const char *k,
+                                                  size_t klen,
+                                                  const char *v,
+                                                  size_t vlen),
+                                   void (*deleted_cf)(void *state,
+                                                      uint32_t cfid,
+                                                      const char *k,
+                                                      size_t klen),
+                                   void (*merge_cf)(void *state,
+                                                    uint32_t cfid,
+                                                    const char *k,
+                                                    size_t klen,
+                                                    const char *v,
+                                                    size_t vlen));
+
+/*
+ * As leveldb_compact_range(), in a column family.
+ *
+ * Requires: As leveldb_compact_range(); the handle is NULL or not destroyed.
+ */
+void terrace_compact_range_cf(leveldb_t *db,
+                              terrace_column_family_handle_t *column_family,
+                              const char *start_key,
+                              size_t start_key_len,
+                              const char *limit_key,
+                              size_t limit_key_len);
+
+/*
+ * As leveldb_approximate_sizes(), in a column family. All sizes are 0 on failure.
+ *
+ * Requires: As leveldb_approximate_sizes(); the handle is NULL or not destroyed; `errptr` as in (3).
+ */
+void terrace_approximate_sizes_cf(leveldb_t *db,
+                                  terrace_column_family_handle_t *column_family,
+                                  int num_ranges,
+                                  const char *const *range_start_key,
+                                  const size_t *range_start_key_len,
+                                  const char *const *range_limit_key,
+                                  const size_t *range_limit_key_len,
+                                  uint64_t *sizes,
+                                  char **errptr);
+
+/*
+ * As leveldb_property_value(), of a column family, where a property is about a family. Returns NULL also if
+ * the family was dropped or is of another database. Beside the properties named there:
+ *
+ * `terrace.language`: `leveldb` or `rocksdb`, the language of the directory
+ *
+ * `terrace.wal-pinned-by`: the name of the column family that keeps the oldest WAL
+ *
+ * Requires: As leveldb_property_value(); the handle is NULL or not destroyed.
+ */
+char *terrace_property_value_cf(leveldb_t *db,
+                                terrace_column_family_handle_t *column_family,
+                                const char *propname);
+
+/*
+ * Puts the value of a property that is a number into `*out_val` and returns 0. Returns -1 if there is no
+ * such property, or its value is no number.
+ *
+ * Requires: As terrace_property_value_cf(); `out_val` is NULL or writable.
+ */
+int terrace_property_int_cf(leveldb_t *db,
+                            terrace_column_family_handle_t *column_family,
+                            const char *propname,
+                            uint64_t *out_val);
+
+/*
+ * Whether the directory may be switched to RocksDB's language (a value of `terrace_language_t`), which
+ * column families need. A directory that was switched is opened whatever the setting is. Other values are
+ * the default. Default: TERRACE_LANGUAGE_MAY_SWITCH.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_language(leveldb_options_t *options,
+                                  int language);
+
+/*
+ * Whether terrace_open_column_families() creates families that it names and that do not exist. Default: no.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_create_missing_column_families(leveldb_options_t *options,
+                                                        uint8_t create_missing);
+
+/*
+ * The bytes of all WALs together above which the column families that keep the oldest one are flushed.
+ * Without effect while there is only the default family. 0: four times the bytes that the memtables of all
+ * families may have. Default: 0.
+ *
+ * Requires: `options` is NULL or options that no other call uses now.
+ */
+void terrace_options_set_max_total_wal_size(leveldb_options_t *options,
+                                            uint64_t bytes);
 
 /*
  * How blocks of new tables are compressed (a value of `terrace_compression_t`), and at which level. The

@@ -49,7 +49,9 @@ address() {
     export LSAN_OPTIONS="suppressions=$root/tests/sanitizers/lsan.supp:print_suppressions=0"
     build_cargo test --target "$host" --config 'profile.test.opt-level=1' --lib
     build_cargo build --target "$host" --config 'profile.dev.opt-level=1' --lib
-    programs=$(find tests/c -name '*_test.c' -exec basename {} .c \; | sort)
+    # Programs that limit their address space, or forbid system calls, cannot run: the sanitizer takes terabytes
+    # of address space, and makes such calls.
+    programs=$(grep -L -e RLIMIT_AS -e system_filter.h tests/c/*_test.c | sed 's|.*/||; s|\.c$||' | sort)
     # A child of fork has lost all memory that only its parent's threads referred to. So leaks are not checked
     # there.
     # shellcheck disable=SC2086 # a list of words

@@ -9,6 +9,13 @@
 //!    Minecraft's fork
 //! 4  a raw deflate stream: Minecraft's fork
 //! ```
+//! In tables of RocksDB's language the numbers above 1 mean something else, and the stream follows the length
+//! of the block, a varint32:
+//!
+//! ```text
+//! 2  a raw deflate stream
+//! 7  a zstd frame
+//! ```
 //! Other types exist in other dialects. A block of another type is not supported, but not damaged: it is
 //! never treated as lost.
 //!
@@ -28,6 +35,8 @@ mod snappy;
 mod zstd;
 
 use crate::error::{Error, Result};
+use crate::language::Language;
+use crate::util::coding::{get_varint32, put_varint32};
 use snap::raw::{Encoder, max_compress_len};
 pub use snappy::{DECODER_SLACK, PartialDecoder};
 use std::fmt;
@@ -45,6 +54,10 @@ pub const TYPE_ZSTD_OR_ZLIB: u8 = 2;
 /// The type byte of a raw deflate stream.
 pub const TYPE_RAW_DEFLATE: u8 = 4;
 
+/// The type bytes of RocksDB's language.
+const ROCKSDB_DEFLATE: u8 = 2;
+const ROCKSDB_ZSTD: u8 = 7;
+
 /// The first bytes of a zstd frame. No zlib stream begins with them: its first two bytes, as a big-endian
 /// number, are a multiple of 31.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -53,6 +66,9 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// for very many. Builders end a block before it grows beyond this, unless a single entry is longer. Our
 /// builders store such a block uncompressed.
 pub const MAX_BLOCK: usize = 1 << 30;
+
+/// The bytes of a varint32, at most.
+const MAX_PREFIX: usize = 5;
 
 /// Snappy's best ratio is a 64-byte copy encoded in 3 bytes; one more covers the rounding.
 const SNAPPY_MAX_RATIO: u64 = 22;
@@ -101,13 +117,27 @@ impl Compression {
 
     /// The compression of a block with this type byte whose stored bytes start with `beginning`; `None` if it
     /// is uncompressed or its compression is not supported.
-    pub(crate) fn of_block(type_byte: u8, beginning: &[u8]) -> Option<Compression> {
+    pub(crate) fn of_block(language: Language, type_byte: u8, beginning: &[u8]) -> Option<Compression> {
         match type_byte {
             TYPE_SNAPPY => Some(Compression::Snappy),
+            _ if language == Language::RocksDb => match type_byte {
+                ROCKSDB_ZSTD => Some(Compression::Zstd),
+                _ => None, // not of Minecraft
+            },
             TYPE_ZSTD_OR_ZLIB if beginning.starts_with(&ZSTD_MAGIC) => Some(Compression::Zstd),
             TYPE_ZSTD_OR_ZLIB => Some(Compression::Zlib),
             TYPE_RAW_DEFLATE => Some(Compression::RawDeflate),
             _ => None,
+        }
+    }
+
+    /// The name by which RocksDB calls the compression in a table's properties.
+    pub(crate) fn name_in_rocksdb(self) -> &'static str {
+        match self {
+            Compression::Auto | Compression::Snappy => "Snappy",
+            Compression::Zlib | Compression::RawDeflate => "Zlib",
+            Compression::Zstd => "ZSTD",
+            Compression::None | Compression::NotOffered(_) => "NoCompression",
         }
     }
 
@@ -194,19 +224,37 @@ impl Method {
 pub struct Compressor {
     method: Method,
     buffer: Vec<u8>,
+    language: Language,
 }
 
 impl Compressor {
     /// A compressor with the default level.
     #[cfg(any(test, feature = "test-support"))]
     pub fn new(compression: Compression) -> Self {
-        Self::with_level(compression, None)
+        Self::with_level(compression, None, Language::LevelDb)
     }
 
     /// A compressor with that level. Levels of zlib and raw deflate: 0 to 9 (default 6); of zstd: those of
     /// the library (default 1). Other values are brought into the range. Snappy has no levels.
-    pub fn with_level(compression: Compression, level: Option<i32>) -> Self {
-        Compressor { method: Method::new(compression, level), buffer: Vec::new() }
+    /// `language`: that of the table.
+    pub fn with_level(compression: Compression, level: Option<i32>, language: Language) -> Self {
+        let compression = match (language, compression) {
+            (Language::RocksDb, Compression::Zlib) => Compression::RawDeflate,
+            _ => compression,
+        };
+        Compressor { method: Method::new(compression, level), buffer: Vec::new(), language }
+    }
+
+    /// In RocksDB's language the length of the block precedes a stream of zlib or zstd. Returns how many
+    /// bytes of the buffer it takes.
+    fn put_prefix(&mut self, length: usize) -> usize {
+        if self.language == Language::LevelDb || matches!(self.method, Method::None | Method::Snappy(_)) {
+            return 0;
+        }
+        let mut prefix = Vec::with_capacity(MAX_PREFIX);
+        put_varint32(&mut prefix, length as u32);
+        self.buffer[..prefix.len()].copy_from_slice(&prefix);
+        prefix.len()
     }
 
     /// The compressed form of `block` and its type byte. `None` if the block is better stored uncompressed:
@@ -226,7 +274,7 @@ impl Compressor {
             #[cfg(any(feature = "zlib", feature = "zstd"))]
             _ if block.len() > MAX_BLOCK => return None,
             #[cfg(any(feature = "zlib", feature = "zstd"))]
-            _ => limit,
+            _ => limit.max(MAX_PREFIX),
         };
         if self.buffer.try_reserve(room.saturating_sub(self.buffer.len())).is_err() {
             return None; // there is no memory for the output
@@ -234,15 +282,22 @@ impl Compressor {
         if self.buffer.len() < room {
             self.buffer.resize(room, 0);
         }
+        let prefix = self.put_prefix(block.len());
+        let rocksdbs = self.language == Language::RocksDb;
+        let _ = rocksdbs;
         let (length, type_byte) = match &mut self.method {
             Method::None => return None,
             Method::Snappy(encoder) => (encoder.compress(block, &mut self.buffer[..room]).ok()?, TYPE_SNAPPY),
             #[cfg(feature = "zlib")]
             Method::Deflate(encoder, type_byte) => {
-                (encoder.compress(block, &mut self.buffer[..room])?, *type_byte)
+                let type_byte = if rocksdbs { ROCKSDB_DEFLATE } else { *type_byte };
+                (prefix + encoder.compress(block, &mut self.buffer[prefix..room])?, type_byte)
             }
             #[cfg(feature = "zstd")]
-            Method::Zstd(encoder) => (encoder.compress(block, &mut self.buffer[..room])?, TYPE_ZSTD_OR_ZLIB),
+            Method::Zstd(encoder) => {
+                let type_byte = if rocksdbs { ROCKSDB_ZSTD } else { TYPE_ZSTD_OR_ZLIB };
+                (prefix + encoder.compress(block, &mut self.buffer[prefix..room])?, type_byte)
+            }
         };
         (length < limit).then(|| (&self.buffer[..length], type_byte))
     }
@@ -306,7 +361,7 @@ pub fn is_streamed(type_byte: u8) -> bool {
 
 /// An error if this build cannot decompress blocks of this type. `beginning`: the first stored bytes.
 pub fn check_type(type_byte: u8, beginning: &[u8]) -> std::result::Result<(), DecompressError> {
-    match Compression::of_block(type_byte, beginning) {
+    match Compression::of_block(Language::LevelDb, type_byte, beginning) {
         Some(Compression::Zlib | Compression::RawDeflate) if !cfg!(feature = "zlib") => {
             Err(DecompressError::NotBuilt("zlib"))
         }
@@ -319,11 +374,41 @@ pub fn check_type(type_byte: u8, beginning: &[u8]) -> std::result::Result<(), De
 /// Decompresses a stored block for which [`is_streamed`] is true into `block`, replacing its contents.
 #[cold]
 pub fn decompress_streamed(
+    language: Language,
     type_byte: u8,
     stored: &[u8],
     block: &mut Vec<u8>,
 ) -> std::result::Result<(), DecompressError> {
-    decompress_within(MAX_BLOCK, type_byte, stored, block)
+    match language {
+        Language::LevelDb => decompress_within(MAX_BLOCK, type_byte, stored, block),
+        Language::RocksDb => decompress_prefixed(type_byte, stored, block),
+    }
+}
+
+/// As [`decompress_streamed`], in RocksDB's language.
+fn decompress_prefixed(
+    type_byte: u8,
+    stored: &[u8],
+    block: &mut Vec<u8>,
+) -> std::result::Result<(), DecompressError> {
+    let mut stream = stored;
+    let leveldbs = match type_byte {
+        ROCKSDB_DEFLATE => TYPE_RAW_DEFLATE,
+        ROCKSDB_ZSTD => TYPE_ZSTD_OR_ZLIB,
+        other => return Err(DecompressError::UnknownType(other)),
+    };
+    let length = get_varint32(&mut stream).ok_or(DecompressError::BadStream)? as usize;
+    if length > MAX_BLOCK {
+        return Err(DecompressError::TooLong);
+    }
+    if type_byte == ROCKSDB_ZSTD && !stream.starts_with(&ZSTD_MAGIC) {
+        return Err(DecompressError::BadStream);
+    }
+    decompress_within(length, leveldbs, stream, block).map_err(|error| match error {
+        DecompressError::TooLong => DecompressError::BadStream, // longer than it says
+        other => other,
+    })?;
+    if block.len() == length { Ok(()) } else { Err(DecompressError::BadStream) }
 }
 
 /// As [`decompress_streamed`], with a limit on the length of the block, in bytes.
@@ -335,7 +420,7 @@ fn decompress_within(
 ) -> std::result::Result<(), DecompressError> {
     check_type(type_byte, stored)?;
     let _ = (limit, &block);
-    match Compression::of_block(type_byte, stored) {
+    match Compression::of_block(Language::LevelDb, type_byte, stored) {
         #[cfg(feature = "zlib")]
         Some(Compression::Zlib) => deflate::decompress(true, stored, limit, block),
         #[cfg(feature = "zlib")]

@@ -2,11 +2,13 @@
 //!
 //! `shared` has the parts of an open database and the order of its locks. `state` is what the state mutex
 //! guards. `install` is the only place where an edit becomes the current state. The folders: `open`
-//! (creation, recovery), `write`, `read`, `background` (workers, errors, removal of files), `admin` (repair,
-//! destroy, dump, properties). The public handle `Db` is in this file.
+//! (creation, recovery), `write`, `read`, `families` (creation, dropping, the switch of language),
+//! `background` (workers, errors, removal of files), `admin` (repair, destroy, dump, properties). The public
+//! handle `Db` is in this file.
 
 mod admin;
 mod background;
+mod families;
 mod family;
 mod install;
 mod manifest_state;
@@ -24,10 +26,12 @@ pub use admin::destroy::destroy;
 pub use admin::dump::dump_file;
 pub use admin::repair::repair;
 pub use background::errors::{BackgroundError, Severity};
+pub use families::ColumnFamilyHandle;
 pub use read::iterator::DbIterator;
 pub use read::options::ReadOptions;
 pub use read::snapshot::Snapshot;
 
+use crate::db::family::FamilyRef;
 use crate::db::shared::DbShared;
 use crate::db::write::stall::Switch;
 use crate::error::Result;
@@ -80,12 +84,12 @@ impl Db {
     /// positioned. If the snapshot is of another database, the iterator never becomes valid and its `status`
     /// is InvalidArgument.
     pub fn iter(&self, options: &ReadOptions<'_>) -> DbIterator {
-        DbIterator::new(&self.inner, options.resolve(&self.inner).ok())
+        DbIterator::new(&self.inner, FamilyRef::Default, options.resolve(&self.inner).ok())
     }
 
     /// As `iter`, at a sequence number whose snapshot the caller holds.
     pub(crate) fn iter_at(&self, read: ReadAt) -> DbIterator {
-        DbIterator::new(&self.inner, Some(read))
+        DbIterator::new(&self.inner, FamilyRef::Default, Some(read))
     }
 
     /// A snapshot of the current state, for later reads.
@@ -120,44 +124,17 @@ impl Db {
     /// if too many memtables wait for their flush or level 0 is full. LevelDB does this on a write of NULL.
     pub fn rotate_memtable(&self) -> Result<()> {
         self.inner.check_caller()?;
-        self.inner.make_room(&mut self.inner.writer.lock(), Switch::Now)?;
+        self.inner.make_room(&mut self.inner.writer.lock(), ColumnFamilyId::DEFAULT, Switch::Now)?;
         self.inner.state.lock().flush_at_once();
         self.inner.flush_waker.wake();
         Ok(())
     }
 
-    /// Writes everything in memory to tables, durably, waits for that, and removes the WALs that held it.
-    /// Usually returns at once if nothing is in memory. Fails with the error that stops flushes or writes, or
-    /// when the database is closed.
+    /// Writes everything in memory to tables, durably, waits for that, and removes the WALs that held it: of
+    /// all column families. Usually returns at once if nothing is in memory. Fails with the error that stops
+    /// flushes or writes, or when the database is closed.
     pub fn flush(&self) -> Result<()> {
-        let inner = &self.inner;
-        inner.check_caller()?;
-        {
-            let mut writer = inner.writer.lock();
-            if !writer.memtable.memtable().is_empty() {
-                inner.make_room(&mut writer, Switch::Now)?;
-            }
-        }
-        let mut state = inner.state.lock();
-        let family = ColumnFamilyId::DEFAULT;
-        let target = state.families[family].memtables.active_log_number;
-        while !state.families[family].memtables.immutables.is_empty()
-            && state.versions.log_number(family) < target
-        {
-            inner.refusal(&state)?;
-            if let Some(failure) = state.errors.flush() {
-                return Err(failure.to_error());
-            }
-            state.flush_at_once();
-            inner.flush_waker.wake();
-            inner.wait_for_workers(&mut state);
-        }
-        drop(state);
-        if !inner.is_recovery_settled() {
-            inner.settle_recovery()?;
-        }
-        inner.removal_step();
-        Ok(())
+        self.inner.flush_families(None)
     }
 
     /// Closes the database: refuses new operations, stops background work, closes the WAL, releases the lock.
@@ -193,6 +170,46 @@ impl std::fmt::Debug for Db {
 }
 
 impl DbShared {
+    /// Flushes one family, or all of them, and waits for that.
+    fn flush_families(&self, only: Option<ColumnFamilyId>) -> Result<()> {
+        self.check_caller()?;
+        let targets = self.switch_filled_memtables(only)?;
+        let mut state = self.state.lock();
+        for (family, target) in targets {
+            while state.families.get(family).is_some_and(|family| !family.memtables.immutables.is_empty())
+                && state.versions.log_number(family) < target
+            {
+                self.refusal(&state)?;
+                if let Some(failure) = state.errors.flush() {
+                    return Err(failure.to_error());
+                }
+                state.flush_at_once();
+                self.flush_waker.wake();
+                self.wait_for_workers(&mut state);
+            }
+        }
+        drop(state);
+        if !self.is_recovery_settled() {
+            self.settle_recovery()?;
+        }
+        self.removal_step();
+        Ok(())
+    }
+
+    /// Switches the memtables of these families that have entries. Returns the families, and the WAL with
+    /// which what each one writes from now on begins.
+    fn switch_filled_memtables(&self, only: Option<ColumnFamilyId>) -> Result<Vec<(ColumnFamilyId, u64)>> {
+        let mut writer = self.writer.lock();
+        let of_writer = writer.families.iter().filter(|(id, _)| only.is_none_or(|only| only == *id));
+        let filled = of_writer.filter(|(_, family)| !family.memtable.memtable().is_empty());
+        for id in filled.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.make_room(&mut writer, id, Switch::Now)?;
+        }
+        let state = self.state.lock();
+        let asked = state.families.iter().filter(|(id, _)| only.is_none_or(|only| only == *id));
+        Ok(asked.map(|(id, family)| (id, family.memtables.active_log_number)).collect())
+    }
+
     fn close(&self) -> Result<()> {
         if !self.process.is_current() {
             return Ok(()); // the threads, the WAL and the lock are the parent's

@@ -60,6 +60,7 @@ mod revocable_callbacks;
 
 pub mod background_error;
 pub mod cache;
+pub mod column_family;
 pub mod comparator;
 pub mod db;
 pub mod dump;

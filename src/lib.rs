@@ -71,6 +71,7 @@ mod flush;
 mod format;
 mod iterator;
 mod job;
+mod language;
 mod memtable;
 mod options;
 mod record;
@@ -119,6 +120,9 @@ pub mod internals {
     pub mod job {
         pub use crate::job::*;
     }
+    pub mod language {
+        pub use crate::language::*;
+    }
     pub mod memtable {
         pub use crate::memtable::*;
     }
@@ -143,8 +147,10 @@ pub use batch::decode::{BatchEntry, BatchIter};
 pub use batch::write_batch::WriteBatch;
 pub use comparator::{BytewiseComparator, Comparator};
 pub use compression::Compression;
-pub use db::{BackgroundError, Db, DbIterator, ReadOptions, Severity, Snapshot, destroy, repair};
+pub use db::{
+    BackgroundError, ColumnFamilyHandle, Db, DbIterator, ReadOptions, Severity, Snapshot, destroy, repair,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use filter_policy::{BloomFilterPolicy, FilterPolicy};
-pub use options::{Options, WriteOptions};
+pub use options::{LanguagePolicy, Options, WriteOptions};
 pub use util::cache::BlockCache;

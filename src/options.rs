@@ -124,6 +124,28 @@ pub struct Options {
     pub mmap_reads: bool,
     /// Append to the WAL through a memory mapping, on file systems known to be safe for it. Default: yes.
     pub mmap_wal: bool,
+    /// Whether the directory may be switched to RocksDB's language. Default: `MaySwitch`.
+    pub language: LanguagePolicy,
+    /// Create the column families that `Db::open_with_families` names and that do not exist. Default: no.
+    pub create_missing_column_families: bool,
+    /// Bytes of all WALs together above which the column families that keep the oldest one are flushed;
+    /// without effect while there is only the default family. 0: four times the bytes that the memtables of
+    /// all families may have. Default: 0.
+    pub max_total_wal_size: u64,
+}
+
+/// Whether a directory may leave LevelDB's language for RocksDB's. A directory in RocksDB's language is
+/// opened whatever the policy is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum LanguagePolicy {
+    /// The directory stays LevelDB's. What LevelDB does not have fails with NotSupported.
+    LevelDb,
+    /// The directory is LevelDB's until the first call that needs more, which switches it for good.
+    #[default]
+    MaySwitch,
+    /// A new database is created in RocksDB's language. An existing one is treated as with `MaySwitch`.
+    RocksDb,
 }
 
 impl Default for Options {
@@ -158,6 +180,9 @@ impl Default for Options {
             max_subcompactions: 2,
             mmap_reads: true,
             mmap_wal: true,
+            language: LanguagePolicy::MaySwitch,
+            create_missing_column_families: false,
+            max_total_wal_size: 0,
         }
     }
 }
@@ -197,6 +222,12 @@ pub struct DbOptions {
     pub max_subcompactions: usize,
     /// As `Options::mmap_wal`.
     pub mmap_wal: bool,
+    /// As `Options::mmap_reads`.
+    pub mmap_reads: bool,
+    /// As `Options::language`.
+    pub language: LanguagePolicy,
+    /// As `Options::max_total_wal_size`.
+    pub max_total_wal_size: u64,
     /// The block cache of all column families that have none of their own.
     pub block_cache: Option<Arc<BlockCache>>,
 }
@@ -225,17 +256,64 @@ pub struct ColumnFamilyOptions {
 }
 
 impl Options {
+    /// These options, with those of `other` that concern a column family.
+    pub(crate) fn with_family_options_of(&self, other: &Options) -> Self {
+        let Options {
+            comparator,
+            write_buffer_size,
+            block_cache,
+            block_size,
+            block_restart_interval,
+            max_file_size,
+            compression,
+            compression_level,
+            filter_policy,
+            whole_table_filter,
+            seek_compaction,
+            max_write_buffer_number,
+            level0_file_num_compaction_trigger,
+            level0_slowdown_writes_trigger,
+            level0_stop_writes_trigger,
+            max_bytes_for_level_base,
+            idle_compaction,
+            ..
+        } = other.clone();
+        Options {
+            comparator,
+            write_buffer_size,
+            block_cache: block_cache.or_else(|| self.block_cache.clone()),
+            block_size,
+            block_restart_interval,
+            max_file_size,
+            compression,
+            compression_level,
+            filter_policy,
+            whole_table_filter,
+            seek_compaction,
+            max_write_buffer_number,
+            level0_file_num_compaction_trigger,
+            level0_slowdown_writes_trigger,
+            level0_stop_writes_trigger,
+            max_bytes_for_level_base,
+            idle_compaction,
+            ..self.clone()
+        }
+    }
+
     /// The options of the whole database; `self` must be sanitized.
     pub(crate) fn of_database(&self) -> DbOptions {
         DbOptions {
             paranoid_checks: self.paranoid_checks,
             max_subcompactions: self.max_subcompactions,
             mmap_wal: self.mmap_wal,
+            mmap_reads: self.mmap_reads,
+            language: self.language,
+            max_total_wal_size: self.max_total_wal_size,
             block_cache: self.block_cache.clone(),
         }
     }
 
-    /// The options of the default column family; `self` must be sanitized. The options of its tables are in
+    /// The options of a column family; `self` must be sanitized. The options of its tables are in
     /// `TableOptions`.
     pub(crate) fn of_family(&self) -> ColumnFamilyOptions {
         ColumnFamilyOptions {

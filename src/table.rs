@@ -36,6 +36,8 @@ use std::sync::Arc;
 /// Options that all tables of one column family share. Fixed while the database is open.
 #[derive(Clone)]
 pub struct TableOptions {
+    /// The name of the column family, which the properties of tables in RocksDB's language have.
+    pub family_name: Vec<u8>,
     /// The order of the entries: internal keys over the user comparator.
     pub comparator: InternalKeyComparator,
     /// The name of the user comparator, asked once when the database is opened. Later, other threads read it
@@ -67,6 +69,7 @@ impl TableOptions {
     /// Takes them from the options of a database.
     pub fn new(options: &Options) -> Self {
         TableOptions {
+            family_name: b"default".to_vec(),
             comparator: InternalKeyComparator::new(options.comparator.clone()),
             comparator_name: options.comparator.name(),
             filter_policy: options.filter_policy.clone(),

@@ -23,6 +23,7 @@ mod kill;
 mod layering;
 mod processes;
 mod python;
+mod rocksdb;
 mod scripts;
 mod symbols;
 mod worlds;

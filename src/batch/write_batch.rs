@@ -5,10 +5,13 @@
 //!
 //! Thread rule: one thread at a time changes a batch.
 
-use super::decode::{BatchIter, validate};
+use super::decode::{BatchEntry, BatchIter, CF_DELETION, CF_VALUE, validate};
 use crate::error::{Error, Result};
+use crate::format::column_family_id::ColumnFamilyId;
 use crate::format::internal_key::{SequenceNumber, ValueType};
 use crate::format::limits::{MAX_BATCH_ENTRY_OVERHEAD, MAX_BATCH_SIZE, MAX_ENTRY_SIZE, check_entry};
+use crate::language::Language;
+use crate::util::coding::put_varint32;
 use std::fmt;
 
 pub use super::HEADER_SIZE;
@@ -43,6 +46,35 @@ fn batch_is_full() -> Error {
 pub fn encode_put(dst: &mut Vec<u8>, key: &[u8], value: &[u8]) {
     encode_put_without_value(dst, key, value.len());
     dst.extend_from_slice(value);
+}
+
+/// Appends the entry of a put into a column family that is not the default one.
+pub fn encode_put_cf(dst: &mut Vec<u8>, family: ColumnFamilyId, key: &[u8], value: &[u8]) {
+    encode_put_cf_without_value(dst, family, key, value.len());
+    dst.extend_from_slice(value);
+}
+
+/// Appends the part of the entry of such a put before the value.
+pub fn encode_put_cf_without_value(
+    dst: &mut Vec<u8>,
+    family: ColumnFamilyId,
+    key: &[u8],
+    value_length: usize,
+) {
+    encode_cf_head(dst, CF_VALUE, family, key);
+    put_varint32(dst, value_length as u32);
+}
+
+/// Appends the entry of a delete from a column family that is not the default one.
+pub fn encode_delete_cf(dst: &mut Vec<u8>, family: ColumnFamilyId, key: &[u8]) {
+    encode_cf_head(dst, CF_DELETION, family, key);
+}
+
+fn encode_cf_head(dst: &mut Vec<u8>, tag: u8, family: ColumnFamilyId, key: &[u8]) {
+    dst.push(tag);
+    put_varint32(dst, family.0);
+    put_varint32(dst, key.len() as u32);
+    dst.extend_from_slice(key);
 }
 
 /// Appends the part of a put's entry before the value.
@@ -81,7 +113,7 @@ fn put_long_length(dst: &mut Vec<u8>, length: usize) {
     if length < 0x4000 {
         dst.extend_from_slice(&[length as u8 | 0x80, (length >> 7) as u8]);
     } else {
-        crate::util::coding::put_varint32(dst, length as u32);
+        put_varint32(dst, length as u32);
     }
 }
 
@@ -120,6 +152,20 @@ pub struct WriteBatch {
     rep: Vec<u8>,
     /// The first failure of a put, delete or append. A batch with a failure is never written.
     failure: Option<Error>,
+    /// Which families the entries may be for.
+    families: BatchFamilies,
+}
+
+/// The families that the entries of a batch are for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum BatchFamilies {
+    /// Only the default one. Such a batch can be written to any database.
+    #[default]
+    Default,
+    /// Any, and it is not known of which database: the batch was made from a representation.
+    Unknown,
+    /// Families of the database with this identity, the default one among them.
+    Of(u64),
 }
 
 impl Default for WriteBatch {
@@ -142,7 +188,7 @@ impl fmt::Debug for WriteBatch {
 impl WriteBatch {
     /// An empty batch.
     pub fn new() -> Self {
-        WriteBatch { rep: vec![0; HEADER_SIZE], failure: None }
+        WriteBatch { rep: vec![0; HEADER_SIZE], failure: None, families: BatchFamilies::Default }
     }
 
     /// Removes all entries and the failure, and keeps the memory.
@@ -150,6 +196,7 @@ impl WriteBatch {
         self.rep.truncate(HEADER_SIZE);
         self.rep.fill(0);
         self.failure = None;
+        self.families = BatchFamilies::Default;
     }
 
     /// Adds a put. An entry longer than `limits::MAX_ENTRY_SIZE`, or one that would take the batch beyond 4
@@ -168,6 +215,51 @@ impl WriteBatch {
         if self.make_room(key.len(), 0) {
             encode_delete(&mut self.rep, key);
         }
+    }
+
+    /// Adds a put into a family of the database with this identity.
+    pub(crate) fn put_to(&mut self, database: u64, family: ColumnFamilyId, key: &[u8], value: &[u8]) {
+        if family == ColumnFamilyId::DEFAULT && self.join(BatchFamilies::Of(database)) {
+            self.put(key, value);
+        } else if family != ColumnFamilyId::DEFAULT
+            && self.join(BatchFamilies::Of(database))
+            && self.make_room(key.len(), value.len())
+        {
+            encode_put_cf(&mut self.rep, family, key, value);
+        }
+    }
+
+    /// Adds a delete from a family of the database with this identity.
+    pub(crate) fn delete_from(&mut self, database: u64, family: ColumnFamilyId, key: &[u8]) {
+        if family == ColumnFamilyId::DEFAULT && self.join(BatchFamilies::Of(database)) {
+            self.delete(key);
+        } else if family != ColumnFamilyId::DEFAULT
+            && self.join(BatchFamilies::Of(database))
+            && self.make_room(key.len(), 0)
+        {
+            encode_delete_cf(&mut self.rep, family, key);
+        }
+    }
+
+    /// The families that the entries may be for.
+    #[inline]
+    pub(crate) fn families(&self) -> BatchFamilies {
+        self.families
+    }
+
+    /// Entries of these families are added to the batch. False if they are of another database than those
+    /// that it has; the failure is then recorded.
+    fn join(&mut self, families: BatchFamilies) -> bool {
+        match (self.families, families) {
+            (_, BatchFamilies::Default) => {}
+            (BatchFamilies::Of(here), BatchFamilies::Of(there)) if here != there => {
+                self.poison(Error::invalid_argument("a write batch with column families of two databases"));
+                return false;
+            }
+            (BatchFamilies::Of(_), _) => {}
+            (_, families) => self.families = families,
+        }
+        true
     }
 
     /// Counts one more entry and reserves its memory. False if that is impossible; the failure is then
@@ -200,7 +292,7 @@ impl WriteBatch {
         if let Some(error) = &other.failure {
             self.poison(error.clone());
         }
-        if self.make_room_for_entries(other.entries().len(), other.count()) {
+        if self.join(other.families) && self.make_room_for_entries(other.entries().len(), other.count()) {
             self.rep.extend_from_slice(other.entries());
         }
     }
@@ -282,17 +374,17 @@ impl WriteBatch {
     /// A batch from a representation, which is validated completely. Corruption if it is malformed;
     /// InvalidArgument if an entry, or the whole, is too long.
     pub fn from_rep(rep: Vec<u8>) -> Result<Self> {
-        check_rep(&rep)?;
-        Ok(WriteBatch { rep, failure: None })
+        let families = check_rep(&rep)?;
+        Ok(WriteBatch { rep, failure: None, families })
     }
 
     /// As `from_rep`, from a copy, which is made only of a valid representation.
     pub(crate) fn copy_of_rep(rep: &[u8]) -> Result<Self> {
-        check_rep(rep)?;
+        let families = check_rep(rep)?;
         let mut copy = Vec::new();
         reserve(&mut copy, rep.len())?;
         copy.extend_from_slice(rep);
-        Ok(WriteBatch { rep: copy, failure: None })
+        Ok(WriteBatch { rep: copy, failure: None, families })
     }
 
     /// Sets the sequence number of the first entry.
@@ -319,8 +411,12 @@ impl<'a> IntoIterator for &'a WriteBatch {
     }
 }
 
-fn check_rep(rep: &[u8]) -> Result<()> {
-    validate(rep)?;
+/// Checks a representation. Returns which families its entries may be for.
+fn check_rep(rep: &[u8]) -> Result<BatchFamilies> {
+    let is_leveldbs = validate(rep, Language::LevelDb).is_ok();
+    if !is_leveldbs {
+        validate(rep, Language::RocksDb)?;
+    }
     if rep.len() > MAX_BATCH_SIZE {
         return Err(batch_is_full());
     }
@@ -331,7 +427,17 @@ fn check_rep(rep: &[u8]) -> Result<()> {
             check_entry(key.len(), value.len())?;
         }
     }
-    Ok(())
+    if is_leveldbs {
+        return Ok(BatchFamilies::Default);
+    }
+    let is_default = |entry: Result<BatchEntry<'_>>| {
+        matches!(entry, Ok(BatchEntry::PutCf(0, ..) | BatchEntry::DeleteCf(0, _)))
+    };
+    let mut entries = BatchIter::new(&rep[HEADER_SIZE..]);
+    if entries.any(is_default) || entries.has_passed_over {
+        return Err(Error::corruption("unknown WriteBatch tag")); // what we write does not have it
+    }
+    Ok(BatchFamilies::Unknown)
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 use super::dead_spans::DeadSpans;
 use super::found_compression::FoundCompression;
 use super::super_version::SuperVersion;
+use crate::error::{Error, Result};
+use crate::format::column_family_id::ColumnFamilyId;
 use crate::format::internal_key::InternalKeyComparator;
 use crate::memtable::Memtable;
 use crate::memtable::list::{ImmutableMemtable, MemtableList};
@@ -14,10 +16,19 @@ use crate::table::cache::TableCache;
 use crate::util::sync::Published;
 use crate::version::Version;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// The fixed part of a family, and what readers and writers use of the family without the state mutex.
 pub struct ColumnFamily {
+    /// The number of the family.
+    pub id: ColumnFamilyId,
+    /// The name of the family.
+    pub name: Vec<u8>,
+    /// Set when the family was dropped, durably. What its handles and iterators read stays; writes are
+    /// refused.
+    pub is_dropped: AtomicBool,
+    /// A hint: where the writer's list of families has this one.
+    pub place: AtomicUsize,
     /// The sanitized options of the family.
     pub options: ColumnFamilyOptions,
     /// The order of the family's internal keys.
@@ -31,18 +42,28 @@ pub struct ColumnFamily {
     pub dead_spans: DeadSpans,
     /// The super version that reads take.
     pub super_version: Published<SuperVersion>,
-    /// The smallest sequence number at which some table that is mostly tombstones becomes compactable;
-    /// `u64::MAX`: there is no such table. Releasing a snapshot wakes the compaction worker only if the
-    /// oldest live snapshot then reaches it.
-    pub tombstones_droppable_at: AtomicU64,
+}
+
+impl ColumnFamily {
+    /// Fails if the family was dropped.
+    #[inline]
+    pub fn check_alive(&self) -> Result<()> {
+        if self.is_dropped.load(Ordering::Acquire) { Err(self.dropped_error()) } else { Ok(()) }
+    }
+
+    /// The error of a write to a family that was dropped.
+    #[cold]
+    pub fn dropped_error(&self) -> Error {
+        Error::invalid_argument(format!("the column family '{}' was dropped", self.name.escape_ascii()))
+    }
 }
 
 /// The memtables of a column family. Guarded by the state mutex.
 pub struct FamilyMemtables {
     /// The memtable that writes go to.
     pub active: Arc<Memtable>,
-    /// The WAL that holds the first entry of the active memtable. WALs with lower numbers hold none of its
-    /// entries.
+    /// The WAL that holds the first entry of the active memtable; the newest WAL, if it has none. WALs with
+    /// lower numbers hold none of its entries.
     pub active_log_number: u64,
     /// The memtables that wait to be flushed.
     pub immutables: MemtableList,
@@ -60,6 +81,19 @@ impl FamilyMemtables {
         let full = std::mem::replace(&mut self.active, memtable);
         self.immutables.push(ImmutableMemtable { memtable: full, log_number: self.active_log_number });
         self.active_log_number = log_number;
+    }
+
+    /// A WAL was started, with this number, because the memtable of another family was switched. If the
+    /// active memtable is empty, it needs no older WAL.
+    pub fn wal_switched(&mut self, log_number: u64) {
+        if self.active.is_empty() {
+            self.active_log_number = log_number;
+        }
+    }
+
+    /// The oldest WAL that has entries of these memtables, or else the newest one.
+    pub fn oldest_needed_log(&self) -> u64 {
+        self.log_number_after(0)
     }
 
     /// A super version of these memtables and of `version`.

@@ -19,6 +19,7 @@ use crate::iterator::merging::MergingIterator;
 use crate::job::compaction_iterator::CompactionIterator;
 use crate::job::context::JobContext;
 use crate::job::table_output::{PendingTables, TableOutput, UnsyncedTable, max_table_size};
+use crate::language::Language;
 use crate::version::file_metadata::FileMetaData;
 use crate::version::version_edit::VersionEdit;
 use crossbeam_channel::{Receiver, Sender};
@@ -107,7 +108,7 @@ fn merge_and_sync(compaction: &Compaction, context: &JobContext<'_>) -> Result<V
 /// has one decides. An input that cannot be opened is skipped here; the merge will report it.
 fn compression_of_outputs(compaction: &Compaction, context: &JobContext<'_>) -> Compression {
     let options = context.table_cache.options();
-    if options.compression != Compression::Auto {
+    if options.compression != Compression::Auto || context.language == Language::RocksDb {
         return options.compression;
     }
     context.found_compression.look(&compaction.version, context.table_cache);

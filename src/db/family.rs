@@ -1,14 +1,36 @@
-//! The changing state of one column family. Its version is in the `VersionSet`, its fixed part in
-//! `ColumnFamily`.
+//! One column family of an open database: how the threads refer to its fixed part, and its changing state.
+//! Its version is in the `VersionSet`, its fixed part in `ColumnFamily`.
 //!
-//! Thread rule: guarded by the state mutex.
+//! Thread rule: a [`FamilyRef`] may be used by any thread; [`FamilyState`] is guarded by the state mutex.
 
-use crate::column_family::FamilyMemtables;
+use crate::column_family::{ColumnFamily, FamilyMemtables};
 use crate::compaction::in_progress::CompactionsInProgress;
 use crate::db::background::idle_policy::IdlePolicy;
 use crate::db::background::seek_policy::SeekPolicy;
 use crate::flush::policy::FlushPolicy;
 use crate::format::NUM_LEVELS;
+use std::sync::Arc;
+
+/// A reference to the fixed part of a family, which it keeps alive. The default family is a part of its
+/// database, so that no put or get counts references to it.
+#[derive(Clone)]
+pub(in crate::db) enum FamilyRef {
+    /// The default family.
+    Default,
+    /// Another one.
+    Other(Arc<ColumnFamily>),
+}
+
+impl FamilyRef {
+    /// The family; `default_family` is that of its database.
+    #[inline]
+    pub fn or<'a>(&'a self, default_family: &'a ColumnFamily) -> &'a ColumnFamily {
+        match self {
+            FamilyRef::Default => default_family,
+            FamilyRef::Other(family) => family,
+        }
+    }
+}
 
 /// The work of flushes and compactions into one level since the database was opened.
 #[derive(Clone, Copy, Default)]
@@ -23,6 +45,8 @@ pub struct LevelStats {
 
 /// The changing part of a family.
 pub struct FamilyState {
+    /// The fixed part.
+    pub(in crate::db) family: FamilyRef,
     /// The active memtable and the immutable ones.
     pub memtables: FamilyMemtables,
     /// When immutable memtables are flushed.
@@ -38,15 +62,28 @@ pub struct FamilyState {
 }
 
 impl FamilyState {
-    /// The state of a family that was just opened.
-    pub fn new(memtables: FamilyMemtables, flush_policy: FlushPolicy) -> Self {
+    /// The state of a family that was just opened or created.
+    pub(in crate::db) fn new(
+        family: FamilyRef,
+        memtables: FamilyMemtables,
+        flush_policy: FlushPolicy,
+    ) -> Self {
         FamilyState {
+            family,
             memtables,
             flush_policy,
             in_progress: CompactionsInProgress::new(),
             idle: IdlePolicy::default(),
             seeks: SeekPolicy::default(),
             stats: Default::default(),
+        }
+    }
+
+    /// A flush that took `micros` microseconds has written tables: the level and the bytes of each.
+    pub fn note_flush(&mut self, micros: u64, tables: &[(usize, u64)]) {
+        self.stats[tables.first().map_or(0, |&(level, _)| level)].micros += micros;
+        for &(level, bytes) in tables {
+            self.stats[level].bytes_written += bytes;
         }
     }
 

@@ -9,19 +9,18 @@
 //! Thread rule: an open runs on its caller's thread; the lock excludes every other open.
 
 use crate::background::pool::{Next, Pool, Pools, Worker};
-use crate::column_family::dead_spans::DeadSpans;
 use crate::column_family::super_version::SuperVersion;
 use crate::column_family::{ColumnFamily, FamilyMemtables};
 use crate::db::Db;
 use crate::db::background::errors::ErrorState;
 use crate::db::background::file_gc::FileGc;
-use crate::db::family::FamilyState;
+use crate::db::family::{FamilyRef, FamilyState};
 use crate::db::open::context::OpenContext;
 use crate::db::open::plan::{InitialState, Recovered};
 use crate::db::read::snapshot_list::SnapshotList;
 use crate::db::shared::DbShared;
 use crate::db::state::DbState;
-use crate::db::write::group::{WriteQueue, WriterState};
+use crate::db::write::group::{FamilyWriter, WriteQueue, WriterState};
 use crate::env::info_log;
 use crate::env::{self, Env, FileLock, parent_of, posix};
 use crate::error::{Error, Result};
@@ -29,7 +28,7 @@ use crate::flush::policy::FlushPolicy;
 use crate::format::column_family_id::ColumnFamilyId;
 use crate::format::family_set::FamilySet;
 use crate::format::file_name::{self, FileType};
-use crate::memtable::Memtable;
+use crate::memtable::MemtableWriter;
 use crate::memtable::list::ImmutableMemtable;
 use crate::options::Options;
 use crate::util::arena::blocks::BlockStore;
@@ -38,6 +37,7 @@ use crate::util::lock::{Condvar, Mutex};
 use crate::util::sync::{CachePadded, Published};
 use crate::version::manifest;
 use crate::version::version_edit::VersionEdit;
+use crate::version::version_set::VersionSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, OnceLock, Weak};
@@ -53,16 +53,27 @@ impl Db {
     /// Opens the database in the directory `path`. Creates it (only the last directory of the path) if the
     /// options say so.
     ///
-    /// Errors: InvalidArgument (the path is empty; the database does not exist, exists, or has another
-    /// comparator), NotSupported (a compression that this build cannot write), IoError (another process holds
-    /// the lock, or the system reports an error), Corruption (the MANIFEST or a table it needs is damaged or
-    /// missing; with `paranoid_checks` a WAL too). An open that ends in Corruption changes no file but LOCK,
-    /// LOG and LOG.old.
+    /// Errors: InvalidArgument (the path is empty; the database does not exist, exists, has another
+    /// comparator, or has column families beside the default one: see `open_with_families`), NotSupported (a
+    /// compression that this build cannot write), IoError (another process holds the lock, or the system
+    /// reports an error), Corruption (the MANIFEST or a table it needs is damaged or missing; with
+    /// `paranoid_checks` a WAL too). An open that ends in Corruption changes no file but LOCK, LOG and
+    /// LOG.old.
     pub fn open(options: &Options, path: &Path) -> Result<Db> {
+        Self::open_named(options, path, &[])
+    }
+
+    /// As `open`, with the families `others` beside the default one.
+    pub(in crate::db) fn open_named(
+        options: &Options,
+        path: &Path,
+        others: &[(&[u8], &Options)],
+    ) -> Result<Db> {
         if path.as_os_str().is_empty() {
             return Err(Error::invalid_argument("the path of the database is empty"));
         }
         options.compression.check()?;
+        others.iter().try_for_each(|(_, options)| options.compression.check())?;
         posix::fork::watch()
             .map_err(|error| Error::from_os(path, &error).context("cannot watch for forks"))?;
         if !options.env.exists(path) {
@@ -94,10 +105,10 @@ impl Db {
             Some(logger) => logger.clone(),
             None => info_log::open(env, path).unwrap_or_else(|_| info_log::null()),
         };
-        let context = OpenContext::new(options, path, info_log);
+        let context = OpenContext::new(options, others, path, info_log);
         let recovered = recover(&context, path, creating)?;
         let initial = carry_out(&context, path, recovered)?;
-        let inner = start(context, path, initial, lock);
+        let inner = start(context, path, initial, lock)?;
         inner.file_gc.add_replaced(replaced);
         let db = Db { inner };
         db.inner.remove_leftovers();
@@ -183,19 +194,17 @@ fn start(
     path: &Path,
     initial: Box<InitialState>,
     lock: Box<dyn FileLock>,
-) -> Arc<DbShared> {
+) -> Result<Arc<DbShared>> {
     let env = context.options.env.clone();
     let mut recovery_damage = initial.damage;
     for set_aside in lost::logs(&env, path) {
         context.info_log.log(format_args!("{set_aside}"));
         recovery_damage.push(set_aside);
     }
-    let active = initial.memtable.memtable().clone();
-    let family = family_state(&*env, active, initial.wal.number(), initial.immutables);
-    let version = initial.versions.current(ColumnFamilyId::DEFAULT).clone();
-    let super_version = Published::new(family.memtables.super_version(version));
+    let InitialFamilies { context, states, writers, default_family, has_user_comparator } =
+        families(context, &initial.versions, initial.memtables, initial.immutables, initial.wal.number())?;
     let state = DbState {
-        families: FamilySet::new(family),
+        families: states,
         manifest: initial.manifest,
         wals: initial.wals,
         manual: Default::default(),
@@ -212,9 +221,10 @@ fn start(
     let last_sequence = initial.last_sequence;
     let writer = WriterState {
         wal: Some(initial.wal),
-        memtable: *initial.memtable,
+        families: writers,
         last_sequence,
         record: Vec::new(),
+        wal_check_at: 0,
     };
     let pools = Pools::of_process();
     let compactions = context.options.max_background_compactions;
@@ -242,39 +252,83 @@ fn start(
         recovery_damage,
         env,
         open_tables: context.open_tables.clone(),
-        families: FamilySet::new(default_family(context, super_version)),
+        default_family,
+        has_user_comparator: AtomicBool::new(has_user_comparator),
+        identity: DbShared::new_identity(),
+        tombstones_droppable_at: AtomicU64::new(u64::MAX),
+        families_turn: Mutex::new(()),
     });
     let _ = database.set(Arc::downgrade(&shared)); // set only here
     shared.update_write_gate(&shared.state.lock());
-    shared
+    Ok(shared)
 }
 
-/// The part of the default family that changes. Recovered memtables are flushed at once.
-fn family_state(
-    env: &dyn Env,
-    active: Arc<Memtable>,
+/// The families of a database that is about to be open.
+struct InitialFamilies {
+    context: OpenContext,
+    states: FamilySet<FamilyState>,
+    writers: FamilySet<FamilyWriter>,
+    default_family: ColumnFamily,
+    has_user_comparator: bool,
+}
+
+/// Puts together what belongs to each family. Recovered memtables are flushed at once.
+#[inline(never)]
+fn families(
+    mut context: OpenContext,
+    versions: &VersionSet,
+    memtables: FamilySet<Box<MemtableWriter>>,
+    immutables: Vec<(ColumnFamilyId, ImmutableMemtable)>,
     wal_number: u64,
-    immutables: Vec<ImmutableMemtable>,
-) -> FamilyState {
-    let mut flush_policy = FlushPolicy::new(env.now());
-    let mut memtables = FamilyMemtables::new(active, wal_number);
-    for immutable in immutables {
-        memtables.immutables.push(immutable);
-        flush_policy.flush_at_once();
+) -> Result<InitialFamilies> {
+    let now = context.options.env.now();
+    let has_user_comparator = context.families.iter().any(|family| !family.comparator.is_bytewise());
+    let mut named = std::mem::take(&mut context.families);
+    let mut take = |name: &[u8]| {
+        let place = named.iter().position(|family| family.name == name);
+        place
+            .map(|place| named.swap_remove(place))
+            .ok_or_else(|| Error::corruption("a family without options"))
+    };
+    let mut all = Vec::with_capacity(memtables.count());
+    for (id, of_manifest) in versions.families() {
+        let family = take(of_manifest.name())?;
+        let active = memtables.get(id).map(|memtable| memtable.memtable().clone());
+        let active = active.ok_or_else(|| Error::corruption("a family without a memtable"))?;
+        let mut flush_policy = FlushPolicy::new(now);
+        let mut of_memory = FamilyMemtables::new(active, wal_number);
+        for (_, immutable) in immutables.iter().filter(|(family, _)| *family == id) {
+            of_memory.immutables.push(immutable.clone());
+            flush_policy.flush_at_once();
+        }
+        let super_version = of_memory.super_version(of_manifest.current().clone());
+        let family = family.into_family(id, published(id, super_version));
+        all.push((id, family, of_memory, flush_policy));
     }
-    FamilyState::new(memtables, flush_policy)
+    let mut all = all.into_iter();
+    let (_, default_family, of_memory, flush_policy) =
+        all.next().ok_or_else(|| Error::corruption("no default family"))?;
+    let mut states = FamilySet::new(FamilyState::new(FamilyRef::Default, of_memory, flush_policy));
+    let mut refs = FamilySet::new(FamilyRef::Default);
+    for (id, family, of_memory, flush_policy) in all {
+        let family = FamilyRef::Other(Arc::new(family));
+        refs.insert(id, family.clone());
+        states.insert(id, FamilyState::new(family, of_memory, flush_policy));
+    }
+    let to_writer = |id, memtable: Box<MemtableWriter>| -> Result<FamilyWriter> {
+        Ok(FamilyWriter { family: refs[id].clone(), memtable: *memtable })
+    };
+    let writers = memtables.try_map_with_ids(to_writer)?;
+    Ok(InitialFamilies { context, states, writers, default_family, has_user_comparator })
 }
 
-/// The fixed part of the default family.
-fn default_family(context: OpenContext, super_version: Published<SuperVersion>) -> ColumnFamily {
-    ColumnFamily {
-        options: context.options.of_family(),
-        comparator: context.comparator,
-        table_cache: context.table_cache,
-        found_compression: context.found_compression,
-        dead_spans: DeadSpans::default(),
-        super_version,
-        tombstones_droppable_at: AtomicU64::new(u64::MAX),
+/// The cell through which readers take the super version of a family. A family beside the default one has a
+/// small one: there may be a thousand.
+pub(in crate::db) fn published(id: ColumnFamilyId, value: Arc<SuperVersion>) -> Published<SuperVersion> {
+    const SLOTS_OF_OTHERS: usize = 8;
+    match id {
+        ColumnFamilyId::DEFAULT => Published::new(value),
+        _ => Published::with_slots(value, SLOTS_OF_OTHERS),
     }
 }
 

@@ -7,9 +7,9 @@
 //!   state       Mutex<DbState>: everything else that changes
 //! ```
 //!
-//! Order of locks: `writer`, then `file_gc.turn`, then `state`. `snapshots` and the other locks of `file_gc`
-//! are innermost. Nothing waits for I/O while it holds `state`. A writer that must wait for a flush holds
-//! `writer` and waits on `state_changed`, which releases `state`.
+//! Order of locks: `families_turn`, then `writer`, then `file_gc.turn`, then `state`. `snapshots` and the
+//! other locks of `file_gc` are innermost. Nothing waits for I/O while it holds `state`. A writer that must
+//! wait for a flush holds `writer` and waits on `state_changed`, which releases `state`.
 
 use crate::background::pool::Worker;
 use crate::column_family::ColumnFamily;
@@ -17,6 +17,7 @@ use crate::column_family::super_version::SuperVersion;
 use crate::compaction::context::PickerOptions;
 use crate::comparator::is_inside_comparator;
 use crate::db::background::file_gc::FileGc;
+use crate::db::family::FamilyState;
 use crate::db::read::snapshot_list::SnapshotList;
 use crate::db::state::DbState;
 use crate::db::write::group::{WriteQueue, WriterState};
@@ -24,7 +25,6 @@ use crate::env::Env;
 use crate::env::info_log::Logger;
 use crate::error::{Error, Result};
 use crate::format::column_family_id::ColumnFamilyId;
-use crate::format::family_set::FamilySet;
 use crate::options::DbOptions;
 use crate::table::open_tables::OpenTables;
 use crate::util::arena::blocks::BlockStore;
@@ -47,8 +47,12 @@ pub struct DbShared {
     pub env: Arc<dyn Env>,
     /// The file LOG, or the user's logger.
     pub info_log: Arc<dyn Logger>,
-    /// The fixed part of each family, and what readers and writers use of the family without the state mutex.
-    pub families: FamilySet<ColumnFamily>,
+    /// The fixed part of the default family. Those of the others are with their states.
+    pub default_family: ColumnFamily,
+    /// Set if some family has a user's comparator, which may be running when the library is called.
+    pub has_user_comparator: AtomicBool,
+    /// A number that no other database of the process has.
+    pub identity: u64,
     /// The open tables of all families.
     pub open_tables: Arc<OpenTables>,
     /// Memory of flushed memtables, kept for the next ones.
@@ -71,6 +75,12 @@ pub struct DbShared {
     pub writer: WriteQueue<WriterState>,
     /// Live snapshots.
     pub snapshots: Mutex<SnapshotList>,
+    /// The smallest sequence number at which some table that is mostly tombstones becomes compactable;
+    /// `u64::MAX`: there is no such table. Releasing a snapshot wakes the compaction worker only if the
+    /// oldest live snapshot then reaches it.
+    pub tombstones_droppable_at: AtomicU64,
+    /// Serializes the creation and the dropping of families. Comes before all other locks.
+    pub families_turn: Mutex<()>,
     /// Everything else that changes, under the state mutex.
     pub state: Mutex<DbState>,
     /// Notified after every change of `state` that another thread may wait for.
@@ -87,6 +97,14 @@ pub struct DbShared {
     pub removal_waker: Worker,
     /// What recovery found wrong in WALs (damage is skipped), and the WALs that are in `lost/`.
     pub recovery_damage: Vec<Error>,
+}
+
+impl DbShared {
+    /// A number for `DbShared::identity`.
+    pub fn new_identity() -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 /// Bits of `DbShared::write_gate`.
@@ -130,7 +148,7 @@ impl DbShared {
     /// May the calling thread hold locks of this database, because it is inside of a comparator?
     #[inline]
     pub fn is_inside_comparator(&self) -> bool {
-        self.families.iter().any(|(_, family)| !family.comparator.is_bytewise()) && is_inside_comparator()
+        self.has_user_comparator.load(Ordering::Relaxed) && is_inside_comparator()
     }
 
     /// The error of an operation inside of a comparator.
@@ -170,13 +188,14 @@ impl DbShared {
     /// The limits, the oldest snapshot and the compactions in progress of a family, for the picker.
     /// Tombstones that a snapshot may still need do not count as droppable.
     pub fn picker_options<'a>(&self, family: ColumnFamilyId, state: &'a DbState) -> PickerOptions<'a> {
-        let options = &self.families[family].options;
+        let of_family = &state.families[family];
+        let options = &of_family.family.or(&self.default_family).options;
         PickerOptions {
             level0_file_num_compaction_trigger: options.level0_file_num_compaction_trigger,
             max_bytes_for_level_base: options.max_bytes_for_level_base,
             max_file_size: options.max_file_size as u64,
             oldest_snapshot: self.oldest_snapshot(),
-            in_progress: &state.families[family].in_progress,
+            in_progress: &of_family.in_progress,
             rewritten_from: u64::MAX,
         }
     }
@@ -204,8 +223,9 @@ impl DbShared {
     #[must_use]
     pub fn publish(&self, family: ColumnFamilyId, state: &mut DbState) -> Arc<SuperVersion> {
         let version = state.versions.current(family).clone();
-        let super_version = state.families[family].memtables.super_version(version);
-        let old = self.families[family].super_version.publish(super_version);
+        let of_family = &state.families[family];
+        let super_version = of_family.memtables.super_version(version);
+        let old = of_family.family.or(&self.default_family).super_version.publish(super_version);
         self.update_write_gate(state);
         old
     }
@@ -213,10 +233,11 @@ impl DbShared {
     /// Recomputes the bits that writers react to.
     pub fn update_write_gate(&self, state: &DbState) {
         let mut bits = 0;
-        let is_level0_large = |(id, family): (ColumnFamilyId, &ColumnFamily)| {
-            state.versions.current(id).num_files(0) >= family.options.level0_slowdown_writes_trigger
+        let is_level0_large = |(id, of_family): (ColumnFamilyId, &FamilyState)| {
+            let options = &of_family.family.or(&self.default_family).options;
+            state.versions.current(id).num_files(0) >= options.level0_slowdown_writes_trigger
         };
-        if self.families.iter().any(is_level0_large) {
+        if state.families.iter().any(is_level0_large) {
             bits |= write_gate::LEVEL0;
         }
         if self.is_closed() || state.errors.database().is_some() {

@@ -10,7 +10,10 @@ use crate::db::manifest_state::ManifestState;
 use crate::db::open::recovery_debt::RecoveryDebt;
 use crate::db::wal_set::WalSet;
 use crate::env::FileLock;
+use crate::format::column_family_id::ColumnFamilyId;
 use crate::format::family_set::FamilySet;
+use crate::language::Language;
+use crate::version::version_edit::VersionEdit;
 use crate::version::version_set::VersionSet;
 
 /// What the state mutex guards.
@@ -44,6 +47,26 @@ impl DbState {
     /// Is any compaction in progress?
     pub fn is_compacting(&self) -> bool {
         self.families.iter().any(|(_, family)| !family.in_progress.is_empty())
+    }
+
+    /// The number of the oldest WAL that recovery would need once `edits` are durable.
+    pub fn min_log_number_after(&self, edits: &[VersionEdit]) -> u64 {
+        let is_dropped = |id| edits.iter().any(|edit| edit.column_family == id && edit.beyond.drops_family);
+        let after = |(id, family): (ColumnFamilyId, &FamilyState)| {
+            let edit = edits.iter().find(|edit| edit.column_family == id);
+            edit.and_then(|edit| edit.log_number).unwrap_or_else(|| match self.versions.language() {
+                Language::LevelDb => self.versions.log_number(id),
+                Language::RocksDb => family.memtables.oldest_needed_log(),
+            })
+        };
+        let families = self.families.iter().filter(|&(id, _)| !is_dropped(id));
+        families.map(after).min().unwrap_or(0)
+    }
+
+    /// The families with memtables that wait for their flush.
+    pub fn families_with_immutables(&self) -> Vec<ColumnFamilyId> {
+        let waiting = self.families.iter().filter(|(_, family)| !family.memtables.immutables.is_empty());
+        waiting.map(|(id, _)| id).collect()
     }
 
     /// Makes the flush of all memtables that are immutable now due at once, because a caller waits for it.

@@ -13,6 +13,8 @@ pub struct WalFile {
     pub number: u64,
     /// The last sequence number before the first entry of the WAL.
     pub begins_after: u64,
+    /// The length of the file in bytes; 0 while it is appended to.
+    pub size: u64,
 }
 
 /// The existing WALs, oldest first; the last one is appended to.
@@ -29,10 +31,23 @@ impl WalSet {
         WalSet { files, flushed_sequence }
     }
 
-    /// Adds a new WAL, which is appended to from now on.
-    pub fn add(&mut self, file: WalFile) {
+    /// Adds a new WAL, which is appended to from now on. The one before it has `size` bytes.
+    pub fn add(&mut self, file: WalFile, size: u64) {
         debug_assert!(self.files.last().is_none_or(|last| last.number < file.number));
+        if let Some(last) = self.files.last_mut() {
+            last.size = size;
+        }
         self.files.push(file);
+    }
+
+    /// The number of the WAL that is appended to.
+    pub fn newest(&self) -> u64 {
+        self.files.last().map_or(0, |file| file.number)
+    }
+
+    /// The bytes of the WALs that are not appended to any more.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().fold(0, |sum, file| sum.saturating_add(file.size))
     }
 
     /// The last sequence number of the entries in tables once WALs below `oldest_needed` are not needed. An
@@ -64,14 +79,15 @@ mod tests {
     use super::*;
 
     fn set() -> WalSet {
-        let file = |number, begins_after| WalFile { number, begins_after };
+        let file = |number, begins_after| WalFile { number, begins_after, size: 0 };
         WalSet::new(vec![file(4, 10), file(7, 20)], 10)
     }
 
     #[test]
     fn an_edit_says_the_sequence_before_the_oldest_wal_that_is_needed() {
         let mut wals = set();
-        wals.add(WalFile { number: 9, begins_after: 30 });
+        wals.add(WalFile { number: 9, begins_after: 30, size: 0 }, 500);
+        assert_eq!((wals.newest(), wals.bytes()), (9, 500));
         for (oldest_needed, sequence) in [(0, 10), (4, 10), (5, 20), (7, 20), (8, 30), (9, 30), (10, 10)] {
             assert_eq!(wals.sequence_before(oldest_needed), sequence, "{oldest_needed}");
         }

@@ -269,7 +269,7 @@ pub unsafe extern "C" fn leveldb_approximate_sizes(
 ///
 /// # Safety
 /// Each array is NULL or has `count` elements; the keys have their lengths.
-unsafe fn keys<'a>(
+pub(super) unsafe fn keys<'a>(
     pointers: *const *const c_char,
     lengths: *const usize,
     count: usize,

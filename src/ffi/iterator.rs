@@ -63,6 +63,11 @@ impl leveldb_iterator_t {
         };
     }
 
+    /// Passes an iterator to C.
+    pub(super) fn give(iterator: DbIterator) -> *mut leveldb_iterator_t {
+        handle::give(leveldb_iterator_t { shown: NOTHING, iterator, trouble: None })
+    }
+
     fn status(&self) -> Result<()> {
         match &self.trouble {
             Some(Trouble::Refused(error) | Trouble::Broken(error)) => Err(error.clone()),
@@ -171,7 +176,7 @@ pub unsafe extern "C" fn leveldb_create_iterator(
         // SAFETY: as the caller promises.
         let (handle, options) = unsafe { (handle::required(db, "db")?, read_options(options)) };
         let iterator = handle.run(|db| Ok(db.iter_at(options)))?;
-        Ok(handle::give(leveldb_iterator_t { shown: NOTHING, iterator, trouble: None }))
+        Ok(leveldb_iterator_t::give(iterator))
     })
 }
 

@@ -3,6 +3,7 @@
 
 use super::options::{count, leveldb_options_t, set};
 use crate::compression::Compression;
+use crate::options::LanguagePolicy;
 use std::ffi::c_int;
 
 /// How blocks are compressed; see terrace_options_set_compression(). The numbers are those of RocksDB, where
@@ -25,6 +26,64 @@ pub enum terrace_compression_t {
     TERRACE_RAW_DEFLATE_COMPRESSION = 128,
     /// A level, not a compression: the default level, which is 6 for zlib and raw deflate and 1 for zstd.
     TERRACE_USUAL_COMPRESSION_LEVEL = 32767,
+}
+
+/// Whether a directory may leave LevelDB's language for RocksDB's; see terrace_options_set_language().
+#[allow(non_camel_case_types)]
+#[repr(C)]
+pub enum terrace_language_t {
+    /// The directory stays LevelDB's: what LevelDB does not have fails with `Not implemented`.
+    TERRACE_LANGUAGE_LEVELDB = 0,
+    /// The default: the directory is LevelDB's until the first call that needs more, which switches it for
+    /// good.
+    TERRACE_LANGUAGE_MAY_SWITCH = 1,
+    /// A new database is created in RocksDB's language; an existing one is treated as by the default.
+    TERRACE_LANGUAGE_ROCKSDB = 2,
+}
+
+/// Whether the directory may be switched to RocksDB's language (a value of `terrace_language_t`), which
+/// column families need. A directory that was switched is opened whatever the setting is. Other values are
+/// the default. Default: TERRACE_LANGUAGE_MAY_SWITCH.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_language(options: *mut leveldb_options_t, language: c_int) {
+    const LEVELDB: c_int = terrace_language_t::TERRACE_LANGUAGE_LEVELDB as c_int;
+    const MAY_SWITCH: c_int = terrace_language_t::TERRACE_LANGUAGE_MAY_SWITCH as c_int;
+    const ROCKSDB: c_int = terrace_language_t::TERRACE_LANGUAGE_ROCKSDB as c_int;
+    let policy = match language {
+        LEVELDB => LanguagePolicy::LevelDb,
+        ROCKSDB => LanguagePolicy::RocksDb,
+        MAY_SWITCH | _ => LanguagePolicy::MaySwitch,
+    };
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.language = policy) };
+}
+
+/// Whether terrace_open_column_families() creates families that it names and that do not exist. Default: no.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_create_missing_column_families(
+    options: *mut leveldb_options_t,
+    create_missing: u8,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.create_missing_column_families = create_missing != 0) };
+}
+
+/// The bytes of all WALs together above which the column families that keep the oldest one are flushed.
+/// Without effect while there is only the default family. 0: four times the bytes that the memtables of all
+/// families may have. Default: 0.
+///
+/// # Safety
+/// `options` is NULL or options that no other call uses now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_options_set_max_total_wal_size(options: *mut leveldb_options_t, bytes: u64) {
+    // SAFETY: as the caller promises.
+    unsafe { set(options, |options| options.max_total_wal_size = bytes) };
 }
 
 /// How blocks of new tables are compressed (a value of `terrace_compression_t`), and at which level. The

@@ -1,4 +1,5 @@
-//! The number of a column family. A database in LevelDB's format has one family, the default one.
+//! The number of a column family. A database in LevelDB's language has one family, the default one. A number
+//! is never used again after its family was dropped.
 
 /// The number of a column family in the WAL and in the MANIFEST.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]

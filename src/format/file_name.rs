@@ -1,11 +1,13 @@
 //! The names of a database's files.
 //!
 //! `NNNNNN.log` is a WAL, `NNNNNN.ldb` a table (`NNNNNN.sst` is read too), `MANIFEST-NNNNNN` a MANIFEST,
-//! `NNNNNN.dbtmp` a temporary file; the others are `CURRENT`, `LOCK`, `LOG` and `LOG.old`. Numbers have at
-//! least six digits.
+//! `NNNNNN.dbtmp` a temporary file; the others are `CURRENT`, `LOCK`, `LOG` and `LOG.old`. In RocksDB's
+//! language new tables are called `NNNNNN.sst`, and there are `OPTIONS-NNNNNN` and `IDENTITY`. Numbers have
+//! at least six digits.
 //!
 //! Thread rule: pure functions.
 
+use crate::language::Language;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +28,10 @@ pub enum FileType {
     Lock,
     /// `LOG` or `LOG.old`.
     InfoLog,
+    /// `OPTIONS-NNNNNN`, which only RocksDB reads.
+    Options(u64),
+    /// `IDENTITY`, which only RocksDB reads.
+    Identity,
 }
 
 /// The type of the file called `name`; `None` if it is no database file.
@@ -35,7 +41,11 @@ pub fn parse(name: &OsStr) -> Option<FileType> {
         "CURRENT" => return Some(FileType::Current),
         "LOCK" => return Some(FileType::Lock),
         "LOG" | "LOG.old" => return Some(FileType::InfoLog),
+        "IDENTITY" => return Some(FileType::Identity),
         _ => {}
+    }
+    if let Some(digits) = name.strip_prefix("OPTIONS-") {
+        return number(digits).map(FileType::Options);
     }
     if let Some(digits) = name.strip_prefix("MANIFEST-") {
         return number(digits).map(FileType::Manifest);
@@ -62,7 +72,8 @@ pub fn parse_exactly(name: &OsStr) -> Option<FileType> {
         }
         FileType::Manifest(number) => manifest(db, number).as_os_str() == name,
         FileType::Temp(number) => temp(db, number).as_os_str() == name,
-        FileType::Current | FileType::Lock | FileType::InfoLog => true,
+        FileType::Options(number) => options(db, number).as_os_str() == name,
+        FileType::Current | FileType::Lock | FileType::InfoLog | FileType::Identity => true,
     };
     is_exact.then_some(file_type)
 }
@@ -88,6 +99,29 @@ pub fn table(db: &Path, number: u64) -> PathBuf {
 /// The old path of a table: `<db>/NNNNNN.sst`.
 pub fn old_table(db: &Path, number: u64) -> PathBuf {
     db.join(format!("{number:06}.sst"))
+}
+
+/// The path of a new table in a directory of that language: RocksDB lists, links and removes only `.sst`.
+pub fn new_table(db: &Path, number: u64, language: Language) -> PathBuf {
+    match language {
+        Language::LevelDb => table(db, number),
+        Language::RocksDb => old_table(db, number),
+    }
+}
+
+/// The two paths that a table may have.
+pub fn table_paths(db: &Path, number: u64) -> [PathBuf; 2] {
+    [table(db, number), old_table(db, number)]
+}
+
+/// The path of the file that has the identity of the database, for RocksDB: `<db>/IDENTITY`.
+pub fn identity(db: &Path) -> PathBuf {
+    db.join("IDENTITY")
+}
+
+/// The path of the file that has the options, for RocksDB: `<db>/OPTIONS-NNNNNN`.
+pub fn options(db: &Path, number: u64) -> PathBuf {
+    db.join(format!("OPTIONS-{number:06}"))
 }
 
 /// The path of a MANIFEST: `<db>/MANIFEST-NNNNNN`.
@@ -175,6 +209,8 @@ mod tests {
             (lock(db), FileType::Lock),
             (db.join("LOG"), FileType::InfoLog),
             (db.join("LOG.old"), FileType::InfoLog),
+            (options(db, 12), FileType::Options(12)),
+            (identity(db), FileType::Identity),
         ] {
             assert_eq!(super::parse(path.file_name().unwrap()), Some(file_type));
         }

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 /// The limit on key plus value of a written entry, in bytes.
 pub const MAX_ENTRY_SIZE: usize = u32::MAX as usize - (64 << 10);
 
-/// The bytes of an entry in a batch beside key and value: its type and two lengths.
-pub const MAX_BATCH_ENTRY_OVERHEAD: usize = 1 + 5 + 5;
+/// The bytes of an entry in a batch beside key and value: its type, a column family and two lengths.
+pub const MAX_BATCH_ENTRY_OVERHEAD: usize = 1 + 5 + 5 + 5;
 
 /// The limit on the representation of a batch, in bytes: one entry of the greatest length fits.
 pub const MAX_BATCH_SIZE: usize = MAX_ENTRY_SIZE + 1024;

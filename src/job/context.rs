@@ -6,7 +6,9 @@ use crate::column_family::found_compression::FoundCompression;
 use crate::compression::Compression;
 use crate::env::Env;
 use crate::env::info_log::Logger;
+use crate::format::column_family_id::ColumnFamilyId;
 use crate::job::compaction_iterator::CompactionIteratorOptions;
+use crate::language::Language;
 use crate::table::cache::TableCache;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +17,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 /// What a job needs from its database. Everything is borrowed for the duration of the job, which runs without
 /// the state mutex.
 pub struct JobContext<'a> {
+    /// The language of the tables that the job writes.
+    pub language: Language,
+    /// The family of the tables.
+    pub family: ColumnFamilyId,
     /// The environment: files, clocks, threads.
     pub env: &'a Arc<dyn Env>,
     /// The directory of the database.
@@ -41,7 +47,8 @@ pub struct JobContext<'a> {
 impl JobContext<'_> {
     /// The codec of new tables, if nothing but the directory is known.
     pub fn compression(&self) -> Compression {
-        self.table_cache.options().compression.beside(self.found_compression.get())
+        let found = self.found_compression.get().filter(|_| self.language == Language::LevelDb);
+        self.table_cache.options().compression.beside(found)
     }
 
     /// The rules for which entries of the job's input are kept.

@@ -50,14 +50,20 @@ impl<'a> PendingTables<'a> {
     /// Creates the table file `number`, which must not exist. The output must be dropped or finished before
     /// `self` is dropped.
     pub fn create(&mut self, number: u64) -> Result<Box<TableOutput>> {
-        let path = file_name::table(self.context.db, number);
+        let path = file_name::new_table(self.context.db, number, self.context.language);
         let file = self.context.env.create_writable(&path, CreateMode::New)?;
         self.numbers.push(number); // not earlier: a file that existed already is not ours to remove
         let creation_time = self.context.env.now_micros() / 1_000_000;
         // Boxed because it is large, and a thread that repairs or opens a database may have a small stack.
         Ok(Box::new(TableOutput {
             number,
-            builder: TableBuilder::new(self.options.clone(), file, creation_time),
+            builder: TableBuilder::in_language(
+                self.context.language,
+                self.context.family,
+                self.options.clone(),
+                file,
+                creation_time,
+            ),
             smallest: None,
             largest: Vec::new(),
         }))
@@ -79,7 +85,7 @@ impl Drop for PendingTables<'_> {
     fn drop(&mut self) {
         for &number in &self.numbers {
             self.context.table_cache.evict(number);
-            let path = file_name::table(self.context.db, number);
+            let path = file_name::new_table(self.context.db, number, self.context.language);
             match self.context.env.remove_file(&path) {
                 Err(error) if !error.is_not_found() => {
                     // No version has the file, so the next scan for obsolete files removes it.

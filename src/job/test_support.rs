@@ -7,11 +7,13 @@ use crate::env::{
     CreateMode, Env, FileLock, LogFileOptions, RandomAccessFile, ReadMode, SequentialFile, WritableFile,
 };
 use crate::error::{Error, Result};
+use crate::format::column_family_id::ColumnFamilyId;
 use crate::format::file_name;
 use crate::format::internal_key::{InternalKey, ParsedInternalKey, ValueType};
 use crate::iterator::InternalIterator;
 use crate::job::context::JobContext;
 use crate::job::table_output::PendingTables;
+use crate::language::Language;
 use crate::options::{DEFAULT_TABLE_METADATA_BUDGET, Options};
 use crate::table::cache::TableCache;
 use crate::table::open_tables::OpenTables;
@@ -165,6 +167,8 @@ impl JobFixture {
     /// What a job borrows that starts now.
     pub fn context(&self, snapshots: &[u64]) -> JobContext<'_> {
         JobContext {
+            language: Language::LevelDb,
+            family: ColumnFamilyId::DEFAULT,
             env: &self.env,
             db: self.directory.path(),
             table_cache: &self.table_cache,

@@ -7,7 +7,7 @@
 
 use super::skiplist::{SkipList, SkipListIterator, SkipListWriter};
 use crate::batch::decode::{BatchEntry, BatchIter};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::internal_key::{
     self, InternalKeyComparator, KeyPrefix, LookupKey, SequenceNumber, ValueType,
 };
@@ -123,6 +123,9 @@ impl MemtableWriter {
             match entry? {
                 BatchEntry::Put(key, value) => self.list.insert(sequence, ValueType::Value, key, value),
                 BatchEntry::Delete(key) => self.list.insert(sequence, ValueType::Deletion, key, &[]),
+                BatchEntry::PutCf(..) | BatchEntry::DeleteCf(..) => {
+                    return Err(Error::corruption("WriteBatch with an entry for another column family"));
+                }
             }
             sequence = sequence.wrapping_add(1);
         }

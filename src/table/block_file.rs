@@ -11,6 +11,7 @@ use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle};
 use crate::compression::{self, Compression, DECODER_SLACK, DecompressError, TYPE_RAW};
 use crate::env::RandomAccessFile;
 use crate::error::{Error, Result};
+use crate::language::Language;
 use crate::util::crc32c;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -22,11 +23,17 @@ pub(super) struct BlockFile {
     path: PathBuf,
     /// The offset of the footer. No block may reach past it.
     limit: u64,
+    /// What the numbers of compressions mean.
+    language: Language,
 }
 
 impl BlockFile {
-    pub fn new(file: Arc<dyn RandomAccessFile>, path: PathBuf, limit: u64) -> Self {
-        BlockFile { file, path, limit }
+    pub fn new(file: Arc<dyn RandomAccessFile>, path: PathBuf, limit: u64, language: Language) -> Self {
+        BlockFile { file, path, limit, language }
+    }
+
+    pub fn language(&self) -> Language {
+        self.language
     }
 
     pub fn path(&self) -> &Path {
@@ -146,8 +153,10 @@ impl BlockFile {
         contents: &[u8],
         type_byte: u8,
     ) -> Result<BlockBuffer> {
-        BlockBuffer::filled_by(|block| compression::decompress_streamed(type_byte, contents, block))
-            .map_err(|error| self.bad_stream(handle, error))
+        BlockBuffer::filled_by(|block| {
+            compression::decompress_streamed(self.language, type_byte, contents, block)
+        })
+        .map_err(|error| self.bad_stream(handle, error))
     }
 
     /// The codec of a block. `None` if the block is uncompressed, cannot be read, or has an unknown codec.
@@ -168,7 +177,7 @@ impl BlockFile {
                 &beginning[..length.min(handle.size as usize)]
             }
         };
-        Compression::of_block(trailer[0], beginning)
+        Compression::of_block(self.language, trailer[0], beginning)
     }
 
     /// NotSupported if a block is undamaged but has an encoding that this build cannot read.

@@ -13,15 +13,17 @@
 use super::TableOptions;
 use super::block::{BlockBuffer, single_entry_value};
 use super::footer::BLOCK_TRAILER_SIZE;
-use super::properties::{OtherProperties, PROPERTIES_BLOCK, TableProperties};
+use super::properties::{OtherProperties, PROPERTIES_BLOCK, RocksDbProperties, TableProperties};
 use super::table_writer::{Layout, MetaindexForm, TableWriter};
 use super::whole_table_filter::{WHOLE_TABLE_FILTER_BLOCK, WholeTableFilterBuilder};
 use crate::compression::{self, Compressor};
 use crate::env::WritableFile;
 use crate::error::{Error, Result};
+use crate::format::column_family_id::ColumnFamilyId;
 use crate::format::common_prefix::common_prefix_length;
 use crate::format::internal_key::{TRAILER_SIZE, ValueType, trailer, user_key};
 use crate::format::limits::{MAX_BLOCK_SIZE, MAX_ENTRY_SIZE, lone_block_size};
+use crate::language::Language;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -32,6 +34,8 @@ pub struct TableBuilder {
     whole_table_filter: Option<WholeTableFilterBuilder>,
     properties: TableProperties,
     error: Option<Error>,
+    language: Language,
+    family: ColumnFamilyId,
 }
 
 /// The result of building a table.
@@ -44,21 +48,37 @@ pub struct BuiltTable {
 }
 
 impl TableBuilder {
-    /// A builder that writes to `file`, which must be empty. `creation_time`: seconds since the epoch.
+    /// A builder of a table in LevelDB's language that writes to `file`, which must be empty.
+    /// `creation_time`: seconds since the epoch.
+    #[cfg(any(test, feature = "test-support"))]
     pub fn new(options: Arc<TableOptions>, file: Box<dyn WritableFile>, creation_time: u64) -> Self {
+        Self::in_language(Language::LevelDb, ColumnFamilyId::DEFAULT, options, file, creation_time)
+    }
+
+    /// As `new`, of a table of the family in that language.
+    pub fn in_language(
+        language: Language,
+        family: ColumnFamilyId,
+        options: Arc<TableOptions>,
+        file: Box<dyn WritableFile>,
+        creation_time: u64,
+    ) -> Self {
         let layout = Layout {
             block_size: options.block_size,
             restart_interval: options.block_restart_interval,
             filter_policy: options.filter_policy.clone(),
             max_meta_block_size: options.max_meta_block_size,
+            language,
         };
-        let compressor = Compressor::with_level(options.compression, options.compression_level);
+        let compressor = Compressor::with_level(options.compression, options.compression_level, language);
         TableBuilder {
             writer: TableWriter::new(file, compressor, layout),
             whole_table_filter: options.has_whole_table_filter().then(WholeTableFilterBuilder::default),
             properties: TableProperties { smallest_sequence: u64::MAX, creation_time, ..Default::default() },
             error: None,
             options,
+            language,
+            family,
         }
     }
 
@@ -174,6 +194,7 @@ impl TableBuilder {
             return Err(error);
         }
         let TableBuilder { options, mut writer, whole_table_filter, mut properties, .. } = self;
+        let (language, family) = (self.language, self.family);
         writer.end_data(|last_key| options.comparator.find_short_successor(last_key))?;
         let filter_size = writer.write_filter_block()?;
         if let Some(contents) = whole_table_filter.and_then(|filter| filter.finish(writer.offset())) {
@@ -188,6 +209,11 @@ impl TableBuilder {
             comparator_name: &options.comparator_name,
             index_size: writer.index_size(),
             filter_size,
+            rocksdb: (language == Language::RocksDb).then(|| RocksDbProperties {
+                family,
+                family_name: &options.family_name,
+                compression: options.compression.name_in_rocksdb(),
+            }),
         };
         writer.write_meta_block(PROPERTIES_BLOCK.to_vec(), &properties.encode(&other)?)?;
         writer.finish(MetaindexForm::Raw)?;

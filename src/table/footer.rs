@@ -1,15 +1,21 @@
-//! Block handles, and the footer, from which reading a table starts. LevelDB's format.
+//! Block handles, and the footer, from which reading a table starts.
 //!
 //! ```text
 //! handle  | offset varint64 | size varint64 |      size without the block's 5-byte trailer
-//! footer  | metaindex handle | index handle | zeros up to byte 40 | magic u64 |      48 bytes
+//! footer  | metaindex handle | index handle | zeros up to byte 40 | magic u64 |      48 bytes, LevelDB's
+//! footer  | checksum type 1 u8 | the same 40 bytes | version 2 u32 | magic u64 |     53 bytes, RocksDB's
 //! trailer | compression u8 | masked CRC-32C u32 of block and compression byte |      5 bytes
 //! ```
+//! Version 2 of RocksDB's format has LevelDB's blocks, and other numbers of compressions.
 
-use crate::util::coding::{fixed64_at, get_varint64, put_fixed64, put_varint64};
+use crate::language::Language;
+use crate::util::coding::{get_varint64, put_fixed32, put_fixed64, put_varint64};
 
-/// The length of a footer, in bytes.
+/// The length of LevelDB's footer, in bytes.
 pub const FOOTER_SIZE: usize = 48;
+
+/// The length of RocksDB's footer, in bytes.
+pub const ROCKSDB_FOOTER_SIZE: usize = 53;
 
 /// The length of the trailer that follows every block, in bytes.
 pub const BLOCK_TRAILER_SIZE: usize = 5;
@@ -19,9 +25,17 @@ const HANDLES_SIZE: usize = 40;
 /// The magic number of LevelDB's tables.
 const MAGIC: u64 = 0xdb47_7524_8b80_fb57;
 
-/// The magic numbers of RocksDB's block-based tables, plain tables and cuckoo tables. (RocksDB's first format
-/// version of block-based tables had LevelDB's number.)
-const ROCKSDB_MAGICS: [u64; 3] = [0x88e2_41b7_85f4_cff7, 0x8242_2296_63bf_9564, 0x9267_89d0_c5f1_7873];
+/// The magic number of RocksDB's block-based tables. (Their first format version had LevelDB's number.)
+const ROCKSDB_MAGIC: u64 = 0x88e2_41b7_85f4_cff7;
+
+/// The magic numbers of RocksDB's plain tables (also of their first version) and cuckoo tables.
+const OTHER_ROCKSDB_MAGICS: [u64; 3] = [0x8242_2296_63bf_9564, 0x4f34_18eb_7a8f_13b8, 0x9267_89d0_c5f1_7873];
+
+/// The format version of RocksDB's tables that is written, and the only one that is read.
+const VERSION: u32 = 2;
+
+/// The number of CRC-32C among RocksDB's checksums.
+const CRC32C: u8 = 1;
 
 /// Where a block is in its file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -53,9 +67,11 @@ impl BlockHandle {
     }
 }
 
-/// The last 48 bytes of a table.
+/// The last bytes of a table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Footer {
+    /// The language that the table is in.
+    pub language: Language,
     /// Where the metaindex block is.
     pub metaindex: BlockHandle,
     /// Where the index block is.
@@ -69,31 +85,69 @@ pub enum BadFooter {
     Magic,
     /// The handles cannot be decoded.
     Handles,
-    /// The file is a table in one of RocksDB's own formats.
-    RocksDb,
+    /// The file is a table in a format of RocksDB that is not supported.
+    RocksDb(&'static str, u32),
 }
 
 impl Footer {
     /// Appends the encoded footer to `dst`.
     pub fn encode(&self, dst: &mut Vec<u8>) {
+        if self.language == Language::RocksDb {
+            dst.push(CRC32C);
+        }
         let start = dst.len();
         self.metaindex.encode(dst);
         self.index.encode(dst);
         dst.resize(start + HANDLES_SIZE, 0);
-        put_fixed64(dst, MAGIC);
+        match self.language {
+            Language::LevelDb => put_fixed64(dst, MAGIC),
+            Language::RocksDb => {
+                put_fixed32(dst, VERSION);
+                put_fixed64(dst, ROCKSDB_MAGIC);
+            }
+        }
     }
 
-    /// Decodes a footer.
-    pub fn decode(bytes: &[u8; FOOTER_SIZE]) -> Result<Self, BadFooter> {
-        match fixed64_at(bytes, HANDLES_SIZE) {
-            Some(MAGIC) => {}
-            Some(magic) if ROCKSDB_MAGICS.contains(&magic) => return Err(BadFooter::RocksDb),
-            _ => return Err(BadFooter::Magic),
+    /// The length of the encoded footer, in bytes.
+    pub fn size(&self) -> usize {
+        match self.language {
+            Language::LevelDb => FOOTER_SIZE,
+            Language::RocksDb => ROCKSDB_FOOTER_SIZE,
         }
-        let mut handles = &bytes[..HANDLES_SIZE];
+    }
+
+    /// Decodes the footer at the end of `bytes`, the last 53 or more bytes of a table, or all of it.
+    pub fn decode(bytes: &[u8]) -> Result<Self, BadFooter> {
+        let Some((before, magic)) = bytes.split_last_chunk::<8>() else { return Err(BadFooter::Magic) };
+        match u64::from_le_bytes(*magic) {
+            MAGIC => {
+                let handles = before.last_chunk::<HANDLES_SIZE>().ok_or(BadFooter::Magic)?;
+                Self::of_handles(Language::LevelDb, handles)
+            }
+            ROCKSDB_MAGIC => {
+                let (before, version) = before.split_last_chunk::<4>().ok_or(BadFooter::Magic)?;
+                let version = u32::from_le_bytes(*version);
+                if version != VERSION {
+                    return Err(BadFooter::RocksDb("format version", version));
+                }
+                let whole = before.last_chunk::<{ 1 + HANDLES_SIZE }>().ok_or(BadFooter::Handles)?;
+                let [checksum, handles @ ..] = whole;
+                match *checksum {
+                    CRC32C => Self::of_handles(Language::RocksDb, handles),
+                    other => Err(BadFooter::RocksDb("checksum type", u32::from(other))),
+                }
+            }
+            magic if OTHER_ROCKSDB_MAGICS.contains(&magic) => {
+                Err(BadFooter::RocksDb("plain or cuckoo table", 0))
+            }
+            _ => Err(BadFooter::Magic),
+        }
+    }
+
+    fn of_handles(language: Language, mut handles: &[u8]) -> Result<Self, BadFooter> {
         let metaindex = BlockHandle::decode(&mut handles).ok_or(BadFooter::Handles)?;
         let index = BlockHandle::decode(&mut handles).ok_or(BadFooter::Handles)?;
-        Ok(Footer { metaindex, index })
+        Ok(Footer { language, metaindex, index })
     }
 }
 
@@ -103,16 +157,26 @@ mod tests {
 
     #[test]
     fn a_footer_round_trips_at_its_widest() {
-        for offset in [0, 300, u64::MAX] {
-            let footer = Footer {
-                metaindex: BlockHandle { offset, size: u64::MAX - 1 },
-                index: BlockHandle { offset: 7, size: offset },
-            };
-            let mut bytes = Vec::new();
-            footer.encode(&mut bytes);
-            let bytes: [u8; FOOTER_SIZE] = bytes.try_into().unwrap();
-            assert_eq!(Footer::decode(&bytes), Ok(footer));
-            assert_eq!(bytes[40..], [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb]);
+        for (language, magic) in [
+            (Language::LevelDb, [0x57, 0xfb, 0x80, 0x8b, 0x24, 0x75, 0x47, 0xdb]),
+            (Language::RocksDb, [0xf7, 0xcf, 0xf4, 0x85, 0xb7, 0x41, 0xe2, 0x88]),
+        ] {
+            for offset in [0, 300, u64::MAX] {
+                let footer = Footer {
+                    language,
+                    metaindex: BlockHandle { offset, size: u64::MAX - 1 },
+                    index: BlockHandle { offset: 7, size: offset },
+                };
+                let mut bytes = Vec::new();
+                footer.encode(&mut bytes);
+                assert_eq!(bytes.len(), footer.size());
+                assert_eq!(Footer::decode(&bytes), Ok(footer));
+                assert_eq!(Footer::decode(&[&[7; 9][..], &bytes].concat()), Ok(footer));
+                assert!(bytes.ends_with(&magic));
+                for cut in 1..=bytes.len() {
+                    assert!(Footer::decode(&bytes[cut..]).is_err());
+                }
+            }
         }
     }
 
@@ -122,8 +186,22 @@ mod tests {
         let mut bytes = [0xff; FOOTER_SIZE];
         bytes[40..].copy_from_slice(&MAGIC.to_le_bytes());
         assert_eq!(Footer::decode(&bytes), Err(BadFooter::Handles));
-        bytes[40..].copy_from_slice(&0x88e2_41b7_85f4_cff7_u64.to_le_bytes());
-        assert_eq!(Footer::decode(&bytes), Err(BadFooter::RocksDb));
+    }
+
+    #[test]
+    fn other_formats_of_rocksdb_are_named() {
+        let mut bytes = [0; ROCKSDB_FOOTER_SIZE];
+        let decode = |bytes: &mut [u8; ROCKSDB_FOOTER_SIZE], checksum, version: u32| {
+            bytes[0] = checksum;
+            bytes[41..45].copy_from_slice(&version.to_le_bytes());
+            bytes[45..].copy_from_slice(&ROCKSDB_MAGIC.to_le_bytes());
+            Footer::decode(bytes)
+        };
+        assert!(decode(&mut bytes, 1, 2).is_ok());
+        assert_eq!(decode(&mut bytes, 4, 5), Err(BadFooter::RocksDb("format version", 5)));
+        assert_eq!(decode(&mut bytes, 4, 2), Err(BadFooter::RocksDb("checksum type", 4)));
+        bytes[45..].copy_from_slice(&OTHER_ROCKSDB_MAGICS[0].to_le_bytes());
+        assert!(matches!(Footer::decode(&bytes), Err(BadFooter::RocksDb(..))));
     }
 
     #[test]

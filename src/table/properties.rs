@@ -1,16 +1,23 @@
 //! The properties of a table: the meta block `rocksdb.properties`, which LevelDB ignores and RocksDB reads.
 //!
-//! A block whose every entry is a restart point; keys in bytewise order; numbers as varint64:
+//! A block whose every entry is a restart point; keys in bytewise order; numbers as varint64. Those with a
+//! star are only in tables of RocksDB's language; its reader requires the type of the index.
 //!
 //! ```text
+//! rocksdb.block.based.table.index.type  * fixed32: 0, one index block, searched in halves
+//! rocksdb.column.family.id    * number
+//! rocksdb.column.family.name  * bytes
 //! rocksdb.comparator          bytes   name of the comparator of user keys
+//! rocksdb.compression         * bytes  name of the compression
 //! rocksdb.creation.time       number  seconds since the epoch
 //! rocksdb.data.size           number  bytes of the data blocks, trailers included
 //! rocksdb.deleted.keys        number  tombstones
 //! rocksdb.filter.size         number  bytes
 //! rocksdb.index.size          number  bytes, trailer included
+//! rocksdb.merge.operator      * bytes  nullptr
 //! rocksdb.num.data.blocks     number
 //! rocksdb.num.entries         number  tombstones included
+//! rocksdb.num.range-deletions * number  0
 //! rocksdb.raw.key.size        number  bytes of the internal keys
 //! rocksdb.raw.value.size      number  bytes
 //! terrace.largest.sequence    number
@@ -20,6 +27,7 @@
 use super::block::Block;
 use super::block_builder::BlockBuilder;
 use crate::error::Result;
+use crate::format::column_family_id::ColumnFamilyId;
 use crate::util::coding::{get_varint64, put_varint64};
 
 /// The name of the meta block.
@@ -53,6 +61,31 @@ pub(super) struct OtherProperties<'a> {
     pub comparator_name: &'a [u8],
     pub index_size: u64,
     pub filter_size: u64,
+    /// Of a table in RocksDB's language.
+    pub rocksdb: Option<RocksDbProperties<'a>>,
+}
+
+/// What RocksDB's reader requires (the type of the index), or shows.
+pub(super) struct RocksDbProperties<'a> {
+    pub family: ColumnFamilyId,
+    pub family_name: &'a [u8],
+    pub compression: &'static str,
+}
+
+impl RocksDbProperties<'_> {
+    fn entries(&self) -> [(&'static str, Vec<u8>); 6] {
+        const BINARY_SEARCH: u32 = 0;
+        let mut family = Vec::new();
+        put_varint64(&mut family, u64::from(self.family.0));
+        [
+            ("rocksdb.block.based.table.index.type", BINARY_SEARCH.to_le_bytes().to_vec()),
+            ("rocksdb.column.family.id", family),
+            ("rocksdb.column.family.name", self.family_name.to_vec()),
+            ("rocksdb.compression", self.compression.as_bytes().to_vec()),
+            ("rocksdb.merge.operator", b"nullptr".to_vec()),
+            ("rocksdb.num.range-deletions", vec![0]),
+        ]
+    }
 }
 
 impl TableProperties {
@@ -63,8 +96,7 @@ impl TableProperties {
             put_varint64(&mut bytes, value);
             bytes
         };
-        let mut block = BlockBuilder::new(1);
-        for (key, value) in [
+        let mut all = vec![
             ("rocksdb.comparator", other.comparator_name.to_vec()),
             ("rocksdb.creation.time", number(self.creation_time)),
             ("rocksdb.data.size", number(self.data_size)),
@@ -77,7 +109,11 @@ impl TableProperties {
             ("rocksdb.raw.value.size", number(self.raw_value_size)),
             ("terrace.largest.sequence", number(self.largest_sequence)),
             ("terrace.smallest.sequence", number(self.smallest_sequence)),
-        ] {
+        ];
+        all.extend(other.rocksdb.iter().flat_map(RocksDbProperties::entries));
+        all.sort_unstable_by_key(|&(key, _)| key);
+        let mut block = BlockBuilder::new(1);
+        for (key, value) in all {
             block.add(0, key.as_bytes(), &value)?;
         }
         Ok(block.finish()?.to_vec())
@@ -113,8 +149,12 @@ impl TableProperties {
 mod tests {
     use super::*;
 
-    const OTHER: OtherProperties<'_> =
-        OtherProperties { comparator_name: b"leveldb.BytewiseComparator", index_size: 11, filter_size: 12 };
+    const OTHER: OtherProperties<'_> = OtherProperties {
+        comparator_name: b"leveldb.BytewiseComparator",
+        index_size: 11,
+        filter_size: 12,
+        rocksdb: None,
+    };
 
     fn sample() -> TableProperties {
         TableProperties {

@@ -29,6 +29,7 @@ use crate::env::RandomAccessFile;
 use crate::error::{Error, Result};
 use crate::filter_policy::FilterPolicy;
 use crate::format::internal_key::{InternalKeyComparator, LookupKey, user_key};
+use crate::language::Language;
 use crate::util::cache::{CacheKey, CachedBlock};
 pub(super) use opening::read_footer;
 use std::path::{Path, PathBuf};
@@ -111,14 +112,8 @@ impl Table {
         path: PathBuf,
         file_size: u64,
     ) -> Result<Arc<Table>> {
-        let Some(limit) = file_size.checked_sub(FOOTER_SIZE as u64) else {
-            return Err(Error::corruption_in(
-                &path,
-                format_args!("{file_size} bytes are too few to be a table"),
-            ));
-        };
-        let footer = read_footer(&*file, &path, limit)?;
-        let file = BlockFile::new(file, path, limit);
+        let (footer, limit) = read_footer(&*file, &path, file_size)?;
+        let file = BlockFile::new(file, path, limit, footer.language);
         let (index, damage) = opening::read_index(&options, &file, footer.index)?;
         let mut table = Table {
             verified: BlockSet::new(index.len()),
@@ -250,6 +245,11 @@ impl Table {
     /// it.
     pub fn damage_when_opened(&self) -> Option<&Error> {
         self.damage.as_ref().or(self.meta_damage.as_ref())
+    }
+
+    /// The language that the table is in.
+    pub fn language(&self) -> Language {
+        self.file.language()
     }
 
     /// The path of the table's file.

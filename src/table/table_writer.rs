@@ -16,6 +16,7 @@ use crate::env::WritableFile;
 use crate::error::{Error, Result};
 use crate::filter_policy::FilterPolicy;
 use crate::format::limits::{MAX_SHARED_BLOCK_SIZE, lone_block_size};
+use crate::language::Language;
 use std::sync::Arc;
 
 /// Bytes that `room` leaves free in the index: for the last key of the block under construction, which
@@ -34,6 +35,8 @@ pub(super) struct Layout {
     pub filter_policy: Option<Arc<dyn FilterPolicy>>,
     /// The limit on index and filter block, in bytes.
     pub max_meta_block_size: usize,
+    /// The language of the table.
+    pub language: Language,
 }
 
 /// Data blocks, index and filter block of a table under construction.
@@ -56,6 +59,7 @@ pub(super) struct TableWriter {
     room: usize,
     num_data_blocks: u64,
     data_size: u64,
+    language: Language,
 }
 
 /// How the metaindex is stored.
@@ -83,6 +87,7 @@ impl TableWriter {
             room: usize::MAX,
             num_data_blocks: 0,
             data_size: 0,
+            language: layout.language,
         }
     }
 
@@ -279,7 +284,7 @@ impl TableWriter {
             MetaindexForm::Compressed => self.output.write_compressed(contents)?,
         };
         let index = self.output.write_compressed(self.index_block.finish()?)?;
-        self.output.write_footer(Footer { metaindex, index })
+        self.output.write_footer(Footer { language: self.language, metaindex, index })
     }
 
     /// Hands the bytes written to the operating system. Does not sync.

@@ -125,6 +125,7 @@ pub const READ: TableReadOptions = TableReadOptions { verify_checksums: false, f
 
 pub fn options() -> TableOptions {
     TableOptions {
+        family_name: b"default".to_vec(),
         comparator: InternalKeyComparator::new(bytewise()),
         comparator_name: bytewise().name(),
         filter_policy: None,

@@ -304,7 +304,7 @@ fn meta_blocks_are_listed_in_bytewise_order() {
 }
 
 fn meta_block_names(table: &[u8]) -> Vec<String> {
-    let footer = Footer::decode(table.last_chunk().unwrap()).unwrap();
+    let footer = Footer::decode(table.last_chunk::<48>().unwrap()).unwrap();
     let (start, size) = (footer.metaindex.offset as usize, footer.metaindex.size as usize);
     let mut entries = Block::parse(&table[start..start + size]).unwrap().entries();
     let mut names = Vec::new();
@@ -399,7 +399,7 @@ fn a_policy_has_the_last_word_after_the_whole_table_filter() {
 fn the_index_is_compressed_where_that_pays() {
     let size = |compression| {
         let table = build(&TableOptions { compression, block_size: 1024, ..options() }, &even_numbers()).0;
-        Footer::decode(table.last_chunk().unwrap()).unwrap().index.size
+        Footer::decode(table.last_chunk::<48>().unwrap()).unwrap().index.size
     };
     for compression in compressions().into_iter().filter(|&compression| compression != Compression::None) {
         assert!(size(compression) < size(Compression::None) * 3 / 4, "{compression:?}");

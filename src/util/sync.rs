@@ -121,8 +121,8 @@ impl<T> Published<T> {
         Self::with_slots(value, SLOTS)
     }
 
-    /// `slots` must be a power of two.
-    fn with_slots(value: Arc<T>, slots: usize) -> Self {
+    /// As `new`, for fewer readers at a time. `slots` must be a power of two.
+    pub fn with_slots(value: Arc<T>, slots: usize) -> Self {
         let current_address = AtomicPtr::new(Arc::as_ptr(&value).cast_mut());
         let slots = (0..slots).map(|_| CachePadded::new(AtomicPtr::new(ptr::null_mut()))).collect();
         Published { current: Mutex::new(value), current_address, slots }

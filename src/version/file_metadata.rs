@@ -11,7 +11,7 @@
 
 use crate::error::{Error, Result};
 use crate::format::file_name;
-use crate::format::internal_key::{InternalKey, InternalKeyComparator};
+use crate::format::internal_key::{InternalKey, InternalKeyComparator, SequenceNumber};
 use crate::table::cache::TableCache;
 use crate::table::open_tables::PinPermit;
 use crate::table::properties::TableProperties;
@@ -63,6 +63,11 @@ pub struct FileMetaData {
     pub smallest: InternalKey,
     /// The largest internal key.
     pub largest: InternalKey,
+    /// The lowest and the highest sequence number, as a MANIFEST of RocksDB's language says them, or as they
+    /// were found out.
+    sequences: OnceLock<(SequenceNumber, SequenceNumber)>,
+    /// The place in the order of level 0 that a MANIFEST of RocksDB's language gives the file.
+    epoch: Option<u64>,
     /// The open table, if it is pinned: then it stays open as long as this metadata exists.
     pinned: OnceLock<(Arc<Table>, PinPermit)>,
     /// The number of wasted seeks left until the file should be compacted. May be negative.
@@ -118,6 +123,8 @@ impl FileMetaData {
             file_size,
             smallest,
             largest,
+            sequences: OnceLock::new(),
+            epoch: None,
             pinned: OnceLock::new(),
             allowed_seeks: AtomicI64::new(allowed_seeks(file_size)),
             being_compacted: AtomicBool::new(false),
@@ -138,6 +145,38 @@ impl FileMetaData {
         let mut file = Self::new(number, file_size, smallest, largest);
         file.properties = OnceLock::from(Some(properties));
         file
+    }
+
+    /// The same file, whose sequence numbers are known.
+    pub fn with_sequences(self, lowest: SequenceNumber, highest: SequenceNumber) -> Self {
+        self.set_sequences(lowest, highest);
+        self
+    }
+
+    /// The same file, with this epoch number, if it has one.
+    pub fn with_epoch(mut self, epoch: Option<u64>) -> Self {
+        self.epoch = epoch;
+        self
+    }
+
+    /// Records the lowest and the highest sequence number of the file's entries.
+    pub fn set_sequences(&self, lowest: SequenceNumber, highest: SequenceNumber) {
+        let _ = self.sequences.set((lowest, highest)); // whoever was first found the same
+    }
+
+    /// The lowest and the highest sequence number of the file's entries, if they are known without opening
+    /// it.
+    pub fn sequence_range(&self) -> Option<(SequenceNumber, SequenceNumber)> {
+        let of_properties =
+            || self.properties().map(|known| (known.smallest_sequence, known.largest_sequence));
+        self.sequences.get().copied().or_else(of_properties)
+    }
+
+    /// The place in the order of level 0: the file with the higher one is newer. Ours get their number, and
+    /// numbers are taken in the order of memtables.
+    #[inline]
+    pub fn epoch(&self) -> u64 {
+        self.epoch.unwrap_or(self.number)
     }
 
     /// The open table. If it is pinned, that takes no lock and no search. Corruption if the file is missing.

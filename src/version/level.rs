@@ -9,7 +9,7 @@
 //! A level never changes, and is shared by all versions in which it is the same. There are two kinds:
 //! - a *run* (levels 1 to 6): files ascend and are disjoint in internal keys. In old directories neighbours
 //!   may share a user key, whose versions are then split over them;
-//! - *level 0*: newest file (highest number) first; files may overlap.
+//! - *level 0*: newest file (highest epoch, which is usually the file number) first; files may overlap.
 
 use super::file_metadata::FileMetaData;
 use crate::format::common_prefix::{CommonPrefix, Place, common_prefix_length, first_eight};
@@ -80,9 +80,9 @@ fn common_prefix<'a>(keys: impl Iterator<Item = &'a [u8]>) -> &'a [u8] {
 }
 
 impl Level {
-    /// Level 0 with these files. They are sorted here, newest (highest number) first.
+    /// Level 0 with these files. They are sorted here, newest first.
     pub fn overlapping(comparator: &InternalKeyComparator, mut files: Vec<Arc<FileMetaData>>) -> Self {
-        files.sort_unstable_by_key(|file| std::cmp::Reverse(file.number));
+        files.sort_unstable_by_key(|file| std::cmp::Reverse((file.epoch(), file.number)));
         let keys = files.iter().flat_map(|file| [file.smallest.user_key(), file.largest.user_key()]);
         let bounds = comparator.is_bytewise().then(|| Bounds::new(&files, common_prefix(keys)));
         Self::assemble(files, bounds)

@@ -12,6 +12,7 @@ use super::version_edit::VersionEdit;
 use crate::env::{CreateMode, Env, read_file};
 use crate::error::{Error, Result};
 use crate::format::file_name::{self, FileType};
+use crate::language::Language;
 use crate::record::reader::{ReadOutcome, RecordReader};
 use crate::record::writer::RecordWriter;
 use std::ffi::OsStr;
@@ -104,8 +105,11 @@ pub fn read(
             }
         }
         let edit = VersionEdit::decode(&record).map_err(|error| {
-            let offset = reader.record_offset();
-            Error::corruption_in(path, format_args!("{} in the record at offset {offset}", error.message()))
+            let what = format_args!("{} in the record at offset {}", error.message(), reader.record_offset());
+            match error.is_not_supported() {
+                true => Error::not_supported_in(path, what),
+                false => Error::corruption_in(path, what),
+            }
         })?;
         apply(edit).map_err(|error| match error.is_corruption() {
             true => error.context(path.display()),
@@ -158,6 +162,7 @@ pub struct ManifestWriter {
     number: u64,
     writer: RecordWriter,
     record: Vec<u8>,
+    language: Language,
 }
 
 /// A MANIFEST that is durable, and that CURRENT does not name yet.
@@ -178,8 +183,14 @@ impl ManifestWriter {
     /// makes CURRENT name it, in this order: write, fdatasync, fsync(dir), tmp (`<number>.dbtmp`), fdatasync,
     /// rename, fsync(dir). On an error before the rename the new files are removed (best effort). On an error
     /// of the rename or later, both MANIFESTs stay.
-    pub fn create(env: &Arc<dyn Env>, db: &Path, number: u64, snapshot: &[VersionEdit]) -> Result<Self> {
-        Self::prepare(env, db, number, snapshot)?.make_current(db)
+    pub fn create(
+        env: &Arc<dyn Env>,
+        db: &Path,
+        number: u64,
+        language: Language,
+        snapshot: &[VersionEdit],
+    ) -> Result<Self> {
+        Self::prepare(env, db, number, language, snapshot)?.make_current(db)
     }
 
     /// The first part of `create`: everything but the rename. After an error CURRENT does not name the new
@@ -188,12 +199,13 @@ impl ManifestWriter {
         env: &Arc<dyn Env>,
         db: &Path,
         number: u64,
+        language: Language,
         snapshot: &[VersionEdit],
     ) -> Result<PreparedManifest> {
         let path = file_name::manifest(db, number);
         // A file that is there already is somebody else's: it is not removed.
         let file = env.create_writable(&path, CreateMode::New)?;
-        let mut manifest = Self::new(env, path.clone(), number, RecordWriter::new(file, 0));
+        let mut manifest = Self::new(env, path.clone(), number, RecordWriter::new(file, 0), language);
         let prepared = manifest.write_durably(env, db, snapshot).and_then(|()| {
             let temp = file_name::temp(db, number);
             write_temp(env, &temp, number).inspect_err(|_| drop(env.remove_file(&temp)))
@@ -208,8 +220,8 @@ impl ManifestWriter {
         }
     }
 
-    fn new(env: &Arc<dyn Env>, path: PathBuf, number: u64, writer: RecordWriter) -> Self {
-        ManifestWriter { env: env.clone(), path, number, writer, record: Vec::new() }
+    fn new(env: &Arc<dyn Env>, path: PathBuf, number: u64, writer: RecordWriter, language: Language) -> Self {
+        ManifestWriter { env: env.clone(), path, number, writer, record: Vec::new(), language }
     }
 
     fn write_durably(&mut self, env: &Arc<dyn Env>, db: &Path, edits: &[VersionEdit]) -> Result<()> {
@@ -220,8 +232,9 @@ impl ManifestWriter {
         env.sync_dir(db)
     }
 
-    /// Opens MANIFEST `number`, which ended cleanly and has `size` bytes, to append to it.
-    pub fn reopen(env: &Arc<dyn Env>, db: &Path, number: u64, size: u64) -> Result<Self> {
+    /// Opens MANIFEST `number`, which ended cleanly, has `size` bytes and is in that language, to append to
+    /// it.
+    pub fn reopen(env: &Arc<dyn Env>, db: &Path, number: u64, size: u64, language: Language) -> Result<Self> {
         let path = file_name::manifest(db, number);
         let found = env.file_size(&path)?;
         if found != size {
@@ -229,7 +242,7 @@ impl ManifestWriter {
             return Err(Error::corruption_in(&path, what));
         }
         let file = env.create_writable(&path, CreateMode::Append)?;
-        Ok(Self::new(env, path, number, RecordWriter::new(file, size)))
+        Ok(Self::new(env, path, number, RecordWriter::new(file, size), language))
     }
 
     /// Appends a group of edits and makes it durable. After an error its outcome is unknown: never use this
@@ -249,7 +262,7 @@ impl ManifestWriter {
 
     fn write(&mut self, edit: &VersionEdit) -> Result<()> {
         self.record.clear();
-        edit.encode(&mut self.record);
+        edit.encode(self.language, &mut self.record);
         if self.writer.file_size().saturating_add(self.record.len() as u64) > MAX_MANIFEST_SIZE / 2 {
             return Err(Error::not_supported(format!("{}: the MANIFEST is full", self.path.display())));
         }

@@ -37,6 +37,7 @@ impl Directory {
     /// A directory whose table options were changed by `change`.
     pub(super) fn with(comparator: &InternalKeyComparator, change: impl FnOnce(&mut TableOptions)) -> Self {
         let mut options = TableOptions {
+            family_name: b"default".to_vec(),
             compression_level: None,
             comparator: comparator.clone(),
             comparator_name: comparator.user_comparator().name(),

@@ -1,4 +1,5 @@
-//! A version edit: a change of the set of files, and one record of a MANIFEST. LevelDB's format.
+//! A version edit: a change of the set of files, and one record of a MANIFEST. LevelDB's format; `rocksdb`
+//! has the fields that RocksDB's language has beside it.
 //!
 //! A record is a sequence of fields. Each is a varint32 tag and what follows it (`level` is a varint32,
 //! numbers are varint64, `bytes` a varint32 length and that many bytes):
@@ -13,11 +14,14 @@
 //! A reader refuses an unknown tag: it must not act on a MANIFEST that says more than the reader understands.
 //! Whether a smallest key is above its largest is not checked here, since that takes the comparator.
 
+mod rocksdb;
+
 use super::file_metadata::FileMetaData;
 use crate::error::{Error, Result};
 use crate::format::NUM_LEVELS;
 use crate::format::column_family_id::ColumnFamilyId;
 use crate::format::internal_key::{InternalKey, MAX_SEQUENCE, ParsedInternalKey};
+use crate::language::Language;
 use crate::util::coding::{get_bytes, get_varint32, get_varint64, put_bytes, put_varint32, put_varint64};
 use std::fmt;
 use std::sync::Arc;
@@ -39,7 +43,7 @@ const MAX_NUMBER: u64 = i64::MAX as u64;
 /// A change of the set of files, and of the counters that a MANIFEST keeps.
 #[derive(Clone, Default)]
 pub struct VersionEdit {
-    /// The column family that changes. Only the default one exists; it has no tag in the record.
+    /// The column family that changes. In LevelDB's language it is the default one, and not in the record.
     pub column_family: ColumnFamilyId,
     /// The name of the user comparator.
     pub comparator: Option<Vec<u8>>,
@@ -58,27 +62,46 @@ pub struct VersionEdit {
     pub deleted_files: Vec<(usize, u64)>,
     /// (level, file)
     pub new_files: Vec<(usize, Arc<FileMetaData>)>,
+    /// What only RocksDB's language can say.
+    pub beyond: BeyondLevelDb,
+}
+
+/// The fields of an edit that LevelDB's language does not have.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct BeyondLevelDb {
+    /// Was a tag read that LevelDB does not know? Then the MANIFEST is in RocksDB's language.
+    pub was_read: bool,
+    /// The family is created, and has this name.
+    pub new_family: Option<Vec<u8>>,
+    /// The family is dropped.
+    pub drops_family: bool,
+    /// No family ever had a higher number.
+    pub max_column_family: Option<ColumnFamilyId>,
+    /// No family needs a WAL with a lower number, whatever its own log number is.
+    pub min_log_number_to_keep: Option<u64>,
+    /// The last sequence number before the first entry of the oldest WAL that is needed. Ours: RocksDB
+    /// ignores it, and it is gone once RocksDB has written a MANIFEST.
+    pub logged_before: Option<u64>,
+    /// The edit is one of a group that counts as a whole or not at all; so many follow.
+    pub group_remaining: Option<u32>,
 }
 
 impl VersionEdit {
-    /// Appends the MANIFEST record to `dst`, with the fields in LevelDB's order.
-    pub fn encode(&self, dst: &mut Vec<u8>) {
-        debug_assert_eq!(self.column_family, ColumnFamilyId::DEFAULT);
+    /// Appends the MANIFEST record to `dst`. In LevelDB's language the bytes are LevelDB's own.
+    pub fn encode(&self, language: Language, dst: &mut Vec<u8>) {
         if let Some(name) = &self.comparator {
             put_varint32(dst, COMPARATOR);
             put_bytes(dst, name);
         }
-        for (tag, number) in [
-            (LOG_NUMBER, self.log_number),
-            (PREVIOUS_LOG_NUMBER, self.prev_log_number),
-            (NEXT_FILE_NUMBER, self.next_file_number),
-            (LAST_SEQUENCE, self.last_sequence),
-        ] {
-            if let Some(number) = number {
-                put_varint32(dst, tag);
-                put_varint64(dst, number);
-            }
-        }
+        put_numbers(
+            dst,
+            [
+                (LOG_NUMBER, self.log_number),
+                (PREVIOUS_LOG_NUMBER, self.prev_log_number),
+                (NEXT_FILE_NUMBER, self.next_file_number),
+                (LAST_SEQUENCE, self.last_sequence),
+            ],
+        );
         for (level, key) in &self.compact_pointers {
             put_varint32(dst, COMPACT_POINTER);
             put_varint32(dst, *level as u32);
@@ -89,6 +112,14 @@ impl VersionEdit {
             put_varint32(dst, level as u32);
             put_varint64(dst, number);
         }
+        match language {
+            Language::LevelDb => self.encode_new_files(dst),
+            Language::RocksDb => self.encode_beyond(dst),
+        }
+    }
+
+    fn encode_new_files(&self, dst: &mut Vec<u8>) {
+        debug_assert_eq!(self.column_family, ColumnFamilyId::DEFAULT);
         for (level, file) in &self.new_files {
             put_varint32(dst, NEW_FILE);
             put_varint32(dst, *level as u32);
@@ -99,7 +130,13 @@ impl VersionEdit {
         }
     }
 
-    /// Decodes a MANIFEST record. Corruption names the field.
+    /// Does the edit delete file `number` at some level?
+    pub fn deletes(&self, number: u64) -> bool {
+        self.deleted_files.iter().any(|&(_, other)| other == number)
+    }
+
+    /// Decodes a MANIFEST record of either language. Corruption names the field; NotSupported names a feature
+    /// of RocksDB that is not supported.
     pub fn decode(record: &[u8]) -> Result<Self> {
         let mut edit = VersionEdit::default();
         let mut rest = record;
@@ -144,9 +181,18 @@ impl VersionEdit {
                 let file = FileMetaData::new(number, file_size, smallest, largest);
                 self.new_files.push((level, Arc::new(file)));
             }
-            _ => return Err(malformed(format_args!("unknown tag {tag}"))),
+            _ => return self.decode_beyond(tag, src),
         }
         Ok(())
+    }
+}
+
+fn put_numbers<const N: usize>(dst: &mut Vec<u8>, fields: [(u32, Option<u64>); N]) {
+    for (tag, number) in fields {
+        if let Some(number) = number {
+            put_varint32(dst, tag);
+            put_varint64(dst, number);
+        }
     }
 }
 
@@ -186,6 +232,20 @@ impl fmt::Debug for VersionEdit {
             .field("compact_pointers", &self.compact_pointers)
             .field("deleted_files", &self.deleted_files)
             .field("new_files", &new_files)
+            .field("beyond", &self.beyond)
+            .finish()
+    }
+}
+
+impl fmt::Debug for BeyondLevelDb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BeyondLevelDb")
+            .field("new_family", &self.new_family.as_deref().map(|name| name.escape_ascii().to_string()))
+            .field("drops_family", &self.drops_family)
+            .field("max_column_family", &self.max_column_family)
+            .field("min_log_number_to_keep", &self.min_log_number_to_keep)
+            .field("logged_before", &self.logged_before)
+            .field("group_remaining", &self.group_remaining)
             .finish()
     }
 }

@@ -5,15 +5,19 @@
 //!
 //! Thread rule: no I/O and no lock of its own; in an open database guarded by the state mutex.
 
+mod recovery;
+
+pub use recovery::{FamilyBase, RecoveredCounters, VersionRecovery};
+
 use super::builder::VersionBuilder;
 use super::file_metadata::FileMetaData;
-use super::level::Level;
 use super::version_edit::VersionEdit;
 use crate::error::{Error, Result};
 use crate::format::NUM_LEVELS;
 use crate::format::column_family_id::ColumnFamilyId;
 use crate::format::family_set::FamilySet;
-use crate::format::internal_key::{InternalKey, MAX_SEQUENCE};
+use crate::format::internal_key::InternalKey;
+use crate::language::Language;
 use crate::version::Version;
 use std::sync::Arc;
 
@@ -47,8 +51,12 @@ pub fn check_file_numbers(next_file_number: u64) -> Result<()> {
 /// Where the next size compaction of each level starts.
 pub type CompactPointers = [Option<InternalKey>; NUM_LEVELS];
 
+/// The name of the family that every database has.
+pub const DEFAULT_FAMILY_NAME: &[u8] = b"default";
+
 /// The state of one family that the MANIFEST keeps.
-struct FamilyVersion {
+pub struct FamilyVersion {
+    name: Vec<u8>,
     comparator_name: Vec<u8>,
     current: Arc<Version>,
     compact_pointers: CompactPointers,
@@ -56,140 +64,124 @@ struct FamilyVersion {
     log_number: u64,
 }
 
+impl FamilyVersion {
+    /// A family without history: `version`, and entries in WALs from `log_number` on.
+    pub fn new(name: Vec<u8>, comparator_name: Vec<u8>, version: Arc<Version>, log_number: u64) -> Self {
+        let compact_pointers = Default::default();
+        FamilyVersion { name, comparator_name, current: version, compact_pointers, log_number }
+    }
+
+    /// The name of the family.
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// The current version.
+    pub fn current(&self) -> &Arc<Version> {
+        &self.current
+    }
+}
+
 /// The files of every family.
 pub struct VersionSet {
+    language: Language,
     families: FamilySet<FamilyVersion>,
+    /// No family ever had a higher number.
+    max_column_family: ColumnFamilyId,
+    /// RocksDB's language: no family needs WALs with lower numbers, as the last durable edit says it.
+    min_log_number_to_keep: u64,
+    /// RocksDB's language: the last sequence number of the last durable edit. It covers every table, and
+    /// never goes down.
+    last_sequence: u64,
+}
+
+/// What every edit says of the whole database.
+#[derive(Clone, Copy, Debug)]
+pub struct EditCounters {
+    /// No file has this number or a higher one.
+    pub next_file_number: u64,
+    /// The last sequence number before the first entry of the oldest WAL that is needed once the edit is
+    /// durable.
+    pub logged_before: u64,
+    /// The number of that WAL.
+    pub min_log_number: u64,
 }
 
 /// Edits that are ready to be written as one group, and the versions that they lead to.
 pub struct PreparedEdits {
     /// The edits to be appended to the MANIFEST; at most one for each family.
     pub edits: Vec<VersionEdit>,
-    /// The last sequence number of the entries in tables, once the edits are durable.
-    pub last_sequence: u64,
-    /// The version that each edit leads to.
-    versions: Vec<Arc<Version>>,
+    /// What they say of the whole database.
+    pub counters: EditCounters,
+    last_sequence: u64,
+    /// The version that each edit leads to. `None`: the edit creates or drops the family.
+    versions: Vec<Option<Arc<Version>>>,
     /// Files that no level has any more after the edits.
     pub removed_files: Vec<Arc<FileMetaData>>,
 }
 
-/// The counters at the end of a MANIFEST.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RecoveredCounters {
-    /// WALs with lower numbers are not replayed, except `prev_log_number`.
-    pub log_number: u64,
-    /// A WAL with a lower number that is replayed too; 0 for none. Only LevelDB before 2011 wrote another
-    /// value than 0.
-    pub prev_log_number: u64,
-    /// No file of the MANIFEST has this number or a higher one.
-    pub next_file_number: u64,
-    /// The last sequence number of the entries in tables.
-    pub last_sequence: u64,
-}
-
-/// Applies the edits of a MANIFEST one by one, from the empty state of `base`. Its memory is in proportion to
-/// the files that are alive.
-pub struct VersionRecovery {
-    comparator_name: Vec<u8>,
-    builder: VersionBuilder,
-    compact_pointers: CompactPointers,
-    has_comparator: bool,
-    log_number: Option<u64>,
-    prev_log_number: Option<u64>,
-    next_file_number: Option<u64>,
-    last_sequence: Option<u64>,
-}
-
-impl VersionRecovery {
-    /// Starts from `base`, without edits.
-    pub fn new(comparator_name: Vec<u8>, base: Version) -> Self {
-        VersionRecovery {
-            comparator_name,
-            builder: VersionBuilder::new(Arc::new(base)),
-            compact_pointers: Default::default(),
-            has_comparator: false,
-            log_number: None,
-            prev_log_number: None,
-            next_file_number: None,
-            last_sequence: None,
-        }
-    }
-
-    /// Applies the next edit. InvalidArgument if the database has another comparator. After an error the
-    /// object must not be used any more.
-    pub fn apply(&mut self, edit: VersionEdit) -> Result<()> {
-        if let Some(name) = &edit.comparator {
-            if *name != self.comparator_name {
-                return Err(Error::invalid_argument(format!(
-                    "{} does not match existing comparator : {}",
-                    name.escape_ascii(),
-                    self.comparator_name.escape_ascii()
-                )));
-            }
-            self.has_comparator = true;
-        }
-        self.builder.apply(&edit)?;
-        for (level, key) in edit.compact_pointers {
-            self.compact_pointers[level] = Some(key);
-        }
-        self.log_number = edit.log_number.or(self.log_number);
-        self.prev_log_number = edit.prev_log_number.or(self.prev_log_number);
-        self.next_file_number = edit.next_file_number.or(self.next_file_number);
-        self.last_sequence = edit.last_sequence.or(self.last_sequence);
-        Ok(())
-    }
-
-    /// The state that the edits lead to. Corruption if a counter is missing or out of range.
-    pub fn finish(self) -> Result<(VersionSet, RecoveredCounters)> {
-        let required = |value: Option<u64>, name| {
-            value.ok_or_else(|| {
-                Error::corruption(format!("no {name} entry in the MANIFEST; repair the database"))
-            })
-        };
-        let mut counters = RecoveredCounters {
-            log_number: required(self.log_number, "log number")?,
-            prev_log_number: self.prev_log_number.unwrap_or(0),
-            next_file_number: required(self.next_file_number, "next file number")?,
-            last_sequence: required(self.last_sequence, "last sequence number")?,
-        };
-        if !self.has_comparator {
-            required(None, "comparator")?;
-        }
-        let current = Arc::new(self.builder.finish()?);
-        let highest_table = current.levels.iter().filter_map(Level::highest_number).max().unwrap_or(0);
-        for (what, number, limit) in [
-            ("next file number", counters.next_file_number, FILE_NUMBER_LIMIT),
-            ("last sequence number", counters.last_sequence, MAX_SEQUENCE),
-            ("log number", counters.log_number, FILE_NUMBER_LIMIT - 1),
-            ("previous log number", counters.prev_log_number, FILE_NUMBER_LIMIT - 1),
-            ("number of table file", highest_table, FILE_NUMBER_LIMIT - 1),
-        ] {
-            if number > limit {
-                return Err(Error::corruption(format!(
-                    "the {what} {number} of the MANIFEST is out of range; repair the database"
-                )));
-            }
-        }
-        // A new WAL or table with a lower number than a known one would count as older.
-        let highest = highest_table.max(counters.log_number).max(counters.prev_log_number);
-        counters.next_file_number = counters.next_file_number.max(highest + 1);
-        let default_family = FamilyVersion {
-            comparator_name: self.comparator_name,
-            current,
-            compact_pointers: self.compact_pointers,
-            log_number: counters.log_number,
-        };
-        Ok((VersionSet { families: FamilySet::new(default_family) }, counters))
-    }
-}
-
 impl VersionSet {
     /// The default family with `version` and nothing else.
-    pub fn new(comparator_name: Vec<u8>, version: Arc<Version>) -> Self {
-        let (compact_pointers, log_number) = Default::default();
-        let default_family =
-            FamilyVersion { comparator_name, current: version, compact_pointers, log_number };
-        VersionSet { families: FamilySet::new(default_family) }
+    pub fn new(language: Language, comparator_name: Vec<u8>, version: Arc<Version>) -> Self {
+        let default_family = FamilyVersion::new(DEFAULT_FAMILY_NAME.to_vec(), comparator_name, version, 0);
+        VersionSet {
+            language,
+            families: FamilySet::new(default_family),
+            max_column_family: ColumnFamilyId::DEFAULT,
+            min_log_number_to_keep: 0,
+            last_sequence: 0,
+        }
+    }
+
+    /// The language of the MANIFEST.
+    pub fn language(&self) -> Language {
+        self.language
+    }
+
+    /// The next MANIFEST is in RocksDB's language; `last_sequence` covers every table.
+    pub fn speak_rocksdb(&mut self, last_sequence: u64) {
+        self.language = Language::RocksDb;
+        self.last_sequence = self.last_sequence.max(last_sequence);
+    }
+
+    /// All families, in the order of their numbers.
+    pub fn families(&self) -> impl Iterator<Item = (ColumnFamilyId, &FamilyVersion)> {
+        self.families.iter()
+    }
+
+    /// A family of the set.
+    pub fn family(&self, id: ColumnFamilyId) -> &FamilyVersion {
+        &self.families[id]
+    }
+
+    /// Has there ever been a family with this number, or may there have been?
+    pub fn has_had(&self, id: ColumnFamilyId) -> bool {
+        id <= self.max_column_family
+    }
+
+    /// Is there such a family?
+    pub fn has(&self, family: ColumnFamilyId) -> bool {
+        self.families.get(family).is_some()
+    }
+
+    /// The number of the family with this name.
+    pub fn find(&self, name: &[u8]) -> Option<ColumnFamilyId> {
+        self.families.iter().find(|(_, family)| family.name == name).map(|(id, _)| id)
+    }
+
+    /// The number of the next family to be created; `None`: the numbers are used up.
+    pub fn next_column_family(&self) -> Option<ColumnFamilyId> {
+        self.max_column_family.0.checked_add(1).map(ColumnFamilyId)
+    }
+
+    /// Adds a family that a durable edit has created.
+    pub fn add_family(&mut self, id: ColumnFamilyId, family: FamilyVersion) {
+        self.families.insert(id, family);
+    }
+
+    /// Takes out a family that a durable edit has dropped.
+    pub fn remove_family(&mut self, id: ColumnFamilyId) -> Option<FamilyVersion> {
+        self.families.remove(id)
     }
 
     /// The current version of a family.
@@ -202,23 +194,15 @@ impl VersionSet {
         &self.families[family].compact_pointers
     }
 
-    /// WALs with lower numbers have no entry of the family that is not in its tables.
+    /// WALs with lower numbers have no entry of the family that is not in its tables, by the MANIFEST.
     pub fn log_number(&self, family: ColumnFamilyId) -> u64 {
         self.families[family].log_number
     }
 
-    /// No family needs WALs with lower numbers.
+    /// By the MANIFEST no family needs WALs with lower numbers.
     pub fn min_log_number(&self) -> u64 {
-        self.families.iter().map(|(_, family)| family.log_number).min().unwrap_or(0)
-    }
-
-    /// The same, once `edits` are durable.
-    pub fn min_log_number_after(&self, edits: &[VersionEdit]) -> u64 {
-        let after = |(id, family): (ColumnFamilyId, &FamilyVersion)| {
-            let edit = edits.iter().find(|edit| edit.column_family == id);
-            edit.and_then(|edit| edit.log_number).unwrap_or(family.log_number)
-        };
-        self.families.iter().map(after).min().unwrap_or(0)
+        let of_families = self.families.iter().map(|(_, family)| family.log_number).min();
+        of_families.unwrap_or(0).max(self.min_log_number_to_keep)
     }
 
     /// Files of all families.
@@ -228,61 +212,116 @@ impl VersionSet {
 
     /// Fills in what every edit carries, and builds the versions that the edits lead to. NotSupported if a
     /// MANIFEST cannot have the next file number. Corruption if an edit contradicts the current version.
-    pub fn prepare(
-        &self,
-        mut edits: Vec<VersionEdit>,
-        next_file_number: u64,
-        last_sequence: u64,
-    ) -> Result<PreparedEdits> {
-        check_file_numbers(next_file_number)?;
+    pub fn prepare(&self, mut edits: Vec<VersionEdit>, counters: EditCounters) -> Result<PreparedEdits> {
+        check_file_numbers(counters.next_file_number)?;
         let (mut versions, mut removed_files) = (Vec::with_capacity(edits.len()), Vec::new());
+        let new_files = edits.iter().flat_map(|edit| &edit.new_files);
+        let highest = new_files.filter_map(|(_, file)| Some(file.sequence_range()?.1)).max().unwrap_or(0);
+        let last_sequence = match self.language {
+            Language::LevelDb => counters.logged_before,
+            Language::RocksDb => self.last_sequence.max(counters.logged_before).max(highest),
+        };
+        let (mut remaining, is_group) = (edits.len() as u32, edits.len() > 1);
         for edit in &mut edits {
-            let family = &self.families[edit.column_family];
-            edit.log_number = Some(edit.log_number.unwrap_or(family.log_number));
-            edit.prev_log_number = Some(0);
-            edit.next_file_number = Some(next_file_number);
-            edit.last_sequence = Some(last_sequence);
-            let mut builder = VersionBuilder::new(family.current.clone());
+            self.fill_in(edit, counters, last_sequence);
+            remaining -= 1;
+            edit.beyond.group_remaining = is_group.then_some(remaining);
+            if edit.beyond.new_family.is_some() || edit.beyond.drops_family {
+                versions.push(None);
+                continue;
+            }
+            let mut builder = VersionBuilder::new(self.families[edit.column_family].current.clone());
             builder.apply(edit)?;
             removed_files.append(&mut builder.removed_files());
-            versions.push(Arc::new(builder.finish()?));
+            versions.push(Some(Arc::new(builder.finish()?)));
         }
-        Ok(PreparedEdits { edits, last_sequence, versions, removed_files })
+        Ok(PreparedEdits { edits, counters, last_sequence, versions, removed_files })
     }
 
-    /// The edits that describe the whole current state: what a new MANIFEST begins with.
-    pub fn snapshot(&self, next_file_number: u64, last_sequence: u64) -> Vec<VersionEdit> {
-        let describe = |(id, family): (ColumnFamilyId, &FamilyVersion)| VersionEdit {
+    fn fill_in(&self, edit: &mut VersionEdit, counters: EditCounters, last_sequence: u64) {
+        let log_number = self.families.get(edit.column_family).map(|family| family.log_number);
+        edit.log_number = edit.log_number.or(log_number);
+        edit.prev_log_number = Some(0);
+        edit.next_file_number = Some(counters.next_file_number);
+        edit.last_sequence = Some(last_sequence);
+        if self.language == Language::RocksDb {
+            edit.beyond.min_log_number_to_keep = Some(counters.min_log_number);
+            edit.beyond.logged_before = Some(counters.logged_before);
+        }
+    }
+
+    /// The edits that describe the whole current state: what a new MANIFEST begins with. `counters` are those
+    /// of the state itself.
+    pub fn snapshot(&self, counters: EditCounters) -> Vec<VersionEdit> {
+        let last_sequence = match self.language {
+            Language::LevelDb => counters.logged_before,
+            Language::RocksDb => self.last_sequence.max(counters.logged_before),
+        };
+        self.families
+            .iter()
+            .flat_map(|(id, family)| self.describe(id, family, counters, last_sequence))
+            .collect()
+    }
+
+    /// The edits that describe a family: one in LevelDB's language; in RocksDB's, one that creates the family
+    /// (the default one exists already) and says its comparator, and one with its files.
+    fn describe(
+        &self,
+        id: ColumnFamilyId,
+        family: &FamilyVersion,
+        counters: EditCounters,
+        last_sequence: u64,
+    ) -> Vec<VersionEdit> {
+        let mut first = VersionEdit {
             column_family: id,
             comparator: Some(family.comparator_name.clone()),
-            log_number: Some(family.log_number),
-            prev_log_number: Some(0),
-            next_file_number: Some(next_file_number),
-            last_sequence: Some(last_sequence),
-            compact_pointers: (0..NUM_LEVELS)
-                .filter_map(|level| Some((level, family.compact_pointers[level].clone()?)))
-                .collect(),
-            new_files: (0..NUM_LEVELS)
-                .flat_map(|level| family.current.levels[level].iter().map(move |file| (level, file.clone())))
-                .collect(),
             ..VersionEdit::default()
         };
-        self.families.iter().map(describe).collect()
+        let mut files = match self.language {
+            Language::LevelDb => std::mem::take(&mut first),
+            Language::RocksDb => VersionEdit { column_family: id, ..VersionEdit::default() },
+        };
+        files.compact_pointers = (0..NUM_LEVELS)
+            .filter_map(|level| Some((level, family.compact_pointers[level].clone()?)))
+            .collect();
+        files.new_files = (0..NUM_LEVELS)
+            .flat_map(|level| family.current.levels[level].iter().map(move |file| (level, file.clone())))
+            .collect();
+        self.fill_in(&mut files, counters, last_sequence);
+        if self.language == Language::LevelDb {
+            return vec![files];
+        }
+        if id == ColumnFamilyId::DEFAULT {
+            files.beyond.max_column_family = Some(self.max_column_family);
+        } else {
+            first.beyond.new_family = Some(family.name.clone());
+            first.log_number = files.log_number;
+        }
+        vec![first, files]
     }
 
     /// Makes prepared edits, which are durable now, the current state. Returns the versions that they
     /// replace.
     pub fn commit(&mut self, prepared: &PreparedEdits) -> Vec<Arc<Version>> {
-        let versions = prepared.edits.iter().zip(&prepared.versions);
-        let replace = |(edit, version): (&VersionEdit, &Arc<Version>)| {
-            let family = &mut self.families[edit.column_family];
+        self.last_sequence = prepared.last_sequence;
+        self.min_log_number_to_keep = match self.language {
+            Language::LevelDb => 0,
+            Language::RocksDb => prepared.counters.min_log_number,
+        };
+        let mut replaced = Vec::new();
+        for (edit, version) in prepared.edits.iter().zip(&prepared.versions) {
+            self.max_column_family =
+                self.max_column_family.max(edit.beyond.max_column_family.unwrap_or_default());
+            let (Some(version), Some(family)) = (version, self.families.get_mut(edit.column_family)) else {
+                continue; // the caller adds or removes the family
+            };
             for (level, key) in &edit.compact_pointers {
                 family.compact_pointers[*level] = Some(key.clone());
             }
             family.log_number = edit.log_number.unwrap_or(family.log_number);
-            std::mem::replace(&mut family.current, version.clone())
-        };
-        versions.map(replace).collect()
+            replaced.push(std::mem::replace(&mut family.current, version.clone()));
+        }
+        replaced
     }
 }
 

@@ -23,6 +23,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::format::internal_key::SequenceNumber;
 use crate::format::limits::{fits_a_table, surely_fits_a_table};
+use crate::language::Language;
 use crate::record::reader::{ReadOutcome, RecordReader};
 use std::path::Path;
 use std::sync::Arc;
@@ -68,6 +69,8 @@ pub struct ReplayOptions {
     pub strict: bool,
     /// What the WAL follows.
     pub before: ExpectedFirstSequence,
+    /// The language of the MANIFEST. LevelDB's WALs have no entries of column families.
+    pub language: Language,
 }
 
 /// The outcome of a replay.
@@ -115,7 +118,8 @@ impl ReplaySummary {
 }
 
 /// Hands every whole, valid batch of a WAL to `apply(rep)`, in order. Returns an error if the file cannot be
-/// read, if `apply` fails, and (strict) at the first damage.
+/// read, if `apply` fails, if a batch belongs to a feature of RocksDB that is not supported, and (strict) at
+/// the first damage.
 pub fn replay(
     env: &Arc<dyn Env>,
     path: &Path,
@@ -124,9 +128,18 @@ pub fn replay(
 ) -> Result<ReplaySummary> {
     let reader = RecordReader::new(env.open_sequential(path)?, path.to_path_buf());
     let summary = ReplaySummary { file_size: env.file_size(path)?, ..ReplaySummary::default() };
-    let ReplayOptions { strict, before } = options;
-    let mut replay =
-        Replay { path, reader, summary, strict, before, is_first: true, next_sequence: None, loss: None };
+    let ReplayOptions { strict, before, language } = options;
+    let mut replay = Replay {
+        path,
+        reader,
+        summary,
+        strict,
+        before,
+        language,
+        is_first: true,
+        next_sequence: None,
+        loss: None,
+    };
     replay.run(apply)?;
     replay.summary.end_of_last_record = replay.reader.end_of_last_record();
     Ok(replay.summary)
@@ -147,6 +160,7 @@ struct Replay<'a> {
     summary: ReplaySummary,
     strict: bool,
     before: ExpectedFirstSequence,
+    language: Language,
     /// True until something other than zeros was read.
     is_first: bool,
     /// The sequence number of the next batch if no entry is missing; `None` before the first batch.
@@ -174,6 +188,8 @@ impl Replay<'_> {
                         self.applied(sequence, count);
                         continue;
                     }
+                    // Intact, as far as can be told: it must not be passed over as damage is.
+                    Err(error) if error.is_not_supported() => return Err(error),
                     Err(error) => error,
                 },
                 ReadOutcome::Damage(damage) => damage.error,
@@ -235,7 +251,13 @@ impl Replay<'_> {
         if record.len() < HEADER_SIZE {
             return Err(here("log record too small"));
         }
-        let (sequence, count) = validate(record).map_err(|error| here(error.message()))?;
+        let (sequence, count) =
+            validate(record, self.language).map_err(|error| match error.is_not_supported() {
+                true => {
+                    Error::not_supported_in(self.path, format_args!("{} at offset {offset}", error.message()))
+                }
+                false => here(error.message()),
+            })?;
         if let Some((key, value)) = entry_for_no_table(record) {
             self.summary.has_unstorable = true;
             return Err(here(&format!(

@@ -112,7 +112,7 @@ impl WalWriter {
 
     /// True if anything was appended that the last `sync` did not make durable.
     pub fn has_unsynced_records(&self) -> bool {
-        self.current.is_dirty || !self.older.lock().is_empty()
+        self.current.is_dirty || !self.older.is_empty()
     }
 
     /// The former WALs with unsynced records, for the remover of obsolete files.
@@ -166,7 +166,7 @@ impl WalWriter {
         if !self.has_unsynced_records() {
             return Ok(());
         }
-        let result = self.sync_older().and_then(|()| match self.sync_names() {
+        let result = self.older.sync().and_then(|()| match self.sync_names() {
             Err(error) if error.is_refusal() => Ok(Some(error)),
             result => result.and_then(|()| self.sync_current()).map(|()| None),
         });
@@ -191,16 +191,8 @@ impl WalWriter {
         let _ = file.and_then(|mut file| file.append(&[0]).and_then(|()| file.close()));
     }
 
-    fn sync_older(&mut self) -> Result<()> {
-        for log in self.older.lock().iter_mut().filter(|log| log.is_dirty) {
-            log.writer.sync()?;
-            log.is_dirty = false;
-        }
-        Ok(())
-    }
-
     fn sync_names(&mut self) -> Result<()> {
-        if !self.current.is_name_durable || self.older.lock().iter().any(|log| !log.is_name_durable) {
+        if !self.current.is_name_durable || !self.older.are_names_durable() {
             self.env.sync_dir(&self.db)?;
             self.current.is_name_durable = true;
         }
@@ -210,9 +202,7 @@ impl WalWriter {
     fn sync_current(&mut self) -> Result<()> {
         self.current.writer.sync()?;
         self.current.is_dirty = false;
-        for mut log in self.older.lock().drain(..) {
-            let _ = log.writer.close(); // all of it is durable: an error loses nothing
-        }
+        let _ = self.older.close(); // all of it is durable: an error loses nothing
         Ok(())
     }
 
@@ -229,7 +219,7 @@ impl WalWriter {
         let new = Self::create_log(&self.env, &self.db, number, self.options, logged_before)?;
         let mut old = std::mem::replace(&mut self.current, new);
         if old.is_dirty {
-            self.older.lock().push(old);
+            self.older.push(old);
         } else {
             let _ = old.writer.close(); // all of it is durable, or it is empty
         }
@@ -248,10 +238,8 @@ impl WalWriter {
     /// Closes all WALs. The current one is truncated to its length (after a failed sync, to one byte more).
     /// Returns the first error, even of an earlier operation.
     pub fn close(&mut self) -> Result<()> {
-        for mut log in self.older.lock().drain(..) {
-            if let Err(error) = log.writer.close() {
-                self.failure.get_or_insert(error);
-            }
+        if let Err(error) = self.older.close() {
+            self.failure.get_or_insert(error);
         }
         if let Err(error) = self.current.writer.close() {
             self.sync_failed |= self.failure.is_none();

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use terrace::env::mem::{CrashChoice, MemEnv};
 use terrace::env::{CreateMode, Env};
 use terrace::internals::format::file_name;
+use terrace::internals::language::Language;
 use terrace::internals::record::writer::RecordWriter;
 use terrace::internals::version::manifest::ManifestWriter;
 use terrace::internals::version::version_edit::VersionEdit;
@@ -121,7 +122,10 @@ fn check(seed: u64) -> Result<(), String> {
         ..VersionEdit::default()
     };
     let env = disk.shared();
-    assert!(ManifestWriter::create(&env, Path::new(PATH), 2, &[edit]).is_ok(), "a MANIFEST in memory");
+    assert!(
+        ManifestWriter::create(&env, Path::new(PATH), 2, Language::LevelDb, &[edit]).is_ok(),
+        "a MANIFEST in memory"
+    );
     env.sync_dir(Path::new(PATH)).and_then(|()| env.sync_dir(Path::new("/"))).expect("names in memory");
 
     let before = disk.crash_clone(CrashChoice::Everything);

@@ -4,6 +4,7 @@
 use crate::fuzz::mend;
 use terrace::internals::compression::{Compression, Compressor};
 use terrace::internals::format::common_prefix::common_prefix_length;
+use terrace::internals::language::Language;
 use terrace::internals::table::block::Block;
 use terrace::internals::table::block_builder::BlockBuilder;
 use terrace::internals::table::footer::{BlockHandle, FOOTER_SIZE, Footer};
@@ -144,7 +145,7 @@ impl Layout {
         let mut contents = encode_handles(&self.index);
         change_index(&mut contents);
         let index = self.add_block(&contents);
-        let mut footer = Footer { metaindex, index };
+        let mut footer = Footer { language: Language::LevelDb, metaindex, index };
         change_footer(&mut footer);
         footer.encode(&mut self.bytes);
         self.bytes

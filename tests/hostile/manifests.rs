@@ -10,6 +10,7 @@ use crate::fuzz::exercise::Setting;
 use crate::fuzz::mend;
 use crate::support::terrace_path;
 use terrace::internals::format::internal_key::{InternalKey, ValueType};
+use terrace::internals::language::Language;
 use terrace::internals::util::coding::{put_bytes, put_varint32, put_varint64};
 use terrace::internals::version::file_metadata::FileMetaData;
 use terrace::internals::version::version_edit::VersionEdit;
@@ -41,7 +42,7 @@ fn with_edits(files: &Files, change: impl FnOnce(&mut Vec<VersionEdit>)) -> File
         .iter()
         .map(|edit| {
             let mut record = Vec::new();
-            edit.encode(&mut record);
+            edit.encode(Language::LevelDb, &mut record);
             record
         })
         .collect();

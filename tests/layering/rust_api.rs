@@ -230,7 +230,7 @@ fn rust_api(sources: &Sources) -> String {
         }
         let Some(path) = item.head.strip_prefix("pub use ") else { continue };
         let (folder, names) = path.rsplit_once("::").expect("a path");
-        for name in names.trim_matches(['{', '}']).split(", ").map(str::trim) {
+        for name in names.trim_matches(['{', '}']).split(',').map(str::trim).filter(|name| !name.is_empty()) {
             let mut path: Vec<String> = folder.split("::").map(str::to_owned).collect();
             path.push(name.to_owned());
             let file = target(&path, sources, &exports).unwrap_or_else(|| panic!("{path:?} is in no file"));

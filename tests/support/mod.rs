@@ -3,11 +3,13 @@
 
 pub mod leveldb_c;
 pub mod random;
+pub mod rocksdb_c;
 
 use leveldb_c::{Db, Library};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// The names under which a system keeps Google's library; the first is Debian's.
@@ -164,4 +166,24 @@ impl Tool {
 /// The C compiler.
 pub fn c_compiler() -> Tool {
     Tool::new("cc", "gcc")
+}
+
+/// Debian's RocksDB (7.8 on Debian 12), and a RocksDB 11 as its authors release it. `ROCKSDB_LIBRARY` and
+/// `ROCKSDB11_LIBRARY` name others.
+pub fn rocksdbs() -> [&'static rocksdb_c::Library; 2] {
+    static LIBRARIES: OnceLock<[&rocksdb_c::Library; 2]> = OnceLock::new();
+    let load = |variable: &str, otherwise: &Path, advice: &str| {
+        let path = std::env::var_os(variable).map_or_else(|| otherwise.to_path_buf(), PathBuf::from);
+        rocksdb_c::Library::load(&path)
+            .unwrap_or_else(|error| panic!("this test needs a RocksDB: {error}; {advice}"))
+    };
+    *LIBRARIES.get_or_init(|| {
+        let binary = std::env::current_exe().expect("the path of the test binary");
+        let target = binary.ancestors().nth(3).expect("the directory of cargo's output");
+        let fetched = target.join("peers/librocksdb-11.so");
+        [
+            load("ROCKSDB_LIBRARY", Path::new("librocksdb.so"), "install the package librocksdb-dev"),
+            load("ROCKSDB11_LIBRARY", &fetched, "run scripts/deps.sh test, which fetches it"),
+        ]
+    })
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::batch::decode::BatchEntry;
 use crate::format::internal_key::MAX_SEQUENCE;
+use crate::language::Language;
 
 fn entries(batch: &WriteBatch) -> Vec<BatchEntry<'_>> {
     batch.iter().map(|entry| entry.unwrap()).collect()
@@ -17,7 +18,7 @@ fn small() -> WriteBatch {
 }
 
 fn failure(rep: &[u8]) -> String {
-    let error = validate(rep).unwrap_err();
+    let error = validate(rep, Language::LevelDb).unwrap_err();
     assert!(error.is_corruption());
     error.message().to_string()
 }
@@ -54,7 +55,7 @@ fn entries_come_back_in_order_at_every_length() {
             let expected =
                 [BatchEntry::Put(&key, &value), BatchEntry::Delete(&key), BatchEntry::Put(b"", &key)];
             assert_eq!(entries(&batch), expected);
-            assert_eq!(validate(batch.rep()).unwrap(), (0, 3));
+            assert_eq!(validate(batch.rep(), Language::LevelDb).unwrap(), (0, 3));
             let mut bare = Vec::new();
             reserve_entry(&mut bare, key_length, value_length).unwrap();
             let capacity = bare.capacity();
@@ -78,7 +79,7 @@ fn appended_batches_follow_each_other() {
     left.append_self();
     assert_eq!(left.count(), 6);
     assert_eq!(entries(&left), [entries(&right), entries(&right)].concat());
-    validate(left.rep()).unwrap();
+    validate(left.rep(), Language::LevelDb).unwrap();
     let mut empty = WriteBatch::default();
     empty.append_self();
     assert_eq!(empty.rep(), WriteBatch::new().rep());
@@ -214,13 +215,11 @@ fn changed_bytes_never_panic_and_never_reach_outside() {
             changed[position] ^= change;
             let bytes: usize = BatchIter::new(&changed[HEADER_SIZE..])
                 .map_while(|entry| entry.ok())
-                .map(|entry| match entry {
-                    BatchEntry::Put(key, value) => key.len() + value.len(),
-                    BatchEntry::Delete(key) => key.len(),
-                })
+                .map(|entry| entry.key_and_value())
+                .map(|(key, value)| key.len() + value.len())
                 .sum();
             assert!(bytes < changed.len());
-            if validate(&changed).is_ok() {
+            if validate(&changed, Language::LevelDb).is_ok() {
                 assert!(!(8..12).contains(&position), "the count is wrong");
             }
         }
@@ -231,7 +230,7 @@ fn changed_bytes_never_panic_and_never_reach_outside() {
 fn sequence_numbers_of_more_than_56_bits_are_refused() {
     let mut batch = small();
     batch.set_sequence(MAX_SEQUENCE - 3);
-    assert_eq!(validate(batch.rep()).unwrap(), (MAX_SEQUENCE - 3, 3));
+    assert_eq!(validate(batch.rep(), Language::LevelDb).unwrap(), (MAX_SEQUENCE - 3, 3));
     for sequence in [MAX_SEQUENCE - 2, MAX_SEQUENCE, 1 << 63, u64::MAX] {
         batch.set_sequence(sequence);
         assert!(failure(batch.rep()).contains("56 bits"));

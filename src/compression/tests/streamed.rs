@@ -2,6 +2,7 @@
 //! without one of them, tests of the errors for its blocks.
 
 use crate::compression::*;
+use crate::language::Language;
 
 type Outcome = std::result::Result<Vec<u8>, DecompressError>;
 
@@ -14,7 +15,7 @@ fn decompressed_within(limit: usize, type_byte: u8, stored: &[u8]) -> Outcome {
 
 fn decompressed(type_byte: u8, stored: &[u8]) -> Outcome {
     let mut block = Vec::new();
-    decompress_streamed(type_byte, stored, &mut block)?;
+    decompress_streamed(Language::LevelDb, type_byte, stored, &mut block)?;
     Ok(block)
 }
 
@@ -102,7 +103,7 @@ fn what_is_compressed_is_read_back_at_every_level() {
     let noisy = |i: usize| if i % 90 < 60 { (i * i / 7) as u8 } else { b'x' };
     for compression in built() {
         for level in [None, Some(i32::MIN), Some(-1), Some(1), Some(5), Some(9), Some(i32::MAX)] {
-            let mut compressor = Compressor::with_level(compression, level);
+            let mut compressor = Compressor::with_level(compression, level, Language::LevelDb);
             for length in [100, 4096, 70_000, 3000] {
                 let block: Vec<u8> = (0..length).map(noisy).collect();
                 let Some((stored, type_byte)) = compressor.compress(&block) else {
@@ -111,7 +112,7 @@ fn what_is_compressed_is_read_back_at_every_level() {
                     continue;
                 };
                 assert!(stored.len() < length - length / 8);
-                assert_eq!(Compression::of_block(type_byte, stored), Some(compression));
+                assert_eq!(Compression::of_block(Language::LevelDb, type_byte, stored), Some(compression));
                 assert_eq!(decompressed(type_byte, stored).unwrap(), block);
             }
         }

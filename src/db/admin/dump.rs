@@ -78,6 +78,12 @@ fn batch_text(record: &[u8], text: &mut String) {
                 _ = writeln!(text, "  put '{}' '{}'", DisplayBytes(key), DisplayBytes(value));
             }
             Ok(BatchEntry::Delete(key)) => _ = writeln!(text, "  del '{}'", DisplayBytes(key)),
+            Ok(BatchEntry::PutCf(id, key, value)) => {
+                _ = writeln!(text, "  put family {id} '{}' '{}'", DisplayBytes(key), DisplayBytes(value));
+            }
+            Ok(BatchEntry::DeleteCf(id, key)) => {
+                _ = writeln!(text, "  del family {id} '{}'", DisplayBytes(key));
+            }
             Err(error) => _ = writeln!(text, "  error: {error}"),
         }
     }

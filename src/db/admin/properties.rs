@@ -1,10 +1,13 @@
 //! Properties of an open database, by LevelDB's names, and the sizes of key ranges.
 
+use crate::column_family::ColumnFamily;
 use crate::db::Db;
+use crate::db::families::ColumnFamilyHandle;
+use crate::db::family::FamilyState;
 use crate::db::shared::DbShared;
 use crate::error::Result;
 use crate::format::NUM_LEVELS;
-use crate::format::column_family_id::ColumnFamilyId;
+use crate::version::Version;
 use std::fmt::Write;
 
 impl Db {
@@ -25,15 +28,46 @@ impl Db {
     ///   need none.
     /// * `terrace.table-openings`: how often, since the database was opened, a table was opened and its index
     ///   parsed.
+    /// * `terrace.language`: `leveldb` or `rocksdb`, the language of the directory.
+    /// * `terrace.wal-pinned-by`: the name of the column family that keeps the oldest WAL.
     pub fn property(&self, name: &[u8]) -> Option<String> {
-        self.inner.check_caller().ok()?;
+        self.inner.property(&self.inner.default_family, name)
+    }
+
+    /// As `property`, of a column family, where a property is about a family. `None` too if the family is of
+    /// another database or was dropped.
+    pub fn property_cf(&self, family: &ColumnFamilyHandle, name: &[u8]) -> Option<String> {
+        self.inner.property(family.of(&self.inner).ok()?, name)
+    }
+
+    /// The approximate number of bytes that the user keys of each range [start, limit) take: in table files,
+    /// and (uncompressed) in memtables that wait to be flushed, those recovered from WALs included. The
+    /// active memtable does not count, as in LevelDB.
+    pub fn approximate_sizes(&self, ranges: &[(&[u8], &[u8])]) -> Result<Vec<u64>> {
+        self.inner.approximate_sizes(&self.inner.default_family, ranges)
+    }
+
+    /// As `approximate_sizes`, in a column family. InvalidArgument if the family is of another database.
+    pub fn approximate_sizes_cf(
+        &self,
+        family: &ColumnFamilyHandle,
+        ranges: &[(&[u8], &[u8])],
+    ) -> Result<Vec<u64>> {
+        self.inner.approximate_sizes(family.of(&self.inner)?, ranges)
+    }
+}
+
+impl DbShared {
+    fn property(&self, family: &ColumnFamily, name: &[u8]) -> Option<String> {
+        self.check_caller().ok()?;
         let name = std::str::from_utf8(name).ok()?;
         if let Some(property) = name.strip_prefix("terrace.") {
-            return self.inner.own_property(property);
+            return self.own_property(family, property);
         }
         let property = name.strip_prefix("leveldb.")?;
-        let state = self.inner.state.lock();
-        let version = state.versions.current(ColumnFamilyId::DEFAULT);
+        let state = self.state.lock();
+        let of_family = state.families.get(family.id)?;
+        let version = state.versions.current(family.id);
         if let Some(digits) = property.strip_prefix("num-files-at-level") {
             if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
                 return None;
@@ -42,52 +76,25 @@ impl Db {
             return (level < NUM_LEVELS).then(|| version.num_files(level).to_string());
         }
         match property {
-            "stats" => {
-                let mut text = String::from(
-                    "                               Compactions\n\
-                     Level  Files Size(MB) Time(sec) Read(MB) Write(MB)\n\
-                     --------------------------------------------------\n",
-                );
-                for level in 0..NUM_LEVELS {
-                    let (files, stats) =
-                        (version.num_files(level), &state.families.default_family().stats[level]);
-                    if files > 0 || stats.micros > 0 {
-                        const MB: f64 = 1_048_576.0;
-                        let _ = writeln!(
-                            text,
-                            "{level:3} {files:8} {:8.0} {:9.0} {:8.0} {:9.0}",
-                            version.level_bytes(level) as f64 / MB,
-                            stats.micros as f64 / 1e6,
-                            stats.bytes_read as f64 / MB,
-                            stats.bytes_written as f64 / MB
-                        );
-                    }
-                }
-                Some(text)
-            }
+            "stats" => Some(stats(version, of_family)),
             "sstables" => Some(version.debug_string()),
             "approximate-memory-usage" => {
-                let cache = self.inner.options.block_cache.as_ref().map_or(0, |cache| cache.total_charge());
-                let idle = self.inner.memtable_store.idle_bytes();
-                Some((state.families.default_family().memtables.memory_usage() + idle + cache).to_string())
+                let cache = self.options.block_cache.as_ref().map_or(0, |cache| cache.total_charge());
+                let idle = self.memtable_store.idle_bytes();
+                Some((of_family.memtables.memory_usage() + idle + cache).to_string())
             }
             _ => None,
         }
     }
 
-    /// The approximate number of bytes that the user keys of each range [start, limit) take: in table files,
-    /// and (uncompressed) in memtables that wait to be flushed, those recovered from WALs included. The
-    /// active memtable does not count, as in LevelDB.
-    pub fn approximate_sizes(&self, ranges: &[(&[u8], &[u8])]) -> Result<Vec<u64>> {
+    fn approximate_sizes(&self, family: &ColumnFamily, ranges: &[(&[u8], &[u8])]) -> Result<Vec<u64>> {
         self.check_process()?;
-        let view = self.inner.families.default_family().super_version.load();
+        let view = family.super_version.load();
         let before = |key: &[u8]| view.approximate_bytes_before(key);
         Ok(ranges.iter().map(|(start, limit)| before(limit).saturating_sub(before(start))).collect())
     }
-}
 
-impl DbShared {
-    fn own_property(&self, name: &str) -> Option<String> {
+    fn own_property(&self, family: &ColumnFamily, name: &str) -> Option<String> {
         match name {
             "background-error" => {
                 let state = self.state.lock();
@@ -96,8 +103,13 @@ impl DbShared {
             "recovery-damage" => {
                 Some(self.recovery_damage.iter().map(|error| format!("{error}\n")).collect::<String>())
             }
-            "entries-stepped-over" => {
-                Some(self.families.default_family().dead_spans.stepped_over().to_string())
+            "entries-stepped-over" => Some(family.dead_spans.stepped_over().to_string()),
+            "language" => Some(self.state.lock().versions.language().name().to_string()),
+            "wal-pinned-by" => {
+                let state = self.state.lock();
+                let families = state.families.iter().map(|(_, family)| family);
+                let pins = families.min_by_key(|family| family.memtables.oldest_needed_log())?;
+                Some(String::from_utf8_lossy(&pins.family.or(&self.default_family).name).into_owned())
             }
             "open-tables" => Some(self.open_tables.usage().tables.to_string()),
             "table-metadata-bytes" => Some(self.open_tables.usage().bytes.to_string()),
@@ -106,4 +118,28 @@ impl DbShared {
             _ => None,
         }
     }
+}
+
+/// The property `leveldb.stats`.
+fn stats(version: &Version, of_family: &FamilyState) -> String {
+    const MB: f64 = 1_048_576.0;
+    let mut text = String::from(
+        "                               Compactions\n\
+         Level  Files Size(MB) Time(sec) Read(MB) Write(MB)\n\
+         --------------------------------------------------\n",
+    );
+    for level in 0..NUM_LEVELS {
+        let (files, stats) = (version.num_files(level), &of_family.stats[level]);
+        if files > 0 || stats.micros > 0 {
+            let _ = writeln!(
+                text,
+                "{level:3} {files:8} {:8.0} {:9.0} {:8.0} {:9.0}",
+                version.level_bytes(level) as f64 / MB,
+                stats.micros as f64 / 1e6,
+                stats.bytes_read as f64 / MB,
+                stats.bytes_written as f64 / MB
+            );
+        }
+    }
+    text
 }

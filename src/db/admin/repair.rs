@@ -34,6 +34,7 @@ use crate::format::file_name::{self, FileType};
 use crate::format::internal_key::{InternalKey, LookupKey, MAX_SEQUENCE, ParsedInternalKey, user_key};
 use crate::iterator::InternalIterator;
 use crate::job::context::JobContext;
+use crate::language::Language;
 use crate::memtable::MemtableWriter;
 use crate::options::Options;
 use crate::record::reader::{ReadOutcome, RecordReader};
@@ -45,7 +46,7 @@ use crate::version::builder::VersionBuilder;
 use crate::version::file_metadata::FileMetaData;
 use crate::version::manifest::ManifestWriter;
 use crate::version::version_edit::VersionEdit;
-use crate::version::version_set::{VersionSet, is_counted};
+use crate::version::version_set::{EditCounters, VersionSet, is_counted};
 use crate::wal::replay::{ReplayOptions, replay};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -72,7 +73,7 @@ pub fn repair(options: &Options, path: &Path) -> Result<()> {
         None => info_log::open(env, path).unwrap_or_else(|_| info_log::null()),
     };
     options.compression.check()?;
-    let mut repairer = Repairer::new(OpenContext::new(&options, path, logger), path)?;
+    let mut repairer = Repairer::new(OpenContext::new(&options, &[], path, logger), path)?;
     // The steps are not inlined, because the stack may be small.
     repairer.read_manifest()?;
     repairer.refuse_what_is_not_understood()?;
@@ -140,7 +141,7 @@ impl Repairer {
             numbers.dedup();
         }
         let lost = Lost::open(&opening.options.env, path)?;
-        let memtable = opening.new_memtable()?;
+        let memtable = opening.default_family().new_memtable()?;
         Ok(Box::new(Repairer {
             opening,
             path: path.to_path_buf(),
@@ -202,9 +203,13 @@ impl Repairer {
                     break;
                 }
             }
-            let Ok(edit) = VersionEdit::decode(&record) else { break };
+            let edit = match VersionEdit::decode(&record) {
+                Ok(edit) if !edit.beyond.was_read => edit,
+                Err(error) if !error.is_not_supported() => break,
+                _ => return Err(refuse_rocksdb(&path)),
+            };
             if let Some(name) = &edit.comparator
-                && *name != self.opening.comparator_name()
+                && *name != self.opening.default_family().comparator_name()
             {
                 return Err(Error::invalid_argument(format!(
                     "{}: the database was written with the comparator '{}'; repair it with that",
@@ -244,7 +249,10 @@ impl Repairer {
     #[inline(never)]
     fn refuse_what_is_not_understood(&self) -> Result<()> {
         for &number in &self.tables {
-            let checked = self.find_table(number).and_then(|(table, _)| table.check_understood());
+            let checked = self.find_table(number).and_then(|(table, _)| match table.language() {
+                Language::LevelDb => table.check_understood(),
+                Language::RocksDb => Err(refuse_rocksdb(&self.path)),
+            });
             match checked {
                 Err(error) if error.is_not_supported() => {
                     let error = error.context("nothing was repaired, and nothing changed");
@@ -264,7 +272,7 @@ impl Repairer {
         let size = env
             .file_size(&file_name::table(&self.path, number))
             .or_else(|_| env.file_size(&file_name::old_table(&self.path, number)))?;
-        Ok((self.opening.table_cache.find(number, size)?, size))
+        Ok((self.opening.default_family().table_cache.find(number, size)?, size))
     }
 
     #[inline(never)]
@@ -285,7 +293,7 @@ impl Repairer {
     fn scan_table(&mut self, number: u64, level: usize) -> Result<()> {
         let (table, size) = self.find_table(number)?;
         if let Some(compression) = table.compression() {
-            self.opening.found_compression.note(compression);
+            self.opening.default_family().found_compression.note(compression);
         }
         let Some((smallest, largest)) = self.check_table(&table)? else {
             let saved = self.save_entries(&table, level)?;
@@ -314,7 +322,8 @@ impl Repairer {
         entries.seek_to_first();
         while entries.valid() {
             let key = entries.key();
-            let in_order = largest.is_empty() || self.opening.comparator.compare(&largest, key).is_lt();
+            let in_order =
+                largest.is_empty() || self.opening.default_family().comparator.compare(&largest, key).is_lt();
             let Some(entry) = ParsedInternalKey::parse(key).filter(|_| in_order) else { return Ok(None) };
             // Index, filters and restart points may be wrong although the checksums are right.
             let is_found = |found: &[u8], value: &[u8]| found == key && value == entries.value();
@@ -417,12 +426,14 @@ impl Repairer {
         let memtable = self.memtable.memtable().clone();
         let files = flush_job::run(&[memtable], number, &self.context())?;
         self.sources.extend(files.into_iter().map(|file| (level, file)));
-        self.memtable = self.opening.new_memtable()?;
+        self.memtable = self.opening.default_family().new_memtable()?;
         Ok(())
     }
 
     fn context(&self) -> JobContext<'_> {
-        let context = self.opening.job_context(&self.path, &self.next_file_number, self.last_sequence);
+        let family = self.opening.default_family();
+        let context =
+            self.opening.job_context(family, &self.path, &self.next_file_number, self.last_sequence);
         JobContext { paranoid_checks: false, ..context }
     }
 
@@ -430,7 +441,7 @@ impl Repairer {
     /// be above them. These are tables that overlap the source and whose level is not deeper than the
     /// source's.
     fn take_newer_tables(&mut self) {
-        let comparator = self.opening.comparator.clone();
+        let comparator = self.opening.default_family().comparator.clone();
         let overlap = |a: &FileMetaData, b: &FileMetaData| {
             comparator.compare_user_keys(a.smallest.user_key(), b.largest.user_key()).is_le()
                 && comparator.compare_user_keys(b.smallest.user_key(), a.largest.user_key()).is_le()
@@ -448,8 +459,7 @@ impl Repairer {
     /// A version of the kept tables. If they contradict each other, they are merged like the others.
     fn kept_version(&mut self) -> Result<Arc<Version>> {
         self.take_newer_tables();
-        let empty =
-            || Arc::new(Version::empty(self.opening.comparator.clone(), self.opening.table_cache.clone()));
+        let empty = || Arc::new(self.opening.default_family().empty_version());
         let edit = VersionEdit { new_files: self.kept.clone(), ..VersionEdit::default() };
         let mut builder = VersionBuilder::new(empty());
         match builder.apply(&edit).and_then(|()| builder.finish()) {
@@ -496,7 +506,8 @@ impl Repairer {
     fn finish(&mut self) -> Result<()> {
         let kept = self.kept_version()?;
         let merged = self.merge_sources(&kept)?;
-        let mut versions = VersionSet::new(self.opening.comparator_name(), kept);
+        let mut versions =
+            VersionSet::new(Language::LevelDb, self.opening.default_family().comparator_name(), kept);
         let edit = VersionEdit {
             log_number: Some(self.next_file_number.fetch_add(1, Ordering::Relaxed)),
             new_files: merged,
@@ -504,10 +515,16 @@ impl Repairer {
         };
         let manifest_number = self.next_file_number.fetch_add(1, Ordering::Relaxed);
         let next_file_number = self.next_file_number.load(Ordering::Relaxed);
-        let prepared = versions.prepare(vec![edit], next_file_number, self.last_sequence)?;
+        let counters = EditCounters {
+            next_file_number,
+            logged_before: self.last_sequence,
+            min_log_number: next_file_number,
+        };
+        let prepared = versions.prepare(vec![edit], counters)?;
         drop(versions.commit(&prepared));
-        let snapshot = versions.snapshot(next_file_number, self.last_sequence);
-        ManifestWriter::create(&self.opening.options.env, &self.path, manifest_number, &snapshot)?;
+        let snapshot = versions.snapshot(counters);
+        let (env, language) = (&self.opening.options.env, versions.language());
+        ManifestWriter::create(env, &self.path, manifest_number, language, &snapshot)?;
         let moved = self.move_aside(&versions, manifest_number);
         let files: usize =
             (0..NUM_LEVELS).map(|level| versions.current(ColumnFamilyId::DEFAULT).num_files(level)).sum();
@@ -525,7 +542,7 @@ impl Repairer {
         files.extend(self.logs.iter().map(|&number| file_name::log(&self.path, number)));
         let saved = self.sources.iter().map(|(_, file)| file.number);
         for number in self.tables.iter().copied().chain(saved).filter(|number| !live.contains(number)) {
-            self.opening.table_cache.evict(number);
+            self.opening.open_tables.evict(number);
             files.push(file_name::table(&self.path, number));
             files.push(file_name::old_table(&self.path, number));
         }
@@ -548,6 +565,15 @@ impl Repairer {
         }
         result.and(self.lost.sync())
     }
+}
+
+/// A directory in RocksDB's language has column families, whose tables this repair would mix.
+#[cold]
+fn refuse_rocksdb(path: &Path) -> Error {
+    Error::not_supported_in(
+        path,
+        "the directory is in RocksDB's language, which cannot be repaired; nothing changed",
+    )
 }
 
 /// Does the error mean that data is permanently lost? The cause of any other error (too many open files, no

@@ -11,6 +11,8 @@ use crate::compaction::job as compaction_job;
 use crate::compaction::picker::{self, ManualPick};
 use crate::compaction::{Compaction, CompactionReason};
 use crate::db::background::errors::Severity;
+use crate::db::background::file_gc::Superseded;
+use crate::db::family::FamilyState;
 use crate::db::shared::DbShared;
 use crate::db::state::DbState;
 use crate::error::{Error, Result};
@@ -70,13 +72,14 @@ impl DbShared {
         if !state.is_compacting() {
             self.compaction_succeeded(state, None);
         }
-        for (id, family) in self.families.iter() {
+        let droppable_at = |(id, _)| {
             let options = self.picker_options(id, state);
-            let droppable_at = picker::next_droppable_deletions(state.versions.current(id), &options);
-            family.tombstones_droppable_at.store(droppable_at.unwrap_or(u64::MAX), Ordering::SeqCst);
-            if droppable_at.is_some_and(|sequence| self.oldest_snapshot() >= sequence) {
-                return Next::Again; // the snapshot was released before this store
-            }
+            picker::next_droppable_deletions(state.versions.current(id), &options)
+        };
+        let droppable_at = state.families.iter().filter_map(droppable_at).min().unwrap_or(u64::MAX);
+        self.tombstones_droppable_at.store(droppable_at, Ordering::SeqCst);
+        if self.oldest_snapshot() >= droppable_at {
+            return Next::Again; // the snapshot was released before this store
         }
         if state.manual.next().is_some() {
             return Next::Wait; // a manual compaction waits for others, whose end wakes this worker
@@ -105,9 +108,15 @@ impl DbShared {
     }
 
     /// The context that a job of the family borrows.
-    pub(in crate::db) fn job_context(&self, family: ColumnFamilyId) -> JobContext<'_> {
-        let ColumnFamily { table_cache, found_compression, .. } = &self.families[family];
+    pub(in crate::db) fn job_context<'a>(
+        &'a self,
+        family: &'a ColumnFamily,
+        state: &DbState,
+    ) -> JobContext<'a> {
+        let ColumnFamily { table_cache, found_compression, .. } = family;
         JobContext {
+            language: state.versions.language(),
+            family: family.id,
             env: &self.env,
             db: &self.path,
             table_cache,
@@ -124,8 +133,11 @@ impl DbShared {
     /// The compaction to run now: a due one, or else an idle one.
     fn pick(&self, state: &mut DbState, now: Instant) -> Option<Picked> {
         self.pick_due(state, now).or_else(|| {
-            let mut families = self.families.iter().filter(|(_, family)| family.options.idle_compaction);
-            families.find_map(|(family, _)| Some((family, self.pick_idle(state, family, now)?)))
+            let is_idle = |(id, family): (ColumnFamilyId, &FamilyState)| {
+                family.family.or(&self.default_family).options.idle_compaction.then_some(id)
+            };
+            let families: Vec<_> = state.families.iter().filter_map(is_idle).collect();
+            families.into_iter().find_map(|id| Some((id, self.pick_idle(state, id, now)?)))
         })
     }
 
@@ -145,22 +157,29 @@ impl DbShared {
                 return None;
             }
         }
-        let families = || self.families.iter().map(|(id, _)| id);
         let by_size = |family| {
             let (version, pointers) =
                 (state.versions.current(family), state.versions.compact_pointers(family));
             picker::pick_size(version, &self.picker_options(family, state), pointers)
         };
-        if let Some(picked) = families().find_map(|family| Some((family, by_size(family)?))) {
-            return Some(picked);
+        let due = state.families.iter().find_map(|(family, _)| Some((family, by_size(family)?)));
+        if due.is_some() {
+            return due;
         }
-        families().find_map(|family| Some((family, self.pick_seek(state, family, now)?)))
+        let has_candidate =
+            |(id, family): (ColumnFamilyId, &FamilyState)| family.seeks.has_candidate().then_some(id);
+        let candidates: Vec<_> = state.families.iter().filter_map(has_candidate).collect();
+        candidates.into_iter().find_map(|family| Some((family, self.pick_seek(state, family, now)?)))
     }
 
     /// The next piece of the first manual compaction in the queue.
     fn pick_manual(&self, state: &mut DbState) -> ManualTurn {
         while let Some(manual) = state.manual.next() {
             let (family, target, level) = (manual.family, manual.target, manual.level);
+            if !state.versions.has(family) {
+                state.manual.finish_first(Err(Error::invalid_argument("the column family was dropped")));
+                continue;
+            }
             let options =
                 PickerOptions { rewritten_from: target.rewritten_from, ..self.picker_options(family, state) };
             let version = state.versions.current(family);
@@ -183,15 +202,17 @@ impl DbShared {
         ManualTurn::IsFree
     }
 
-    /// A read probed `file` of the default family without a hit. A file that has used up its seeks becomes
-    /// the candidate of a seek compaction.
+    /// A read probed `file` of a family without a hit. A file that has used up its seeks becomes the
+    /// candidate of a seek compaction.
     #[cold]
-    pub(in crate::db) fn charge_seek(&self, level: usize, file: Arc<FileMetaData>) {
+    pub(in crate::db) fn charge_seek(&self, id: ColumnFamilyId, level: usize, file: Arc<FileMetaData>) {
         if !file.charge_seek() || self.is_inside_comparator() {
             return;
         }
         // The last reference to the file may be this one: it is dropped without the mutex.
-        let is_new = self.state.lock().families.default_family_mut().seeks.suggest(level, &file);
+        let mut state = self.state.lock();
+        let is_new = state.families.get_mut(id).is_some_and(|family| family.seeks.suggest(level, &file));
+        drop(state);
         if is_new {
             self.compaction_waker.wake();
         }
@@ -233,7 +254,6 @@ impl DbShared {
     }
 
     fn mergeable_when_idle(&self, state: &DbState, family: ColumnFamilyId) -> Option<Compaction> {
-        let options = &self.families[family].options;
         let has_other_work = state.is_compacting()
             || !state.manual.is_empty()
             || state.has_immutables()
@@ -243,7 +263,8 @@ impl DbShared {
         }
         let compaction =
             picker::pick_idle(state.versions.current(family), &self.picker_options(family, state))?;
-        let (of_family, buffer) = (&state.families[family], options.write_buffer_size as u64);
+        let of_family = &state.families[family];
+        let buffer = of_family.family.or(&self.default_family).options.write_buffer_size as u64;
         let bytes = compaction.input_bytes();
         of_family.idle.may_write(bytes, of_family.bytes_written(), buffer).then_some(compaction)
     }
@@ -257,8 +278,11 @@ impl DbShared {
         state.families[family].in_progress.add(&compaction);
         let outcome = self.merge(&mut state, family, &compaction);
         let is_job_error = outcome.is_err();
-        let result = outcome.and_then(|edit| self.install(&mut state, |_| vec![edit], |_| {}));
-        state.families[family].in_progress.remove(&compaction);
+        let result = outcome.and_then(|edit| self.install_compaction(&mut state, edit));
+        if let Some(of_family) = state.families.get_mut(family) {
+            of_family.in_progress.remove(&compaction);
+        }
+        let is_dropped = !state.versions.has(family);
         let (level, is_manual) = (compaction.level, compaction.reason.is_manual());
         match result {
             Ok(superseded) => {
@@ -272,9 +296,9 @@ impl DbShared {
                 Ok(())
             }
             Err(error) => {
-                // `install` records its own errors. A job that stops because the database is closing has no
-                // error to record.
-                if is_job_error && !self.is_closed() {
+                // `install` records its own errors. A job that stops because the database is closing, or
+                // whose family was dropped, has no error to record.
+                if is_job_error && !self.is_closed() && !is_dropped {
                     if self.options.paranoid_checks && error.is_corruption() {
                         self.record_background_error(&mut state, Severity::UntilReopened, &error);
                     } else if !is_manual {
@@ -286,9 +310,30 @@ impl DbShared {
                 if is_manual {
                     state.manual.piece_ends(&Err(error.clone()));
                 }
+                drop(state); // the files of a dropped family are closed with the compaction
                 Err(error)
             }
         }
+    }
+
+    /// Installs the edit of a compaction. If its family was dropped, the outputs are discarded.
+    fn install_compaction(
+        &self,
+        state: &mut MutexGuard<'_, DbState>,
+        edit: VersionEdit,
+    ) -> Result<Superseded> {
+        let family = edit.column_family;
+        let outputs: Vec<_> = edit.new_files.iter().map(|(_, file)| file.clone()).collect();
+        let is_move = edit.new_files.iter().any(|(_, file)| edit.deletes(file.number));
+        let make_edits = |state: &mut DbState| match state.versions.has(family) {
+            true => Ok(vec![edit]),
+            false => Err(Error::invalid_argument("the column family was dropped")),
+        };
+        let result = self.install(state, make_edits, |_| {});
+        if result.is_err() && !state.versions.has(family) && !is_move {
+            self.discard_tables(outputs);
+        }
+        result
     }
 
     /// Runs the job without the mutex, unless a trivial move makes it unnecessary. Returns the edit to be
@@ -302,7 +347,8 @@ impl DbShared {
         if compaction.is_trivial_move() {
             return Ok(move_edit(family, compaction));
         }
-        let context = self.job_context(family);
+        let of_family = state.families[family].family.clone();
+        let context = self.job_context(of_family.or(&self.default_family), state);
         let version = state.versions.current(family);
         let is_more_due = picker::needs_compaction(version, &self.picker_options(family, state));
         let outcome = MutexGuard::unlocked(state, || {
@@ -311,7 +357,9 @@ impl DbShared {
             }
             compaction_job::run(compaction, &context)
         })?;
-        let of_family = &mut state.families[family];
+        let Some(of_family) = state.families.get_mut(family) else {
+            return Ok(VersionEdit { column_family: family, ..outcome.edit }); // it will not be installed
+        };
         let stats = &mut of_family.stats[compaction.output_level];
         stats.micros += outcome.micros;
         stats.bytes_read += outcome.bytes_read;

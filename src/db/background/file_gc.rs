@@ -104,6 +104,8 @@ pub(in crate::db) fn find_leftovers(
         Some(FileType::Table(number)) => live.contains(&number),
         Some(FileType::Manifest(number)) => number >= manifest,
         Some(FileType::Temp(_)) => false,
+        // RocksDB's own files are left to it.
+        Some(FileType::Options(_) | FileType::Identity) => true,
         Some(FileType::Current | FileType::Lock | FileType::InfoLog) | None => true,
     };
     names.iter().filter(|name| !is_needed(name)).map(|name| db.join(name)).collect()

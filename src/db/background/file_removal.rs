@@ -9,7 +9,10 @@ use crate::db::shared::DbShared;
 use crate::db::state::DbState;
 use crate::error::Result;
 use crate::format::file_name::{self, FileType};
+use crate::version::file_metadata::FileMetaData;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// An open removes only the names of files of this size or larger, and leaves their blocks to the worker. In
 /// bytes.
@@ -88,14 +91,20 @@ impl DbShared {
         }
     }
 
+    /// Leaves tables that no MANIFEST names to the worker that removes files.
+    pub(in crate::db) fn discard_tables(&self, tables: impl IntoIterator<Item = Arc<FileMetaData>>) {
+        for table in tables {
+            table.mark_deleted(&self.file_gc.tables);
+        }
+        self.removal_waker.wake();
+    }
+
     /// Queues the WALs below `min_log_number`, which a durable edit has made unneeded. The worker removes
     /// them when it is woken.
-    pub(in crate::db) fn hand_over_wals(&self, state: &mut DbState, min_log_number: u64) {
-        state
-            .wals
-            .remove_before(min_log_number)
-            .into_iter()
-            .for_each(|number| self.file_gc.wals.push(number));
+    pub(in crate::db) fn release_wals_before(&self, state: &mut DbState, min_log_number: u64) {
+        let unneeded = state.wals.remove_before(min_log_number);
+        unneeded.into_iter().for_each(|number| self.file_gc.wals.push(number));
+        self.min_log_number.store(min_log_number, Ordering::Release);
     }
 
     /// Removes every MANIFEST below `number`, which is the one that CURRENT durably names.

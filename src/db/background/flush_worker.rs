@@ -10,6 +10,7 @@ use crate::background::pool::Next;
 use crate::column_family::ColumnFamily;
 use crate::db::background::errors::{BackgroundError, Severity};
 use crate::db::background::file_gc::Superseded;
+use crate::db::family::FamilyRef;
 use crate::db::shared::DbShared;
 use crate::db::state::DbState;
 use crate::error::Result;
@@ -20,8 +21,9 @@ use crate::memtable::Memtable;
 use crate::util::lock::MutexGuard;
 use crate::version::file_metadata::FileMetaData;
 use crate::version::version_edit::VersionEdit;
+use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// The `shutting_down` flag of a flush that close does not interrupt.
@@ -97,6 +99,43 @@ fn next_task(situation: &Situation) -> Task {
     }
 }
 
+/// The flush of one family: what it takes, and what it has written.
+struct Flush {
+    id: ColumnFamilyId,
+    family: FamilyRef,
+    /// Oldest first.
+    memtables: Vec<Arc<Memtable>>,
+    /// The tables, until a version has them.
+    files: Vec<Arc<FileMetaData>>,
+    /// The level and the size in bytes of each table.
+    written: Vec<(usize, u64)>,
+    micros: u64,
+}
+
+impl Flush {
+    fn of(state: &DbState, id: ColumnFamilyId, max_bytes: usize) -> Self {
+        let of_family = &state.families[id];
+        Flush {
+            id,
+            family: of_family.family.clone(),
+            memtables: of_family.memtables.immutables.oldest_within(max_bytes),
+            files: Vec::new(),
+            written: Vec::new(),
+            micros: 0,
+        }
+    }
+}
+
+/// The families that are flushed together with `due`. Entries of an earlier process may be in WALs that are
+/// not durable. If a batch among them is over several families, its parts must become durable together, in
+/// one group. A poisoned WAL is needed until the entries of all families are in tables.
+fn families_of_flush(state: &DbState, due: ColumnFamilyId, replaces_wal: bool) -> Vec<ColumnFamilyId> {
+    match replaces_wal || state.has_recovered_entries() {
+        true => state.families_with_immutables(),
+        false => vec![due],
+    }
+}
+
 impl DbShared {
     /// One step of the flush worker.
     pub(in crate::db) fn flush_step(&self) -> Next {
@@ -141,7 +180,8 @@ impl DbShared {
                 }
                 Task::Flush(family) => {
                     // If the flush fails, the error says when it is retried.
-                    let _ = self.flush_immutables(state, family, is_wal_replaced);
+                    let families = families_of_flush(&state, family, is_wal_replaced);
+                    let _ = self.flush_immutables(state, &families, is_wal_replaced);
                     return Next::Again;
                 }
                 Task::GiveMemoryBack(time) => {
@@ -156,7 +196,7 @@ impl DbShared {
         let time_to_retry = |failure: &BackgroundError| failure.time_to_retry(now);
         let due = state.families.iter().filter_map(|(id, family)| {
             let waiting = family.memtables.immutables.len();
-            let max_number = self.families[id].options.max_write_buffer_number;
+            let max_number = family.family.or(&self.default_family).options.max_write_buffer_number;
             Some((id, family.flush_policy.time_until_flush(waiting, max_number, now)?))
         });
         let keeps_memory =
@@ -178,12 +218,9 @@ impl DbShared {
     pub(in crate::db) fn flush_at_close(&self) {
         self.guarded(|| {
             let state = self.state.lock();
-            let waiting = state.families.iter().find(|(_, family)| !family.memtables.immutables.is_empty());
-            if let Some((family, _)) = waiting
-                && state.has_recovered_entries()
-                && state.errors.worst().is_none()
-            {
-                let _ = self.flush_immutables(state, family, false);
+            let families = state.families_with_immutables();
+            if !families.is_empty() && state.has_recovered_entries() && state.errors.worst().is_none() {
+                let _ = self.flush_immutables(state, &families, false);
             }
             Next::Wait
         });
@@ -202,108 +239,123 @@ impl DbShared {
         Next::WaitAtMost(time)
     }
 
-    /// Writes all immutable memtables of a family (or as many as the index of one table can surely hold) to
-    /// one table, and installs it. With `replaces_wal` it takes all of them: then every entry of the poisoned
-    /// WAL, which was replaced, is in tables.
+    /// Writes all immutable memtables of each family (or as many as the index of one table can surely hold)
+    /// to one table each, and installs the tables as one group. With `replaces_wal` it takes all memtables:
+    /// then every entry of the poisoned WAL, which was replaced, is in tables.
     fn flush_immutables(
         &self,
         mut state: MutexGuard<'_, DbState>,
-        family: ColumnFamilyId,
+        families: &[ColumnFamilyId],
         replaces_wal: bool,
     ) -> Result<()> {
-        let started = self.env.now_micros();
         let max_bytes = if replaces_wal { usize::MAX } else { MAX_MEMTABLE_BYTES };
-        let memtables = state.families[family].memtables.immutables.oldest_within(max_bytes);
-        let written = self.write_table(&mut state, family, &memtables);
+        let mut flushes: Vec<Flush> =
+            families.iter().map(|&family| Flush::of(&state, family, max_bytes)).collect();
+        let written = self.write_tables(&mut state, &mut flushes);
         let is_job_error = written.is_err();
-        let installed =
-            written.and_then(|files| self.install_flush(&mut state, family, memtables.len(), files, started));
-        match installed {
+        match written.and_then(|()| self.install_flushes(&mut state, &mut flushes)) {
             Ok(superseded) => {
                 self.flush_succeeded(&mut state);
                 if replaces_wal {
                     // Writes were refused since the WAL was replaced. So all memtables before it are flushed,
-                    // and the edit names the new WAL as the oldest needed one.
+                    // and the edits name the new WAL as the oldest needed one.
                     self.clear_background_error(&mut state, Severity::ReplaceLog);
                 }
                 drop(state);
-                drop((memtables, superseded));
+                drop((flushes, superseded));
                 self.compaction_waker.wake();
                 self.removal_waker.wake();
                 Ok(())
             }
             Err(error) => {
-                if is_job_error && !self.is_closed() {
+                let is_dropped = flushes.iter().any(|flush| !state.versions.has(flush.id));
+                if is_job_error && !self.is_closed() && !is_dropped {
                     self.flush_failed(&mut state, &error);
                 }
+                if is_job_error || is_dropped {
+                    // No MANIFEST names the tables. (After a failed installation one may.)
+                    self.discard_tables(flushes.iter_mut().flat_map(|flush| flush.files.drain(..)));
+                }
+                drop(state);
+                drop(flushes);
                 Err(error)
             }
         }
     }
 
-    /// Runs the flush job without the mutex. Returns the tables.
-    fn write_table(
-        &self,
-        state: &mut MutexGuard<'_, DbState>,
-        family: ColumnFamilyId,
-        memtables: &[Arc<Memtable>],
-    ) -> Result<Vec<Arc<FileMetaData>>> {
-        let mut context = self.job_context(family);
-        if state.has_recovered_entries() {
-            context.shutting_down = &NEVER; // see `flush_at_close`
+    /// Runs the flush jobs without the mutex. With several families their WALs are made durable afterwards: a
+    /// batch over families must not survive a power failure in the table of one of them only.
+    fn write_tables(&self, state: &mut MutexGuard<'_, DbState>, flushes: &mut [Flush]) -> Result<()> {
+        let is_recovered = state.has_recovered_entries();
+        let has_several = state.families.has_several();
+        for flush in flushes.iter_mut() {
+            let started = self.env.now_micros();
+            let version = state.versions.current(flush.id).clone();
+            let family = flush.family.clone();
+            let mut context = self.job_context(family.or(&self.default_family), state);
+            if is_recovered {
+                context.shutting_down = &NEVER; // see `flush_at_close`
+            }
+            let number = self.new_file_number();
+            flush.files = MutexGuard::unlocked(state, || {
+                context.found_compression.look(&version, context.table_cache);
+                drop(version);
+                flush_job::run(&flush.memtables, number, &context)
+            })?;
+            flush.micros = self.env.now_micros().saturating_sub(started);
+            if !state.versions.has(flush.id) {
+                return Err(family.or(&self.default_family).dropped_error());
+            }
         }
-        let number = self.new_file_number();
-        let version = state.versions.current(family).clone();
-        MutexGuard::unlocked(state, || {
-            context.found_compression.look(&version, context.table_cache);
-            drop(version);
-            flush_job::run(memtables, number, &context)
-        })
+        if !has_several {
+            return Ok(());
+        }
+        let synced = MutexGuard::unlocked(state, || {
+            self.older_logs.make_durable(u64::MAX, || self.env.sync_dir(&self.path))
+        });
+        synced.inspect_err(|error| self.record_background_error(state, Severity::UntilReopened, error))
     }
 
-    /// Installs `files`, which hold the entries of the `flushed` oldest immutable memtables.
-    fn install_flush(
+    /// Installs the tables of the flushes, as one group of edits.
+    fn install_flushes(
         &self,
         state: &mut MutexGuard<'_, DbState>,
-        family: ColumnFamilyId,
-        flushed: usize,
-        files: Vec<Arc<FileMetaData>>,
-        started: u64,
+        flushes: &mut [Flush],
     ) -> Result<Superseded> {
-        let mut written = Vec::new();
-        let superseded = self.install(
+        let flushes = RefCell::new(flushes); // the first closure has run when the second one does
+        self.install(
             state,
+            |state| flushes.borrow_mut().iter_mut().map(|flush| self.edit_of_flush(state, flush)).collect(),
             |state| {
-                let mut edit = VersionEdit {
-                    column_family: family,
-                    log_number: Some(state.families[family].memtables.log_number_after(flushed)),
-                    ..VersionEdit::default()
-                };
-                for file in files {
-                    let (smallest, largest) = (file.smallest.user_key(), file.largest.user_key());
-                    let level = self.level_for_flush(state, family, smallest, largest);
-                    written.push((level, file.file_size));
-                    edit.new_files.push((level, file));
+                for flush in flushes.borrow_mut().iter_mut() {
+                    let of_family = &mut state.families[flush.id];
+                    // The caller holds the memtables too, and drops them without the mutex.
+                    drop(of_family.memtables.immutables.remove_oldest(flush.memtables.len()));
+                    of_family.flush_policy.flushed(!of_family.memtables.immutables.is_empty());
+                    of_family.note_flush(flush.micros, &flush.written);
+                    flush.files.clear(); // the version has them
                 }
-                vec![edit]
             },
-            |state| {
-                let of_family = &mut state.families[family];
-                // The caller holds the memtables too, and drops them without the mutex.
-                drop(of_family.memtables.immutables.remove_oldest(flushed));
-                of_family.flush_policy.flushed(!of_family.memtables.immutables.is_empty());
-                let needed = state.versions.min_log_number();
-                self.hand_over_wals(state, needed);
-                self.min_log_number.store(needed, Ordering::Release);
-            },
-        )?;
-        let stats = &mut state.families[family].stats;
-        let level = written.first().map_or(0, |&(level, _)| level);
-        stats[level].micros += self.env.now_micros().saturating_sub(started);
-        for (level, bytes) in written {
-            stats[level].bytes_written += bytes;
+        )
+    }
+
+    /// The edit that a flush leads to. Fails if the family was dropped.
+    fn edit_of_flush(&self, state: &DbState, flush: &mut Flush) -> Result<VersionEdit> {
+        let Some(of_family) = state.families.get(flush.id) else {
+            return Err(flush.family.or(&self.default_family).dropped_error());
+        };
+        let mut edit = VersionEdit {
+            column_family: flush.id,
+            log_number: Some(of_family.memtables.log_number_after(flush.memtables.len())),
+            ..VersionEdit::default()
+        };
+        for file in &flush.files {
+            let (smallest, largest) = (file.smallest.user_key(), file.largest.user_key());
+            let level = self.level_for_flush(state, flush.id, smallest, largest);
+            flush.written.push((level, file.file_size));
+            edit.new_files.push((level, file.clone()));
         }
-        Ok(superseded)
+        Ok(edit)
     }
 
     /// The level of a flushed table: below level 0 only if nothing there overlaps it, running compactions
@@ -315,10 +367,11 @@ impl DbShared {
         smallest: &[u8],
         largest: &[u8],
     ) -> usize {
-        let ColumnFamily { options, comparator, .. } = &self.families[family];
+        let of_family = &state.families[family];
+        let ColumnFamily { options, comparator, .. } = of_family.family.or(&self.default_family);
         let max_file_size = options.max_file_size as u64;
         let level = state.versions.current(family).level_for_flush(smallest, largest, max_file_size);
-        state.families[family].in_progress.level_for_flush(comparator, level, smallest, largest)
+        of_family.in_progress.level_for_flush(comparator, level, smallest, largest)
     }
 }
 

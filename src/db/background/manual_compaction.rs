@@ -10,7 +10,9 @@
 use crate::background::reply::reply_and_ticket;
 use crate::db::Db;
 use crate::db::background::manual_queue::{ManualCompaction, Target};
+use crate::db::families::ColumnFamilyHandle;
 use crate::db::shared::DbShared;
+use crate::db::write::stall::no_such_family;
 use crate::error::{Error, Result};
 use crate::format::NUM_LEVELS;
 use crate::format::column_family_id::ColumnFamilyId;
@@ -24,38 +26,59 @@ impl Db {
     /// before it begins, is no error. Other compactions continue meanwhile. Fails with the error that stopped
     /// the flush or a compaction, or when the database is closed.
     pub fn compact_range(&self, begin: Option<&[u8]>, end: Option<&[u8]>) -> Result<()> {
-        self.flush()?;
-        let family = ColumnFamilyId::DEFAULT;
-        let target = self.inner.manual_target(family, begin, end);
-        for level in 0..target.deepest {
-            let mut result = self.inner.compact_towards(family, target, level, begin, end);
-            if result.as_ref().is_err_and(Error::is_no_space) {
-                // The files that the compaction of the previous level has replaced may not have been removed
-                // yet.
-                self.inner.removal_step();
-                result = self.inner.compact_towards(family, target, level, begin, end);
-            }
-            result?;
-        }
-        self.inner.removal_step();
-        Ok(())
+        self.inner.compact_range(ColumnFamilyId::DEFAULT, begin, end)
+    }
+
+    /// As `compact_range`, in a column family. InvalidArgument if the family is of another database, or was
+    /// dropped.
+    pub fn compact_range_cf(
+        &self,
+        family: &ColumnFamilyHandle,
+        begin: Option<&[u8]>,
+        end: Option<&[u8]>,
+    ) -> Result<()> {
+        self.inner.compact_range(family.of(&self.inner)?.id, begin, end)
     }
 }
 
 impl DbShared {
+    fn compact_range(&self, family: ColumnFamilyId, begin: Option<&[u8]>, end: Option<&[u8]>) -> Result<()> {
+        self.flush_families(Some(family))?;
+        let target = self.manual_target(family, begin, end)?;
+        for level in 0..target.deepest {
+            let mut result = self.compact_towards(family, target, level, begin, end);
+            if result.as_ref().is_err_and(Error::is_no_space) {
+                // The files that the compaction of the previous level has replaced may not have been removed
+                // yet.
+                self.removal_step();
+                result = self.compact_towards(family, target, level, begin, end);
+            }
+            result?;
+        }
+        self.removal_step();
+        Ok(())
+    }
+
     /// The deepest level that has any of the range, and the lowest number of files that are written by jobs
     /// that begin now.
-    fn manual_target(&self, family: ColumnFamilyId, begin: Option<&[u8]>, end: Option<&[u8]>) -> Target {
+    fn manual_target(
+        &self,
+        family: ColumnFamilyId,
+        begin: Option<&[u8]>,
+        end: Option<&[u8]>,
+    ) -> Result<Target> {
         let state = self.state.lock();
+        let Some(of_family) = state.families.get(family) else { return Err(no_such_family(family)) };
         let version = state.versions.current(family);
         // A job that runs already may keep entries for a snapshot that has been released since. Its outputs
         // do not count as rewritten.
-        let rewritten_from = match state.families[family].in_progress.is_empty() {
+        let rewritten_from = match of_family.in_progress.is_empty() {
             true => self.next_file_number.load(Ordering::Relaxed),
             false => u64::MAX,
         };
         let has_any = |&level: &usize| version.overlaps(level, begin, end);
-        Target { deepest: (1..NUM_LEVELS).rev().find(has_any).unwrap_or(1), rewritten_from }
+        let deepest = (1..NUM_LEVELS).rev().find(has_any).unwrap_or(1);
+        Ok(Target { deepest, rewritten_from })
     }
 
     /// Compacts the range at one level of the default family into the next, and waits for it.

@@ -12,7 +12,10 @@
 use crate::db::Db;
 use crate::db::background::errors::Severity;
 use crate::db::shared::DbShared;
+use crate::db::write::group::WriterState;
+use crate::db::write::stall::NewMemtable;
 use crate::error::Result;
+use crate::format::column_family_id::ColumnFamilyId;
 use crate::wal::writer::WalWriter;
 
 impl Db {
@@ -54,20 +57,15 @@ impl DbShared {
             return Ok(());
         }
         let number = self.new_file_number();
-        let created = self.new_memtable().and_then(|memtable| {
-            let options = self.wal_options();
-            let wal = WalWriter::create(&self.env, &self.path, number, options, writer.last_sequence)?;
-            Ok((wal, memtable))
-        });
-        match created {
-            Ok((mut wal, memtable)) => {
+        match self.new_wal_and_memtables(&writer, number) {
+            Ok((mut wal, memtables)) => {
                 // The poisoned WAL is not appended to any more, and the flush that follows covers it and the
                 // older WALs. So none of them is synced again.
-                drop(writer.wal.take());
+                let size = writer.wal.take().map_or(0, |poisoned| poisoned.file_size());
                 let _ = self.older_logs.release(number);
                 wal.share_older(self.older_logs.clone());
                 writer.wal = Some(wal);
-                drop(self.switch_memtable(&mut writer, number, memtable));
+                drop(self.switch_memtables(&mut writer, (number, size), memtables));
                 Ok(())
             }
             Err(error) => {
@@ -75,5 +73,22 @@ impl DbShared {
                 Err(error)
             }
         }
+    }
+
+    /// A new WAL, and a new memtable for the default family and for each other one that has entries.
+    fn new_wal_and_memtables(
+        &self,
+        writer: &WriterState,
+        number: u64,
+    ) -> Result<(WalWriter, Vec<(ColumnFamilyId, NewMemtable)>)> {
+        let mut memtables = Vec::new();
+        for (id, of_writer) in writer.families.iter() {
+            if id == ColumnFamilyId::DEFAULT || !of_writer.memtable.memtable().is_empty() {
+                memtables.push((id, self.new_memtable(of_writer.family.or(&self.default_family))?));
+            }
+        }
+        let options = self.wal_options();
+        let wal = WalWriter::create(&self.env, &self.path, number, options, writer.last_sequence)?;
+        Ok((wal, memtables))
     }
 }

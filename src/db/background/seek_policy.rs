@@ -40,7 +40,6 @@ impl SeekPolicy {
     }
 
     /// Is there a candidate?
-    #[cfg(test)]
     pub fn has_candidate(&self) -> bool {
         self.candidate.is_some()
     }

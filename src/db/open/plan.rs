@@ -17,6 +17,8 @@ use crate::db::open::recovery_debt::RecoveryDebt;
 use crate::db::wal_set::{WalFile, WalSet};
 use crate::env::{Env, LogFileOptions};
 use crate::error::{Error, Result};
+use crate::format::column_family_id::ColumnFamilyId;
+use crate::format::family_set::FamilySet;
 use crate::format::file_name::{self, FileType};
 use crate::format::internal_key::SequenceNumber;
 use crate::memtable::list::ImmutableMemtable;
@@ -24,7 +26,7 @@ use crate::memtable::{Memtable, MemtableWriter};
 use crate::version::file_metadata::FileMetaData;
 use crate::version::manifest::ManifestWriter;
 use crate::version::version_edit::VersionEdit;
-use crate::version::version_set::{PreparedEdits, VersionSet};
+use crate::version::version_set::{EditCounters, PreparedEdits, VersionSet};
 use crate::wal::writer::WalWriter;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -35,14 +37,15 @@ pub(in crate::db) struct ReusedWal {
     pub file: WalFile,
     /// The length of the file, in bytes.
     pub size: u64,
-    /// The entries of the WAL.
-    pub memtable: Box<MemtableWriter>,
+    /// The entries of the WAL, by family.
+    pub memtables: FamilySet<Box<MemtableWriter>>,
 }
 
 /// A recovered WAL that stays until its entries, which are in memory, are flushed.
 pub(in crate::db) struct RecoveredWal {
     pub file: WalFile,
-    pub memtable: Arc<Memtable>,
+    /// The memtable of each family that has entries in the WAL.
+    pub memtables: Vec<(ColumnFamilyId, Arc<Memtable>)>,
 }
 
 /// What is done with the MANIFEST and the recovered WALs.
@@ -50,7 +53,7 @@ pub(in crate::db) enum RecoveryPlan {
     /// Nothing is written except a new, empty WAL.
     KeepInMemory(Kept),
     /// The entries of the WALs are in tables, or in the WAL that is reused. An edit says so.
-    Write(Rewrite),
+    Write(Box<Rewrite>),
 }
 
 /// What stays as it was recovered.
@@ -68,8 +71,8 @@ pub(in crate::db) struct Kept {
 pub(in crate::db) struct Rewrite {
     /// The MANIFEST that is appended to; `None`: a new one takes its place.
     pub manifest: Option<ManifestWriter>,
-    /// Level-0 tables made from the WALs, oldest first.
-    pub new_files: Vec<Arc<FileMetaData>>,
+    /// Level-0 tables made from the WALs, and their families; those of a family oldest first.
+    pub new_files: Vec<(ColumnFamilyId, Arc<FileMetaData>)>,
     /// The WAL that is appended to; `None`: a new one is created.
     pub reused_wal: Option<ReusedWal>,
     /// WALs whose numbers are above that of every WAL of this open: they are removed.
@@ -101,9 +104,10 @@ pub(in crate::db) struct InitialState {
     pub manifest: ManifestState,
     pub wals: WalSet,
     pub wal: WalWriter,
-    pub memtable: Box<MemtableWriter>,
-    /// The memtables of the recovered WALs, oldest first.
-    pub immutables: Vec<ImmutableMemtable>,
+    /// The active memtable of each family.
+    pub memtables: FamilySet<Box<MemtableWriter>>,
+    /// The memtables of the recovered WALs, and their families; those of a family oldest first.
+    pub immutables: Vec<(ColumnFamilyId, ImmutableMemtable)>,
     pub next_file_number: u64,
     pub last_sequence: SequenceNumber,
     pub debt: Option<RecoveryDebt>,
@@ -121,7 +125,7 @@ impl Recovered {
         let new_wal = NewWal { context, path, logged, last_sequence, next_file_number };
         let mut state = match plan {
             RecoveryPlan::KeepInMemory(kept) => keep_in_memory(new_wal, versions, kept, &names)?,
-            RecoveryPlan::Write(rewrite) => write(new_wal, versions, rewrite, &names)?,
+            RecoveryPlan::Write(rewrite) => write(new_wal, versions, *rewrite, &names)?,
         };
         state.damage = damage;
         Ok(state)
@@ -157,17 +161,41 @@ impl NewWal<'_> {
         LogFileOptions { mapped: options.mmap_wal, expected_size: options.write_buffer_size as u64 }
     }
 
-    fn create(&self, number: u64) -> Result<(WalWriter, Box<MemtableWriter>)> {
+    fn create(
+        &self,
+        number: u64,
+        versions: &VersionSet,
+    ) -> Result<(WalWriter, FamilySet<Box<MemtableWriter>>)> {
         let wal = WalWriter::create(self.env(), self.path, number, self.options(), self.logged)?;
-        Ok((wal, self.context.new_memtable()?))
+        Ok((wal, new_memtables(self.context, versions)?))
     }
 
-    fn reopen(&self, reused: ReusedWal) -> Result<(WalWriter, Box<MemtableWriter>)> {
-        let WalFile { number, begins_after } = reused.file;
+    fn reopen(&self, reused: ReusedWal) -> Result<(WalWriter, FamilySet<Box<MemtableWriter>>)> {
+        let WalFile { number, begins_after, .. } = reused.file;
         let options = self.options();
         let wal = WalWriter::reopen(self.env(), self.path, number, reused.size, options, begins_after)?;
-        Ok((wal, reused.memtable))
+        Ok((wal, reused.memtables))
     }
+
+    fn counters(&self, oldest: WalFile) -> EditCounters {
+        EditCounters {
+            next_file_number: self.next_file_number,
+            logged_before: oldest.begins_after,
+            min_log_number: oldest.number,
+        }
+    }
+}
+
+/// An empty memtable for each family.
+pub(in crate::db) fn new_memtables(
+    context: &OpenContext,
+    versions: &VersionSet,
+) -> Result<FamilySet<Box<MemtableWriter>>> {
+    let mut memtables = FamilySet::new(context.default_family().new_memtable()?);
+    for (id, family) in versions.families().skip(1) {
+        memtables.insert(id, context.of(family)?.new_memtable()?);
+    }
+    Ok(memtables)
 }
 
 fn keep_in_memory(
@@ -179,23 +207,26 @@ fn keep_in_memory(
     let Kept { manifest, wals, empty_wals } = kept;
     let number = new_wal.take_number();
     let mut files: Vec<WalFile> = wals.iter().map(|wal| wal.file).collect();
-    files.push(WalFile { number, begins_after: new_wal.last_sequence });
+    files.push(WalFile { number, begins_after: new_wal.last_sequence, size: 0 });
     let oldest = files[0];
-    // The edit is applied only in memory: WALs below the oldest kept one are gone or empty.
-    let edit = VersionEdit { log_number: Some(oldest.number), ..VersionEdit::default() };
-    let prepared = versions.prepare(vec![edit], new_wal.next_file_number, oldest.begins_after)?;
+    // The edits are applied only in memory: WALs below the oldest kept one are gone or empty.
+    let edits = edits_of_all(&versions, oldest.number, &[]);
+    let prepared = versions.prepare(edits, new_wal.counters(oldest))?;
     drop(versions.commit(&prepared));
-    let (wal, memtable) = new_wal.create(number)?;
+    let (wal, memtables) = new_wal.create(number, &versions)?;
     let mut leftovers = find_leftovers(new_wal.path, names, &versions, manifest);
     leftovers.retain(|path| !is_wal_of(path, &empty_wals)); // their removal needs no MANIFEST
-    let to_immutable =
-        |wal: RecoveredWal| ImmutableMemtable { memtable: wal.memtable, log_number: wal.file.number };
+    let to_immutables = |wal: RecoveredWal| {
+        let log_number = wal.file.number;
+        let of_family = move |(id, memtable)| (id, ImmutableMemtable { memtable, log_number });
+        wal.memtables.into_iter().map(of_family)
+    };
     Ok(InitialState {
         manifest: ManifestState::new(None),
         wals: WalSet::new(files, oldest.begins_after),
         wal,
-        memtable,
-        immutables: wals.into_iter().map(to_immutable).collect(),
+        memtables,
+        immutables: wals.into_iter().flat_map(to_immutables).collect(),
         next_file_number: new_wal.next_file_number,
         last_sequence: new_wal.last_sequence,
         debt: Some(RecoveryDebt::new(number, leftovers)),
@@ -215,7 +246,7 @@ fn write(
     let Rewrite { manifest, new_files, reused_wal, stray_wals, unused_wals } = rewrite;
     let file = match &reused_wal {
         Some(reused) => reused.file,
-        None => WalFile { number: new_wal.take_number(), begins_after: new_wal.last_sequence },
+        None => WalFile { number: new_wal.take_number(), begins_after: new_wal.last_sequence, size: 0 },
     };
     let manifest_number = match &manifest {
         Some(found) => found.number(),
@@ -225,18 +256,14 @@ fn write(
         remove_tables(&new_wal, &new_files); // no MANIFEST names them yet
         return Err(error);
     }
-    let edit = VersionEdit {
-        log_number: Some(file.number),
-        new_files: new_files.iter().map(|file| (0, file.clone())).collect(),
-        ..VersionEdit::default()
-    };
-    let prepared = versions.prepare(vec![edit], new_wal.next_file_number, file.begins_after)?;
+    let counters = new_wal.counters(file);
+    let prepared = versions.prepare(edits_of_all(&versions, file.number, &new_files), counters)?;
     drop(versions.commit(&prepared));
     let manifest = match manifest {
         Some(found) => append(&new_wal, found, &prepared)?,
         None => {
-            let snapshot = versions.snapshot(new_wal.next_file_number, file.begins_after);
-            create_manifest(&new_wal, manifest_number, &snapshot, &new_files)?
+            let snapshot = versions.snapshot(counters);
+            create_manifest(&new_wal, manifest_number, &versions, &snapshot, &new_files)?
         }
     };
     // A later open would replay these over newer writes; or they were copied to `lost`.
@@ -244,15 +271,15 @@ fn write(
     for &number in unused_wals.iter().chain(stray_wals.iter().filter(is_stray)) {
         new_wal.env().remove_file(&file_name::log(new_wal.path, number))?;
     }
-    let (wal, memtable) = match reused_wal {
+    let (wal, memtables) = match reused_wal {
         Some(reused) => new_wal.reopen(reused)?,
-        None => new_wal.create(file.number)?,
+        None => new_wal.create(file.number, &versions)?,
     };
     Ok(InitialState {
         manifest: ManifestState::new(Some(manifest)),
         wals: WalSet::new(vec![file], file.begins_after),
         wal,
-        memtable,
+        memtables,
         immutables: Vec::new(),
         next_file_number: new_wal.next_file_number,
         last_sequence: new_wal.last_sequence,
@@ -262,6 +289,26 @@ fn write(
         damage: Vec::new(),
         versions,
     })
+}
+
+/// An edit for each family: its new tables, and that it needs no WAL before `log_number`. (A family that
+/// needs still fewer keeps its number: what it has in tables must not be replayed.)
+fn edits_of_all(
+    versions: &VersionSet,
+    log_number: u64,
+    new_files: &[(ColumnFamilyId, Arc<FileMetaData>)],
+) -> Vec<VersionEdit> {
+    let edit = |id| VersionEdit {
+        column_family: id,
+        log_number: Some(log_number.max(versions.log_number(id))),
+        new_files: new_files
+            .iter()
+            .filter(|(family, _)| *family == id)
+            .map(|(_, file)| (0, file.clone()))
+            .collect(),
+        ..VersionEdit::default()
+    };
+    versions.families().map(|(id, _)| edit(id)).collect()
 }
 
 fn append(
@@ -281,15 +328,17 @@ fn append(
 fn create_manifest(
     new_wal: &NewWal<'_>,
     number: u64,
+    versions: &VersionSet,
     snapshot: &[VersionEdit],
-    new_files: &[Arc<FileMetaData>],
+    new_files: &[(ColumnFamilyId, Arc<FileMetaData>)],
 ) -> Result<ManifestWriter> {
-    let prepared = ManifestWriter::prepare(new_wal.env(), new_wal.path, number, snapshot);
+    let language = versions.language();
+    let prepared = ManifestWriter::prepare(new_wal.env(), new_wal.path, number, language, snapshot);
     prepared.inspect_err(|_| remove_tables(new_wal, new_files))?.make_current(new_wal.path)
 }
 
-fn remove_tables(new_wal: &NewWal<'_>, files: &[Arc<FileMetaData>]) {
-    new_wal.context.remove_tables(new_wal.path, files);
+fn remove_tables(new_wal: &NewWal<'_>, files: &[(ColumnFamilyId, Arc<FileMetaData>)]) {
+    new_wal.context.remove_tables(new_wal.path, files.iter().map(|(_, file)| file));
 }
 
 /// Copies WALs durably to `lost`, where nothing removes them: the MANIFEST that is written next makes them

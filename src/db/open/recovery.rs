@@ -1,10 +1,11 @@
 //! Recovery: reads the state from the files of a directory. First the edits of the MANIFEST, then the WALs
 //! that it still needs.
 //!
-//! WALs are replayed in the order of their numbers, each into a memtable of its own. The memtable is *kept*:
-//! it becomes an immutable memtable whose flush is due, and its WAL stays until that flush. So an open writes
-//! nothing, and waits for no disk. What it has read counts as durable only when a MANIFEST of this process
-//! says it (see `recovery_debt`).
+//! WALs are replayed in the order of their numbers, each into memtables of its own, one for each family. An
+//! entry that its family has in a table already (the family's log number is above the WAL's) is left out. The
+//! memtables are *kept*: they become immutable memtables whose flush is due, and their WAL stays until that
+//! flush. So an open writes nothing, and waits for no disk. What it has read counts as durable only when a
+//! MANIFEST of this process says it (see `recovery_debt`).
 //!
 //! In some cases nothing is kept: more than `MAX_KEPT_LOGS` WALs have entries; the entries take more memory
 //! than one memtable may; something is odd about the WALs or the MANIFEST (its end, its length, a previous
@@ -18,20 +19,26 @@
 //!
 //! Thread rule: used by one thread.
 
+use crate::batch::HEADER_SIZE;
+use crate::batch::decode::BatchIter;
 use crate::db::open::context::{OpenContext, insert_batch};
-use crate::db::open::plan::{Kept, Recovered, RecoveredWal, RecoveryPlan, ReusedWal, Rewrite};
+use crate::db::open::plan::{Kept, Recovered, RecoveredWal, RecoveryPlan, ReusedWal, Rewrite, new_memtables};
 use crate::db::wal_set::WalFile;
 use crate::error::{Error, Result};
 use crate::flush::job as flush_job;
 use crate::format::column_family_id::ColumnFamilyId;
+use crate::format::family_set::FamilySet;
 use crate::format::file_name::{self, FileType};
 use crate::format::internal_key::SequenceNumber;
-use crate::memtable::MemtableWriter;
-use crate::version::Version;
+use crate::job::context::JobContext;
+use crate::language::Language;
+use crate::memtable::{Memtable, MemtableWriter};
+use crate::options::LanguagePolicy;
+use crate::util::coding::fixed64_at;
 use crate::version::file_metadata::FileMetaData;
 use crate::version::manifest::{self, ManifestWriter};
 use crate::version::version_set::{
-    RecoveredCounters, VersionRecovery, VersionSet, check_file_numbers, is_counted,
+    FamilyBase, RecoveredCounters, VersionRecovery, VersionSet, check_file_numbers, is_counted,
 };
 use crate::wal::replay::{ExpectedFirstSequence, ReplayOptions, ReplaySummary, replay};
 use std::collections::HashSet;
@@ -52,19 +59,47 @@ pub(in crate::db) const MAX_KEPT_LOGS: usize = 4;
 pub(in crate::db) fn fresh(opening: &OpenContext, path: &Path) -> Result<Recovered> {
     opening.info_log.log(format_args!("creating {}", path.display()));
     let (next_file_number, _, names) = list_files(opening, path, 1)?;
+    let family = opening.default_family();
+    let version = Arc::new(family.empty_version());
+    let versions = VersionSet::new(language_of_new(opening), family.comparator_name(), version);
+    check_families(opening, &versions)?;
     Ok(Recovered {
-        versions: VersionSet::new(opening.comparator_name(), Arc::new(empty(opening))),
+        versions,
         next_file_number,
         last_sequence: 0,
         logged: 0,
-        plan: RecoveryPlan::Write(Rewrite::default()),
+        plan: RecoveryPlan::Write(Box::default()),
         damage: Vec::new(),
         names,
     })
 }
 
-fn empty(opening: &OpenContext) -> Version {
-    Version::empty(opening.comparator.clone(), opening.table_cache.clone())
+/// The language of a new database.
+fn language_of_new(opening: &OpenContext) -> Language {
+    match opening.options.language {
+        LanguagePolicy::LevelDb | LanguagePolicy::MaySwitch => Language::LevelDb,
+        LanguagePolicy::RocksDb => Language::RocksDb,
+    }
+}
+
+/// InvalidArgument if the opener names a family that is not there and is not to be created.
+fn check_families(opening: &OpenContext, versions: &VersionSet) -> Result<()> {
+    let missing = opening.families.iter().find(|family| versions.find(&family.name).is_none());
+    match missing {
+        Some(family) if !opening.options.create_missing_column_families => {
+            Err(Error::invalid_argument(format!(
+                "column family not found: {} (create_missing_column_families is false)",
+                family.name.escape_ascii()
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the MANIFEST's reader must know of the family with this name; `None` if the opener does not name it.
+pub(in crate::db) fn base_of(opening: &OpenContext, name: &[u8]) -> Option<FamilyBase> {
+    let family = opening.find(name)?;
+    Some(FamilyBase { comparator_name: family.comparator_name(), version: family.empty_version() })
 }
 
 /// The next file number, the files, and their names. The number is not below `at_least` and above every
@@ -105,8 +140,10 @@ fn list_files(
 /// The state of an existing database.
 pub(in crate::db) fn recover(opening: &OpenContext, path: &Path) -> Result<Recovered> {
     let options = &opening.options;
-    let mut edits = VersionRecovery::new(opening.comparator_name(), empty(opening));
-    let recovered = manifest::recover(&options.env, path, &mut |edit| edits.apply(edit))?;
+    let base_of = |name: &[u8]| base_of(opening, name);
+    let mut edits = VersionRecovery::new(&base_of);
+    let mut recovered = manifest::recover(&options.env, path, &mut |edit| edits.apply(edit))?;
+    recovered.clean_end &= !edits.is_within_group();
     let (versions, counters) = edits.finish().map_err(|error| match &recovered.damaged_tail {
         Some(damage) if error.is_corruption() => damage.clone(),
         None if error.is_corruption() => error.context(file_name::manifest(path, recovered.number).display()),
@@ -119,6 +156,7 @@ pub(in crate::db) fn recover(opening: &OpenContext, path: &Path) -> Result<Recov
         }
         opening.info_log.log(format_args!("going on without the last edit, which was not synced: {damage}"));
     }
+    check_families(opening, &versions)?;
     check_file_numbers(next_file_number.saturating_add(NUMBERS_OF_AN_OPENING))?;
     check_tables(path, &versions, &files)?;
     let logs = needed_logs(&files, &counters);
@@ -129,20 +167,22 @@ pub(in crate::db) fn recover(opening: &OpenContext, path: &Path) -> Result<Recov
     let is_sound = recovered.clean_end
         && recovered.file_size < MAX_REUSED_MANIFEST_BYTES
         && counters.prev_log_number == 0;
+    let is_bytewise = opening.families.iter().all(|family| family.comparator.is_bytewise());
     let mut replayer = Replayer {
         opening,
         path,
-        version: versions.current(ColumnFamilyId::DEFAULT).clone(),
+        versions: &versions,
         next_file_number: AtomicU64::new(next_file_number),
         last_sequence: counters.last_sequence,
-        before: ExpectedFirstSequence::Counted(counters.last_sequence),
-        memtable: opening.new_memtable()?,
+        before: match (versions.language(), counters.logged_before) {
+            (Language::LevelDb, _) => ExpectedFirstSequence::Counted(counters.last_sequence),
+            (Language::RocksDb, Some(logged)) => ExpectedFirstSequence::Counted(logged),
+            (Language::RocksDb, None) => ExpectedFirstSequence::Unknown,
+        },
+        memtables: new_memtables(opening, &versions)?,
         // A worker flushes the kept memtables. It would call a user's comparator from its own thread, which
         // LevelDB does not do during an open.
-        keeps_in_memory: is_sound
-            && stray_logs.is_empty()
-            && !options.reuse_logs
-            && opening.comparator.is_bytewise(),
+        keeps_in_memory: is_sound && stray_logs.is_empty() && !options.reuse_logs && is_bytewise,
         kept_wals: Vec::new(),
         empty_wals: Vec::new(),
         unused_wals: Vec::new(),
@@ -152,12 +192,13 @@ pub(in crate::db) fn recover(opening: &OpenContext, path: &Path) -> Result<Recov
     let reused = match replayer.replay_all(&logs, options.reuse_logs && stray_logs.is_empty()) {
         Ok(reused) => reused,
         Err(error) => {
-            opening.remove_tables(path, &replayer.new_files);
+            opening.remove_tables(path, replayer.new_files.iter().map(|(_, file)| file));
             return Err(error);
         }
     };
     let found = FoundManifest { number: recovered.number, size: recovered.file_size, is_sound };
-    Ok(replayer.decide(&found, reused, stray_logs, versions, names))
+    let decided = replayer.decide(&found, reused, stray_logs);
+    Ok(decided.into_recovered(versions, names))
 }
 
 /// The MANIFEST that was read.
@@ -193,8 +234,7 @@ fn needed_logs(files: &[FileType], counters: &RecoveredCounters) -> Vec<u64> {
 /// be missing because its own name was not synced. Then no flush of it has ended, and no table is younger
 /// than the WAL except those that `versions` has.
 fn may_do_without_last_edit(versions: &VersionSet, files: &[FileType]) -> bool {
-    let known: HashSet<u64> =
-        versions.current(ColumnFamilyId::DEFAULT).levels.iter().flatten().map(|file| file.number).collect();
+    let known: HashSet<u64> = versions.live_files().map(|file| file.number).collect();
     let has_log = files.contains(&FileType::Log(versions.min_log_number()));
     has_log
         || !files.iter().any(|file| {
@@ -211,14 +251,8 @@ fn check_tables(path: &Path, versions: &VersionSet, files: &[FileType]) -> Resul
             _ => None,
         })
         .collect();
-    let missing: Vec<u64> = versions
-        .current(ColumnFamilyId::DEFAULT)
-        .levels
-        .iter()
-        .flatten()
-        .map(|file| file.number)
-        .filter(|number| !present.contains(number))
-        .collect();
+    let numbers = versions.live_files().map(|file| file.number);
+    let missing: Vec<u64> = numbers.filter(|number| !present.contains(number)).collect();
     match missing.first() {
         None => Ok(()),
         Some(&first) => Err(Error::corruption(format!(
@@ -233,21 +267,37 @@ fn check_tables(path: &Path, versions: &VersionSet, files: &[FileType]) -> Resul
 struct Replayer<'a> {
     opening: &'a OpenContext,
     path: &'a Path,
-    /// The version that the MANIFEST describes.
-    version: Arc<Version>,
+    /// The state that the MANIFEST describes.
+    versions: &'a VersionSet,
     next_file_number: AtomicU64,
     last_sequence: SequenceNumber,
     /// What is known of the sequence numbers before the next WAL.
     before: ExpectedFirstSequence,
-    /// The entries that were replayed last, newer than those of all `kept_wals`.
-    memtable: Box<MemtableWriter>,
+    /// The entries that were replayed last, by family, newer than those of all `kept_wals`.
+    memtables: FamilySet<Box<MemtableWriter>>,
     /// May the entries of the WALs still be kept in memory?
     keeps_in_memory: bool,
     kept_wals: Vec<RecoveredWal>,
     empty_wals: Vec<u64>,
     unused_wals: Vec<u64>,
-    new_files: Vec<Arc<FileMetaData>>,
+    new_files: Vec<(ColumnFamilyId, Arc<FileMetaData>)>,
     damage: Vec<Error>,
+}
+
+/// What a replay has led to.
+struct Decided {
+    next_file_number: u64,
+    last_sequence: SequenceNumber,
+    logged: SequenceNumber,
+    plan: RecoveryPlan,
+    damage: Vec<Error>,
+}
+
+impl Decided {
+    fn into_recovered(self, versions: VersionSet, names: Vec<OsString>) -> Recovered {
+        let Decided { next_file_number, last_sequence, logged, plan, damage } = self;
+        Recovered { versions, next_file_number, last_sequence, logged, plan, damage, names }
+    }
 }
 
 impl Replayer<'_> {
@@ -267,10 +317,10 @@ impl Replayer<'_> {
             let begins_after = last_before.max(before_first);
             self.note(number, &summary);
             if may_reuse && summary.is_clean() && self.new_files.len() == files_before {
-                return Ok(Some((WalFile { number, begins_after }, summary.file_size)));
+                return Ok(Some((WalFile { number, begins_after, size: 0 }, summary.file_size)));
             }
             if self.keeps_in_memory {
-                self.keep(number, begins_after)?;
+                self.keep(WalFile { number, begins_after, size: summary.file_size })?;
             }
         }
         if !self.keeps_in_memory {
@@ -280,14 +330,7 @@ impl Replayer<'_> {
     }
 
     /// Decides what the open does with the replayed entries.
-    fn decide(
-        self,
-        found: &FoundManifest,
-        reused: Option<(WalFile, u64)>,
-        stray_wals: Vec<u64>,
-        versions: VersionSet,
-        names: Vec<OsString>,
-    ) -> Recovered {
+    fn decide(self, found: &FoundManifest, reused: Option<(WalFile, u64)>, stray_wals: Vec<u64>) -> Decided {
         let logged = match self.before {
             ExpectedFirstSequence::Logged(last) if !self.kept_wals.is_empty() => last,
             _ => self.last_sequence,
@@ -302,25 +345,23 @@ impl Replayer<'_> {
                 empty_wals: self.empty_wals,
             })
         } else {
-            let memtable = self.memtable;
-            RecoveryPlan::Write(Rewrite {
+            let (memtables, language) = (self.memtables, self.versions.language());
+            RecoveryPlan::Write(Box::new(Rewrite {
                 manifest: may_append
-                    .then(|| ManifestWriter::reopen(env, self.path, found.number, found.size).ok())
+                    .then(|| ManifestWriter::reopen(env, self.path, found.number, found.size, language).ok())
                     .flatten(),
                 new_files: self.new_files,
-                reused_wal: reused.map(|(file, size)| ReusedWal { file, size, memtable }),
+                reused_wal: reused.map(|(file, size)| ReusedWal { file, size, memtables }),
                 stray_wals,
                 unused_wals: self.unused_wals,
-            })
+            }))
         };
-        Recovered {
-            versions,
+        Decided {
             next_file_number: self.next_file_number.into_inner(),
             last_sequence: self.last_sequence,
             logged,
             plan,
             damage: self.damage,
-            names,
         }
     }
 
@@ -339,23 +380,27 @@ impl Replayer<'_> {
         }
     }
 
-    /// Keeps the WAL `number`, all of which was replayed, until its memtable is flushed.
-    fn keep(&mut self, number: u64, begins_after: SequenceNumber) -> Result<()> {
-        if self.memtable.memtable().is_empty() {
-            self.empty_wals.push(number);
-            return Ok(());
+    /// Keeps a WAL, all of which was replayed, until its memtables are flushed.
+    fn keep(&mut self, file: WalFile) -> Result<()> {
+        let mut memtables = Vec::new();
+        for (id, memtable) in
+            self.memtables.iter_mut().filter(|(_, memtable)| !memtable.memtable().is_empty())
+        {
+            let next = self.opening.of(self.versions.family(id))?.new_memtable()?;
+            memtables.push((id, std::mem::replace(memtable, next).memtable().clone()));
         }
-        let next = self.opening.new_memtable()?;
-        let memtable = std::mem::replace(&mut self.memtable, next).memtable().clone();
-        self.kept_wals.push(RecoveredWal { file: WalFile { number, begins_after }, memtable });
+        match memtables.is_empty() {
+            true => self.empty_wals.push(file.number),
+            false => self.kept_wals.push(RecoveredWal { file, memtables }),
+        }
         Ok(())
     }
 
     /// Do the memtables take more memory than one memtable may?
     fn is_full(&self) -> bool {
-        let kept = self.kept_wals.iter().map(|log| &log.memtable);
-        let bytes: usize =
-            kept.chain([self.memtable.memtable()]).map(|memtable| memtable.approximate_memory_usage()).sum();
+        let kept = self.kept_wals.iter().flat_map(|log| &log.memtables).map(|(_, memtable)| memtable);
+        let active = self.memtables.iter().map(|(_, memtable)| memtable.memtable());
+        let bytes: usize = kept.chain(active).map(|memtable| memtable.approximate_memory_usage()).sum();
         bytes > self.opening.options.write_buffer_size
     }
 
@@ -363,8 +408,12 @@ impl Replayer<'_> {
         let log = file_name::log(self.path, number);
         self.opening.info_log.log(format_args!("recovering log #{number}"));
         let env = self.opening.options.env.clone();
-        let options = ReplayOptions { strict: self.opening.options.paranoid_checks, before: self.before };
-        let summary = replay(&env, &log, options, &mut |batch| self.apply(batch))?;
+        let options = ReplayOptions {
+            strict: self.opening.options.paranoid_checks,
+            before: self.before,
+            language: self.versions.language(),
+        };
+        let summary = replay(&env, &log, options, &mut |batch| self.apply(number, batch))?;
         for damage in &summary.damage {
             self.opening.info_log.log(format_args!("log #{number}: skipped damage: {damage}"));
         }
@@ -374,9 +423,13 @@ impl Replayer<'_> {
         Ok(summary)
     }
 
-    /// Inserts one validated batch.
-    fn apply(&mut self, batch: &[u8]) -> Result<()> {
-        self.last_sequence = self.last_sequence.max(insert_batch(&mut self.memtable, batch)?);
+    /// Inserts one validated batch of the WAL `log`.
+    fn apply(&mut self, log: u64, batch: &[u8]) -> Result<()> {
+        let last = match self.versions.language() {
+            Language::LevelDb => insert_batch(self.memtables.default_family_mut(), batch)?,
+            Language::RocksDb => self.insert_spread(log, batch)?,
+        };
+        self.last_sequence = self.last_sequence.max(last);
         self.keeps_in_memory &= self.kept_wals.len() < MAX_KEPT_LOGS;
         if self.is_full() {
             self.flush()?;
@@ -384,22 +437,63 @@ impl Replayer<'_> {
         Ok(())
     }
 
-    /// Writes all entries in memory to a table and starts another memtable. Nothing is kept in memory any
-    /// more.
+    /// Inserts the entries of a batch into the memtables of their families. Left out, but counted, are
+    /// entries of families that were dropped, and entries that the tables of their family have. Returns the
+    /// sequence number of the last entry.
+    fn insert_spread(&mut self, log: u64, batch: &[u8]) -> Result<SequenceNumber> {
+        let mut sequence = fixed64_at(batch, 0).unwrap_or(0);
+        for entry in BatchIter::new(batch.get(HEADER_SIZE..).unwrap_or_default()) {
+            let (id, value_type, key, value) = entry?.parts();
+            match self.memtables.get_mut(id) {
+                Some(memtable) if self.versions.log_number(id) <= log => {
+                    memtable.insert(sequence, value_type, key, value);
+                }
+                None if !self.versions.has_had(id) => {
+                    return Err(Error::corruption_in(
+                        &file_name::log(self.path, log),
+                        format_args!("an entry for column family {}, which the MANIFEST does not know", id.0),
+                    ));
+                }
+                _ => {}
+            }
+            sequence += 1;
+        }
+        Ok(sequence.saturating_sub(1))
+    }
+
+    /// Writes all entries in memory to tables, one for each family that has any, and starts other memtables.
+    /// Nothing is kept in memory any more.
     fn flush(&mut self) -> Result<()> {
         self.keeps_in_memory = false;
-        let mut memtables: Vec<_> = self.kept_wals.drain(..).map(|log| log.memtable).collect();
-        if !self.memtable.memtable().is_empty() {
-            memtables.push(self.memtable.memtable().clone());
+        let mut waiting: Vec<(ColumnFamilyId, Arc<Memtable>)> =
+            self.kept_wals.drain(..).flat_map(|log| log.memtables).collect();
+        for (id, memtable) in self.memtables.iter().filter(|(_, memtable)| !memtable.memtable().is_empty()) {
+            waiting.push((id, memtable.memtable().clone()));
         }
-        if memtables.is_empty() {
+        if waiting.is_empty() {
             return Ok(());
         }
-        let context = self.opening.job_context(self.path, &self.next_file_number, self.last_sequence);
-        self.opening.found_compression.look(&self.version, &self.opening.table_cache);
-        let number = self.next_file_number.fetch_add(1, Ordering::Relaxed);
-        self.new_files.extend(flush_job::run(&memtables, number, &context)?);
-        self.memtable = self.opening.new_memtable()?;
+        for (id, of_manifest) in self.versions.families() {
+            let memtables: Vec<_> = waiting
+                .iter()
+                .filter(|(family, _)| *family == id)
+                .map(|(_, memtable)| memtable.clone())
+                .collect();
+            if memtables.is_empty() {
+                continue;
+            }
+            let family = self.opening.of(of_manifest)?;
+            family.found_compression.look(of_manifest.current(), &family.table_cache);
+            let context = JobContext {
+                language: self.versions.language(),
+                family: id,
+                ..self.opening.job_context(family, self.path, &self.next_file_number, self.last_sequence)
+            };
+            let number = self.next_file_number.fetch_add(1, Ordering::Relaxed);
+            let files = flush_job::run(&memtables, number, &context)?;
+            self.new_files.extend(files.into_iter().map(|file| (id, file)));
+        }
+        self.memtables = new_memtables(self.opening, self.versions)?;
         Ok(())
     }
 }

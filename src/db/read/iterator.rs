@@ -5,9 +5,11 @@
 //! it stands before all versions of the key shown, and key and value are copies. The view never changes. Once
 //! the database is closed, every move ends with an error.
 
+use crate::column_family::ColumnFamily;
 use crate::column_family::dead_spans::{LOOK_AFTER, NOTE_AFTER};
 use crate::column_family::read_iterator::ReadIterator;
 use crate::column_family::super_version::{IteratorKind, SuperVersion};
+use crate::db::family::FamilyRef;
 use crate::db::read::options::foreign_snapshot;
 use crate::db::shared::DbShared;
 use crate::error::{Error, Result};
@@ -83,11 +85,14 @@ pub struct DbIterator {
     /// The super version, for what it keeps alive. `None` if there is nothing to read, and after the drop has
     /// begun.
     view: Option<(Arc<SuperVersion>, IteratorKind)>,
+    family: FamilyRef,
+    /// Why there is nothing to read, if that is not the snapshot.
+    refusal: Option<Error>,
     db: WakerAtEnd,
 }
 
-/// The database of an iterator. Must be the field that is dropped last.
-struct WakerAtEnd(Arc<DbShared>);
+/// The database of an iterator or of a handle. Must be the field that is dropped last.
+pub(in crate::db) struct WakerAtEnd(pub Arc<DbShared>);
 
 impl Deref for WakerAtEnd {
     type Target = Arc<DbShared>;
@@ -98,7 +103,7 @@ impl Deref for WakerAtEnd {
 }
 
 impl Drop for WakerAtEnd {
-    /// If files wait to be removed that only this iterator kept alive, wakes the flush worker, which wakes
+    /// If files wait to be removed that only this object kept alive, wakes the flush worker, which wakes
     /// the worker that removes them. The caller's thread removes nothing.
     fn drop(&mut self) {
         if self.process.is_current() && !self.file_gc.tables.is_empty() && !self.is_closed() {
@@ -110,14 +115,31 @@ impl Drop for WakerAtEnd {
 impl DbIterator {
     /// `None`: the options name a snapshot of another database. Then the iterator never becomes valid, and
     /// `status` is the error.
-    pub(in crate::db) fn new(db: &Arc<DbShared>, read: Option<ReadAt>) -> Self {
-        let comparator = &db.families.default_family().comparator;
-        let (view, sequence, input) = if let Some(read) = read
-            && db.process.is_current()
-        {
+    pub(in crate::db) fn new(db: &Arc<DbShared>, family: FamilyRef, read: Option<ReadAt>) -> Self {
+        let view = read.filter(|_| db.process.is_current()).map(|read| {
             // The super version first, the sequence number after it: see `column_family/super_version.rs`.
-            let view = db.families.default_family().super_version.take();
+            let view = family.or(&db.default_family).super_version.take();
             let sequence = read.sequence.unwrap_or_else(|| db.last_sequence.load(Ordering::Acquire));
+            (view, read, sequence)
+        });
+        Self::over(db, family, view)
+    }
+
+    /// An iterator that never becomes valid, and whose status is an error.
+    pub(in crate::db) fn of_error(db: &Arc<DbShared>, error: Error) -> Self {
+        let mut iterator = Self::over(db, FamilyRef::Default, None);
+        iterator.refusal = Some(error);
+        iterator
+    }
+
+    /// An iterator over a view, which is of a moment at or after the sequence number.
+    pub(in crate::db) fn over(
+        db: &Arc<DbShared>,
+        family: FamilyRef,
+        view: Option<(Arc<SuperVersion>, ReadAt, SequenceNumber)>,
+    ) -> Self {
+        let comparator = &family.or(&db.default_family).comparator;
+        let (view, sequence, input) = if let Some((view, read, sequence)) = view {
             let (input, kind) = view.iter(comparator, (&read).into());
             (Some((view, kind)), sequence, input)
         } else {
@@ -135,9 +157,20 @@ impl DbIterator {
             stepped_before_leap: 0,
             is_broken: false,
             view,
-            sampler: db.families.default_family().options.seek_compaction.then(|| ReadSampler::new(sequence)),
+            sampler: family
+                .or(&db.default_family)
+                .options
+                .seek_compaction
+                .then(|| ReadSampler::new(sequence)),
+            family,
+            refusal: None,
             db: WakerAtEnd(db.clone()),
         }
+    }
+
+    #[inline]
+    fn family(&self) -> &ColumnFamily {
+        self.family.or(&self.db.default_family)
     }
 
     /// Does the iterator stand on an entry?
@@ -189,7 +222,7 @@ impl DbIterator {
     /// Compares two user keys by the database's comparator.
     #[inline]
     pub(crate) fn compare_keys(&self, a: &[u8], b: &[u8]) -> std::cmp::Ordering {
-        self.db.families.default_family().comparator.compare_user_keys(a, b)
+        self.family().comparator.compare_user_keys(a, b)
     }
 
     /// The first error since the last seek. A scan that ends is complete only if this is `Ok`. At an I/O
@@ -200,7 +233,9 @@ impl DbIterator {
     pub fn status(&self) -> Result<()> {
         match &self.error {
             Some(error) => Err(error.clone()),
-            None if self.view.is_none() && self.db.process.is_current() => Err(foreign_snapshot()),
+            None if self.view.is_none() && self.db.process.is_current() => {
+                Err(self.refusal.clone().unwrap_or_else(foreign_snapshot))
+            }
             None => self.input.status(),
         }
     }
@@ -286,12 +321,8 @@ impl DbIterator {
                 if !self.input.valid() {
                     break;
                 }
-                let before = self
-                    .db
-                    .families
-                    .default_family()
-                    .comparator
-                    .compare_user_keys(user_key(self.input.key()), &self.saved_key);
+                let before =
+                    self.family().comparator.compare_user_keys(user_key(self.input.key()), &self.saved_key);
                 if before.is_lt() {
                     break;
                 }
@@ -361,13 +392,7 @@ impl DbIterator {
             };
             if entry.sequence <= self.sequence
                 && !(skipping
-                    && self
-                        .db
-                        .families
-                        .default_family()
-                        .comparator
-                        .compare_user_keys(entry.user_key, &self.saved_key)
-                        .is_le())
+                    && self.family().comparator.compare_user_keys(entry.user_key, &self.saved_key).is_le())
             {
                 match entry.value_type {
                     ValueType::Value => {
@@ -404,7 +429,7 @@ impl DbIterator {
     #[cold]
     #[inline(never)]
     fn leap(&mut self, stepped_over: u32) -> bool {
-        if !self.db.families.default_family().comparator.is_bytewise() {
+        if !self.family().comparator.is_bytewise() {
             return false;
         }
         let key = user_key(self.input.key());
@@ -413,7 +438,7 @@ impl DbIterator {
             self.dead_from.extend_from_slice(key);
             self.stepped_before_leap = 0;
         }
-        let Some((start, end)) = self.db.families.default_family().dead_spans.find(key, self.sequence) else {
+        let Some((start, end)) = self.family().dead_spans.find(key, self.sequence) else {
             return false;
         };
         if let Err(damage) = self.input.status() {
@@ -432,19 +457,14 @@ impl DbIterator {
     #[cold]
     #[inline(never)]
     fn note_stepped_over(&mut self, stepped_over: u32) {
-        self.db.families.default_family().dead_spans.count(stepped_over);
-        let is_many = self.db.families.default_family().comparator.is_bytewise()
+        self.family().dead_spans.count(stepped_over);
+        let is_many = self.family().comparator.is_bytewise()
             && stepped_over - self.stepped_before_leap >= NOTE_AFTER
             && self.status().is_ok();
         // If the writer's turn is not free, a later iterator will note the span.
         if is_many && let Some(writer) = self.db.writer.try_alone() {
             let end = if self.valid { user_key(self.input.key()) } else { &self.saved_key };
-            self.db.families.default_family().dead_spans.note(
-                &self.dead_from,
-                end,
-                self.sequence,
-                writer.last_sequence,
-            );
+            self.family().dead_spans.note(&self.dead_from, end, self.sequence, writer.last_sequence);
         }
     }
 
@@ -460,13 +480,7 @@ impl DbIterator {
             };
             if entry.sequence <= self.sequence {
                 if is_live
-                    && self
-                        .db
-                        .families
-                        .default_family()
-                        .comparator
-                        .compare_user_keys(entry.user_key, &self.saved_key)
-                        .is_lt()
+                    && self.family().comparator.compare_user_keys(entry.user_key, &self.saved_key).is_lt()
                 {
                     break; // an earlier key: the saved one is the answer
                 }
@@ -508,7 +522,7 @@ impl DbIterator {
                 && let Some((level, file)) =
                     self.view.as_ref().and_then(|(view, _)| view.version.sample_read(key))
             {
-                self.db.charge_seek(level, file);
+                self.db.charge_seek(self.family.or(&self.db.default_family).id, level, file);
             }
         }
     }
@@ -579,15 +593,14 @@ impl Drop for DbIterator {
     fn drop(&mut self) {
         if !self.db.process.is_current() {
             // A child releases nothing: see `Db`'s drop.
-            let nothing =
-                MergingIterator::new(self.db.families.default_family().comparator.clone(), Vec::new());
+            let nothing = MergingIterator::new(self.family().comparator.clone(), Vec::new());
             let input = std::mem::replace(&mut self.input, nothing);
-            leak_in_child((input, self.view.take(), self.db.clone()));
+            leak_in_child((input, self.view.take(), self.family.clone(), self.db.clone()));
         } else if let Some((view, kind)) = self.view.take() {
             if !self.is_broken && !std::thread::panicking() {
                 view.take_back(&mut self.input, kind);
             }
-            self.db.families.default_family().super_version.put(view);
+            self.family().super_version.put(view);
         }
     }
 }

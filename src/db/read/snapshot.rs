@@ -65,11 +65,7 @@ impl Drop for Snapshot {
         let was_oldest = self.db.snapshots.lock().release(self.sequence);
         // Does a table of tombstones wait for this release? (The compaction worker stores its sequence number
         // before it looks at the oldest snapshot once more. So one of the two threads notices.)
-        let waiting = || {
-            let oldest = self.db.oldest_snapshot();
-            let mut families = self.db.families.iter();
-            families.any(|(_, family)| family.tombstones_droppable_at.load(Ordering::SeqCst) <= oldest)
-        };
+        let waiting = || self.db.tombstones_droppable_at.load(Ordering::SeqCst) <= self.db.oldest_snapshot();
         if was_oldest && !self.db.is_closed() && waiting() {
             self.db.compaction_waker.wake();
         }

@@ -4,6 +4,7 @@ use super::{TestDb, collect_forward};
 use crate::batch::write_batch::WriteBatch;
 use crate::db::Db;
 use crate::db::ReadOptions;
+use crate::language::Language;
 use crate::options::{Options, WriteOptions};
 use crate::util::random::Random;
 use std::collections::BTreeMap;
@@ -268,7 +269,7 @@ fn a_log_is_replayed_behind_one_that_ends_before_the_manifests_last_sequence() {
         last_sequence: Some(4),
         ..VersionEdit::default()
     };
-    assert!(ManifestWriter::create(env, &test.path(), 2, &[edit]).is_ok());
+    assert!(ManifestWriter::create(env, &test.path(), 2, Language::LevelDb, &[edit]).is_ok());
     test.reopen();
     assert_eq!(test.contents().len(), 4);
     assert_eq!(test.db().property(b"terrace.recovery-damage").as_deref(), Some(""));

@@ -8,6 +8,7 @@ use crate::env::fault::{FaultKind, FaultRule};
 use crate::env::mem::CrashChoice;
 use crate::env::{CreateMode, WritableFile};
 use crate::format::file_name::{self, FileType};
+use crate::language::Language;
 use crate::options::Options;
 use crate::record::BLOCK_SIZE;
 use crate::record::writer::RecordWriter;
@@ -62,7 +63,7 @@ fn forged(last_sequence: u64, prev_log_number: u64, log_number: u64) -> TestDb {
         last_sequence: Some(last_sequence),
         ..VersionEdit::default()
     };
-    assert!(ManifestWriter::create(&test.options.env, &test.path(), 2, &[edit]).is_ok());
+    assert!(ManifestWriter::create(&test.options.env, &test.path(), 2, Language::LevelDb, &[edit]).is_ok());
     test
 }
 

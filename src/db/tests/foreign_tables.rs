@@ -11,6 +11,7 @@ use crate::db::tests::error_recovery::Faulty;
 use crate::db::tests::error_recovery::until;
 use crate::env::{CreateMode, read_file};
 use crate::error::Error;
+use crate::language::Language;
 use crate::options::{Options, WriteOptions};
 use crate::table::block::Block;
 use crate::table::block_builder::BlockBuilder;
@@ -52,7 +53,7 @@ fn contents(table: &[u8], handle: BlockHandle) -> Vec<u8> {
     match type_byte {
         0 => block.extend_from_slice(stored),
         1 => block = snap::raw::Decoder::new().decompress_vec(stored).expect("snappy"),
-        _ => decompress_streamed(type_byte, stored, &mut block).expect("a stream"),
+        _ => decompress_streamed(Language::LevelDb, type_byte, stored, &mut block).expect("a stream"),
     }
     block
 }
@@ -76,13 +77,15 @@ fn compressions(test: &Faulty) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (path, table) in tables(test) {
         // A table that is being written has no footer yet.
-        let Some(Ok(footer)) = table.last_chunk::<FOOTER_SIZE>().map(Footer::decode) else { continue };
+        let Some(Ok(footer)) = table.last_chunk::<FOOTER_SIZE>().map(|end| Footer::decode(end)) else {
+            continue;
+        };
         let handles = [footer.index, footer.metaindex].into_iter();
         let data = handles_in(&contents(&table, footer.index)).into_iter().map(|(_, handle)| handle);
         let meta = handles_in(&contents(&table, footer.metaindex)).into_iter().map(|(_, handle)| handle);
         for handle in handles.chain(data).chain(meta) {
             let (stored, type_byte) = stored(&table, handle);
-            let compression = Compression::of_block(type_byte, stored);
+            let compression = Compression::of_block(Language::LevelDb, type_byte, stored);
             assert!(compression.is_some() || type_byte == 0, "{}: type {type_byte}", path.display());
             found.extend(compression.map(|compression| format!("{compression:?}")));
         }
@@ -241,7 +244,7 @@ pub(super) fn recoded(table: &[u8], recode: Recode<'_>, recode_index: bool) -> V
     let metaindex = append(&mut file, BlockBuilder::new(1).finish().unwrap(), None);
     assert!(file.len() + FOOTER_SIZE <= table.len(), "{} of {}", file.len(), table.len());
     file.resize(table.len() - FOOTER_SIZE, 0);
-    Footer { metaindex, index }.encode(&mut file);
+    Footer { language: Language::LevelDb, metaindex, index }.encode(&mut file);
     file
 }
 

@@ -63,8 +63,7 @@ fn idle_compactions_write_a_small_part_of_what_the_others_do() {
 #[test]
 fn a_snapshot_that_goes_lets_deletions_go_that_waited_for_it() {
     let test = Faulty::new(Options::default());
-    let wait_for =
-        || test.db().inner.families.default_family().tombstones_droppable_at.load(Ordering::SeqCst);
+    let wait_for = || test.db().inner.tombstones_droppable_at.load(Ordering::SeqCst);
     let key = |i: u32| format!("key-{i:06}");
     (0..2000).for_each(|i| test.put(&key(i), "value").unwrap());
     test.db().flush().unwrap();

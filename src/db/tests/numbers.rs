@@ -5,6 +5,7 @@ use crate::db::repair;
 use crate::error::ErrorKind;
 use crate::format::file_name::FileType;
 use crate::format::internal_key::MAX_SEQUENCE;
+use crate::language::Language;
 use crate::options::{Options, WriteOptions};
 use crate::version::manifest::{self, ManifestWriter};
 use crate::version::version_edit::VersionEdit;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 fn append_edit(test: &TestDb, edit: &VersionEdit) {
     let env = &test.options.env;
     let found = manifest::recover(env, &test.path, &mut |_| Ok(())).expect("a MANIFEST");
-    let writer = ManifestWriter::reopen(env, &test.path, found.number, found.file_size);
+    let writer = ManifestWriter::reopen(env, &test.path, found.number, found.file_size, Language::LevelDb);
     writer
         .and_then(|mut writer| writer.append(std::slice::from_ref(edit)).and_then(|()| writer.close()))
         .expect("an edit");

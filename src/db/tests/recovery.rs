@@ -4,6 +4,7 @@ use super::{TestDb, under_all_options};
 use crate::batch::write_batch::WriteBatch;
 use crate::env::{CreateMode, LogFileOptions};
 use crate::format::file_name;
+use crate::language::Language;
 use crate::options::Options;
 use crate::record::writer::RecordWriter;
 use crate::version::manifest;
@@ -289,7 +290,7 @@ fn the_previous_log_that_an_old_manifest_names_is_replayed() {
     let file = test.options.env.create_writable(&manifest, CreateMode::Append).unwrap();
     let mut writer = RecordWriter::new(file, size);
     let mut record = Vec::new();
-    edit.encode(&mut record);
+    edit.encode(Language::LevelDb, &mut record);
     writer.add_record(&record).unwrap();
     writer.close().unwrap();
     test.reopen();

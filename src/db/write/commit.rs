@@ -13,21 +13,23 @@
 //! - the sync has failed: writes are refused until the database is reopened.
 
 use crate::batch::decode::{BatchEntry, BatchIter};
-use crate::batch::write_batch::{self, HEADER_SIZE, WriteBatch};
+use crate::batch::write_batch::{self, BatchFamilies, HEADER_SIZE, WriteBatch};
+use crate::column_family::ColumnFamily;
 use crate::db::Db;
 use crate::db::background::errors::Severity;
 use crate::db::shared::{DbShared, write_gate};
 use crate::db::write::group::{MAX_GROUP_BYTES, MAX_MEMBER_BYTES, Members, WriterState};
+use crate::db::write::record::{LONG_TAIL, Record, Write, keep_header};
+use crate::db::write::spread::SpreadRecord;
 use crate::db::write::stall::Switch;
 use crate::error::{Error, Result};
+use crate::format::column_family_id::ColumnFamilyId;
 use crate::format::internal_key::{MAX_SEQUENCE, ValueType};
 use crate::format::limits::{MAX_MEMTABLE_BYTES, check_entry};
+use crate::memtable::MemtableWriter;
 use crate::options::WriteOptions;
 use crate::wal::writer::WalWriter;
 use std::sync::atomic::Ordering;
-
-/// A value, or the entries of a batch, of at least this many bytes is not copied on its way to the WAL.
-const LONG_TAIL: usize = 64 << 10;
 
 /// The content of a write: one entry, or a batch of entries.
 #[derive(Clone, Copy)]
@@ -35,6 +37,20 @@ pub(in crate::db) enum Payload<'a> {
     Put(&'a [u8], &'a [u8]),
     Delete(&'a [u8]),
     Batch(&'a WriteBatch),
+}
+
+#[allow(clippy::inline_always)]
+impl Write for Payload<'_> {
+    const IS_SPREAD: bool = false;
+
+    #[inline(always)]
+    fn size(&self) -> usize {
+        Payload::size(self)
+    }
+
+    fn append_to(&self, record: &mut Vec<u8>) {
+        self.encode(record);
+    }
 }
 
 impl Payload<'_> {
@@ -102,26 +118,15 @@ impl Db {
     }
 
     /// Writes all entries of a batch, or none. An empty batch is written too; with `sync` it makes all
-    /// earlier writes durable. The batch is not changed and can be used again.
+    /// earlier writes durable. The batch is not changed and can be used again. InvalidArgument if an entry is
+    /// for a column family that this database does not have.
     pub fn write(&self, options: &WriteOptions, batch: &WriteBatch) -> Result<()> {
         batch.status()?;
-        self.inner.write(options, Payload::Batch(batch))
+        match batch.families() {
+            BatchFamilies::Default => self.inner.write(options, Payload::Batch(batch)),
+            _ => self.inner.write_spread(options, batch),
+        }
     }
-}
-
-/// The content of one WAL record: a single write, or the writes of a group.
-trait Record {
-    /// The number of entries.
-    fn count(&self) -> u32;
-    /// The end of the record, if it is long: appended to the WAL from where it is.
-    fn tail(&self) -> &[u8];
-    /// Memory for the entries in the memtable, which may be switched.
-    fn find_memory(&self, db: &DbShared, writer: &mut WriterState, size: usize) -> Result<()>;
-    /// Encodes everything but the tail, after space for the header. If this fails, nothing was appended to
-    /// the WAL.
-    fn encode(&self, buffer: &mut Vec<u8>) -> Result<()>;
-    /// Inserts the entries into the memtable. The first one gets the sequence number `first`.
-    fn insert(&self, db: &DbShared, writer: &mut WriterState, first: u64, encoded: &[u8]);
 }
 
 #[allow(clippy::inline_always)]
@@ -137,8 +142,18 @@ impl Record for Payload<'_> {
     }
 
     #[inline(always)]
+    fn make_room(&self, db: &DbShared, writer: &mut WriterState, sync: bool) -> Result<()> {
+        db.make_room_if_needed(writer, sync)
+    }
+
+    #[inline(always)]
+    fn has_memory(&self, writer: &mut WriterState, size: usize) -> bool {
+        writer.memtable().has_room(Payload::count(self) as usize, size)
+    }
+
+    #[inline(always)]
     fn find_memory(&self, db: &DbShared, writer: &mut WriterState, size: usize) -> Result<()> {
-        db.find_memory(writer, Payload::count(self), size)
+        db.find_memory(writer, &db.default_family, Payload::count(self), size)
     }
 
     #[inline(always)]
@@ -152,11 +167,11 @@ impl Record for Payload<'_> {
     #[inline(always)]
     fn insert(&self, db: &DbShared, writer: &mut WriterState, first: u64, _: &[u8]) {
         match *self {
-            Payload::Put(key, value) => writer.memtable.insert(first, ValueType::Value, key, value),
-            Payload::Delete(key) => writer.memtable.insert(first, ValueType::Deletion, key, &[]),
+            Payload::Put(key, value) => writer.memtable().insert(first, ValueType::Value, key, value),
+            Payload::Delete(key) => writer.memtable().insert(first, ValueType::Deletion, key, &[]),
             Payload::Batch(batch) => insert_entries(writer, first, batch.entries()),
         }
-        let dead_spans = &db.families.default_family().dead_spans;
+        let dead_spans = &db.default_family.dead_spans;
         if dead_spans.is_active() {
             match *self {
                 Payload::Put(key, _) => dead_spans.put([key].into_iter()),
@@ -181,8 +196,16 @@ impl Record for GroupRecord {
         &[]
     }
 
+    fn make_room(&self, db: &DbShared, writer: &mut WriterState, sync: bool) -> Result<()> {
+        db.make_room_if_needed(writer, sync)
+    }
+
+    fn has_memory(&self, writer: &mut WriterState, size: usize) -> bool {
+        writer.memtable().has_room(self.count as usize, size)
+    }
+
     fn find_memory(&self, _: &DbShared, writer: &mut WriterState, size: usize) -> Result<()> {
-        writer.memtable.prepare(self.count as usize, size)
+        writer.memtable().prepare(self.count as usize, size)
     }
 
     fn encode(&self, _: &mut Vec<u8>) -> Result<()> {
@@ -192,7 +215,7 @@ impl Record for GroupRecord {
     fn insert(&self, db: &DbShared, writer: &mut WriterState, first: u64, encoded: &[u8]) {
         let entries = &encoded[HEADER_SIZE..];
         insert_entries(writer, first, entries);
-        let dead_spans = &db.families.default_family().dead_spans;
+        let dead_spans = &db.default_family.dead_spans;
         if dead_spans.is_active() {
             dead_spans.put(keys_put(entries));
         }
@@ -201,23 +224,23 @@ impl Record for GroupRecord {
 
 impl DbShared {
     #[inline]
-    fn write(&self, options: &WriteOptions, payload: Payload<'_>) -> Result<()> {
+    pub(in crate::db) fn write<W: Write>(&self, options: &WriteOptions, write: W) -> Result<()> {
         self.check_caller()?;
         if let Some(mut writer) = self.writer.try_alone() {
-            return self.write_alone(&mut writer, options.sync, payload);
+            return self.write_alone(&mut writer, options.sync, &write);
         }
-        self.write_in_crowd(options.sync, payload)
+        self.write_in_crowd(options.sync, &write)
     }
 
-    /// Commits one payload. The caller holds the writer lock.
+    /// Commits one write. The caller holds the writer lock.
     #[inline]
-    fn write_alone(&self, writer: &mut WriterState, sync: bool, payload: Payload<'_>) -> Result<()> {
+    fn write_alone<W: Write>(&self, writer: &mut WriterState, sync: bool, write: &W) -> Result<()> {
         let refusal = RefuseOnUnwind(self);
-        let mut result = self.commit_alone(writer, sync, payload);
+        let mut result = self.commit_alone(writer, sync, write);
         if let Err(error) = &result
             && is_of_full_wal(writer, error)
         {
-            result = self.commit_in_new_wal(writer, sync, payload);
+            result = self.commit_in_new_wal(writer, sync, write);
         }
         std::mem::forget(refusal);
         result
@@ -226,17 +249,17 @@ impl DbShared {
     /// Retries a commit in a new WAL, after the file of the current one may not become larger.
     #[cold]
     #[inline(never)]
-    fn commit_in_new_wal(&self, writer: &mut WriterState, sync: bool, payload: Payload<'_>) -> Result<()> {
-        self.make_room(writer, Switch::Now)?;
-        self.commit_alone(writer, sync, payload)
+    fn commit_in_new_wal<W: Write>(&self, writer: &mut WriterState, sync: bool, write: &W) -> Result<()> {
+        self.make_room(writer, ColumnFamilyId::DEFAULT, Switch::Now)?;
+        self.commit_alone(writer, sync, write)
     }
 
     // Inlined at two places: on the path of every write, and on a cold one.
     #[allow(clippy::inline_always)]
     #[inline(always)]
-    fn commit_alone(&self, writer: &mut WriterState, sync: bool, payload: Payload<'_>) -> Result<()> {
+    fn commit_alone<W: Write>(&self, writer: &mut WriterState, sync: bool, write: &W) -> Result<()> {
         let mut buffer = std::mem::take(&mut writer.record);
-        let result = self.commit(writer, &payload, payload.size(), sync, &mut buffer);
+        let result = self.commit(writer, write, write.size(), sync, &mut buffer);
         // The memory of one huge batch is not kept.
         if buffer.capacity() <= 2 * MAX_GROUP_BYTES {
             writer.record = buffer;
@@ -256,9 +279,9 @@ impl DbShared {
         sync: bool,
         buffer: &mut Vec<u8>,
     ) -> Result<()> {
-        self.make_room_if_needed(writer, sync)?;
+        record.make_room(self, writer, sync)?;
         // Missing memory shows before anything is in the WAL.
-        if !writer.memtable.has_room(record.count() as usize, size) {
+        if !record.has_memory(writer, size) {
             record.find_memory(self, writer, size)?;
         }
         record.encode(buffer)?;
@@ -268,62 +291,83 @@ impl DbShared {
         Ok(())
     }
 
-    /// Finds memory for a record. Before a large one the memtable is switched if it would become too large
-    /// with it.
+    /// Finds memory for entries of a family. Before many bytes the memtable is switched if it would become
+    /// too large with them.
     #[cold]
     #[inline(never)]
-    fn find_memory(&self, writer: &mut WriterState, count: u32, size: usize) -> Result<()> {
+    pub(super) fn find_memory(
+        &self,
+        writer: &mut WriterState,
+        family: &ColumnFamily,
+        count: u32,
+        size: usize,
+    ) -> Result<()> {
         if size <= MAX_GROUP_BYTES {
-            return writer.memtable.prepare(count as usize, size);
+            return self.memtable_of(writer, family)?.prepare(count as usize, size);
         }
-        let memtable = writer.memtable.memtable();
+        let memtable = self.memtable_of(writer, family)?.memtable();
         let sum = memtable.approximate_memory_usage().saturating_add(size);
         if sum > MAX_MEMTABLE_BYTES && !memtable.is_empty() {
-            self.make_room(writer, Switch::Now)?;
+            self.make_room(writer, family.id, Switch::Now)?;
         }
-        writer.memtable.reserve(count as usize, size)
+        self.memtable_of(writer, family)?.reserve(count as usize, size)
+    }
+
+    fn memtable_of<'a>(
+        &self,
+        writer: &'a mut WriterState,
+        family: &ColumnFamily,
+    ) -> Result<&'a mut MemtableWriter> {
+        let found = writer.families.get_mut(family.id);
+        found.map(|found| &mut found.memtable).ok_or_else(|| family.dropped_error())
     }
 
     /// Returns when the active memtable can take this write. Locks the state only if the write gate or a full
     /// memtable requires it.
     #[inline]
     fn make_room_if_needed(&self, writer: &mut WriterState, sync: bool) -> Result<()> {
-        let max_bytes = self.families.default_family().options.write_buffer_size;
-        let is_full = writer.memtable.memtable().approximate_memory_usage() > max_bytes;
+        let max_bytes = self.default_family.options.write_buffer_size;
+        let is_full = writer.memtable().memtable().approximate_memory_usage() > max_bytes;
         let heeded = self.write_gate.load(Ordering::Acquire) & write_gate::of(sync);
         if is_full || heeded != 0 || writer.wal.is_none() {
-            return self.pass_gate(writer, heeded);
+            return self.pass_gate(writer, ColumnFamilyId::DEFAULT, heeded);
         }
         Ok(())
     }
 
     #[cold]
     #[inline(never)]
-    fn pass_gate(&self, writer: &mut WriterState, heeded: u32) -> Result<()> {
-        self.make_room(writer, Switch::IfFull)?;
+    pub(super) fn pass_gate(
+        &self,
+        writer: &mut WriterState,
+        family: ColumnFamilyId,
+        heeded: u32,
+    ) -> Result<()> {
+        self.make_room(writer, family, Switch::IfFull)?;
         if heeded & write_gate::RECOVERY_DEBT != 0 {
             self.settle_recovery()?;
         }
         Ok(())
     }
 
-    /// Writes while other threads write too. Small payloads join the pending group; a large one waits for the
+    /// Writes while other threads write too. Small writes join the pending group; a large one waits for the
     /// writer lock by itself.
     #[cold]
-    fn write_in_crowd(&self, sync: bool, payload: Payload<'_>) -> Result<()> {
+    fn write_in_crowd<W: Write>(&self, sync: bool, write: &W) -> Result<()> {
         let join = |members: &mut Members| {
-            write_batch::reserve_entry(&mut members.record, 0, payload.size())?;
-            payload.encode(&mut members.record);
-            members.count += payload.count();
+            write_batch::reserve_entry(&mut members.record, 0, write.size())?;
+            write.append_to(&mut members.record);
+            members.count += write.count();
             members.sync |= sync;
+            members.is_spread |= W::IS_SPREAD;
             Ok(())
         };
-        let grouped = if payload.size() <= MAX_MEMBER_BYTES {
+        let grouped = if write.size() <= MAX_MEMBER_BYTES {
             self.writer.write_in_group(join, |writer, members| self.write_group(writer, members))
         } else {
             None
         };
-        grouped.unwrap_or_else(|| self.write_alone(&mut self.writer.lock(), sync, payload))
+        grouped.unwrap_or_else(|| self.write_alone(&mut self.writer.lock(), sync, write))
     }
 
     /// Commits a group. Called when it is the group's turn.
@@ -331,15 +375,21 @@ impl DbShared {
         let refusal = RefuseOnUnwind(self);
         let mut result = self.commit_group(writer, members);
         if result.as_ref().is_err_and(|error| is_of_full_wal(writer, error)) {
-            result = self.make_room(writer, Switch::Now).and_then(|()| self.commit_group(writer, members));
+            result = self
+                .make_room(writer, ColumnFamilyId::DEFAULT, Switch::Now)
+                .and_then(|()| self.commit_group(writer, members));
         }
         std::mem::forget(refusal);
         result
     }
 
     fn commit_group(&self, writer: &mut WriterState, members: &mut Members) -> Result<()> {
-        let Members { record, count, sync } = members;
+        let Members { record, count, sync, is_spread } = members;
         let size = record.len();
+        if *is_spread {
+            let group = SpreadRecord::group(writer, &record[HEADER_SIZE..], *count);
+            return self.commit(writer, &group, size, *sync, record);
+        }
         self.commit(writer, &GroupRecord { count: *count }, size, *sync, record)
     }
 
@@ -402,27 +452,10 @@ fn is_of_full_wal(writer: &WriterState, error: &Error) -> bool {
     error.is_file_too_large() && writer.wal.as_ref().is_some_and(is_usable)
 }
 
-/// Reduces the record to the space of its header.
-#[inline]
-fn keep_header(record: &mut Vec<u8>) -> Result<()> {
-    if record.len() < HEADER_SIZE {
-        make_header(record)?;
-    }
-    record.truncate(HEADER_SIZE);
-    Ok(())
-}
-
-#[cold]
-fn make_header(record: &mut Vec<u8>) -> Result<()> {
-    write_batch::reserve_entry(record, HEADER_SIZE, 0)?;
-    record.resize(HEADER_SIZE, 0);
-    Ok(())
-}
-
 /// Inserts entries that `WriteBatch` encoded, for one batch or a group. The encoding is right by
 /// construction.
 fn insert_entries(writer: &mut WriterState, first: u64, entries: &[u8]) {
-    if let Err(error) = writer.memtable.insert_entries(first, entries) {
+    if let Err(error) = writer.memtable().insert_entries(first, entries) {
         unreachable!("a batch of our own making: {error}");
     }
 }

@@ -9,7 +9,9 @@
 //! One record is one batch in the WAL: a group is recovered whole or not at all, and so is each batch in it.
 
 use crate::batch::write_batch::HEADER_SIZE;
+use crate::db::family::FamilyRef;
 use crate::error::{Error, Result};
+use crate::format::family_set::FamilySet;
 use crate::memtable::MemtableWriter;
 use crate::util::lock::atomic::{AtomicBool, Ordering};
 use crate::util::lock::{Condvar, Mutex, MutexGuard};
@@ -22,12 +24,31 @@ use std::sync::Arc;
 pub struct WriterState {
     /// The WAL; `None` once the database is closed.
     pub wal: Option<WalWriter>,
-    /// The right to insert into the active memtable.
-    pub memtable: MemtableWriter,
+    /// The right to insert into the active memtable of each family.
+    pub families: FamilySet<FamilyWriter>,
     /// The sequence number of the last entry that was written.
     pub last_sequence: u64,
     /// The buffer of the record, kept for its memory.
     pub record: Vec<u8>,
+    /// If there are several families: the length of the WAL at which all WALs together may have reached their
+    /// limit.
+    pub wal_check_at: u64,
+}
+
+/// What a writer needs of a family.
+pub struct FamilyWriter {
+    /// The family.
+    pub(in crate::db) family: FamilyRef,
+    /// The right to insert into its active memtable.
+    pub memtable: MemtableWriter,
+}
+
+impl WriterState {
+    /// The right to insert into the active memtable of the default family.
+    #[inline]
+    pub fn memtable(&mut self) -> &mut MemtableWriter {
+        &mut self.families.default_family_mut().memtable
+    }
 }
 
 /// The entries that the members of a group write.
@@ -38,6 +59,8 @@ pub struct Members {
     pub count: u32,
     /// Does any member want its write to be durable?
     pub sync: bool,
+    /// Is any entry for another family than the default one?
+    pub is_spread: bool,
 }
 
 /// A group with more bytes than this takes no more members: later writers wait for the lock by themselves.
@@ -58,7 +81,7 @@ impl Pending {
     fn new(mut record: Vec<u8>) -> Self {
         record.clear();
         record.resize(HEADER_SIZE, 0);
-        let members = Members { record, count: 0, sync: false };
+        let members = Members { record, count: 0, sync: false, is_spread: false };
         Pending { members, writers: 0, group: Arc::new(Group::default()) }
     }
 }

@@ -10,7 +10,7 @@ use crate::table::TableOptions;
 use crate::table::block::{Block, BlockBytes};
 use crate::table::block_file::BlockFile;
 use crate::table::filter_block::FilterBlockLayout;
-use crate::table::footer::{BadFooter, BlockHandle, FOOTER_SIZE, Footer};
+use crate::table::footer::{BadFooter, BlockHandle, FOOTER_SIZE, Footer, ROCKSDB_FOOTER_SIZE};
 use crate::table::index::Index;
 use crate::table::properties::{PROPERTIES_BLOCK, TableProperties};
 use crate::table::whole_table_filter::{self, BITS_PER_KEY, LoadedLines, WHOLE_TABLE_FILTER_BLOCK};
@@ -89,25 +89,30 @@ impl Table {
     }
 }
 
-/// Reads the footer, at `offset`.
-pub(in crate::table) fn read_footer(file: &dyn RandomAccessFile, path: &Path, offset: u64) -> Result<Footer> {
-    let mut bytes = [0; FOOTER_SIZE];
-    if file.read_at(offset, &mut bytes)? != FOOTER_SIZE {
+/// Reads the footer of a file of that size. Returns its offset too: no block reaches past it.
+pub(in crate::table) fn read_footer(
+    file: &dyn RandomAccessFile,
+    path: &Path,
+    file_size: u64,
+) -> Result<(Footer, u64)> {
+    if file_size < FOOTER_SIZE as u64 {
+        return Err(Error::corruption_in(path, format_args!("{file_size} bytes are too few to be a table")));
+    }
+    let mut bytes = [0; ROCKSDB_FOOTER_SIZE];
+    let length = file_size.min(ROCKSDB_FOOTER_SIZE as u64) as usize;
+    let bytes = &mut bytes[..length];
+    if file.read_at(file_size - length as u64, bytes)? != length {
         return Err(Error::corruption_in(path, "truncated: the file ends before its footer does"));
     }
-    Footer::decode(&bytes).map_err(|bad| {
-        let what = match bad {
-            BadFooter::Magic => "not a table (bad magic number)",
-            BadFooter::Handles => "bad block handle in the footer",
-            BadFooter::RocksDb => {
-                return Error::not_supported_in(
-                    path,
-                    "a table in RocksDB's own format (by its magic number)",
-                );
-            }
-        };
-        Error::corruption_in(path, what)
-    })
+    let footer = Footer::decode(bytes).map_err(|bad| match bad {
+        BadFooter::Magic => Error::corruption_in(path, "not a table (bad magic number)"),
+        BadFooter::Handles => Error::corruption_in(path, "bad block handle in the footer"),
+        BadFooter::RocksDb(what, number) => Error::not_supported_in(
+            path,
+            format_args!("a table in a format of RocksDB's own that is not supported: {what} {number}"),
+        ),
+    })?;
+    Ok((footer, file_size - footer.size() as u64))
 }
 
 /// Reads the index. The second result is its damage, if that is tolerated.

@@ -8,6 +8,7 @@ use crate::env::WritableFile;
 use crate::error::{Error, Result};
 use crate::format::common_prefix::common_prefix_length;
 use crate::format::limits::{MAX_BLOCK_SIZE, check_entry};
+use crate::language::Language;
 use crate::options::Options;
 use crate::table::table_writer::{Layout, MetaindexForm, TableWriter};
 use std::cmp::Ordering;
@@ -32,6 +33,7 @@ impl UserKeyTableBuilder {
             restart_interval: options.block_restart_interval,
             filter_policy: options.filter_policy.clone(),
             max_meta_block_size: MAX_BLOCK_SIZE,
+            language: Language::LevelDb,
         };
         UserKeyTableBuilder {
             writer: TableWriter::new(file, compressor(&options), layout),
@@ -125,5 +127,5 @@ impl UserKeyTableBuilder {
 }
 
 fn compressor(options: &Options) -> Compressor {
-    Compressor::with_level(options.compression, options.compression_level)
+    Compressor::with_level(options.compression, options.compression_level, Language::LevelDb)
 }

@@ -35,11 +35,11 @@ impl UserKeyTable {
         path: PathBuf,
         file_size: u64,
     ) -> Result<Arc<Self>> {
-        let Some(limit) = file_size.checked_sub(FOOTER_SIZE as u64) else {
+        if file_size < FOOTER_SIZE as u64 {
             return Err(Error::corruption("file is too short to be an sstable"));
-        };
-        let footer = read_footer(&*file, &path, limit)?;
-        let file = BlockFile::new(file, path, limit);
+        }
+        let (footer, limit) = read_footer(&*file, &path, file_size)?;
+        let file = BlockFile::new(file, path, limit, footer.language);
         let mut index = Vec::new();
         {
             let bytes = file.load(footer.index, options.paranoid_checks)?;

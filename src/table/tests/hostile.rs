@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::filter_policy::BloomFilterPolicy;
 use crate::format::internal_key::{LookupKey, MAX_SEQUENCE, user_key};
 use crate::iterator::InternalIterator;
+use crate::language::Language;
 use crate::table::block_builder::BlockBuilder;
 use crate::table::footer::{BlockHandle, FOOTER_SIZE, Footer};
 use crate::table::reader::{Table, TableGet};
@@ -48,7 +49,7 @@ impl Forge {
             builder.add(0, separator, &value).unwrap();
         }
         let index = self.block(builder.finish().unwrap(), 0);
-        self.footer(Footer { metaindex, index })
+        self.footer(Footer { language: Language::LevelDb, metaindex, index })
     }
 
     fn footer(mut self, footer: Footer) -> Vec<u8> {
@@ -157,11 +158,18 @@ fn footers_that_point_astray_are_corruption() {
         BlockHandle { offset, size: size + 1 },
         BlockHandle { offset, size: 1 << 32 },
     ] {
-        let bytes = Forge { bytes: forge.bytes.clone() }.footer(Footer { metaindex, index });
+        let bytes = Forge { bytes: forge.bytes.clone() }.footer(Footer {
+            language: Language::LevelDb,
+            metaindex,
+            index,
+        });
         open_error(&bytes);
         // A metaindex that cannot be read is tolerated unless `paranoid_checks` is set.
-        let bytes =
-            Forge { bytes: forge.bytes.clone() }.footer(Footer { metaindex: index, index: metaindex });
+        let bytes = Forge { bytes: forge.bytes.clone() }.footer(Footer {
+            language: Language::LevelDb,
+            metaindex: index,
+            index: metaindex,
+        });
         assert!(exercise(&open(&options(), &bytes, false).unwrap(), &[b"a"]).0.is_empty());
         assert!(open(&paranoid(), &bytes, false).is_err());
     }
@@ -205,7 +213,9 @@ fn blocks_that_point_at_themselves_are_read_once() {
     builder.add(0, &internal(b"k", 5), &value).unwrap();
     let index = forge.block(builder.finish().unwrap(), 0);
     assert_eq!(index, BlockHandle { offset, size: 22 });
-    let table = open(&options(), &forge.footer(Footer { metaindex, index }), true).unwrap();
+    let table =
+        open(&options(), &forge.footer(Footer { language: Language::LevelDb, metaindex, index }), true)
+            .unwrap();
     let (keys, error) = exercise(&table, &[b"k"]);
     assert_eq!((keys, error.is_none()), (vec![b"k".to_vec()], true));
 
@@ -219,7 +229,7 @@ fn blocks_that_point_at_themselves_are_read_once() {
     let metaindex = forge.block(builder.finish().unwrap(), 0);
     assert_eq!(metaindex.size, 74);
     let index = forge.block(&empty, 0);
-    let bytes = forge.footer(Footer { metaindex, index });
+    let bytes = forge.footer(Footer { language: Language::LevelDb, metaindex, index });
     let policy = Some(Arc::new(BloomFilterPolicy::new(10)) as _);
     let table = open(&TableOptions { filter_policy: policy, ..paranoid() }, &bytes, true).unwrap();
     assert_eq!(table.properties(), None);
@@ -280,7 +290,11 @@ fn a_compressed_block_claims_no_more_than_it_can_hold() {
     }
     contents.extend_from_slice(&[0, 0, 0, 0, 1, 0, 0, 0]);
     let index = forge.block(&contents, 0);
-    assert!(open_error(&forge.footer(Footer { metaindex: index, index })).to_string().contains("index"));
+    assert!(
+        open_error(&forge.footer(Footer { language: Language::LevelDb, metaindex: index, index }))
+            .to_string()
+            .contains("index")
+    );
 }
 
 #[test]

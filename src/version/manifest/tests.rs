@@ -2,6 +2,7 @@
 //! fails, and malformed MANIFESTs.
 
 use super::*;
+use crate::language::Language;
 use crate::record::test_support::FakeEnv;
 
 const DB: &str = "/db";
@@ -17,7 +18,7 @@ fn long_edit(length: usize) -> VersionEdit {
 }
 
 fn create(env: &FakeEnv, number: u64, snapshot: &[VersionEdit]) -> Result<ManifestWriter> {
-    ManifestWriter::create(&env.shared(), Path::new(DB), number, snapshot)
+    ManifestWriter::create(&env.shared(), Path::new(DB), number, Language::LevelDb, snapshot)
 }
 
 fn recovered(env: &FakeEnv) -> Result<RecoveredManifest> {
@@ -151,7 +152,7 @@ fn a_manifest_that_could_not_be_synced_is_not_gone_on_with() {
 fn a_cleanly_ended_manifest_goes_on() {
     let env = FakeEnv::default();
     let size = create(&env, 4, &[edit(1)]).unwrap().file_size();
-    let reopen = |size| ManifestWriter::reopen(&env.shared(), Path::new(DB), 4, size);
+    let reopen = |size| ManifestWriter::reopen(&env.shared(), Path::new(DB), 4, size, Language::LevelDb);
     assert!(reopen(size + 1).is_err_and(|error| error.is_corruption()));
     let mut manifest = reopen(size).unwrap();
     manifest.append(&[edit(2)]).unwrap();

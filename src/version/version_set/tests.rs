@@ -42,8 +42,8 @@ fn the_case_files_hold() {
         "install" => database.install(case),
         "snapshot" => {
             let (next_file, last_sequence) = (take(case, "next-file"), take(case, "last-sequence"));
-            let edits =
-                database.versions.as_ref().unwrap().snapshot(next_file.unwrap(), last_sequence.unwrap());
+            let counters = counters(next_file.unwrap(), last_sequence.unwrap(), take(case, "min-log"));
+            let edits = database.versions.as_ref().unwrap().snapshot(counters);
             edits.iter().map(|edit| show_edit(edit) + "\n").collect()
         }
         other => panic!("no directive: {other}"),
@@ -63,7 +63,12 @@ impl Database {
             let mut record = Vec::new();
             match line.strip_prefix("record ") {
                 Some(bytes) => record = unescape(bytes),
-                None => parse_edit(line).encode(&mut record),
+                None => {
+                    let line = line
+                        .strip_prefix("rocksdb ")
+                        .map_or((Language::LevelDb, line), |line| (Language::RocksDb, line));
+                    parse_edit(line.1).encode(line.0, &mut record);
+                }
             }
             writer.add_record(&record).unwrap();
         }
@@ -73,24 +78,36 @@ impl Database {
     fn recover(&mut self) -> Result<String> {
         let env = self.env.shared();
         let order = InternalKeyComparator::new(bytewise());
-        let base = Directory::new(&order).version(Default::default());
-        let mut edits = VersionRecovery::new(order.user_comparator().name(), base);
+        let directory = Directory::new(&order);
+        let base_of = |name: &[u8]| {
+            let (comparator_name, version) =
+                (order.user_comparator().name(), directory.version(Default::default()));
+            (!name.starts_with(b"closed")).then_some(FamilyBase { comparator_name, version })
+        };
+        let mut edits = VersionRecovery::new(&base_of);
         let found = manifest::recover(&env, Path::new("/db"), &mut |edit| edits.apply(edit))?;
         let end = if found.clean_end { "ends cleanly" } else { "may not be appended to" };
         let mut text = format!("MANIFEST {} of {} bytes, {end}\n", found.number, found.file_size);
         if let Some(damage) = &found.damaged_tail {
             text += &format!("damaged tail: {damage}\n");
         }
+        if edits.is_within_group() {
+            text += "ends within a group\n";
+        }
         let (versions, counters) = match edits.finish() {
             Ok(found) => found,
             Err(error) => return Ok(text + &format!("refused: {error}\n")),
         };
-        let RecoveredCounters { log_number, prev_log_number, next_file_number, last_sequence } = counters;
+        let RecoveredCounters { log_number, prev_log_number, next_file_number, last_sequence, logged_before } =
+            counters;
         text += &format!(
             "log {log_number}; previous-log {prev_log_number}; next-file {next_file_number}; \
              last-sequence {last_sequence}\n"
         );
-        text += &show_version(versions.current(ColumnFamilyId::DEFAULT));
+        if let Some(sequence) = logged_before {
+            text += &format!("logged before the oldest WAL: {sequence}\n");
+        }
+        text += &show_families(&versions);
         self.versions = Some(versions);
         Ok(text)
     }
@@ -108,7 +125,7 @@ impl Database {
 
     /// What an edit would lead to; it is not installed.
     fn try_edit(&self, line: &str) -> String {
-        match self.versions.as_ref().unwrap().prepare(vec![parse_edit(line)], 1000, 1000) {
+        match self.versions.as_ref().unwrap().prepare(vec![parse_edit(line)], counters(1000, 1000, None)) {
             Ok(_) => format!("{line}: taken\n"),
             Err(error) => format!("{line}: {error}\n"),
         }
@@ -116,20 +133,38 @@ impl Database {
 
     fn install(&mut self, case: &mut TestCase) -> String {
         let (next_file, last_sequence) = (take(case, "next-file"), take(case, "last-sequence"));
+        let counters = counters(next_file.unwrap(), last_sequence.unwrap(), take(case, "min-log"));
         let versions = self.versions.as_mut().unwrap();
         let edits = case.input.lines().map(parse_edit).collect();
-        let prepared = match versions.prepare(edits, next_file.unwrap(), last_sequence.unwrap()) {
+        let prepared = match versions.prepare(edits, counters) {
             Ok(prepared) => prepared,
             Err(error) => return format!("refused: {error}\n"),
         };
-        let logs_then = versions.min_log_number_after(&prepared.edits);
         let mut text: String =
             prepared.edits.iter().map(|edit| format!("written: {}\n", show_edit(edit))).collect();
         let removed: Vec<u64> = prepared.removed_files.iter().map(|file| file.number).collect();
         text += &format!("removed files: {removed:?}\n");
         versions.commit(&prepared);
-        assert_eq!(versions.min_log_number(), logs_then);
-        text += &format!("WALs below {logs_then} are not needed\n");
-        text + &show_version(versions.current(ColumnFamilyId::DEFAULT))
+        text += &format!("WALs below {} are not needed\n", versions.min_log_number());
+        text + &show_families(versions)
     }
+}
+
+/// The counters of an edit. Without a number of the oldest WAL, no WAL is needed any more.
+fn counters(next_file_number: u64, logged_before: u64, min_log_number: Option<u64>) -> EditCounters {
+    EditCounters { next_file_number, logged_before, min_log_number: min_log_number.unwrap_or(0) }
+}
+
+/// The files of each family. A database of one family has no heading.
+fn show_families(versions: &VersionSet) -> String {
+    let show = |(id, family): (ColumnFamilyId, &FamilyVersion)| {
+        let heading = match versions.language() {
+            Language::LevelDb => String::new(),
+            Language::RocksDb => {
+                format!("family {} {}, log {}\n", id.0, family.name().escape_ascii(), versions.log_number(id))
+            }
+        };
+        heading + &show_version(family.current())
+    };
+    versions.families().map(show).collect()
 }

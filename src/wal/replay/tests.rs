@@ -59,7 +59,10 @@ fn lenient(file: &[u8]) -> (ReplaySummary, Vec<Vec<u8>>) {
 }
 
 fn strict(file: &[u8]) -> (Result<ReplaySummary>, Vec<Vec<u8>>) {
-    replayed(file, ReplayOptions { strict: true, before: ExpectedFirstSequence::Unknown })
+    replayed(
+        file,
+        ReplayOptions { strict: true, before: ExpectedFirstSequence::Unknown, ..Default::default() },
+    )
 }
 
 #[test]
@@ -189,7 +192,7 @@ fn a_log_of_ours_follows_those_before_only_without_a_gap() {
         (ExpectedFirstSequence::Counted(MAX_SEQUENCE), false),
     ] {
         for strict in [false, true] {
-            let (result, found) = replayed(&file, ReplayOptions { strict, before });
+            let (result, found) = replayed(&file, ReplayOptions { strict, before, ..Default::default() });
             assert_eq!(found.len(), if is_lost { 0 } else { 2 }, "{before:?}");
             match result {
                 Ok(summary) => {
@@ -205,7 +208,7 @@ fn a_log_of_ours_follows_those_before_only_without_a_gap() {
     // Numbers that no record has are not missing.
     let (result, found) = replayed(
         &our_log(4, &[batch(9, 1, 1)]),
-        ReplayOptions { strict: true, before: ExpectedFirstSequence::Logged(4) },
+        ReplayOptions { strict: true, before: ExpectedFirstSequence::Logged(4), ..Default::default() },
     );
     assert_eq!((result.unwrap().logged, found.len()), (Some(9), 1));
     // A WAL without a record still says where the WALs before it end.
@@ -213,11 +216,15 @@ fn a_log_of_ours_follows_those_before_only_without_a_gap() {
     for (before, logged) in
         [(ExpectedFirstSequence::Logged(4), Some(4)), (ExpectedFirstSequence::Logged(3), None)]
     {
-        let summary = replayed(marker_alone, ReplayOptions { strict: false, before }).0.unwrap();
+        let summary =
+            replayed(marker_alone, ReplayOptions { strict: false, before, ..Default::default() }).0.unwrap();
         assert_eq!((summary.logged, summary.is_whole(), summary.batches), (logged, logged.is_some(), 0));
     }
     // An empty WAL may follow any WAL.
-    let (result, _) = replayed(b"", ReplayOptions { strict: true, before: ExpectedFirstSequence::Logged(8) });
+    let (result, _) = replayed(
+        b"",
+        ReplayOptions { strict: true, before: ExpectedFirstSequence::Logged(8), ..Default::default() },
+    );
     assert_eq!(result.unwrap().stopped_at, None);
 }
 
@@ -239,13 +246,15 @@ fn a_log_of_leveldbs_is_replayed_whatever_was_lost_before() {
             (ExpectedFirstSequence::Counted(4), false),
             (ExpectedFirstSequence::Counted(6), false),
         ] {
-            let (summary, found) = replayed(&file, ReplayOptions { strict: false, before });
+            let (summary, found) =
+                replayed(&file, ReplayOptions { strict: false, before, ..Default::default() });
             let summary = summary.unwrap();
             assert_eq!(found, records, "{before:?}");
             assert!(summary.is_whole() && summary.logged == Some(7) && summary.marker.is_none());
             assert_eq!(summary.oddities.len(), usize::from(is_odd), "{before:?}: {:?}", summary.oddities);
             assert_eq!(summary.is_clean(), !is_odd);
-            let (result, found) = replayed(&file, ReplayOptions { strict: true, before });
+            let (result, found) =
+                replayed(&file, ReplayOptions { strict: true, before, ..Default::default() });
             assert_eq!((result.is_err(), found.is_empty()), (is_odd, is_odd), "{before:?}");
         }
     }
@@ -283,7 +292,7 @@ fn records_behind_zeros_alone_are_good_if_nothing_before_them_is_missing() {
         (ExpectedFirstSequence::Counted(3), 0),
         (ExpectedFirstSequence::Unknown, 0),
     ] {
-        let (result, found) = replayed(&file, ReplayOptions { strict: false, before });
+        let (result, found) = replayed(&file, ReplayOptions { strict: false, before, ..Default::default() });
         assert_eq!(found.len(), batches, "{before:?}");
         assert_eq!(result.unwrap().is_whole(), batches > 0);
     }
@@ -301,7 +310,8 @@ fn nothing_behind_a_hole_in_a_log_of_ours_is_handed_over_and_its_end_is_not_take
             ExpectedFirstSequence::Counted(0),
             ExpectedFirstSequence::Unknown,
         ] {
-            let (summary, batches) = replayed(&holed, ReplayOptions { strict: false, before });
+            let (summary, batches) =
+                replayed(&holed, ReplayOptions { strict: false, before, ..Default::default() });
             let summary = summary.unwrap();
             assert_eq!(batches, records[..batches.len()]);
             assert!(batches.len() < records.len() && summary.stopped_at.is_some());
@@ -317,7 +327,8 @@ fn damage_at_the_beginning_explains_a_gap_behind_it() {
         damaged[10] ^= 1;
         damaged.resize(BLOCK_SIZE, 0);
         damaged.extend(log(&[batch(50, 1, 10)]));
-        let options = ReplayOptions { strict: false, before: ExpectedFirstSequence::Logged(4) };
+        let options =
+            ReplayOptions { strict: false, before: ExpectedFirstSequence::Logged(4), ..Default::default() };
         let (result, found) = replayed(&damaged, options);
         let summary = result.unwrap();
         assert_eq!((summary.stopped_at, found.len(), summary.is_whole()), (None, 1, false));

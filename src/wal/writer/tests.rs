@@ -1,13 +1,15 @@
 //! Tests of the order of operations, and of the state after each of them failed.
 
 use super::*;
+use crate::language::Language;
 use crate::record::BLOCK_SIZE;
 use crate::record::test_support::FakeEnv;
 use crate::wal::marker::MARKER_SIZE;
 use crate::wal::replay::{ExpectedFirstSequence, ReplayOptions, ReplaySummary, replay};
 
 const OPTIONS: LogFileOptions = LogFileOptions { mapped: true, expected_size: 1 << 20 };
-const STRICT: ReplayOptions = ReplayOptions { strict: true, before: ExpectedFirstSequence::Unknown };
+const STRICT: ReplayOptions =
+    ReplayOptions { strict: true, before: ExpectedFirstSequence::Unknown, language: Language::LevelDb };
 const EIO: i32 = 5;
 
 fn create(env: &FakeEnv, number: u64) -> WalWriter {

@@ -6,6 +6,7 @@ use terrace::env::mem::MemEnv;
 use terrace::env::{CreateMode, Env};
 use terrace::internals::compression;
 use terrace::internals::format::file_name::{self, FileType};
+use terrace::internals::language::Language;
 use terrace::internals::record::reader::{ReadOutcome, RecordReader};
 use terrace::internals::record::writer::RecordWriter;
 use terrace::internals::record::{BLOCK_SIZE, HEADER_SIZE};
@@ -141,11 +142,16 @@ pub fn table_sizes(files: &mut Files) {
             for (_, file) in &mut edit.new_files {
                 if let Some((_, size)) = sizes.iter().find(|(number, _)| *number == file.number) {
                     let (smallest, largest) = (file.smallest.clone(), file.largest.clone());
-                    *file = FileMetaData::new(file.number, *size, smallest, largest).into();
+                    let mut mended = FileMetaData::new(file.number, *size, smallest, largest);
+                    if let Some((lowest, highest)) = file.sequence_range() {
+                        mended = mended.with_sequences(lowest, highest).with_epoch(Some(file.epoch()));
+                    }
+                    *file = mended.into();
                 }
             }
             record.clear();
-            edit.encode(record);
+            let language = if edit.beyond.was_read { Language::RocksDb } else { Language::LevelDb };
+            edit.encode(language, record);
         }
         *content = frame_records(&records);
     }

@@ -67,7 +67,7 @@ fn recover_from(
         options.comparator = Arc::new(CaselessReverse);
     }
     let lines = Arc::new(Lines::default());
-    let context = OpenContext::new(&options, path, lines.clone());
+    let context = OpenContext::new(&options, &[], path, lines.clone());
     let before = env.files();
     let recovered = recover(&context, path);
     let is_made_table = |path: &Path| recovered.is_ok() && path.extension().is_some_and(|end| end == "ldb");
@@ -91,13 +91,15 @@ fn describe(recovered: &Recovered) -> String {
     let text = match &recovered.plan {
         RecoveryPlan::KeepInMemory(Kept { manifest, wals, empty_wals }) => {
             let mut text = format!("nothing is written, MANIFEST {manifest} stays\n");
-            for RecoveredWal { file, memtable } in wals {
-                text += &format!(
-                    "  WAL {} after {}, in memory: {}\n",
-                    file.number,
-                    file.begins_after,
-                    entries(memtable)
-                );
+            for RecoveredWal { file, memtables } in wals {
+                for (_, memtable) in memtables {
+                    text += &format!(
+                        "  WAL {} after {}, in memory: {}\n",
+                        file.number,
+                        file.begins_after,
+                        entries(memtable)
+                    );
+                }
             }
             text + &list("  empty WALs:", empty_wals)
         }
@@ -106,12 +108,12 @@ fn describe(recovered: &Recovered) -> String {
                 Some(manifest) => format!("an edit is appended to MANIFEST {}\n", manifest.number()),
                 None => "a new MANIFEST is written\n".to_string(),
             };
-            for file in &rewrite.new_files {
+            for (_, file) in &rewrite.new_files {
                 let (smallest, largest) = (show_key(&file.smallest), show_key(&file.largest));
                 text += &format!("  table of level 0: {}:{smallest}-{largest}\n", file.number);
             }
-            if let Some(ReusedWal { file, size, memtable }) = &rewrite.reused_wal {
-                let entries = entries(memtable.memtable());
+            if let Some(ReusedWal { file, size, memtables }) = &rewrite.reused_wal {
+                let entries = entries(memtables.default_family().memtable());
                 text += &format!(
                     "  WAL {} after {} is appended to from {size} on, in memory: {entries}\n",
                     file.number, file.begins_after

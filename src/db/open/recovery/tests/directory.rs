@@ -3,6 +3,7 @@
 use crate::batch::write_batch::WriteBatch;
 use crate::comparator::bytewise;
 use crate::env::{CreateMode, Env};
+use crate::language::Language;
 use crate::record::test_support::FakeEnv;
 use crate::record::writer::RecordWriter;
 use crate::util::test_support::unescape;
@@ -48,7 +49,7 @@ fn encode(edit: &str, is_first: bool) -> Vec<u8> {
         edit.comparator = Some(bytewise().name());
     }
     let mut record = Vec::new();
-    edit.encode(&mut record);
+    edit.encode(Language::LevelDb, &mut record);
     record
 }
 
