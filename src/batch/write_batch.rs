@@ -49,12 +49,14 @@ pub fn encode_put(dst: &mut Vec<u8>, key: &[u8], value: &[u8]) {
 }
 
 /// Appends the entry of a put into a column family that is not the default one.
+#[inline]
 pub fn encode_put_cf(dst: &mut Vec<u8>, family: ColumnFamilyId, key: &[u8], value: &[u8]) {
     encode_put_cf_without_value(dst, family, key, value.len());
     dst.extend_from_slice(value);
 }
 
 /// Appends the part of the entry of such a put before the value.
+#[inline]
 pub fn encode_put_cf_without_value(
     dst: &mut Vec<u8>,
     family: ColumnFamilyId,
@@ -62,19 +64,34 @@ pub fn encode_put_cf_without_value(
     value_length: usize,
 ) {
     encode_cf_head(dst, CF_VALUE, family, key);
-    put_varint32(dst, value_length as u32);
+    put_length(dst, value_length);
 }
 
 /// Appends the entry of a delete from a column family that is not the default one.
+#[inline]
 pub fn encode_delete_cf(dst: &mut Vec<u8>, family: ColumnFamilyId, key: &[u8]) {
     encode_cf_head(dst, CF_DELETION, family, key);
 }
 
+#[inline]
 fn encode_cf_head(dst: &mut Vec<u8>, tag: u8, family: ColumnFamilyId, key: &[u8]) {
-    dst.push(tag);
-    put_varint32(dst, family.0);
-    put_varint32(dst, key.len() as u32);
+    if family.0 < 0x80 && key.len() < 0x80 {
+        dst.extend_from_slice(&[tag, family.0 as u8, key.len() as u8]);
+    } else {
+        dst.push(tag);
+        put_varint32(dst, family.0);
+        put_length(dst, key.len());
+    }
     dst.extend_from_slice(key);
+}
+
+#[inline]
+fn put_length(dst: &mut Vec<u8>, length: usize) {
+    if length < 0x80 {
+        dst.push(length as u8);
+    } else {
+        put_long_length(dst, length);
+    }
 }
 
 /// Appends the part of a put's entry before the value.
@@ -82,11 +99,7 @@ fn encode_cf_head(dst: &mut Vec<u8>, tag: u8, family: ColumnFamilyId, key: &[u8]
 pub fn encode_put_without_value(dst: &mut Vec<u8>, key: &[u8], value_length: usize) {
     encode_head(dst, ValueType::Value, key.len());
     dst.extend_from_slice(key);
-    if value_length < 0x80 {
-        dst.push(value_length as u8);
-    } else {
-        put_long_length(dst, value_length);
-    }
+    put_length(dst, value_length);
 }
 
 /// Appends the entry of a delete. The length has been checked.

@@ -95,6 +95,8 @@ pub struct RecordReader {
     record_offset: u64,
     end_of_last_record: u64,
     search_budget: usize,
+    /// Does reading continue at the first record that is found after a loss, even in the same block?
+    resumes_in_block: bool,
     failure: Option<Error>,
 }
 
@@ -112,8 +114,16 @@ impl RecordReader {
             record_offset: 0,
             end_of_last_record: 0,
             search_budget: SEARCH_BUDGET,
+            resumes_in_block: false,
             failure: None,
         }
+    }
+
+    /// After a hole or damage, the next record read is the first one that is found by its checksum, and not the
+    /// first one of the next block.
+    pub fn resuming_in_block(mut self) -> Self {
+        self.resumes_in_block = true;
+        self
     }
 
     /// Reads the next record into `record`, replacing its contents (which are meaningless unless the outcome
@@ -295,10 +305,11 @@ impl RecordReader {
         Ok(ReadOutcome::Hole(offset))
     }
 
-    /// Moves to the end of the block. True if a record begins in the dropped bytes. Their framing is lost, so
-    /// every offset is tried.
+    /// Moves to the end of the block, or to the first record in the rest of it (see `resuming_in_block`). True if
+    /// a record begins in the rest. Its framing is lost, so every offset is tried.
     fn drop_block(&mut self) -> bool {
-        let rest = &self.block[self.position..self.block_length];
+        let start = self.position;
+        let rest = &self.block[start..self.block_length];
         self.position = self.block_length;
         if is_zero(rest) {
             return false; // the usual case, a preallocated tail
@@ -317,6 +328,9 @@ impl RecordReader {
             }
             self.search_budget -= checked.len();
             if crc32c::mask(crc32c::value(checked)).to_le_bytes() == header[..4] {
+                if self.resumes_in_block {
+                    self.position = start + begin;
+                }
                 return true;
             }
         }

@@ -324,7 +324,7 @@ fn joined(head: &[u8], tail: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// A fragment as it is stored in the file.
-pub(crate) fn fragment(kind: u8, payload: &[u8]) -> Vec<u8> {
+pub fn fragment(kind: u8, payload: &[u8]) -> Vec<u8> {
     [&header_of(kind, &[], payload), payload].concat()
 }
 

@@ -79,29 +79,30 @@ pub fn read(
         let what = format_args!("{file_size} bytes are too many for a MANIFEST");
         return Err(Error::corruption_in(path, what));
     }
-    let mut reader = RecordReader::new(file, path.to_path_buf());
+    let mut reader = RecordReader::new(file, path.to_path_buf()).resuming_in_block();
     let mut record = Vec::new();
     let mut damaged_tail: Option<Error> = None;
+    let mut rest = RestOfGroup::default();
     loop {
-        let outcome = reader.read_record(&mut record)?;
-        if let (Some(error), ReadOutcome::Record | ReadOutcome::Hole(_)) = (&damaged_tail, &outcome) {
-            return Err(error.clone());
-        }
-        match outcome {
+        match reader.read_record(&mut record)? {
             ReadOutcome::Record => {}
             ReadOutcome::End => break,
-            ReadOutcome::Damage(damage) if damage.hides_records => {
-                return Err(damaged_tail.unwrap_or(damage.error));
-            }
             ReadOutcome::Damage(damage) => {
+                rest.is_promised |= damage.hides_records;
                 damaged_tail.get_or_insert(damage.error);
                 continue;
             }
-            // Each edit is synced before the next is written. So records after a hole prove that the hole was
-            // synced once.
             ReadOutcome::Hole(offset) => {
-                let what = format_args!("zeroed space at offset {offset}, with records behind it");
-                return Err(Error::corruption_in(path, what));
+                rest.is_promised = true;
+                let what = format_args!("zeroed space at offset {offset}, with records after it");
+                damaged_tail.get_or_insert(Error::corruption_in(path, what));
+                continue;
+            }
+        }
+        if let Some(error) = &damaged_tail {
+            match rest.takes(&record) {
+                true => continue,
+                false => return Err(error.clone()),
             }
         }
         let edit = VersionEdit::decode(&record).map_err(|error| {
@@ -116,8 +117,38 @@ pub fn read(
             false => error,
         })?;
     }
-    let clean_end = reader.end_of_last_record() == file_size;
+    if let Some(error) = damaged_tail.as_ref().filter(|_| rest.is_missing()) {
+        return Err(error.clone());
+    }
+    let clean_end = damaged_tail.is_none() && reader.end_of_last_record() == file_size;
     Ok(RecoveredManifest { number, file_size, clean_end, damaged_tail })
+}
+
+/// The records after damage. Each group of edits, mostly one edit, is synced before the next one is written. So a
+/// record after damage proves that the damaged edit was synced once, unless both are of one group: then the
+/// records after the damage are the rest of that group, and the last ones of the MANIFEST.
+#[derive(Default)]
+struct RestOfGroup {
+    /// Must a record follow the damage?
+    is_promised: bool,
+    /// How many edits must still follow. `None`: there was no record after the damage.
+    remaining: Option<u32>,
+}
+
+impl RestOfGroup {
+    /// Can the record be the next one of the rest?
+    fn takes(&mut self, record: &[u8]) -> bool {
+        let group_remaining = VersionEdit::decode(record).ok().and_then(|edit| edit.beyond.group_remaining);
+        let Some(remaining) = group_remaining else { return false };
+        let continues = self.remaining.is_none_or(|before| before.checked_sub(1) == Some(remaining));
+        self.remaining = Some(remaining);
+        continues
+    }
+
+    /// Was no record found after the damage, although there must be one?
+    fn is_missing(&self) -> bool {
+        self.is_promised && self.remaining.is_none()
+    }
 }
 
 /// The path and the number of the MANIFEST that CURRENT names.

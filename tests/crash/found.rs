@@ -100,3 +100,26 @@ fn what_stands_before_a_hole_in_the_last_of_two_logs_is_seen_by_get_and_by_itera
     };
     check(&workload);
 }
+
+#[test]
+fn what_was_deleted_in_a_database_of_families_stays_deleted_after_a_crash_within_the_recovery() {
+    let workload = Workload {
+        setup: Setup { memtables: 4, level0_trigger: 2, families: true, ..Setup::default() },
+        before: vec![],
+        operations: vec![
+            Batch { changes: vec![], sync: false },
+            Put { key: 1, length: 4572, sync: false },
+            Put { key: 4, length: 54, sync: false },
+            Rotate,
+            Put { key: 5, length: 654, sync: false },
+            Rotate,
+            Put { key: 6, length: 620, sync: true },
+            Rotate,
+            Delete { key: 6, sync: false },
+            Recreate { key: 2 },
+            Rotate,
+            Flush,
+        ],
+    };
+    check(&workload);
+}

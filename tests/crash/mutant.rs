@@ -4,7 +4,7 @@
 //! A disk sees of the engine only its calls of the environment, so a wrapping environment can leave out
 //! steps. The purpose of a directory sync is recognised by the previous operation of the same thread.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,10 @@ use terrace::env::{
     CreateMode, Env, FileLock, LogFileOptions, RandomAccessFile, ReadMode, SequentialFile, WritableFile,
 };
 use terrace::internals::format::file_name::{self, FileType};
+use terrace::internals::language::Language;
+use terrace::internals::record;
 use terrace::internals::record::reader::{ReadOutcome, RecordReader};
+use terrace::internals::version::version_edit::VersionEdit;
 
 /// The changed step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +53,12 @@ pub enum Mutant {
     ReuseOfTornLog,
     /// A synced write returns before its WAL is durable.
     AcknowledgedBeforeSync,
+    /// The edits of several families count one by one.
+    SplitGroup,
+    /// The first record that only RocksDB's language has precedes the switch to that language.
+    SwitchAfterRecord,
+    /// A flush of one of several families does not make their WALs durable.
+    NoSyncOfLogsBeforeFlush,
 }
 
 /// The last operation of a thread.
@@ -75,6 +84,10 @@ pub struct MutantEnv {
 #[derive(Default)]
 struct Shared {
     last_steps: HashMap<ThreadId, Step>,
+    /// The threads that have written a table since they wrote to a WAL.
+    flushing: HashSet<ThreadId>,
+    /// The rename to CURRENT that waits for a record of the WAL.
+    deferred_rename: Option<(PathBuf, PathBuf)>,
     newest_log: u64,
     /// MANIFESTs whose sync is delayed until a file is removed.
     unsynced_manifests: Vec<SharedFile>,
@@ -106,7 +119,21 @@ impl MutantEnv {
     }
 
     fn note(&self, step: Step) {
-        lock(&self.shared).last_steps.insert(std::thread::current().id(), step);
+        let (thread, mut shared) = (std::thread::current().id(), lock(&self.shared));
+        shared.last_steps.insert(thread, step);
+        if step == Step::Table {
+            shared.flushing.insert(thread);
+        }
+    }
+
+    /// A record is in the WAL: what was put off until then is done.
+    fn record_written(&self) -> Result<()> {
+        let mut shared = lock(&self.shared);
+        shared.flushing.remove(&std::thread::current().id());
+        let Some((from, to)) = shared.deferred_rename.take() else { return Ok(()) };
+        drop(shared);
+        self.inner.rename(&from, &to)?;
+        self.inner.sync_dir(to.parent().expect("the database's directory"))
     }
 
     fn file(&self, path: &Path, inner: Box<dyn WritableFile>) -> Box<dyn WritableFile> {
@@ -178,6 +205,12 @@ impl Env for MutantEnv {
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         self.note(Step::Rename);
+        // The first MANIFEST that is not that of the creation is the one of the switch.
+        let is_switch = file_type(to) == Some(FileType::Current) && self.inner.exists(to);
+        if self.mutant == Mutant::SwitchAfterRecord && is_switch {
+            lock(&self.shared).deferred_rename = Some((from.to_path_buf(), to.to_path_buf()));
+            return Ok(());
+        }
         self.inner.rename(from, to)
     }
 
@@ -237,6 +270,9 @@ impl MutantFile {
     fn append_with(&mut self, append: impl FnOnce(&mut dyn WritableFile) -> Result<()>) -> Result<()> {
         self.catch_up()?;
         let result = append(&mut **lock(&self.inner));
+        if result.is_ok() && step_of(&self.path) == Step::Log {
+            self.env.record_written()?;
+        }
         if result.is_err()
             && self.env.mutant == Mutant::AppendAfterFailedAppend
             && step_of(&self.path) == Step::Log
@@ -253,6 +289,12 @@ impl WritableFile for MutantFile {
     }
 
     fn append_record(&mut self, header: &[u8; 7], payload: &[u8]) -> Result<()> {
+        if self.env.mutant == Mutant::SplitGroup
+            && step_of(&self.path) == Step::Manifest
+            && let Some((header, payload)) = alone(header, payload)
+        {
+            return self.append_with(|file| file.append_record(&header, &payload));
+        }
         self.append_with(|file| file.append_record(header, payload))
     }
 
@@ -272,6 +314,10 @@ impl WritableFile for MutantFile {
         let left_out = match (self.env.mutant, file_type(&self.path)) {
             (Mutant::NoSyncOfOlderLogs, Some(FileType::Log(number))) => number < lock(shared).newest_log,
             (Mutant::NoSyncOfLogs, Some(FileType::Log(_))) => true,
+            (Mutant::NoSyncOfLogsBeforeFlush, Some(FileType::Log(number))) => {
+                let shared = lock(shared);
+                number < shared.newest_log && shared.flushing.contains(&std::thread::current().id())
+            }
             (Mutant::NoSyncOfTables, Some(FileType::Table(_))) => true,
             (Mutant::NoSyncOfManifests, Some(FileType::Manifest(_))) => true,
             (Mutant::NoSyncOfTemporaryFiles, Some(FileType::Temp(_))) => true,
@@ -293,4 +339,15 @@ impl WritableFile for MutantFile {
         self.catch_up()?;
         lock(&self.inner).close()
     }
+}
+
+/// The record of an edit that is one of a group, changed so that it counts by itself. `None` for other records.
+fn alone(header: &[u8; 7], payload: &[u8]) -> Option<([u8; 7], Vec<u8>)> {
+    let mut edit = VersionEdit::decode(payload).ok()?;
+    edit.beyond.group_remaining.replace(0)?;
+    let mut changed = Vec::new();
+    edit.encode(Language::RocksDb, &mut changed);
+    let framed = record::writer::fragment(header[6], &changed);
+    let header = *framed.first_chunk()?;
+    (changed.len() == payload.len()).then_some((header, changed))
 }

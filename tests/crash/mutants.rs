@@ -15,6 +15,8 @@ fn check(mutant: Mutant, seed: u64) -> (Tally, Result<(), Violation>) {
     let mut workload = workload::random(seed, OPERATIONS);
     workload.setup.mutant = mutant;
     workload.setup.reuse_logs |= mutant == Mutant::ReuseOfTornLog;
+    workload.setup.families |=
+        matches!(mutant, Mutant::SplitGroup | Mutant::SwitchAfterRecord | Mutant::NoSyncOfLogsBeforeFlush);
     let mut run = match run::run(&workload) {
         Ok(run) => run,
         Err(error) => {
@@ -28,8 +30,8 @@ fn check(mutant: Mutant, seed: u64) -> (Tally, Result<(), Violation>) {
     (checker.tally, result)
 }
 
-/// The thirteen mutants, in the order of the steps that they leave out.
-const MUTANTS: [Mutant; 13] = [
+/// The sixteen mutants: thirteen in the order of the steps that they leave out, and those of column families.
+const MUTANTS: [Mutant; 16] = [
     Mutant::NoSyncOfOlderLogs,
     Mutant::NoSyncOfLogNames,
     Mutant::NoSyncOfLogs,
@@ -43,6 +45,9 @@ const MUTANTS: [Mutant; 13] = [
     Mutant::AppendAfterFailedAppend,
     Mutant::ReuseOfTornLog,
     Mutant::AcknowledgedBeforeSync,
+    Mutant::SplitGroup,
+    Mutant::SwitchAfterRecord,
+    Mutant::NoSyncOfLogsBeforeFlush,
 ];
 
 /// The check that catches a mutant; `None` if none does.

@@ -1,12 +1,11 @@
 //! Runs a workload, and records when each write was acknowledged.
 
 use super::oracle::{Contents, History, Write, key, value};
-use super::workload::{Operation, Setup, Workload};
-use std::path::Path;
+use super::workload::{FAMILIES, KEYS, Operation, Setup, Workload};
 use std::sync::Arc;
 use terrace::env::Env;
 use terrace::env::mem::{CrashChoice, MemEnv};
-use terrace::{Db, Error, ReadOptions, WriteBatch, WriteOptions};
+use terrace::{ColumnFamilyHandle, Db, Error, ReadOptions, WriteBatch, WriteOptions};
 
 /// The directory of the database; its parent is the root.
 pub const PATH: &str = "/db";
@@ -39,7 +38,7 @@ impl Driver {
     /// Opens the database, if it is not open.
     pub fn open(&mut self) -> Result<&Db, Error> {
         if self.db.is_none() {
-            self.db = Some(Db::open(&self.setup.options(self.env.clone()), Path::new(PATH))?);
+            self.db = Some(self.setup.open(&self.setup.options(self.env.clone()))?);
             self.opened_after = self.history.len();
         }
         Ok(self.db.as_ref().expect("just opened"))
@@ -63,7 +62,19 @@ impl Driver {
             Operation::Batch { changes, sync } => self.write(changes, *sync, false),
             Operation::Rotate => self.open()?.rotate_memtable(),
             Operation::Flush => self.open()?.flush().map(|()| self.note_barrier()),
-            Operation::Compact => self.open()?.compact_range(None, None).map(|()| self.note_barrier()),
+            Operation::Compact => {
+                let db = self.open()?;
+                let named = FAMILIES.iter().filter_map(|name| db.column_family(name));
+                let families: Vec<_> = std::iter::once(db.default_column_family()).chain(named).collect();
+                families.iter().try_for_each(|family| db.compact_range_cf(family, None, None))?;
+                self.note_barrier();
+                Ok(())
+            }
+            Operation::FlushFamily { key } => match self.setup.family_of(*key) {
+                Some(name) => self.open().and_then(|db| db.flush_cf(&family(db, name))),
+                None => self.open().and_then(|db| db.flush_cf(&db.default_column_family())),
+            },
+            Operation::Recreate { key } => self.recreate(*key),
             Operation::Reopen => {
                 let closed = self.close();
                 self.open()?;
@@ -79,22 +90,29 @@ impl Driver {
     fn write(&mut self, changes: &[(u8, Option<usize>)], sync: bool, alone: bool) -> Result<(), Error> {
         self.open()?;
         let number = self.history.len();
-        let changes: Vec<_> = changes
+        let names = changes;
+        let changes: Vec<_> = names
             .iter()
             .map(|&(name, length)| (key(name), length.map(|length| value(number, name, length))))
             .collect();
         let start = self.disk.operation_count();
         let db = self.db.as_ref().expect("just opened");
         let options = WriteOptions { sync };
-        let result = match &changes[..] {
-            [(key, Some(value))] if alone => db.put(&options, key, value),
-            [(key, None)] if alone => db.delete(&options, key),
+        let of_change = |number: u8| self.setup.family_of(number).map(|name| family(db, name));
+        let families: Vec<_> = names.iter().map(|&(number, _)| of_change(number)).collect();
+        let result = match (&changes[..], &families[..]) {
+            ([(key, Some(value))], [None]) if alone => db.put(&options, key, value),
+            ([(key, None)], [None]) if alone => db.delete(&options, key),
+            ([(key, Some(value))], [Some(family)]) if alone => db.put_cf(family, &options, key, value),
+            ([(key, None)], [Some(family)]) if alone => db.delete_cf(family, &options, key),
             _ => {
                 let mut batch = WriteBatch::new();
-                for (key, value) in &changes {
-                    match value {
-                        Some(value) => batch.put(key, value),
-                        None => batch.delete(key),
+                for ((key, value), family) in changes.iter().zip(&families) {
+                    match (value, family) {
+                        (Some(value), None) => batch.put(key, value),
+                        (None, None) => batch.delete(key),
+                        (Some(value), Some(family)) => batch.put_cf(family, key, value),
+                        (None, Some(family)) => batch.delete_cf(family, key),
                     }
                 }
                 db.write(&options, &batch)
@@ -106,6 +124,32 @@ impl Driver {
         self.history.record(Write { start, end, sync, failed, left_traces, changes });
         result
     }
+
+    /// Drops the family of a key, and creates another one with its name. For the history, the drop is a synced
+    /// write that deletes all its keys. It is durable by itself, so everything before is made durable first.
+    fn recreate(&mut self, number: u8) -> Result<(), Error> {
+        let Some(name) = self.setup.family_of(number) else { return Ok(()) };
+        self.write(&[], true, false)?;
+        let setup = self.setup;
+        let numbers = (0..KEYS).filter(|&number| setup.family_of(number) == Some(name));
+        let changes = numbers.map(|number| (key(number), None)).collect();
+        let db = self.open()?;
+        let dropped = family(db, name);
+        let start = self.disk.operation_count();
+        let db = self.db.as_ref().expect("just opened");
+        let result = db.drop_column_family(&dropped);
+        let end = self.disk.operation_count();
+        let failed = result.is_err();
+        self.history.record(Write { start, end, sync: true, failed, left_traces: true, changes });
+        result?;
+        let options = self.setup.options(self.env.clone());
+        self.db.as_ref().expect("just opened").create_column_family(name, &options).map(drop)
+    }
+}
+
+/// The family with this name, which there is.
+fn family(db: &Db, name: &str) -> ColumnFamilyHandle {
+    db.column_family(name).expect("a family of the setup")
 }
 
 fn is_log_write(operation: &str) -> bool {
@@ -145,23 +189,32 @@ pub fn run(workload: &Workload) -> Result<Run, Error> {
     Ok(Run { disk, history: driver.history, opened })
 }
 
-/// The contents of a database. Checks that iteration and look-ups return the same.
+/// The contents of a database, of all its families. Checks that iteration and look-ups return the same, and that
+/// no key is in two families.
 pub fn contents(db: &Db) -> Result<Contents, String> {
     let options = ReadOptions { verify_checksums: true, ..ReadOptions::default() };
-    let mut iterator = db.iter(&options);
     let mut contents = Contents::new();
-    iterator.seek_to_first();
-    while iterator.valid() {
-        contents.insert(iterator.key().to_vec(), Arc::new(iterator.value().to_vec()));
-        iterator.next();
-    }
-    iterator.status().map_err(|error| format!("iteration fails: {error}"))?;
-    for number in 0..super::workload::KEYS {
-        let key = key(number);
-        let got = db.get(&options, &key).map_err(|error| format!("get fails: {error}"))?;
-        if got.as_ref() != contents.get(&key).map(|value| &**value) {
-            return Err(format!("get of {} differs from iteration", key.escape_ascii()));
+    let named = FAMILIES.iter().filter_map(|name| db.column_family(name));
+    for family in std::iter::once(db.default_column_family()).chain(named) {
+        let mut iterator = db.iter_cf(&family, &options);
+        let mut of_family = Contents::new();
+        iterator.seek_to_first();
+        while iterator.valid() {
+            of_family.insert(iterator.key().to_vec(), Arc::new(iterator.value().to_vec()));
+            iterator.next();
         }
+        iterator.status().map_err(|error| format!("iteration fails: {error}"))?;
+        for number in 0..KEYS {
+            let key = key(number);
+            let got = db.get_cf(&family, &options, &key).map_err(|error| format!("get fails: {error}"))?;
+            if got.as_ref() != of_family.get(&key).map(|value| &**value) {
+                return Err(format!("get of {} differs from iteration", key.escape_ascii()));
+            }
+            if got.is_some() && contents.contains_key(&key) {
+                return Err(format!("{} is in two families", key.escape_ascii()));
+            }
+        }
+        contents.extend(of_family);
     }
     Ok(contents)
 }

@@ -2,13 +2,13 @@
 //! Each state is opened and checked, used, crashed again and opened again.
 
 use super::oracle::{Contents, History, key, show};
-use super::run::{PATH, contents};
+use super::run::contents;
 use super::workload::Setup;
 use crate::support::random::Random;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use terrace::env::mem::{CrashChoice, CrashPoint, MemEnv};
 use terrace::internals::util::crc32c;
@@ -241,7 +241,7 @@ fn confirmed(db: &Db, disk: &MemEnv) -> Result<usize, String> {
 pub fn open(setup: &Setup, disk: &MemEnv, paranoid_checks: bool) -> Result<Db, Error> {
     let mut options = setup.options(setup.env(disk.shared()));
     options.paranoid_checks = paranoid_checks;
-    Db::open(&options, Path::new(PATH))
+    setup.open(&options)
 }
 
 /// The states that may survive a crash at this moment, as far as they are tried.

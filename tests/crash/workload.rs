@@ -2,17 +2,22 @@
 //! so that it can be shortened. A workload prints itself as Rust code.
 
 use super::mutant::{Mutant, MutantEnv};
+use super::run::PATH;
 use crate::support::random::Random;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use terrace::BloomFilterPolicy;
 use terrace::Compression;
-use terrace::Options;
 use terrace::env::{Env, info_log};
 use terrace::internals::util::cache::BlockCache;
+use terrace::{Db, Error, Options};
 
 /// Number of keys: few, so that each has many versions.
 pub const KEYS: u8 = 8;
+
+/// The families beside the default one.
+pub const FAMILIES: [&str; 2] = ["one", "two"];
 
 /// Size of the write buffer, in bytes: the smallest permitted.
 const WRITE_BUFFER: usize = 64 << 10;
@@ -32,6 +37,8 @@ pub struct Setup {
     pub bloom: bool,
     /// With compressed blocks.
     pub compressed: bool,
+    /// With column families: a third of the keys is in each of three.
+    pub families: bool,
     /// The changed step of the engine.
     pub mutant: Mutant,
 }
@@ -45,13 +52,14 @@ impl Default for Setup {
             level0_trigger: 4,
             bloom: false,
             compressed: false,
+            families: false,
             mutant: Mutant::None,
         }
     }
 }
 
 impl Setup {
-    /// The setup with this number. The first 32 include every combination.
+    /// The setup with this number. The first 64 include every combination.
     pub fn numbered(number: u64) -> Setup {
         let bit = |index: u32| number >> index & 1 == 1;
         Setup {
@@ -61,6 +69,7 @@ impl Setup {
             level0_trigger: if bit(3) { 4 } else { 2 },
             bloom: bit(4),
             compressed: bit(4) ^ bit(0),
+            families: bit(5),
             mutant: Mutant::None,
         }
     }
@@ -80,8 +89,25 @@ impl Setup {
             level0_file_num_compaction_trigger: self.level0_trigger,
             filter_policy: if self.bloom { Some(Arc::new(BloomFilterPolicy::new(10))) } else { None },
             compression: if self.compressed { Compression::Snappy } else { Compression::None },
+            create_missing_column_families: true,
             ..Options::default()
         }
+    }
+
+    /// Opens the database, with the families of the setup.
+    pub fn open(&self, options: &Options) -> Result<Db, Error> {
+        let path = Path::new(PATH);
+        if !self.families {
+            return Db::open(options, path);
+        }
+        let families = FAMILIES.map(|name| (name, options));
+        Db::open_with_families(options, path, &families).map(|(db, _)| db)
+    }
+
+    /// The name of the family that has the key; `None`: the default one.
+    pub fn family_of(&self, key: u8) -> Option<&'static str> {
+        let place = usize::from(key) % (FAMILIES.len() + 1);
+        if self.families && place > 0 { Some(FAMILIES[place - 1]) } else { None }
     }
 
     /// The environment of the engine: `inner`, wrapped if there is a mutant.
@@ -110,6 +136,7 @@ impl fmt::Display for Setup {
         field("level0_trigger", trigger.to_string(), trigger == default.level0_trigger);
         field("bloom", self.bloom.to_string(), self.bloom == default.bloom);
         field("compressed", self.compressed.to_string(), self.compressed == default.compressed);
+        field("families", self.families.to_string(), self.families == default.families);
         field("mutant", format!("Mutant::{:?}", self.mutant), self.mutant == default.mutant);
         if fields.is_empty() {
             return f.write_str("Setup::default()");
@@ -143,6 +170,14 @@ pub enum Operation {
     Compact,
     /// Closes and opens again.
     Reopen,
+    /// Flushes the family of this key, and waits.
+    FlushFamily {
+        key: u8,
+    },
+    /// Drops the family of this key, and creates another one with its name.
+    Recreate {
+        key: u8,
+    },
 }
 
 impl fmt::Debug for Operation {
@@ -159,6 +194,8 @@ impl fmt::Debug for Operation {
             Operation::Flush => f.write_str("Flush"),
             Operation::Compact => f.write_str("Compact"),
             Operation::Reopen => f.write_str("Reopen"),
+            Operation::FlushFamily { key } => write!(f, "FlushFamily {{ key: {key} }}"),
+            Operation::Recreate { key } => write!(f, "Recreate {{ key: {key} }}"),
         }
     }
 }
@@ -234,6 +271,7 @@ pub fn something() -> Vec<Operation> {
 /// The workload of a seed.
 pub fn random(seed: u64, length: usize) -> Workload {
     let mut random = Random::new(seed);
+    let setup = Setup::numbered(random.next());
     let before = if random.one_in(3) { something() } else { Vec::new() };
     // Some workloads sync every write, some hardly any; the other parameters vary in the same way.
     let one_synced_in = random.pick(&[1, 2, 4, 16]);
@@ -244,12 +282,14 @@ pub fn random(seed: u64, length: usize) -> Workload {
                 0..=6 => Operation::Rotate,
                 7..=9 => Operation::Flush,
                 10..=11 => Operation::Compact,
+                12..=13 if setup.families => Operation::FlushFamily { key: random.below(3) as u8 },
+                14 if setup.families => Operation::Recreate { key: 1 + random.below(2) as u8 },
                 _ => Operation::Reopen,
             },
             _ => write(&mut random, one_synced_in),
         })
         .collect();
-    Workload { setup: Setup::numbered(random.next()), before, operations }
+    Workload { setup, before, operations }
 }
 
 fn write(random: &mut Random, one_synced_in: u64) -> Operation {

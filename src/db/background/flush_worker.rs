@@ -290,8 +290,11 @@ impl DbShared {
         let has_several = state.families.has_several();
         for flush in flushes.iter_mut() {
             let started = self.env.now_micros();
-            let version = state.versions.current(flush.id).clone();
             let family = flush.family.clone();
+            if !state.versions.has(flush.id) {
+                return Err(family.or(&self.default_family).dropped_error()); // while another one was flushed
+            }
+            let version = state.versions.current(flush.id).clone();
             let mut context = self.job_context(family.or(&self.default_family), state);
             if is_recovered {
                 context.shutting_down = &NEVER; // see `flush_at_close`
@@ -303,9 +306,6 @@ impl DbShared {
                 flush_job::run(&flush.memtables, number, &context)
             })?;
             flush.micros = self.env.now_micros().saturating_sub(started);
-            if !state.versions.has(flush.id) {
-                return Err(family.or(&self.default_family).dropped_error());
-            }
         }
         if !has_several {
             return Ok(());

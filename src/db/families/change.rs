@@ -85,11 +85,14 @@ impl DbShared {
         let mut of_family =
             Some(FamilyState::new(family.clone(), memtables, FlushPolicy::new(self.env.now())));
 
+        // Before the family can be found, so that whoever finds it can write to it.
+        let of_writer = FamilyWriter { family: family.clone(), memtable: memtable_writer };
+        self.writer.lock().families.insert(id, of_writer);
         let mut state = self.state.lock();
-        self.refusal(&state)?;
         let superseded = self.install(
             &mut state,
             |state| {
+                self.refusal(state)?;
                 self.speak_rocksdb(state);
                 let mut edit = VersionEdit {
                     column_family: id,
@@ -118,9 +121,10 @@ impl DbShared {
             },
         );
         drop(state);
+        if superseded.is_err() {
+            drop(self.writer.lock().families.remove(id));
+        }
         drop(superseded?);
-        let of_writer = FamilyWriter { family: family.clone(), memtable: memtable_writer };
-        self.writer.lock().families.insert(id, of_writer);
         self.info_log.log(format_args!("created column family {} ({})", name.escape_ascii(), id.0));
         Ok(family)
     }

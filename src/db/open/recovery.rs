@@ -320,7 +320,8 @@ impl Replayer<'_> {
                 return Ok(Some((WalFile { number, begins_after, size: 0 }, summary.file_size)));
             }
             if self.keeps_in_memory {
-                self.keep(WalFile { number, begins_after, size: summary.file_size })?;
+                let file = WalFile { number, begins_after, size: summary.file_size };
+                self.keep(file, summary.last_sequence > 0)?;
             }
         }
         if !self.keeps_in_memory {
@@ -380,8 +381,9 @@ impl Replayer<'_> {
         }
     }
 
-    /// Keeps a WAL, all of which was replayed, until its memtables are flushed.
-    fn keep(&mut self, file: WalFile) -> Result<()> {
+    /// Keeps a WAL, all of which was replayed, until its memtables are flushed. A WAL without entries goes at
+    /// once. One whose entries are all in tables stays too: the MANIFEST that says so may not be durable.
+    fn keep(&mut self, file: WalFile, has_entries: bool) -> Result<()> {
         let mut memtables = Vec::new();
         for (id, memtable) in
             self.memtables.iter_mut().filter(|(_, memtable)| !memtable.memtable().is_empty())
@@ -389,9 +391,9 @@ impl Replayer<'_> {
             let next = self.opening.of(self.versions.family(id))?.new_memtable()?;
             memtables.push((id, std::mem::replace(memtable, next).memtable().clone()));
         }
-        match memtables.is_empty() {
-            true => self.empty_wals.push(file.number),
-            false => self.kept_wals.push(RecoveredWal { file, memtables }),
+        match has_entries {
+            true => self.kept_wals.push(RecoveredWal { file, memtables }),
+            false => self.empty_wals.push(file.number),
         }
         Ok(())
     }

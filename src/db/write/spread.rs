@@ -27,15 +27,16 @@ pub(in crate::db) struct FamilyEntry<'a> {
     pub value: Option<&'a [u8]>,
 }
 
+#[allow(clippy::inline_always)]
 impl Write for FamilyEntry<'_> {
     const IS_SPREAD: bool = true;
 
-    #[inline]
+    #[inline(always)]
     fn size(&self) -> usize {
         self.key.len() + self.value.map_or(0, <[u8]>::len)
     }
 
-    #[inline]
+    #[inline(always)]
     fn append_to(&self, record: &mut Vec<u8>) {
         match self.value {
             Some(value) => write_batch::encode_put_cf(record, self.family.id, self.key, value),
@@ -44,17 +45,19 @@ impl Write for FamilyEntry<'_> {
     }
 }
 
+#[allow(clippy::inline_always)]
 impl Record for FamilyEntry<'_> {
+    #[inline(always)]
     fn count(&self) -> u32 {
         1
     }
 
-    #[inline]
+    #[inline(always)]
     fn tail(&self) -> &[u8] {
         self.value.filter(|value| value.len() >= LONG_TAIL).unwrap_or_default()
     }
 
-    #[inline]
+    #[inline(always)]
     fn make_room(&self, db: &DbShared, writer: &mut WriterState, sync: bool) -> Result<()> {
         let family = self.family;
         let Some(of_writer) = writer.families.get_mut_near(family.id, &family.place) else {
@@ -69,7 +72,7 @@ impl Record for FamilyEntry<'_> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn has_memory(&self, writer: &mut WriterState, size: usize) -> bool {
         let of_writer = writer.families.get_mut_near(self.family.id, &self.family.place);
         of_writer.is_some_and(|of_writer| of_writer.memtable.has_room(1, size))
@@ -79,7 +82,7 @@ impl Record for FamilyEntry<'_> {
         db.find_memory(writer, self.family, 1, size)
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode(&self, buffer: &mut Vec<u8>) -> Result<()> {
         keep_header(buffer)?;
         let tail = self.tail().len();
@@ -91,7 +94,7 @@ impl Record for FamilyEntry<'_> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn insert(&self, _: &DbShared, writer: &mut WriterState, first: u64, _: &[u8]) {
         let family = self.family;
         let Some(of_writer) = writer.families.get_mut_near(family.id, &family.place) else { return };

@@ -142,7 +142,7 @@ fn varint64(number: u64) -> Vec<u8> {
 
 /// `last_sequence` covers every table. It stands for the highest number in a table of LevelDB's about whose
 /// numbers nothing is known. RocksDB uses the numbers of such a file only to order level 0, and all files
-/// there are known (see `DbShared::switch_language`).
+/// there are known (see `DbShared::prepare_for_families`).
 fn encode_new_file(dst: &mut Vec<u8>, level: usize, file: &FileMetaData, last_sequence: u64) {
     put_varint32(dst, NEW_FILE_4);
     put_varint32(dst, level as u32);
