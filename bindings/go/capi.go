@@ -3,7 +3,7 @@ package terrace
 // The C functions that are called often. Each returns the details of an error in the same call, and has two
 // variants. The first is for databases in the order of bytes: it never calls back into Go, so the call is
 // cheaper, and arguments and results can stay on the stack. The second is for databases with a Go comparator,
-// and may call back. The methods for the second (...Calling) share no memory with the others and copy their
+// of any column family (a call may write for another goroutine, into another family), and may call back. The methods for the second (...Calling) share no memory with the others and copy their
 // arguments: Go moves every variable that could reach a function that calls back to the heap, even if that
 // branch is not taken.
 
@@ -27,6 +27,15 @@ package terrace
 #cgo noescape tr_get_many
 #cgo nocallback tr_get_many
 #cgo noescape tr_get_many_calling
+#cgo noescape tr_get_cf
+#cgo nocallback tr_get_cf
+#cgo noescape tr_get_cf_calling
+#cgo noescape tr_put_cf
+#cgo nocallback tr_put_cf
+#cgo noescape tr_put_cf_calling
+#cgo noescape tr_delete_cf
+#cgo nocallback tr_delete_cf
+#cgo noescape tr_delete_cf_calling
 
 #include "capi.h"
 */
@@ -160,6 +169,84 @@ func (c *core) getManyCalling(options *C.leveldb_readoptions_t, keys []byte, end
 	done := C.tr_get_many_calling(c.db, options, pointer(keys), &ends[0], count, pointer(buffer), C.size_t(len(buffer)), &lengths[0], &failure)
 	copy(result, buffer)
 	return int(done), take(&failure)
+}
+
+// getFrom appends a value of a column family to buffer. The error is errNotFound for an absent key; buffer is
+// then unchanged.
+func (c *core) getFrom(family *C.terrace_column_family_handle_t, options *C.leveldb_readoptions_t, key, buffer []byte) ([]byte, error) {
+	if c.calling {
+		return c.getFromCalling(family, options, key, buffer)
+	}
+	var failure C.tr_error
+	var whole *C.char
+	room := buffer[len(buffer):cap(buffer)]
+	length := C.tr_get_cf(c.db, options, family, pointer(key), C.size_t(len(key)), pointer(room), C.size_t(len(room)), &whole, &failure)
+	switch {
+	case failure.message != nil:
+		return buffer, take(&failure)
+	case uintptr(length) == absent:
+		return buffer, errNotFound
+	case whole != nil:
+		return takeWhole(whole, length, buffer), nil
+	}
+	return buffer[:len(buffer)+int(length)], nil
+}
+
+func (c *core) getFromCalling(family *C.terrace_column_family_handle_t, options *C.leveldb_readoptions_t, key, buffer []byte) ([]byte, error) {
+	key = bytes.Clone(key)
+	var failure C.tr_error
+	var whole *C.char
+	length := C.tr_get_cf_calling(c.db, options, family, pointer(key), C.size_t(len(key)), nil, 0, &whole, &failure)
+	switch {
+	case failure.message != nil:
+		return buffer, take(&failure)
+	case uintptr(length) == absent:
+		return buffer, errNotFound
+	}
+	return takeWhole(whole, length, buffer), nil
+}
+
+// takeWhole appends a value of C (nil: an empty one) to buffer, and frees it.
+func takeWhole(value *C.char, length C.size_t, buffer []byte) []byte {
+	if value == nil {
+		return buffer
+	}
+	buffer = append(buffer, unsafe.Slice((*byte)(unsafe.Pointer(value)), length)...)
+	C.leveldb_free(unsafe.Pointer(value))
+	return buffer
+}
+
+func (c *core) putTo(family *C.terrace_column_family_handle_t, options *C.leveldb_writeoptions_t, key, value []byte) error {
+	if c.calling {
+		return c.putToCalling(family, options, key, value)
+	}
+	var failure C.tr_error
+	C.tr_put_cf(c.db, options, family, pointer(key), C.size_t(len(key)), pointer(value), C.size_t(len(value)), &failure)
+	return take(&failure)
+}
+
+func (c *core) putToCalling(family *C.terrace_column_family_handle_t, options *C.leveldb_writeoptions_t, key, value []byte) error {
+	key = bytes.Clone(key)
+	value = bytes.Clone(value)
+	var failure C.tr_error
+	C.tr_put_cf_calling(c.db, options, family, pointer(key), C.size_t(len(key)), pointer(value), C.size_t(len(value)), &failure)
+	return take(&failure)
+}
+
+func (c *core) deleteFrom(family *C.terrace_column_family_handle_t, options *C.leveldb_writeoptions_t, key []byte) error {
+	if c.calling {
+		return c.deleteFromCalling(family, options, key)
+	}
+	var failure C.tr_error
+	C.tr_delete_cf(c.db, options, family, pointer(key), C.size_t(len(key)), &failure)
+	return take(&failure)
+}
+
+func (c *core) deleteFromCalling(family *C.terrace_column_family_handle_t, options *C.leveldb_writeoptions_t, key []byte) error {
+	key = bytes.Clone(key)
+	var failure C.tr_error
+	C.tr_delete_cf_calling(c.db, options, family, pointer(key), C.size_t(len(key)), &failure)
+	return take(&failure)
 }
 
 // Where a scan begins: at the current entry, at the first or last one, at or after a key, or before a key.

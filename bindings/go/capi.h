@@ -30,6 +30,9 @@ static inline void tr_note(tr_error *error) {
 // Where a scan begins.
 enum { TR_ON, TR_FIRST, TR_LAST, TR_SEEK, TR_BEFORE };
 
+// The values of terrace_language_t.
+enum { TR_LANGUAGE_LEVELDB = 0, TR_LANGUAGE_MAY_SWITCH = 1, TR_LANGUAGE_ROCKSDB = 2 };
+
 #define TR_FUNCTIONS(SUFFIX)                                                                                              \
     static inline size_t tr_get##SUFFIX(leveldb_t *db, const leveldb_readoptions_t *options, const char *key, size_t length,     \
                                  char *buffer, size_t size, tr_error *error) {                                            \
@@ -87,6 +90,34 @@ enum { TR_ON, TR_FIRST, TR_LAST, TR_SEEK, TR_BEFORE };
         }                                                                                                                 \
         tr_note(error);                                                                                                   \
         return done;                                                                                                      \
+    }                                                                                                                     \
+    /* A value longer than the buffer is not copied: *whole is the value, which the caller frees. */                      \
+    static inline size_t tr_get_cf##SUFFIX(leveldb_t *db, const leveldb_readoptions_t *options,                           \
+                                           terrace_column_family_handle_t *family, const char *key, size_t length,        \
+                                           char *buffer, size_t size, char **whole, tr_error *error) {                    \
+        size_t found = 0;                                                                                                 \
+        char *value = terrace_get_cf(db, options, family, key, length, &found, &error->message);                          \
+        tr_note(error);                                                                                                   \
+        if (value == NULL) return error->message == NULL ? (size_t)-1 : (size_t)-2;                                       \
+        if (found > size) {                                                                                               \
+            *whole = value;                                                                                               \
+        } else {                                                                                                          \
+            if (found > 0) memcpy(buffer, value, found);                                                                  \
+            leveldb_free(value);                                                                                          \
+        }                                                                                                                 \
+        return found;                                                                                                     \
+    }                                                                                                                     \
+    static inline void tr_put_cf##SUFFIX(leveldb_t *db, const leveldb_writeoptions_t *options,                            \
+                                         terrace_column_family_handle_t *family, const char *key, size_t key_length,      \
+                                         const char *value, size_t length, tr_error *error) {                             \
+        terrace_put_cf(db, options, family, key, key_length, value, length, &error->message);                             \
+        tr_note(error);                                                                                                   \
+    }                                                                                                                     \
+    static inline void tr_delete_cf##SUFFIX(leveldb_t *db, const leveldb_writeoptions_t *options,                         \
+                                            terrace_column_family_handle_t *family, const char *key, size_t length,       \
+                                            tr_error *error) {                                                            \
+        terrace_delete_cf(db, options, family, key, length, &error->message);                                             \
+        tr_note(error);                                                                                                   \
     }
 
 TR_FUNCTIONS()
@@ -133,6 +164,60 @@ static inline uint64_t tr_approximate_size(leveldb_t *db, const char *start, siz
                                            size_t limit_length) {
     uint64_t size = 0;
     leveldb_approximate_sizes(db, 1, &start, &start_length, &limit, &limit_length, &size);
+    return size;
+}
+
+static inline leveldb_t *tr_open_families(const leveldb_options_t *options, const char *path, int count,
+                                          const char *const *names, const leveldb_options_t *const *of_families,
+                                          terrace_column_family_handle_t **families, tr_error *error) {
+    leveldb_t *db = terrace_open_column_families(options, path, count, names, of_families, families, &error->message);
+    tr_note(error);
+    return db;
+}
+
+static inline char **tr_list_families(const leveldb_options_t *options, const char *path, size_t *count, tr_error *error) {
+    char **names = terrace_list_column_families(options, path, count, &error->message);
+    tr_note(error);
+    return names;
+}
+
+static inline terrace_column_family_handle_t *tr_create_family(leveldb_t *db, const leveldb_options_t *options,
+                                                               const char *name, tr_error *error) {
+    terrace_column_family_handle_t *family = terrace_create_column_family(db, options, name, &error->message);
+    tr_note(error);
+    return family;
+}
+
+static inline void tr_drop_family(leveldb_t *db, terrace_column_family_handle_t *family, tr_error *error) {
+    terrace_drop_column_family(db, family, &error->message);
+    tr_note(error);
+}
+
+static inline void tr_create_iterators(leveldb_t *db, const leveldb_readoptions_t *options,
+                                       terrace_column_family_handle_t *const *families, leveldb_iterator_t **iterators,
+                                       size_t count, tr_error *error) {
+    terrace_create_iterators(db, options, families, iterators, count, &error->message);
+    tr_note(error);
+}
+
+// terrace_compact_range_cf() reports a failure as the last error of the thread only. A call with an errptr,
+// here for no iterator, resets it.
+static inline void tr_compact_cf(leveldb_t *db, terrace_column_family_handle_t *family, const char *start,
+                                 size_t start_length, const char *limit, size_t limit_length, tr_error *error) {
+    terrace_create_iterators(db, NULL, NULL, NULL, 0, &error->message);
+    if (error->message == NULL) {
+        terrace_compact_range_cf(db, family, start, start_length, limit, limit_length);
+        if (terrace_last_error_code() != TERRACE_OK) error->message = terrace_last_error_message();
+    }
+    tr_note(error);
+}
+
+static inline uint64_t tr_approximate_size_cf(leveldb_t *db, terrace_column_family_handle_t *family, const char *start,
+                                              size_t start_length, const char *limit, size_t limit_length,
+                                              tr_error *error) {
+    uint64_t size = 0;
+    terrace_approximate_sizes_cf(db, family, 1, &start, &start_length, &limit, &limit_length, &size, &error->message);
+    tr_note(error);
     return size;
 }
 

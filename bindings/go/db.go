@@ -4,7 +4,6 @@ package terrace
 import "C"
 
 import (
-	"bytes"
 	"runtime"
 	"strings"
 	"sync"
@@ -22,9 +21,13 @@ const (
 	firstGuess = 512
 )
 
-// DB is an open database. Any number of goroutines may use it.
+// DB is an open database. Any number of goroutines may use it. Its methods that read and write entries are about
+// the default column family; a [Family] has the same methods.
 type DB struct {
 	core *core
+
+	familiesMu sync.Mutex
+	families   map[string]*Family
 }
 
 // core is the state that a DB shares with its iterators and snapshots. It does not refer to the DB, so that
@@ -33,17 +36,17 @@ type DB struct {
 // Calls into C hold mu for reading. Closing holds mu for writing, and sets db to nil.
 type core struct {
 	path    string
-	calling bool // the comparator is in Go: calls into C may call back
-	compare func(a, b []byte) int
-	handles *handles
+	compare func(a, b []byte) int // of the default family
 	reads   readOptionSets
 	writes  [2]*C.leveldb_writeoptions_t
 
-	mu sync.RWMutex
-	db *C.leveldb_t
+	mu      sync.RWMutex
+	db      *C.leveldb_t
+	calling bool // a comparator of a family is in Go: calls into C may call back
 
 	childrenMu sync.Mutex
 	children   map[child]struct{}
+	handles    []*handles // of the database and of its families
 }
 
 // child is a C object that is destroyed with its database, at the latest.
@@ -53,7 +56,8 @@ type child interface {
 	destroy(c *core)
 }
 
-// Open opens the database in a directory. Nil options are the defaults, which do not create a database.
+// Open opens the database in a directory. Nil options are the defaults, which do not create a database. If the
+// database has column families, see [OpenFamilies], Open fails and names them.
 func Open(path string, options *Options) (*DB, error) {
 	name, err := cPath(path)
 	if err != nil {
@@ -67,27 +71,32 @@ func Open(path string, options *Options) (*DB, error) {
 		handles.destroy()
 		return nil, err
 	}
-	c := &core{path: path, handles: handles, db: db, compare: bytes.Compare, children: make(map[child]struct{})}
-	if options != nil && options.Comparator != nil {
-		c.calling, c.compare = true, options.Comparator.Compare
-	}
+	return newDB(path, db, options, handles), nil
+}
+
+// newDB returns a DB that was opened with options. It owns their handles.
+func newDB(path string, db *C.leveldb_t, options *Options, of ...*handles) *DB {
+	c := &core{path: path, handles: of, db: db, children: make(map[child]struct{})}
+	c.compare, c.calling = options.order()
 	c.reads = newReadOptionSets(nil)
 	for sync := range c.writes {
 		c.writes[sync] = C.leveldb_writeoptions_create()
 		C.leveldb_writeoptions_set_sync(c.writes[sync], C.uchar(sync))
 	}
-	d := &DB{core: c}
+	d := &DB{core: c, families: make(map[string]*Family)}
 	// In a goroutine: closing waits for background work, and cleanups run one after the other.
 	runtime.AddCleanup(d, func(c *core) { go c.close() }, c)
-	return d, nil
+	return d
 }
 
 // cPath returns a path for C, which the caller frees.
-func cPath(path string) (*C.char, error) {
-	if strings.IndexByte(path, 0) >= 0 {
-		return nil, invalid("the path has a NUL byte: " + strings.ReplaceAll(path, "\x00", "\\0"))
+func cPath(path string) (*C.char, error) { return cString(path, "the path") }
+
+func cString(text, what string) (*C.char, error) {
+	if strings.IndexByte(text, 0) >= 0 {
+		return nil, invalid(what + " has a NUL byte: " + strings.ReplaceAll(text, "\x00", "\\0"))
 	}
-	return C.CString(path), nil
+	return C.CString(text), nil
 }
 
 // Repair repairs a database that cannot be opened any more, keeping all entries that can be read. It must not
@@ -122,8 +131,8 @@ func onPath(path string, options *Options, do func(*handles, *C.char, *C.tr_erro
 func Version() string { return C.GoString(C.terrace_version()) }
 
 // Close waits for running calls and for background work, and releases the lock of the directory. Entries in
-// memtables stay in the WAL, and the next Open recovers them. Iterators and snapshots end with the database.
-// Closing again does nothing.
+// memtables stay in the WAL, and the next Open recovers them. Iterators, snapshots and column families end with
+// the database. Closing again does nothing.
 func (d *DB) Close() error {
 	err := d.core.close()
 	runtime.KeepAlive(d)
@@ -147,7 +156,9 @@ func (c *core) close() error {
 	for _, options := range c.writes {
 		C.leveldb_writeoptions_destroy(options)
 	}
-	c.handles.destroy()
+	for _, each := range c.handles {
+		each.destroy()
+	}
 	return take(&failure)
 }
 
@@ -224,6 +235,9 @@ func (d *DB) Delete(key []byte, options *WriteOptions) error {
 func (d *DB) Write(batch *Batch, options *WriteOptions) error {
 	c := d.core
 	err := c.enter()
+	if err == nil {
+		err = batch.check(c)
+	}
 	if err == nil {
 		err = c.write(c.writeOptions(options), batch.finished())
 	}

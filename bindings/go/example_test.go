@@ -71,3 +71,37 @@ func ExampleDB_NewSnapshot() {
 	fmt.Printf("%s %s\n", then, now)
 	// Output: before after
 }
+
+func ExampleDB_CreateFamily() {
+	directory, err := os.MkdirTemp("", "terrace-example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(directory)
+	db, err := terrace.Open(directory, &terrace.Options{CreateIfMissing: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+
+	index, err := db.CreateFamily("index", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	var batch terrace.Batch
+	batch.Put([]byte("document 7"), []byte("An old oak."))
+	batch.PutTo(index, []byte("oak"), []byte("document 7"))
+	if err := db.Write(&batch, nil); err != nil {
+		log.Fatal(err)
+	}
+	name, err := index.Get([]byte("oak"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	text, err := db.Get(name, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s: %s\n", name, text)
+	// Output: document 7: An old oak.
+}

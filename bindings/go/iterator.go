@@ -32,7 +32,9 @@ const (
 type Iterator struct {
 	db     *DB
 	handle *iteratorHandle
-	bounds Range
+	// compare is the order of the keys.
+	compare func(a, b []byte) int
+	bounds  Range
 
 	// Entries [0, count) in the direction of the scan, fetched by one call. The key of entry i ends in block at
 	// ends[2*i], its value at ends[2*i+1].
@@ -64,23 +66,34 @@ func (h *iteratorHandle) destroy(*core) {
 // NewIterator returns an iterator over a range; nil: over everything. It never returns nil: Err reports a
 // failure. The keys of the range are kept, not copied. The caller closes the iterator.
 func (d *DB) NewIterator(r *Range, options *ReadOptions) *Iterator {
-	it := &Iterator{db: d, handle: new(iteratorHandle)}
-	if r != nil {
-		it.bounds = *r
-	}
+	it := newIterator(d, d.core.compare, r)
 	it.err = d.do(func(c *core) error {
 		reads, done, err := c.readOptions(options)
 		if err != nil {
 			return err
 		}
 		defer done()
-		it.handle.raw = C.leveldb_create_iterator(c.db, reads)
-		c.adopt(it.handle)
-		runtime.AddCleanup(it, func(h *iteratorHandle) { c.release(h) }, it.handle)
+		it.own(C.leveldb_create_iterator(c.db, reads))
 		return nil
 	})
 	it.never = it.err != nil
 	return it
+}
+
+func newIterator(d *DB, compare func(a, b []byte) int, r *Range) *Iterator {
+	it := &Iterator{db: d, handle: new(iteratorHandle), compare: compare}
+	if r != nil {
+		it.bounds = *r
+	}
+	return it
+}
+
+// own takes the C iterator, in a call on the database.
+func (it *Iterator) own(raw *C.leveldb_iterator_t) {
+	c := it.db.core
+	it.handle.raw = raw
+	c.adopt(it.handle)
+	runtime.AddCleanup(it, func(h *iteratorHandle) { c.release(h) }, it.handle)
 }
 
 // Close releases the state that the iterator reads, and returns Err. Entries that were returned stay valid.
@@ -147,7 +160,7 @@ func (it *Iterator) Last() bool {
 
 // Seek moves to the first entry at or after key, and reports whether there is one.
 func (it *Iterator) Seek(key []byte) bool {
-	if it.bounds.Start != nil && it.db.core.compare(key, it.bounds.Start) < 0 {
+	if it.bounds.Start != nil && it.compare(key, it.bounds.Start) < 0 {
 		key = it.bounds.Start
 	}
 	return it.begin(fromKey, key, false)

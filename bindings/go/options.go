@@ -4,6 +4,7 @@ package terrace
 import "C"
 
 import (
+	"bytes"
 	"runtime/cgo"
 	"unsafe"
 )
@@ -76,7 +77,30 @@ type Options struct {
 	NoMmapReads bool
 	// NoMmapWAL writes the WAL by system calls instead of a mapping.
 	NoMmapWAL bool
+	// Language says whether the directory may be switched to RocksDB's language, which column families need.
+	// Default: MaySwitch.
+	Language Language
+	// CreateMissingColumnFamilies makes OpenFamilies create families that it names and that do not exist.
+	CreateMissingColumnFamilies bool
+	// MaxTotalWALSize is the size of all WALs together, in bytes, above which the column families that keep the
+	// oldest one are flushed. Default: four times the bytes that the memtables of all families may have.
+	MaxTotalWALSize uint64
 }
+
+// Language says whether a directory may leave LevelDB's language for RocksDB's. A directory that was switched
+// is opened with any of these values.
+type Language int
+
+const (
+	// MaySwitch: the directory is LevelDB's until a column family is created. That switches it for good: LevelDB
+	// cannot open it any more, RocksDB can.
+	MaySwitch Language = iota
+	// LevelDBLanguage: the directory stays LevelDB's. Creating a column family is ErrNotSupported.
+	LevelDBLanguage
+	// RocksDBLanguage: a new database is created in RocksDB's language. An existing one is treated as by
+	// MaySwitch.
+	RocksDBLanguage
+)
 
 // Compression is the compression of new blocks. It does not affect reading: each block names its compression.
 type Compression int
@@ -127,6 +151,14 @@ func Prefix(prefix []byte) *Range {
 		}
 	}
 	return &Range{Start: prefix}
+}
+
+// order returns the function that compares keys, and whether it is a comparator in Go.
+func (o *Options) order() (compare func(a, b []byte) int, calling bool) {
+	if o != nil && o.Comparator != nil {
+		return o.Comparator.Compare, true
+	}
+	return bytes.Compare, false
 }
 
 // handles are the C objects made from Options. They outlive the database.
@@ -227,6 +259,16 @@ func (o *Options) setExtensions(c *C.leveldb_options_t) {
 	if o.NoMmapWAL {
 		C.terrace_options_set_mmap_wal(c, 0)
 	}
+	switch o.Language {
+	case LevelDBLanguage:
+		C.terrace_options_set_language(c, C.TR_LANGUAGE_LEVELDB)
+	case RocksDBLanguage:
+		C.terrace_options_set_language(c, C.TR_LANGUAGE_ROCKSDB)
+	default:
+		C.terrace_options_set_language(c, C.TR_LANGUAGE_MAY_SWITCH)
+	}
+	C.terrace_options_set_create_missing_column_families(c, flag(o.CreateMissingColumnFamilies))
+	C.terrace_options_set_max_total_wal_size(c, C.uint64_t(o.MaxTotalWALSize))
 }
 
 // destroy frees the handles. The database must be closed, or must never have been opened.

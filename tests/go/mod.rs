@@ -32,7 +32,7 @@ fn passes(module: &str, at_least: usize) {
 
 #[test]
 fn the_modules_tests_pass_under_the_race_detector() {
-    passes("bindings/go", 15);
+    passes("bindings/go", 30);
 }
 
 #[test]
