@@ -115,8 +115,8 @@ func (b *Batch) Len() int { return int(b.n) }
 // Size is the approximate number of bytes that the batch takes in the WAL.
 func (b *Batch) Size() int { return max(len(b.rep), batchHeader) }
 
-// Replay calls put or del for every write to the default family, in order. The slices belong to the batch, and
-// are valid until it is changed.
+// Replay calls put or del for every write to the default family, in order. The slices belong to the batch,
+// and are valid until it is changed.
 func (b *Batch) Replay(put func(key, value []byte), del func(key []byte)) {
 	b.ReplayFamilies(
 		func(id uint32, key, value []byte) {
@@ -132,7 +132,7 @@ func (b *Batch) Replay(put func(key, value []byte), del func(key []byte)) {
 	)
 }
 
-// ReplayFamilies is as Replay, for the writes to all column families. Each is called with the ID of its family,
+// ReplayFamilies is as Replay, for the writes to all column families. The functions get the ID of the family,
 // which is 0 for the default one.
 func (b *Batch) ReplayFamilies(put func(id uint32, key, value []byte), del func(id uint32, key []byte)) {
 	if b.n == 0 {

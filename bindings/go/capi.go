@@ -3,9 +3,9 @@ package terrace
 // The C functions that are called often. Each returns the details of an error in the same call, and has two
 // variants. The first is for databases in the order of bytes: it never calls back into Go, so the call is
 // cheaper, and arguments and results can stay on the stack. The second is for databases with a Go comparator,
-// of any column family (a call may write for another goroutine, into another family), and may call back. The methods for the second (...Calling) share no memory with the others and copy their
-// arguments: Go moves every variable that could reach a function that calls back to the heap, even if that
-// branch is not taken.
+// of any column family (a call may write for another goroutine, into another family), and may call back. The
+// methods for the second (...Calling) share no memory with the others and copy their arguments: Go moves
+// every variable that could reach a function that calls back to the heap, even if that branch is not taken.
 
 /*
 #cgo pkg-config: terrace

@@ -21,8 +21,8 @@ const (
 	firstGuess = 512
 )
 
-// DB is an open database. Any number of goroutines may use it. Its methods that read and write entries are about
-// the default column family; a [Family] has the same methods.
+// DB is an open database. Any number of goroutines may use it. Its methods that read and write entries are
+// about the default column family; a [Family] has its own.
 type DB struct {
 	core *core
 
@@ -56,8 +56,8 @@ type child interface {
 	destroy(c *core)
 }
 
-// Open opens the database in a directory. Nil options are the defaults, which do not create a database. If the
-// database has column families, see [OpenFamilies], Open fails and names them.
+// Open opens the database in a directory. Nil options are the defaults, which do not create a database. If
+// the database has column families, Open fails and names them: see [OpenFamilies].
 func Open(path string, options *Options) (*DB, error) {
 	name, err := cPath(path)
 	if err != nil {
@@ -131,8 +131,8 @@ func onPath(path string, options *Options, do func(*handles, *C.char, *C.tr_erro
 func Version() string { return C.GoString(C.terrace_version()) }
 
 // Close waits for running calls and for background work, and releases the lock of the directory. Entries in
-// memtables stay in the WAL, and the next Open recovers them. Iterators, snapshots and column families end with
-// the database. Closing again does nothing.
+// memtables stay in the WAL, and the next Open recovers them. Iterators, snapshots and column families end
+// with the database. Closing again does nothing.
 func (d *DB) Close() error {
 	err := d.core.close()
 	runtime.KeepAlive(d)

@@ -92,8 +92,8 @@ func OpenFamilies(path string, options *Options, families []FamilyOptions) (*DB,
 	return d, opened, nil
 }
 
-// ListFamilies returns the names of the column families of a database, the default one first. The database may
-// be open; nothing is locked or changed.
+// ListFamilies returns the names of the column families of a database, the default one first. The database
+// may be open; nothing is locked or changed.
 func ListFamilies(path string, options *Options) ([]string, error) {
 	var names []string
 	err := onPath(path, options, func(handles *handles, name *C.char, failure *C.tr_error) {
@@ -363,8 +363,8 @@ func (f *Family) CompactRange(r *Range) error {
 }
 
 // Property returns a property by its name, of the family if the property is about a family: those of
-// [DB.Property], and "terrace.language" and "terrace.wal-pinned-by". It is ErrNotFound for an unknown name, and
-// for a family that was dropped.
+// [DB.Property], and "terrace.language" and "terrace.wal-pinned-by". It is ErrNotFound for an unknown name,
+// and for a family that was dropped.
 func (f *Family) Property(name string) (string, error) {
 	var text string
 	err := f.do(func(c *core) error {

@@ -4,6 +4,7 @@
 //	GET    /notes/{name}            returns the note
 //	DELETE /notes/{name}            removes the note
 //	GET    /notes?prefix=&after=&limit=   lists names and sizes, one page per request
+//	GET    /search?word=&after=&limit=    lists the notes that have a word, in the same way
 //	POST   /import                  stores notes atomically: JSON objects {"name": ..., "text": ...}, one per line
 //	GET    /export                  returns the notes at the time of the request, in the form of an import
 //	GET    /stats                   returns statistics of the database
@@ -34,7 +35,7 @@ func main() {
 
 // run serves until a signal arrives; then it completes running requests and closes the database.
 func run(address, directory string) error {
-	db, err := terrace.Open(directory, &terrace.Options{CreateIfMissing: true, BloomFilterBits: 10})
+	db, service, err := openService(directory)
 	if errors.Is(err, terrace.ErrLocked) {
 		return errors.New(directory + ": another process serves this database")
 	} else if err != nil {
@@ -42,7 +43,7 @@ func run(address, directory string) error {
 	}
 	defer db.Close()
 
-	server := &http.Server{Addr: address, Handler: newHandler(db), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Addr: address, Handler: newHandler(service), ReadHeaderTimeout: 10 * time.Second}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() {

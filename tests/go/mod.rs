@@ -37,7 +37,7 @@ fn the_modules_tests_pass_under_the_race_detector() {
 
 #[test]
 fn the_examples_tests_pass_under_the_race_detector() {
-    passes("examples/go", 3);
+    passes("examples/go", 5);
 }
 
 #[test]
