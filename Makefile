@@ -29,7 +29,7 @@ has_cxx := $(shell command -v $(firstword $(CXX)) 2>/dev/null)
 LEVELDB_OBJECT := $(if $(has_cxx),$(RELEASE)/$(LEVELDB))
 
 CPP := bindings/cpp
-CPP_HEADERS := $(wildcard $(addprefix $(CPP)/include/,leveldb/*.h leveldb/detail/*.h helpers/*.h))
+CPP_HEADERS := $(wildcard $(addprefix $(CPP)/include/,leveldb/*.h leveldb/detail/*.h helpers/*.h terrace/*.h terrace/detail/*.h))
 CXXFLAGS ?= -O2 -g1
 
 lib := $(DESTDIR)$(LIBDIR)
@@ -56,7 +56,7 @@ $(RELEASE)/$(LEVELDB): $(CPP)/src/leveldb.cc $(CPP_HEADERS) include/terrace.h in
 
 install: all
 	$(INSTALL) -d $(lib)/pkgconfig $(lib)/terrace/pkgconfig $(lib)/cmake/terrace $(lib)/terrace/cmake
-	$(INSTALL) -d $(include)/leveldb/detail $(include)/helpers
+	$(INSTALL) -d $(include)/leveldb/detail $(include)/helpers $(include)/terrace/detail
 	$(INSTALL) -m 755 $(RELEASE)/libterrace.so $(lib)/$(LIBRARY)
 	$(INSTALL) -m 644 $(RELEASE)/libterrace.a $(lib)/libterrace.a
 	ln -sf $(LIBRARY) $(lib)/$(SONAME)
@@ -73,6 +73,8 @@ endif
 	$(INSTALL) -m 644 include/leveldb/c.h $(CPP)/include/leveldb/*.h $(include)/leveldb
 	$(INSTALL) -m 644 $(CPP)/include/leveldb/detail/*.h $(include)/leveldb/detail
 	$(INSTALL) -m 644 $(CPP)/include/helpers/*.h $(include)/helpers
+	$(INSTALL) -m 644 $(CPP)/include/terrace/*.h $(include)/terrace
+	$(INSTALL) -m 644 $(CPP)/include/terrace/detail/*.h $(include)/terrace/detail
 	@$(call instantiate,terrace.pc) > $(lib)/pkgconfig/terrace.pc
 	@$(call instantiate,leveldb.pc) > $(lib)/terrace/pkgconfig/leveldb.pc
 	@$(call instantiate,terraceConfig.cmake) > $(lib)/cmake/terrace/terraceConfig.cmake
@@ -93,7 +95,8 @@ uninstall:
 	rm -f $(addprefix $(lib)/terrace/cmake/leveldbConfig,.cmake Version.cmake)
 	rm -f $(include)/terrace.h $(include)/leveldb/c.h $(patsubst $(CPP)/include/%,$(include)/%,$(CPP_HEADERS))
 	-rmdir $(lib)/terrace/pkgconfig $(lib)/terrace/cmake $(lib)/terrace $(lib)/cmake/terrace 2>/dev/null
-	-rmdir $(include)/leveldb/detail $(include)/leveldb $(include)/helpers $(include) 2>/dev/null
+	-rmdir $(include)/leveldb/detail $(include)/leveldb $(include)/helpers 2>/dev/null
+	-rmdir $(include)/terrace/detail $(include)/terrace $(include) 2>/dev/null
 
 # include/ has copies of the headers that build.rs generates from src/ffi.
 headers:

@@ -3,6 +3,7 @@
 //! The programs of `bindings/cpp/tests` use LevelDB's interface only. Each is compiled header-only against
 //! Terrace, against the object, and against Google's headers and library. The last one shows that the program
 //! expects LevelDB's behaviour; it then also runs with the object, as a prebuilt program would.
+//! `column_families_test.cc` uses the interface for column families, which is header-only.
 
 use crate::drop_in::prefix;
 use crate::support::{Tool, google_path, repository, scratch};
@@ -133,6 +134,39 @@ fn tables_and_dumps_are_googles_byte_for_byte() {
     }
 }
 
+const COLUMN_FAMILIES_TEST: &str = "bindings/cpp/tests/column_families_test.cc";
+
+#[test]
+fn column_families_have_rocksdbs_names() {
+    let scratch = scratch();
+    for standard in ["c++11", "c++17", "c++20"] {
+        let program = scratch.path().join(standard);
+        compile(COLUMN_FAMILIES_TEST, &program, Build::HeaderOnly, standard);
+        run(&program, &[], Some(&lib()), standard == "c++17");
+    }
+}
+
+#[test]
+fn column_families_work_in_a_process_that_has_loaded_googles_library_first() {
+    let scratch = scratch();
+    let program = scratch.path().join("program");
+    link_behind_google(COLUMN_FAMILIES_TEST, &program);
+    run(&program, &[], Some(&lib()), false);
+}
+
+#[test]
+fn the_header_of_column_families_compiles_without_exceptions_and_without_rtti() {
+    let include = format!("-I{}", prefix().join("include/terrace").display());
+    for mode in [&[][..], &["-DTERRACE_LEVELDB_PLAIN_NAMESPACE"]] {
+        compiler("c++11")
+            .args(WARNINGS)
+            .args(["-Wshadow", "-fno-exceptions", "-fno-rtti", "-fsyntax-only", &include])
+            .args(mode)
+            .args([repository().join(COLUMN_FAMILIES_TEST)])
+            .run();
+    }
+}
+
 /// The names that a file exports (or, with `dynamic` false, contains).
 fn defined(file: &Path, dynamic: bool) -> BTreeSet<String> {
     let tool =
@@ -198,11 +232,9 @@ fn header_only_shares_no_name_with_a_leveldb() {
     assert!(clashing.is_empty(), "{clashing:?}");
 }
 
-#[test]
-fn header_only_works_in_a_process_that_has_loaded_googles_library_first() {
-    let scratch = scratch();
-    let program = scratch.path().join("program");
-    let source = repository().join(INTERFACE_TEST);
+/// Compiles a program header-only, and links it with Google's library before Terrace's.
+fn link_behind_google(source: &str, program: &Path) {
+    let source = repository().join(source);
     let include = format!("-I{}", prefix().join("include/terrace").display());
     compiler("c++17")
         .args(["-o".as_ref(), program.as_os_str(), source.as_os_str()])
@@ -210,6 +242,13 @@ fn header_only_works_in_a_process_that_has_loaded_googles_library_first() {
         .args([google_file()])
         .args([format!("-L{}", lib().display()), "-lterrace".to_owned()])
         .run();
+}
+
+#[test]
+fn header_only_works_in_a_process_that_has_loaded_googles_library_first() {
+    let scratch = scratch();
+    let program = scratch.path().join("program");
+    link_behind_google(INTERFACE_TEST, &program);
     run(&program, &[], Some(&lib()), false);
 }
 
