@@ -11,11 +11,13 @@
 """
 
 from ._batch import WriteBatch
-from ._database import DB, BackgroundError, PrefixedDB, Severity, Snapshot, destroy_db, repair_db
+from ._database import DB, BackgroundError, PrefixedDB, Severity, Snapshot, destroy_db, list_families, repair_db
 from ._errors import CorruptionError, Error, ErrorCode, IOError, IteratorInvalidError
+from ._family import Family
 from ._iterator import Iterator, RawIterator
 from ._library import lib as _lib
 from ._library import path as library_path
+from ._options import FamilyOptions
 
 __version__: str = "0.1.0"
 
@@ -30,6 +32,8 @@ __all__ = [
     "CorruptionError",
     "Error",
     "ErrorCode",
+    "Family",
+    "FamilyOptions",
     "IOError",
     "Iterator",
     "IteratorInvalidError",
@@ -43,5 +47,6 @@ __all__ = [
     "destroy_db",
     "library_path",
     "library_version",
+    "list_families",
     "repair_db",
 ]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
-from ._errors import Error, ErrorCell, ErrorCode
-from ._handles import BytesLike, OwnedHandle, bytes_of
+from ._errors import Error, ErrorCell, invalid_argument
+from ._handles import BytesLike, FamilyHandle, OwnedHandle, bytes_of
 from ._library import lib
 
 if TYPE_CHECKING:
     from ._database import DB
+    from ._family import Family
 
 _HEADER_BYTES = 12
-_DELETE, _PUT = b"\x00", b"\x01"
+# The tags of entries. Those for a column family are followed by its number.
+_DELETE, _PUT, _DELETE_CF, _PUT_CF = b"\x00", b"\x01", b"\x04", b"\x05"
 _SHORT = [bytes([length]) for length in range(128)]
 
 
@@ -21,9 +23,7 @@ def _length(length: int) -> bytes:
     if length < 128:
         return _SHORT[length]
     if length >> 32:
-        error = Error(f"Invalid argument: a key or value of {length} bytes is too long: it must be shorter than 4 GiB")
-        error.code = ErrorCode.INVALID_ARGUMENT
-        raise error
+        raise invalid_argument(f"a key or value of {length} bytes is too long: it must be shorter than 4 GiB")
     encoded = bytearray()
     while length >= 128:
         encoded.append(length & 127 | 128)
@@ -32,39 +32,64 @@ def _length(length: int) -> bytes:
     return bytes(encoded)
 
 
+def _heads(family: Optional[FamilyHandle]) -> tuple[bytes, bytes]:
+    """What a put and a deletion in a column family begin with. The default family has the entries of
+    LevelDB."""
+    if family is None or family.id == 0:
+        return _PUT, _DELETE
+    number = _length(family.id)
+    return _PUT_CF + number, _DELETE_CF + number
+
+
+def foreign_family() -> Error:
+    """The error for a column family of another database."""
+    return invalid_argument("the column family is of another database")
+
+
 class WriteBatch:
     """Puts and deletes that are written atomically; see `DB.write_batch`."""
 
-    def __init__(self, db: DB, prefix: bytes, transaction: Any, sync: Any) -> None:
+    def __init__(
+        self, db: DB, prefix: bytes, transaction: Any, sync: Any, family: Optional[FamilyHandle] = None
+    ) -> None:
         db._check_open()
         self._db = db
         self._prefix = prefix
+        self._put_head, self._delete_head = _heads(family)
         self._transaction = bool(transaction)
         self._sync = bool(sync)
         # One element per entry: the length of the list is the number of entries at any moment, whichever
         # threads append.
         self._entries: list[bytes] = []
 
-    def put(self, key: BytesLike, value: BytesLike) -> None:
-        """Adds a put of a value at a key."""
+    def put(self, key: BytesLike, value: BytesLike, *, family: Optional[Union[Family, str]] = None) -> None:
+        """Adds a put of a value at a key: into the column family `family`, without the prefix of the batch, or
+        where the batch belongs."""
         if self._db._handle is None:
             raise RuntimeError("Database is closed")
         if type(key) is not bytes:
             key = bytes_of(key, "key")
         if type(value) is not bytes:
             value = bytes_of(value, "value")
-        if self._prefix:
+        head = self._put_head
+        if family is not None:
+            head = _heads(self._db._family_handle(family))[0]
+        elif self._prefix:
             key = self._prefix + key
-        self._entries.append(b"".join((_PUT, _length(len(key)), key, _length(len(value)), value)))
+        self._entries.append(b"".join((head, _length(len(key)), key, _length(len(value)), value)))
 
-    def delete(self, key: BytesLike) -> None:
-        """Adds the deletion of a key."""
+    def delete(self, key: BytesLike, *, family: Optional[Union[Family, str]] = None) -> None:
+        """Adds the deletion of a key; `family` as in `put`."""
         if self._db._handle is None:
             raise RuntimeError("Database is closed")
         if type(key) is not bytes:
             key = bytes_of(key, "key")
-        key = self._prefix + key
-        self._entries.append(b"".join((_DELETE, _length(len(key)), key)))
+        head = self._delete_head
+        if family is not None:
+            head = _heads(self._db._family_handle(family))[1]
+        elif self._prefix:
+            key = self._prefix + key
+        self._entries.append(b"".join((head, _length(len(key)), key)))
 
     def clear(self) -> None:
         """Empties the batch."""
@@ -82,11 +107,14 @@ class WriteBatch:
         self._db._write(OwnedHandle(address, lib.leveldb_writebatch_destroy), self._sync)
 
     def append(self, source: WriteBatch) -> None:
-        """Appends the entries of another batch, with their prefixes."""
+        """Appends the entries of another batch, with their prefixes and column families."""
         if not isinstance(source, WriteBatch):
             raise TypeError(f"'source' must be a WriteBatch, not {type(source).__name__!r}")
         self._db._check_open()
-        self._entries.extend(source._entries)
+        entries = source._entries.copy()
+        if source._db is not self._db and not all(entry.startswith((_PUT, _DELETE)) for entry in entries):
+            raise foreign_family()
+        self._entries.extend(entries)
 
     def approximate_size(self) -> int:
         """Number of bytes that the batch takes in the WAL."""

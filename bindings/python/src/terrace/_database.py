@@ -11,22 +11,47 @@ import datetime
 import enum
 import os
 import weakref
-from ctypes import byref, c_char, c_char_p, c_int, c_size_t, c_uint64, c_void_p
+from collections.abc import Iterable, Mapping, Sequence, Set
+from copy import copy
+from ctypes import byref, c_char, c_char_p, c_size_t, c_void_p
 from dataclasses import dataclass
-from typing import Any, NoReturn, Optional, TypeVar, Union, overload
+from typing import Any, Literal, NoReturn, Optional, TypeVar, Union, overload
 
-from ._batch import WriteBatch
+from ._batch import WriteBatch, foreign_family
 from ._comparator import raise_with_cause
-from ._errors import Error, ErrorCell, ErrorCode, error_of, last_error, take_string
-from ._handles import BytesLike, DatabaseHandle, Generation, OwnedHandle, SnapshotHandle, bytes_of, in_callback
+from ._errors import Error, ErrorCell, ErrorCode, error_of, invalid_argument, last_error, take_string
+from ._family import DEFAULT_NAME, Family, get_of, name_bytes
+from ._handles import (
+    BytesLike,
+    DatabaseHandle,
+    FamilyHandle,
+    Generation,
+    OwnedHandle,
+    SnapshotHandle,
+    bytes_of,
+    in_callback,
+)
 from ._iterator import BaseIterator, Iterator, RawIterator
 from ._library import SIZES, hot, lib
-from ._options import LATEST, SYNC, TERRACE_OPTIONS, Comparator, OpenOptions, ReadOptions
-from ._ranges import Ranges, options_or_default
+from ._options import (
+    LATEST,
+    SYNC,
+    TERRACE_OPTIONS,
+    Comparator,
+    FamilyOptions,
+    OpenOptions,
+    ReadOptions,
+    family_options,
+    language_number,
+)
+from ._ranges import Ranges, arrays_of_ranges, options_or_default
 
 D = TypeVar("D")
 
 Name = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
+
+#: Column families by name, with their options or with the default ones.
+Families = Union[Mapping[str, FamilyOptions], Sequence[str], Set[str]]
 
 _put = hot("leveldb_put")
 _get_into = hot("terrace_get_into")
@@ -69,6 +94,27 @@ def _path(name: Any) -> bytes:
     return encoded
 
 
+def _named_options(families: Any) -> dict[str, OpenOptions]:
+    """The options of the column families that an open names."""
+    if isinstance(families, (str, bytes)):
+        raise TypeError("'families' must be a mapping or a collection of names")
+    named = dict(families) if isinstance(families, Mapping) else dict.fromkeys(families)
+    return {name: family_options(options or {}) for name, options in named.items()}
+
+
+def _open_families(
+    options: OpenOptions, path: bytes, named: dict[str, OpenOptions], cell: ErrorCell
+) -> tuple[Optional[int], list[Optional[int]]]:
+    """Opens a database with its column families. Returns the address of the database and those of the
+    families."""
+    count = len(named)
+    names = (c_char_p * count)(*map(name_bytes, named))
+    of_families = (c_void_p * count)(*(of_family.handle for of_family in named.values()))
+    made = (c_void_p * count)()
+    address = lib.terrace_open_column_families(options.handle, path, count, names, of_families, made, cell.ref)
+    return address, made[:]
+
+
 def _get(database: DB, options: Optional[OwnedHandle], key: bytes, default: Any) -> Any:
     """Reads a value of any length."""
     room = _USUAL
@@ -89,6 +135,12 @@ class DB(Ranges):
 
     The arguments are those of plyvel, and those of ``terrace_options_set_*`` in `terrace.h`, under the same
     names. None means the library's default.
+
+    A database with column families beside the default one is opened with `families`, which names all of them,
+    with the options of each (`FamilyOptions`) or without: `list_families` has the names. The options of the
+    default family are those of the database, unless `families` names it. `create_missing_families` creates
+    those that do not exist. `language` is "leveldb" if the directory must stay LevelDB's, which excludes
+    column families; "may_switch", the default; or "rocksdb" for a new directory in RocksDB's language.
     """
 
     _handle: Optional[DatabaseHandle]
@@ -125,8 +177,14 @@ class DB(Ranges):
         max_subcompactions: Optional[int] = None,
         mmap_reads: Optional[bool] = None,
         mmap_wal: Optional[bool] = None,
+        families: Optional[Families] = None,
+        create_missing_families: Optional[bool] = None,
+        language: Optional[str] = None,
+        max_total_wal_size: Optional[int] = None,
     ) -> None:
         arguments = dict(locals())
+        arguments["create_missing_column_families"] = create_missing_families
+        arguments["language"] = language_number(language)
         self._handle = None
         self._name = name
         path = _path(name)
@@ -139,17 +197,29 @@ class DB(Ranges):
             comparator_name=comparator_name,
             numbers={option: arguments[option] for option in (*_LEVELDB_NUMBERS, *TERRACE_OPTIONS)},
         )
-        self._comparator = comparator
+        named = {} if families is None else _named_options(families)
+        of_default = named.get(DEFAULT_NAME, options)
+        self._comparator = of_default.comparator
         self._generation = Generation.number
         self._iterators: dict[int, weakref.ref[BaseIterator]] = {}
-        # Keeps the callbacks alive until the database and its iterators are gone.
-        self._kept = options.kept
+        # The families that were opened, created or asked for, by number, without those that were dropped.
+        self._families: dict[int, FamilyHandle] = {}
+        # Keeps the callbacks alive until the database, its iterators and its families are gone.
+        self._kept = list(options.kept)
+        for of_family in named.values():
+            self._kept += of_family.kept
         cell = ErrorCell()
-        address = lib.leveldb_open(options.handle, path, cell.ref)
+        made: list[Optional[int]] = []
+        if families is None:
+            address = lib.leveldb_open(options.handle, path, cell.ref)
+        else:
+            address, made = _open_families(options, path, named, cell)
         error = cell.take()
         if error is not None:
             raise_with_cause(error)
-        self._handle = DatabaseHandle(address, list(options.kept))
+        self._handle = DatabaseHandle(address, list(self._kept))
+        for address, (family, of_family) in zip(made, named.items()):
+            self._add_family(address, family, of_family.comparator)
         _open.add(self)
 
     @property
@@ -177,6 +247,7 @@ class DB(Ranges):
         closing = self._handle.closing
         self._handle = None
         self._kept = []
+        self._families = {}
         if self._generation != Generation.number:
             return  # the database belongs to the parent process: only the reference is dropped
         while self._iterators:
@@ -256,6 +327,166 @@ class DB(Ranges):
         prefix."""
         return PrefixedDB(db=self, prefix=prefix)
 
+    def create_family(
+        self,
+        name: str,
+        *,
+        write_buffer_size: Optional[int] = None,
+        lru_cache_size: Optional[int] = None,
+        block_size: Optional[int] = None,
+        block_restart_interval: Optional[int] = None,
+        max_file_size: Optional[int] = None,
+        compression: Optional[str] = "snappy",
+        compression_level: Optional[int] = None,
+        bloom_filter_bits: int = 0,
+        comparator: Optional[Comparator] = None,
+        comparator_name: Optional[bytes] = None,
+        seek_compaction: Optional[bool] = None,
+        idle_compaction: Optional[bool] = None,
+        whole_table_filter: Optional[bool] = None,
+        max_write_buffer_number: Optional[int] = None,
+        level0_file_num_compaction_trigger: Optional[int] = None,
+        level0_slowdown_writes_trigger: Optional[int] = None,
+        level0_stop_writes_trigger: Optional[int] = None,
+        max_bytes_for_level_base: Optional[int] = None,
+    ) -> Family:
+        """Creates a column family, durably. The options are those of `FamilyOptions`.
+
+        The first family switches the directory to RocksDB's language for good: LevelDB cannot open it any
+        more, RocksDB can. From then on it is opened with `families`.
+        """
+        arguments = dict(locals())
+        encoded = name_bytes(name)
+        options = family_options({option: arguments[option] for option in FamilyOptions.__annotations__})
+        handle = self._create_family(encoded, name, options)
+        return Family(self, handle)
+
+    def family(self, name: str) -> Family:
+        """The column family with this name. ``"default"`` is the one that `get` and `put` of the database
+        use."""
+        return Family(self, self._family_handle(name))
+
+    def families(self) -> list[str]:
+        """The names of the column families: the default one first, then in the order of their creation."""
+        self._check_open()
+        others = sorted((number, handle.name) for number, handle in list(self._families.items()) if number)
+        return [DEFAULT_NAME, *(name for _, name in others)]
+
+    def drop_family(self, family: Union[Family, str]) -> None:
+        """Drops a column family, durably, with all its entries. Objects and iterators of it can still be read,
+        and keep its files on disk; writes to it raise `Error`. The default family cannot be dropped."""
+        handle = self._family_handle(family)
+        cell = ErrorCell()
+        lib.terrace_drop_column_family(self._handle, handle, cell.ref)
+        self._check(cell)
+        self._families.pop(handle.id, None)
+
+    @overload
+    def iterators(
+        self,
+        families: Iterable[Union[Family, str]],
+        *,
+        reverse: bool = ...,
+        start: Optional[BytesLike] = ...,
+        stop: Optional[BytesLike] = ...,
+        include_start: bool = ...,
+        include_stop: bool = ...,
+        prefix: Optional[BytesLike] = ...,
+        include_key: Literal[True] = ...,
+        include_value: Literal[True] = ...,
+        verify_checksums: bool = ...,
+        fill_cache: bool = ...,
+    ) -> list[Iterator[tuple[bytes, bytes]]]: ...
+
+    @overload
+    def iterators(
+        self,
+        families: Iterable[Union[Family, str]],
+        *,
+        reverse: bool = ...,
+        start: Optional[BytesLike] = ...,
+        stop: Optional[BytesLike] = ...,
+        include_start: bool = ...,
+        include_stop: bool = ...,
+        prefix: Optional[BytesLike] = ...,
+        include_key: Literal[True] = ...,
+        include_value: Literal[False],
+        verify_checksums: bool = ...,
+        fill_cache: bool = ...,
+    ) -> list[Iterator[bytes]]: ...
+
+    @overload
+    def iterators(
+        self,
+        families: Iterable[Union[Family, str]],
+        *,
+        reverse: bool = ...,
+        start: Optional[BytesLike] = ...,
+        stop: Optional[BytesLike] = ...,
+        include_start: bool = ...,
+        include_stop: bool = ...,
+        prefix: Optional[BytesLike] = ...,
+        include_key: Literal[False],
+        include_value: Literal[True] = ...,
+        verify_checksums: bool = ...,
+        fill_cache: bool = ...,
+    ) -> list[Iterator[bytes]]: ...
+
+    @overload
+    def iterators(
+        self,
+        families: Iterable[Union[Family, str]],
+        *,
+        reverse: bool = ...,
+        start: Optional[BytesLike] = ...,
+        stop: Optional[BytesLike] = ...,
+        include_start: bool = ...,
+        include_stop: bool = ...,
+        prefix: Optional[BytesLike] = ...,
+        include_key: bool = ...,
+        include_value: bool = ...,
+        verify_checksums: bool = ...,
+        fill_cache: bool = ...,
+    ) -> list[Iterator[Any]]: ...
+
+    def iterators(
+        self,
+        families: Iterable[Union[Family, str]],
+        *,
+        reverse: Any = False,
+        start: Optional[BytesLike] = None,
+        stop: Optional[BytesLike] = None,
+        include_start: Any = True,
+        include_stop: Any = False,
+        prefix: Optional[BytesLike] = None,
+        include_key: Any = True,
+        include_value: Any = True,
+        verify_checksums: Any = False,
+        fill_cache: Any = True,
+    ) -> list[Iterator[Any]]:
+        """Creates an iterator over each of several column families, all at one state of the database: of a
+        batch over several families they show everything or nothing. The other arguments are those of
+        `iterator`."""
+        arguments = {
+            "reverse": reverse,
+            "start": start,
+            "stop": stop,
+            "include_start": include_start,
+            "include_stop": include_stop,
+            "prefix": prefix,
+            "include_key": include_key,
+            "include_value": include_value,
+        }
+        self._check_open("Database or iterator is closed")
+        if isinstance(families, str):
+            raise TypeError("'families' must be several families or names")
+        handles = [self._family_handle(family) for family in families]
+        made = self._make_iterators(handles, options_or_default(LATEST, verify_checksums, fill_cache))
+        return [
+            Iterator(self, None, db_prefix=b"", family=family, made=iterator, **arguments)
+            for family, iterator in zip(handles, made)
+        ]
+
     def get_property(self, name: BytesLike) -> Optional[bytes]:
         """A property, for example ``b"leveldb.stats"``; None for an unknown name."""
         name = bytes_of(name, "name")
@@ -281,16 +512,12 @@ class DB(Ranges):
     def approximate_sizes(self, *ranges: tuple[BytesLike, BytesLike]) -> list[int]:
         """About how many bytes the ranges take in table files and in memtables that wait for a flush. The
         active memtable (less than `write_buffer_size` bytes) is not counted."""
-        pairs = [(bytes_of(start, "start of a range"), bytes_of(stop, "stop of a range")) for start, stop in ranges]
+        arrays = arrays_of_ranges(ranges)
         self._check_open()
-        count = len(pairs)
-        sizes = (c_uint64 * count)()
-        arguments: list[Any] = []
-        for side in zip(*pairs) if pairs else ((), ()):
-            arguments += [(c_char_p * count)(*side), (c_size_t * count)(*map(len, side))]
-        lib.leveldb_approximate_sizes(self._handle, c_int(count), *arguments, sizes)
+        lib.leveldb_approximate_sizes(self._handle, *arrays)
         self._check_open()
-        return sizes[:]
+        sizes: list[int] = arrays[-1][:]
+        return sizes
 
     def flush(self) -> None:
         """Writes all memtables to tables, and returns when this is done."""
@@ -337,9 +564,72 @@ class DB(Ranges):
         self._check_open("Database or iterator is closed")
         return Iterator(self, options_or_default(LATEST, verify_checksums, fill_cache), db_prefix=b"", **arguments)
 
-    def _compare(self, a: bytes, b: bytes) -> int:
-        """Compares two keys in the order of the database."""
-        return self._comparator(a, b) if self._comparator is not None else (a > b) - (a < b)
+    def _snapshot(self, prefix: bytes, family: Optional[FamilyHandle]) -> Snapshot:
+        """A snapshot of a part of the database."""
+        return Snapshot(db=self, prefix=prefix, family=family)
+
+    def _prefixed_db(self, prefix: bytes, family: Optional[Family]) -> PrefixedDB:
+        """The part of a column family under a prefix."""
+        return PrefixedDB(db=self, prefix=prefix, family=family)
+
+    def _add_family(self, address: Optional[int], name: str, comparator: Optional[Comparator]) -> FamilyHandle:
+        """Keeps the handle of a column family that the library has made."""
+        assert address is not None
+        handle = FamilyHandle(address, name, comparator, self._kept)
+        return self._families.setdefault(handle.id, handle)
+
+    def _create_family(self, encoded: bytes, name: str, options: OpenOptions) -> FamilyHandle:
+        # The callbacks must live until the database is closed, also by another thread, even if the family is
+        # dropped: background work may use them.
+        self._keep(options.kept)
+        cell = ErrorCell()
+        address = lib.terrace_create_column_family(self._handle, options.handle, encoded, cell.ref)
+        error = cell.take()
+        if error is not None:
+            self._keep(options.kept, away=True)
+            self._raise(error)
+        return self._add_family(address, name, options.comparator)
+
+    def _keep(self, objects: list[object], *, away: bool = False) -> None:
+        """Keeps objects until the database is gone; with `away`, does not keep them any more."""
+        handle = self._handle
+        for kept in (self._kept, [] if handle is None else handle.kept):
+            for item in objects:
+                if not away:
+                    kept.append(item)
+                elif item in kept:
+                    kept.remove(item)
+
+    def _family_handle(self, family: Union[Family, str]) -> FamilyHandle:
+        """The handle of a column family, or of the one with a name."""
+        if isinstance(family, Family):
+            if family._db is not self:
+                raise foreign_family()
+            return family._handle
+        name_bytes(family)
+        self._check_open()
+        # While a family is dropped, a new one may already have its name.
+        found = [number for number, handle in list(self._families.items()) if handle.name == family]
+        if found:
+            handle = self._families.get(max(found))
+            if handle is not None:
+                return handle
+        elif family == DEFAULT_NAME:
+            address = lib.terrace_get_default_column_family_handle(self._handle)
+            if not address:
+                self._raise(last_error())
+            return self._add_family(address, DEFAULT_NAME, self._comparator)
+        raise invalid_argument(f"there is no column family {family!r}")
+
+    def _make_iterators(self, families: list[FamilyHandle], options: Optional[OwnedHandle]) -> list[OwnedHandle]:
+        """The C iterators over column families at one state of the database."""
+        count = len(families)
+        made = (c_void_p * count)()
+        cell = ErrorCell()
+        lib.terrace_create_iterators(self._handle, options, (c_void_p * count)(*families), made, count, cell.ref)
+        self._check(cell)
+        destroy = lib.leveldb_iter_destroy
+        return [OwnedHandle(address, destroy, family) for address, family in zip(made, families)]
 
     def _write(self, batch: OwnedHandle, sync: bool) -> None:
         cell = ErrorCell()
@@ -388,13 +678,15 @@ def _close_all() -> None:
 
 
 class PrefixedDB(Ranges):
-    """The part of a database whose keys begin with a prefix; see `DB.prefixed_db`. Keys are passed and
-    returned without the prefix."""
+    """The part of a database, or of a column family, whose keys begin with a prefix; see `DB.prefixed_db`.
+    Keys are passed and returned without the prefix."""
 
-    def __init__(self, *, db: DB, prefix: BytesLike) -> None:
+    def __init__(self, *, db: DB, prefix: BytesLike, family: Optional[Family] = None) -> None:
         if not isinstance(db, DB):
             raise TypeError(f"'db' must be a DB, not {type(db).__name__!r}")
         self._db = db
+        self._family = family
+        self._whole: Union[DB, Family] = db if family is None else family
         self._prefix = bytes_of(prefix, "'prefix'")
 
     @property
@@ -420,27 +712,27 @@ class PrefixedDB(Ranges):
     def get(self, key: BytesLike, default: Any = None, *, verify_checksums: Any = False, fill_cache: Any = True) -> Any:
         """As `DB.get`."""
         key = self._prefix + bytes_of(key, "key")
-        return self._db.get(key, default, verify_checksums=verify_checksums, fill_cache=fill_cache)
+        return self._whole.get(key, default, verify_checksums=verify_checksums, fill_cache=fill_cache)
 
     def put(self, key: BytesLike, value: BytesLike, *, sync: Any = False) -> None:
         """As `DB.put`."""
-        self._db.put(self._prefix + bytes_of(key, "key"), value, sync=sync)
+        self._whole.put(self._prefix + bytes_of(key, "key"), value, sync=sync)
 
     def delete(self, key: BytesLike, *, sync: Any = False) -> None:
         """As `DB.delete`."""
-        self._db.delete(self._prefix + bytes_of(key, "key"), sync=sync)
+        self._whole.delete(self._prefix + bytes_of(key, "key"), sync=sync)
 
     def write_batch(self, *, transaction: Any = False, sync: Any = False) -> WriteBatch:
         """As `DB.write_batch`."""
-        return WriteBatch(self._db, self._prefix, transaction, sync)
+        return WriteBatch(self._db, self._prefix, transaction, sync, self._family_handle)
 
     def snapshot(self) -> Snapshot:
         """As `DB.snapshot`, for this part."""
-        return Snapshot(db=self._db, prefix=self._prefix)
+        return Snapshot(db=self._db, prefix=self._prefix, family=self._family_handle)
 
     def prefixed_db(self, prefix: BytesLike) -> PrefixedDB:
         """The part of this part whose keys begin with `prefix`."""
-        return PrefixedDB(db=self._db, prefix=self._prefix + bytes_of(prefix, "'prefix'"))
+        return PrefixedDB(db=self._db, prefix=self._prefix + bytes_of(prefix, "'prefix'"), family=self._family)
 
     def __repr__(self) -> str:
         return f"<terrace.PrefixedDB with prefix {self._prefix!r} at {id(self):#x}>"
@@ -448,22 +740,40 @@ class PrefixedDB(Ranges):
     def _iterator(self, verify_checksums: Any, fill_cache: Any, arguments: dict[str, Any]) -> Iterator[Any]:
         self._db._check_open("Database or iterator is closed")
         options = options_or_default(LATEST, verify_checksums, fill_cache)
-        return Iterator(self._db, options, db_prefix=self._prefix, **arguments)
+        return Iterator(self._db, options, db_prefix=self._prefix, family=self._family_handle, **arguments)
+
+    @property
+    def _family_handle(self) -> Optional[FamilyHandle]:
+        return None if self._family is None else self._family._handle
+
+
+class _Held:
+    """The snapshot that the objects for its column families share. None: it is closed."""
+
+    options: Optional[ReadOptions] = None
 
 
 class Snapshot(Ranges):
     """A state of a database; see `DB.snapshot`. Iterators created from it may outlive it."""
 
-    def __init__(self, *, db: DB, prefix: bytes = b"") -> None:
+    def __init__(self, *, db: DB, prefix: bytes = b"", family: Optional[FamilyHandle] = None) -> None:
         db._check_open("Cannot operate on closed LevelDB database")
         self._db = db
         self._prefix = prefix
-        self._options: Optional[ReadOptions] = None
+        self._family = family
+        self._held = _Held()
         address = lib.leveldb_create_snapshot(db._handle)
         if not address:
             db._check_open("Cannot operate on closed LevelDB database")
             raise_with_cause(last_error())
-        self._options = ReadOptions(SnapshotHandle(address))
+        self._held.options = ReadOptions(SnapshotHandle(address))
+
+    def family(self, family: Union[Family, str]) -> Snapshot:
+        """The same snapshot, of a column family. Closing one of them closes both."""
+        handle = self._db._family_handle(family)
+        of_family = copy(self)
+        of_family._prefix, of_family._family = b"", handle
+        return of_family
 
     @overload
     def get(
@@ -478,15 +788,17 @@ class Snapshot(Ranges):
     def get(self, key: BytesLike, default: Any = None, *, verify_checksums: Any = False, fill_cache: Any = True) -> Any:
         """The value of a key in the snapshot; `default` if the key is absent there."""
         key = self._prefix + bytes_of(key, "key")
+        if self._family is not None:
+            return get_of(self._db, self._family, self._read_options(verify_checksums, fill_cache), key, default)
         return _get(self._db, self._read_options(verify_checksums, fill_cache), key, default)
 
     def raw_iterator(self, *, verify_checksums: Any = False, fill_cache: Any = True) -> RawIterator:
         """Creates an iterator with the operations of the C iterator. It ignores the prefix."""
-        return RawIterator(self._db, self._read_options(verify_checksums, fill_cache))
+        return RawIterator(self._db, self._read_options(verify_checksums, fill_cache), self._family)
 
     def close(self) -> None:
         """Releases the snapshot. Closing it again does nothing."""
-        self._options = None
+        self._held.options = None
 
     def release(self) -> None:
         """As `close`."""
@@ -500,10 +812,10 @@ class Snapshot(Ranges):
 
     def _iterator(self, verify_checksums: Any, fill_cache: Any, arguments: dict[str, Any]) -> Iterator[Any]:
         options = self._read_options(verify_checksums, fill_cache)
-        return Iterator(self._db, options, db_prefix=self._prefix, **arguments)
+        return Iterator(self._db, options, db_prefix=self._prefix, family=self._family, **arguments)
 
     def _read_options(self, verify_checksums: Any, fill_cache: Any) -> OwnedHandle:
-        options = self._options
+        options = self._held.options
         if options is None or self._db._handle is None:
             raise RuntimeError("Database or snapshot is closed")
         return options.get(verify_checksums, fill_cache)
@@ -548,6 +860,20 @@ def repair_db(
     error = cell.take()
     if error is not None:
         raise_with_cause(error)
+
+
+def list_families(name: Name) -> list[str]:
+    """The names of the column families of a database, the default one first. The database may be open; nothing
+    is locked or changed."""
+    path = _path(name)
+    count, cell = c_size_t(), ErrorCell()
+    listed = lib.terrace_list_column_families(None, path, byref(count), cell.ref)
+    error = cell.take()
+    if error is not None:
+        raise error
+    names = [family.decode("utf-8", "surrogateescape") for family in listed[: count.value]]
+    lib.terrace_list_column_families_destroy(listed, count.value)
+    return names
 
 
 def destroy_db(name: Name) -> None:

@@ -81,6 +81,13 @@ def error_of(message: bytes) -> Error:
     return error
 
 
+def invalid_argument(message: str) -> Error:
+    """An error that this package finds itself, in the form of the library's."""
+    error = Error(f"Invalid argument: {message}")
+    error.code = ErrorCode.INVALID_ARGUMENT
+    return error
+
+
 def last_error() -> Error:
     """The error of a failed call without an errptr. (A Python finalizer that ran since may have replaced
     it.)"""

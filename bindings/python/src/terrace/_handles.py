@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from ctypes import byref, c_void_p
 from typing import Any, Optional, Union
 
@@ -65,6 +66,19 @@ class SnapshotHandle(c_void_p):
         self._release(None, self)
 
 
+class FamilyHandle(OwnedHandle):
+    """A column family of an open database. The handle may outlive the database and the drop of the family;
+    it keeps the memory of both. `kept` must live as long: the comparators."""
+
+    def __init__(
+        self, address: int, name: str, comparator: Optional[Callable[[bytes, bytes], int]], kept: list[object]
+    ) -> None:
+        super().__init__(address, lib.terrace_column_family_handle_destroy, kept)
+        self.name = name
+        self.comparator = comparator
+        self.id: int = lib.terrace_column_family_handle_get_id(self)
+
+
 class Closing:
     """The result of closing a database, which `close` waits for."""
 
@@ -90,7 +104,7 @@ class DatabaseHandle(c_void_p):
     def __init__(self, address: int, kept: list[object]) -> None:
         super().__init__(address)
         self.closing = Closing()
-        self._kept = kept
+        self.kept = kept
 
     def __del__(self) -> None:
         closing = getattr(self, "closing", None)
@@ -101,10 +115,10 @@ class DatabaseHandle(c_void_p):
             # This runs in a comparator that collects garbage, perhaps on a thread of the library, which
             # closing joins. So another thread closes the database. It is not a daemon thread (a new thread
             # would inherit that from this one): the exit of the interpreter waits for it.
-            arguments = (address, closing, self._kept)
+            arguments = (address, closing, self.kept)
             threading.Thread(target=_close, args=arguments, name="terrace-close", daemon=False).start()
         else:
-            _close(address, closing, self._kept)
+            _close(address, closing, self.kept)
 
 
 def bytes_of(value: Any, what: str) -> bytes:

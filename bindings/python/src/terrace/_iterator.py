@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, Optional, TypeVar
 
 from ._comparator import raise_with_cause
 from ._errors import IteratorInvalidError, error_of, last_error, take_string
-from ._handles import BytesLike, Generation, OwnedHandle, bytes_of, in_callback
+from ._handles import BytesLike, FamilyHandle, Generation, OwnedHandle, bytes_of, in_callback
 from ._library import SIZES, hot, lib
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _create = hot("leveldb_create_iterator")
+_create_cf = hot("terrace_create_iterator_cf")
 _read = hot("terrace_iter_read")
 _seek = hot("leveldb_iter_seek")
 _get_error = hot("leveldb_iter_get_error")
@@ -59,21 +60,36 @@ _END_BYTES = sizeof(c_size_t)
 
 
 class BaseIterator:
-    """The common part of all iterators: the handle, its lock, and closing it."""
+    """The common part of all iterators: the handle, its lock, and closing it.
+
+    An iterator is created over the whole database or over a column family. If it exists already (`made`), it
+    only gets its object here.
+    """
 
     _handle: Optional[OwnedHandle]
 
-    def __init__(self, db: DB, options: Optional[OwnedHandle]) -> None:
+    def __init__(
+        self,
+        db: DB,
+        options: Optional[OwnedHandle],
+        family: Optional[FamilyHandle] = None,
+        made: Optional[OwnedHandle] = None,
+    ) -> None:
         self._db = db
         self._lock = threading.Lock()
         self._generation = Generation.number
         self._handle = None
-        address = _create(db._handle, options)
-        if not address:
-            db._check_open("Database or iterator is closed")
-            raise_with_cause(last_error())
-        # `_kept` has the comparator, which must outlive the iterator.
-        self._handle = OwnedHandle(address, lib.leveldb_iter_destroy, db._kept)
+        if made is None:
+            if family is None:
+                address = _create(db._handle, options)
+            else:
+                address = _create_cf(db._handle, options, family)
+            if not address:
+                db._check_open("Database or iterator is closed")
+                raise_with_cause(last_error())
+            # `_kept` has the comparators, which must outlive the iterator, and so has the family.
+            made = OwnedHandle(address, lib.leveldb_iter_destroy, db._kept, family)
+        self._handle = made
         db._iterators[id(self)] = weakref.ref(self)
 
     def _guard(self) -> threading.Lock:
@@ -141,6 +157,8 @@ class Iterator(BaseIterator, Generic[T]):
         prefix: Any,
         include_key: Any,
         include_value: Any,
+        family: Optional[FamilyHandle] = None,
+        made: Optional[OwnedHandle] = None,
     ) -> None:
         if prefix is not None and (start is not None or stop is not None):
             raise TypeError("'prefix' cannot be used together with 'start' or 'stop'")
@@ -174,7 +192,8 @@ class Iterator(BaseIterator, Generic[T]):
         self._ends: Any = None
         self._next_size = c_size_t()
         self._same: Optional[tuple[tuple[int, int], bytes, Struct]] = None
-        super().__init__(db, options)
+        self._comparator = db._comparator if family is None else family.comparator
+        super().__init__(db, options, family, made)
 
     def __iter__(self) -> Iterator[T]:
         return self
@@ -214,9 +233,9 @@ class Iterator(BaseIterator, Generic[T]):
                 return
             self._where = _LOST
             before = False
-            if self._start is not None and self._db._compare(key, self._start) <= 0:
+            if self._start is not None and self._compare(key, self._start) <= 0:
                 key, before = self._start, True
-            if self._stop is not None and self._db._compare(key, self._stop) > 0:
+            if self._stop is not None and self._compare(key, self._stop) > 0:
                 key = self._stop
             _seek(self._handle, key, SIZES[len(key)])
             if before and not self._include_start:
@@ -242,11 +261,15 @@ class Iterator(BaseIterator, Generic[T]):
         self._behind.clear()
         self._level = 0
 
+    def _compare(self, a: bytes, b: bytes) -> int:
+        """Compares two keys in the order of the database or the column family."""
+        return self._comparator(a, b) if self._comparator is not None else (a > b) - (a < b)
+
     def _is_empty(self) -> bool:
         """Is the range empty, because its start is not before its stop?"""
         if self._start is None or self._stop is None:
             return False
-        order = self._db._compare(self._start, self._stop)
+        order = self._compare(self._start, self._stop)
         return order > 0 or (order == 0 and not (self._include_start and self._include_stop))
 
     def _pass_over(self, key: bytes) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from ctypes import c_char_p, c_int, c_size_t, c_uint8, c_uint64, c_void_p
+from ctypes import c_char_p, c_int, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ NAME = ctypes.CFUNCTYPE(c_void_p, c_void_p)
 
 _ERRPTR = ctypes.POINTER(c_void_p)
 _SIZES = ctypes.POINTER(c_size_t)
+_STRINGS = ctypes.POINTER(c_char_p)
 _KEY = (c_char_p, c_size_t)
 
 _OPTIONS: dict[str, type] = {
@@ -49,6 +50,9 @@ _OPTIONS: dict[str, type] = {
     "terrace_options_set_max_subcompactions": c_int,
     "terrace_options_set_mmap_reads": c_uint8,
     "terrace_options_set_mmap_wal": c_uint8,
+    "terrace_options_set_language": c_int,
+    "terrace_options_set_create_missing_column_families": c_uint8,
+    "terrace_options_set_max_total_wal_size": c_uint64,
 }
 
 # name: (result, arguments)
@@ -88,6 +92,28 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     ),
     "leveldb_create_snapshot": (c_void_p, (c_void_p,)),
     "leveldb_release_snapshot": (None, (c_void_p, c_void_p)),
+    "terrace_open_column_families": (
+        c_void_p,
+        (c_void_p, c_char_p, c_int, c_void_p, c_void_p, c_void_p, _ERRPTR),
+    ),
+    "terrace_list_column_families": (_STRINGS, (c_void_p, c_char_p, _SIZES, _ERRPTR)),
+    "terrace_list_column_families_destroy": (None, (_STRINGS, c_size_t)),
+    "terrace_create_column_family": (c_void_p, (c_void_p, c_void_p, c_char_p, _ERRPTR)),
+    "terrace_drop_column_family": (None, (c_void_p, c_void_p, _ERRPTR)),
+    "terrace_get_default_column_family_handle": (c_void_p, (c_void_p,)),
+    "terrace_column_family_handle_destroy": (None, (c_void_p,)),
+    "terrace_column_family_handle_get_id": (c_uint32, (c_void_p,)),
+    "terrace_put_cf": (None, (c_void_p, c_void_p, c_void_p, *_KEY, c_char_p, c_size_t, _ERRPTR)),
+    "terrace_delete_cf": (None, (c_void_p, c_void_p, c_void_p, *_KEY, _ERRPTR)),
+    "terrace_get_cf": (c_void_p, (c_void_p, c_void_p, c_void_p, *_KEY, _SIZES, _ERRPTR)),
+    "terrace_create_iterator_cf": (c_void_p, (c_void_p, c_void_p, c_void_p)),
+    "terrace_create_iterators": (None, (c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, _ERRPTR)),
+    "terrace_compact_range_cf": (None, (c_void_p, c_void_p, *_KEY, *_KEY)),
+    "terrace_approximate_sizes_cf": (
+        None,
+        (c_void_p, c_void_p, c_int, c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, _ERRPTR),
+    ),
+    "terrace_property_value_cf": (c_void_p, (c_void_p, c_void_p, c_char_p)),
     "leveldb_options_create": (c_void_p, ()),
     "leveldb_options_destroy": (None, (c_void_p,)),
     "leveldb_readoptions_create": (c_void_p, ()),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ctypes import c_int, c_size_t, c_uint8, sizeof
-from typing import Any, Optional
+from typing import Any, Optional, TypedDict
 
 from ._comparator import create_comparator
 from ._handles import OwnedHandle, SnapshotHandle
@@ -17,6 +17,9 @@ Comparator = Callable[[bytes, bytes], int]
 #: which keeps the compression of a Minecraft world.
 _COMPRESSIONS = {None: 0, "snappy": -1, "zlib": 2, "zstd": 7, "raw_deflate": 128}
 _USUAL_LEVEL = 32767
+
+#: Values of `terrace_language_t`.
+_LANGUAGES = {"leveldb": 0, "may_switch": 1, "rocksdb": 2}
 
 #: Options that LevelDB does not have, under their names in `terrace.h`.
 TERRACE_OPTIONS = frozenset(
@@ -49,8 +52,44 @@ def _compression(compression: Any) -> int:
     return _COMPRESSIONS[compression]
 
 
+def language_number(language: Any) -> Optional[int]:
+    """The value of `terrace_language_t`; None for None."""
+    if language is None:
+        return None
+    if not isinstance(language, str):
+        raise TypeError("'language' must be None or a string")
+    if language not in _LANGUAGES:
+        raise ValueError("'language' must be None, 'leveldb', 'may_switch' or 'rocksdb'")
+    return _LANGUAGES[language]
+
+
+class FamilyOptions(TypedDict, total=False):
+    """The options that each column family has for itself, with the meaning that they have for `DB`. An option
+    that is not named has the library's default, not the value of the database. Only the block cache is that
+    of the database, unless the family gets one of its own."""
+
+    write_buffer_size: Optional[int]
+    lru_cache_size: Optional[int]
+    block_size: Optional[int]
+    block_restart_interval: Optional[int]
+    max_file_size: Optional[int]
+    compression: Optional[str]
+    compression_level: Optional[int]
+    bloom_filter_bits: int
+    comparator: Optional[Comparator]
+    comparator_name: Optional[bytes]
+    seek_compaction: Optional[bool]
+    idle_compaction: Optional[bool]
+    whole_table_filter: Optional[bool]
+    max_write_buffer_number: Optional[int]
+    level0_file_num_compaction_trigger: Optional[int]
+    level0_slowdown_writes_trigger: Optional[int]
+    level0_stop_writes_trigger: Optional[int]
+    max_bytes_for_level_base: Optional[int]
+
+
 class OpenOptions:
-    """Options for opening or repairing a database. `kept` has the objects that must live as long as the
+    """Options for opening or repairing a database, or of a column family. `kept` has the objects that must live as long as the
     database."""
 
     def __init__(
@@ -97,6 +136,27 @@ class OpenOptions:
     def _plug_in(self, name: str, handle: OwnedHandle) -> None:
         self.kept.append(handle)
         getattr(lib, f"leveldb_options_set_{name}")(self.handle, handle)
+
+
+_NOT_NUMBERS = (
+    "compression",
+    "compression_level",
+    "lru_cache_size",
+    "bloom_filter_bits",
+    "comparator",
+    "comparator_name",
+)
+
+
+def family_options(options: Mapping[str, Any]) -> OpenOptions:
+    """Options of a column family; see `FamilyOptions`."""
+    for name in options:
+        if name not in FamilyOptions.__annotations__:
+            raise TypeError(f"{name!r} is not an option of a column family")
+    defaults: dict[str, Any] = {name: None for name in _NOT_NUMBERS}
+    defaults.update(compression="snappy", bloom_filter_bits=0)
+    others = {name: options.get(name, default) for name, default in defaults.items()}
+    return OpenOptions(numbers={name: value for name, value in options.items() if name not in _NOT_NUMBERS}, **others)
 
 
 class ReadOptions:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ctypes import c_char_p, c_int, c_size_t, c_uint64
 from typing import Any, Literal, Optional, overload
 
-from ._handles import BytesLike, OwnedHandle
+from ._handles import BytesLike, OwnedHandle, bytes_of
 from ._iterator import Iterator
 
 
@@ -113,6 +114,17 @@ class Ranges:
             "include_value": include_value,
         }
         return self._iterator(verify_checksums, fill_cache, arguments)
+
+
+def arrays_of_ranges(ranges: tuple[tuple[BytesLike, BytesLike], ...]) -> list[Any]:
+    """The arguments of a C function for the sizes of ranges: the number of ranges, four arrays of keys and
+    lengths, and last the array for the sizes."""
+    pairs = [(bytes_of(start, "start of a range"), bytes_of(stop, "stop of a range")) for start, stop in ranges]
+    count = len(pairs)
+    arguments: list[Any] = [c_int(count)]
+    for side in zip(*pairs) if pairs else ((), ()):
+        arguments += [(c_char_p * count)(*side), (c_size_t * count)(*map(len, side))]
+    return [*arguments, (c_uint64 * count)()]
 
 
 def options_or_default(handles: Any, verify_checksums: Any, fill_cache: Any) -> Optional[OwnedHandle]:
