@@ -155,6 +155,25 @@ typedef enum {
 } terrace_compression_t;
 
 /*
+ * Whether a directory may leave LevelDB's language for RocksDB's; see terrace_options_set_language().
+ */
+typedef enum {
+    /*
+     * The directory stays LevelDB's: what LevelDB does not have fails with `Not implemented`.
+     */
+    TERRACE_LANGUAGE_LEVELDB = 0,
+    /*
+     * The default: the directory is LevelDB's until the first call that needs more, which switches it for
+     * good.
+     */
+    TERRACE_LANGUAGE_MAY_SWITCH = 1,
+    /*
+     * A new database is created in RocksDB's language; an existing one is treated as by the default.
+     */
+    TERRACE_LANGUAGE_ROCKSDB = 2
+} terrace_language_t;
+
+/*
  * Why background work or writes of a database have stopped; see terrace_background_error().
  */
 typedef struct terrace_background_error_t terrace_background_error_t;

@@ -121,9 +121,12 @@ test)
     need mount mount --version
     need e2fsprogs on_path_of_root mkfs.ext4
     need libleveldb-dev has_header leveldb/c.h
+    [ -n "${ROCKSDB_LIBRARY:-}" ] || need librocksdb-dev has_header rocksdb/c.h
+    [ -n "${ROCKSDB11_LIBRARY:-}" ] || need maven mvn --version
     need_python
     need_rust
     need_go
+    scripts/rocksdb-11.sh
     ;;
 *)
     fail "say what for: deps.sh demo, or deps.sh test"

@@ -3,10 +3,10 @@
 //!
 //! Two versions: Debian's, and one from 11 on, which does not read LevelDB's tables any more.
 
-use crate::support::leveldb_c::Order;
-use crate::support::random::Random;
+use crate::support::leveldb_c::{OpenOptions, Order};
+use crate::support::random::{Random, announce, number_from_env, seeds};
 use crate::support::rocksdb_c::{Library, Mode, RocksDb};
-use crate::support::{rocksdbs, scratch};
+use crate::support::{google, rocksdbs, scratch};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -129,4 +129,184 @@ fn rocksdb_reads_what_we_write_with_families() {
     for library in rocksdbs() {
         check_with(library, &path, &expected);
     }
+}
+
+#[test]
+fn rocksdbs_tools_find_options_and_an_identity() {
+    let scratch = scratch();
+    let path = scratch.path().join("db");
+    let db = Db::open(&options(Order::Bytewise), &path).expect("open");
+    let index = db.create_column_family("index", &options(Order::Bytewise)).expect("create");
+    db.create_column_family("words", &options(Order::Bytewise)).expect("create");
+    let identity = std::fs::read_to_string(path.join("IDENTITY")).expect("an identity");
+    assert_eq!(identity.len(), 36, "{identity}");
+    for library in rocksdbs() {
+        assert_eq!(library.families_of_options(&path).expect("options"), ["default", "index", "words"]);
+    }
+    db.drop_column_family(&index).expect("drop");
+    for library in rocksdbs() {
+        assert_eq!(library.families_of_options(&path).expect("options"), ["default", "words"]);
+    }
+    let named = |name: &str| {
+        let entries = std::fs::read_dir(&path).expect("the directory");
+        entries
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(name))
+            .count()
+    };
+    assert_eq!((named("OPTIONS-"), named("IDENTITY")), (1, 1));
+    assert_eq!(std::fs::read_to_string(path.join("IDENTITY")).expect("an identity"), identity);
+    drop(index);
+    drop(db);
+    terrace::destroy(&Options::default(), &path).expect("destroy");
+    assert!(!path.exists(), "destroy removes every file");
+}
+
+/// A random history of a database with families: writes, batches over families, flushes, compactions, reopening,
+/// creation and drop. Afterwards every RocksDB reads the directory entry by entry.
+fn random_history(seed: u64, operations: u64) {
+    let scratch = scratch();
+    let path = scratch.path().join("db");
+    let mut random = Random::new(seed);
+    let mut models: BTreeMap<String, (Order, BTreeMap<Vec<u8>, Vec<u8>>)> = BTreeMap::new();
+    models.insert("default".into(), (Order::Bytewise, BTreeMap::new()));
+    models.insert("index".into(), (Order::Bytewise, BTreeMap::new()));
+    models.insert("reverse".into(), (Order::Reverse, BTreeMap::new()));
+    let database = Options { create_missing_column_families: true, ..options(Order::Bytewise) };
+    let open = |models: &BTreeMap<String, (Order, _)>| {
+        let of_families: Vec<_> =
+            models.iter().map(|(name, (order, _))| (name.clone(), options(*order))).collect();
+        let named: Vec<_> = of_families.iter().map(|(name, options)| (name.as_str(), options)).collect();
+        let (db, handles) = Db::open_with_families(&database, &path, &named).expect("open");
+        let names = models.keys().cloned();
+        (db, names.zip(handles).collect::<BTreeMap<String, ColumnFamilyHandle>>())
+    };
+    let (mut db, mut handles) = open(&models);
+    for operation in 0..operations {
+        let names: Vec<String> = models.keys().cloned().collect();
+        let name = random.pick(&names);
+        match random.below(200) {
+            0 => db.flush().expect("flush"),
+            1 => db.flush_cf(&handles[&name]).expect("flush"),
+            2 => db.compact_range_cf(&handles[&name], None, None).expect("compact"),
+            3 => {
+                handles.clear();
+                drop(db);
+                (db, handles) = open(&models);
+            }
+            4 if name != "default" => {
+                let (order, _) = models[&name];
+                db.drop_column_family(&handles[&name]).expect("drop");
+                models.remove(&name);
+                handles.remove(&name);
+                let again = format!("family {operation}");
+                handles
+                    .insert(again.clone(), db.create_column_family(&again, &options(order)).expect("create"));
+                models.insert(again, (order, BTreeMap::new()));
+            }
+            _ => {
+                let mut batch = WriteBatch::new();
+                for _ in 0..1 + random.below(4) {
+                    let name = random.pick(&names);
+                    let key = format!("key{}", random.below(300)).into_bytes();
+                    let model = &mut models.get_mut(&name).expect("a family").1;
+                    if random.one_in(4) {
+                        batch.delete_cf(&handles[&name], &key);
+                        model.remove(&key);
+                    } else {
+                        let value =
+                            format!("value {operation} ").repeat(1 + random.below(20) as usize).into_bytes();
+                        batch.put_cf(&handles[&name], &key, &value);
+                        model.insert(key, value);
+                    }
+                }
+                db.write(&WriteOptions { sync: random.one_in(50) }, &batch).expect("write");
+            }
+        }
+    }
+    let sorted = |order: Order, model: &BTreeMap<Vec<u8>, Vec<u8>>| {
+        let mut entries: Entries = model.clone().into_iter().collect();
+        entries.sort_by(|a, b| order.compare(&a.0, &b.0));
+        entries
+    };
+    for (name, (order, model)) in &models {
+        assert!(contents(&db, &handles[name]) == sorted(*order, model), "seed {seed}: {name}");
+    }
+    let ids: BTreeMap<String, u32> =
+        handles.iter().map(|(name, handle)| (name.clone(), handle.id())).collect();
+    handles.clear();
+    drop(db);
+    let mut expected: Vec<_> =
+        models.iter().map(|(name, (order, model))| (name.clone(), *order, sorted(*order, model))).collect();
+    expected.sort_by_key(|(name, ..)| ids[name]);
+    for library in rocksdbs() {
+        check_with(library, &path, &expected);
+    }
+}
+
+#[test]
+fn rocksdb_reads_random_histories_with_families() {
+    let seeds = seeds(number_from_env("TERRACE_HISTORIES").unwrap_or(40));
+    let count = seeds.end - seeds.start;
+    seeds.for_each(|seed| random_history(seed, 2_000));
+    announce(&format!("rocksdb: {count} histories of 2000 operations"));
+}
+
+#[test]
+fn what_rocksdb_has_written_is_read_or_refused_by_name() {
+    for library in rocksdbs() {
+        let scratch = scratch();
+        let path = scratch.path().join("db");
+        let (small, named) =
+            (options(Order::Bytewise), [("default", Order::Bytewise), ("index", Order::Bytewise)]);
+        let db = Db::open(&small, &path).expect("open");
+        let index = db.create_column_family("index", &small).expect("create");
+        db.put_cf(&index, &WriteOptions::default(), b"ours", b"1").expect("put");
+        drop((index, db));
+        let named: Vec<_> = named.iter().map(|(name, order)| ((*name).to_owned(), *order)).collect();
+        let mut theirs = RocksDb::open(library, &path, &named, Mode::ReadWrite).expect("RocksDB opens it");
+        theirs.put("index", b"theirs", b"2").expect("put");
+        theirs.delete("index", b"ours").expect("delete");
+        theirs.create("more", Order::Bytewise).expect("create");
+        theirs.flush("index").expect("flush");
+        theirs.compact("index");
+        theirs.drop_family("more").expect("drop");
+        drop(theirs);
+        let before = files(&path);
+        // RocksDB's tables are of a later format version: the refusal says so, and changes nothing.
+        match Db::open_with_families(&small, &path, &[("index", &small)]) {
+            Ok((db, handles)) => {
+                let read = ReadOptions::default();
+                let error = db.get_cf(&handles[0], &read, b"theirs").expect_err("a table of a later format");
+                assert!(error.is_not_supported() && error.message().contains("format version"), "{error}");
+            }
+            Err(error) => {
+                assert!(error.is_not_supported() && error.message().contains("format version"), "{error}");
+                assert!(files(&path) == before, "{library:?}: a refused open changes nothing");
+            }
+        }
+    }
+}
+
+/// The files of a directory and their contents, without those that an open may touch.
+fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(path).expect("the directory").map(|entry| entry.expect("an entry"));
+    let named = entries.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()));
+    let kept = named.filter(|(name, _)| name != "LOCK" && !name.starts_with("LOG"));
+    kept.map(|(name, path)| (name, std::fs::read(path).expect("a file"))).collect()
+}
+
+#[test]
+fn leveldb_refuses_a_switched_directory_and_changes_nothing() {
+    let scratch = scratch();
+    let path = scratch.path().join("db");
+    let db = Db::open(&options(Order::Bytewise), &path).expect("open");
+    db.put(&WriteOptions::default(), b"key", b"value").expect("put");
+    db.flush().expect("flush");
+    drop(db.create_column_family("index", &options(Order::Bytewise)).expect("create"));
+    db.put(&WriteOptions::default(), b"key", b"later").expect("put");
+    drop(db);
+    let before = files(&path);
+    let error = crate::support::leveldb_c::Db::open(google(), &path, &OpenOptions::default()).err();
+    assert!(error.is_some_and(|error| error.0.contains("unknown tag")), "LevelDB opens a switched directory");
+    assert!(files(&path) == before);
 }

@@ -183,7 +183,7 @@ pub fn rocksdbs() -> [&'static rocksdb_c::Library; 2] {
         let fetched = target.join("peers/librocksdb-11.so");
         [
             load("ROCKSDB_LIBRARY", Path::new("librocksdb.so"), "install the package librocksdb-dev"),
-            load("ROCKSDB11_LIBRARY", &fetched, "run scripts/deps.sh test, which fetches it"),
+            load("ROCKSDB11_LIBRARY", &fetched, "run scripts/rocksdb-11.sh, which fetches it"),
         ]
     })
 }

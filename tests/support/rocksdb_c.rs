@@ -37,7 +37,6 @@ macro_rules! functions {
 functions! {
     options_create() -> Handle;
     options_set_comparator(Handle, Handle);
-    options_set_create_if_missing(Handle, u8);
     options_set_paranoid_checks(Handle, u8);
     comparator_create(*mut c_void, Destructor, Compare, Name) -> Handle;
     readoptions_create() -> Handle;
@@ -46,6 +45,12 @@ functions! {
     flushoptions_create() -> Handle;
     list_column_families(Handle, *const c_char, *mut usize, ErrorPointer) -> *mut *mut c_char;
     list_column_families_destroy(*mut *mut c_char, usize);
+    create_default_env() -> Handle;
+    cache_create_lru(usize) -> Handle;
+    load_latest_options(
+        *const c_char, Handle, bool, Handle, *mut Handle, *mut usize, *mut *mut *mut c_char, *mut *mut Handle,
+        ErrorPointer
+    );
     open_column_families(
         Handle, *const c_char, c_int, *const *const c_char, *const Handle, *mut Handle, ErrorPointer
     ) -> Handle;
@@ -122,6 +127,37 @@ impl Library {
             let list = list.collect();
             (self.functions.list_column_families_destroy)(names, length);
             Ok(list)
+        }
+    }
+}
+
+impl Library {
+    /// The names of the families in the newest OPTIONS file of a database.
+    pub fn families_of_options(&self, path: &Path) -> Result<Vec<String>, String> {
+        let path = c_path(path);
+        let (mut options, mut count): (Handle, _) = (ptr::null_mut(), 0);
+        let (mut names, mut of_families): (*mut *mut c_char, *mut Handle) =
+            (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: a path; places for what is returned, which is leaked.
+        unsafe {
+            let (env, cache) =
+                ((self.functions.create_default_env)(), (self.functions.cache_create_lru)(1 << 20));
+            self.call(|error| {
+                (self.functions.load_latest_options)(
+                    path.as_ptr(),
+                    env,
+                    false,
+                    cache,
+                    &raw mut options,
+                    &raw mut count,
+                    &raw mut names,
+                    &raw mut of_families,
+                    error,
+                );
+            })?;
+            Ok((0..count)
+                .map(|index| CStr::from_ptr(*names.add(index)).to_string_lossy().into_owned())
+                .collect())
         }
     }
 }

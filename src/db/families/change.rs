@@ -125,6 +125,7 @@ impl DbShared {
             drop(self.writer.lock().families.remove(id));
         }
         drop(superseded?);
+        self.write_rocksdb_files();
         self.info_log.log(format_args!("created column family {} ({})", name.escape_ascii(), id.0));
         Ok(family)
     }
@@ -169,6 +170,7 @@ impl DbShared {
         drop(superseded?);
         let of_writer = self.writer.lock().families.remove(id);
         drop((of_writer, gone)); // without a lock: memtables and tables are freed
+        self.write_rocksdb_files();
         self.info_log.log(format_args!("dropped column family {}", id.0));
         self.compaction_waker.wake();
         self.removal_waker.wake();

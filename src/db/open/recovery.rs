@@ -196,7 +196,10 @@ pub(in crate::db) fn recover(opening: &OpenContext, path: &Path) -> Result<Recov
             return Err(error);
         }
     };
-    let found = FoundManifest { number: recovered.number, size: recovered.file_size, is_sound };
+    // If an edit that is appended came out as garbage, `may_do_without_last_edit` would have to tell the tables
+    // that an earlier crash has left from those of that edit. It looks for the oldest WAL.
+    let may_append = is_sound && files.contains(&FileType::Log(versions.min_log_number()));
+    let found = FoundManifest { number: recovered.number, size: recovered.file_size, may_append };
     let decided = replayer.decide(&found, reused, stray_logs);
     Ok(decided.into_recovered(versions, names))
 }
@@ -205,8 +208,8 @@ pub(in crate::db) fn recover(opening: &OpenContext, path: &Path) -> Result<Recov
 struct FoundManifest {
     number: u64,
     size: u64,
-    /// Does it end with a whole record, and is it short enough to be appended to?
-    is_sound: bool,
+    /// Does it end with a whole record, is it short enough to be appended to, and is its oldest WAL there?
+    may_append: bool,
 }
 
 /// The WALs whose entries may not all be in tables, by the MANIFEST, oldest first.
@@ -338,7 +341,7 @@ impl Replayer<'_> {
         };
         let env = &self.opening.options.env;
         // A MANIFEST is appended to only if it ends with a whole record.
-        let may_append = self.opening.options.reuse_logs && found.is_sound;
+        let may_append = self.opening.options.reuse_logs && found.may_append;
         let plan = if self.keeps_in_memory {
             RecoveryPlan::KeepInMemory(Kept {
                 manifest: found.number,
