@@ -549,7 +549,8 @@ void terrace_create_column_families_destroy(terrace_column_family_handle_t **lis
 /*
  * Drops a column family, durably, with all its entries. The handle stays valid until it is destroyed: the
  * family can still be read through it and through iterators, writes to it fail, and its files are removed
- * when the last of them is gone. The default family cannot be dropped.
+ * when the last of them is gone. A write to it from another thread while this function runs may succeed and
+ * is dropped with the family. The default family cannot be dropped.
  *
  * Requires: `db` is NULL or open; the handle is NULL or not destroyed; `errptr` as in (3).
  */

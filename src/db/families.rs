@@ -194,7 +194,10 @@ impl Db {
         let family = family.of(&self.inner)?;
         match family.id {
             ColumnFamilyId::DEFAULT => self.inner.write(options, Payload::Put(key, value)),
-            _ => self.inner.write(options, FamilyEntry { family, key, value: Some(value) }),
+            _ => {
+                family.check_alive()?; // who joins a group is not asked again
+                self.inner.write(options, FamilyEntry { family, key, value: Some(value) })
+            }
         }
     }
 
@@ -205,7 +208,10 @@ impl Db {
         let family = family.of(&self.inner)?;
         match family.id {
             ColumnFamilyId::DEFAULT => self.inner.write(options, Payload::Delete(key)),
-            _ => self.inner.write(options, FamilyEntry { family, key, value: None }),
+            _ => {
+                family.check_alive()?;
+                self.inner.write(options, FamilyEntry { family, key, value: None })
+            }
         }
     }
 

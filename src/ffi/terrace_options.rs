@@ -29,7 +29,7 @@ pub enum terrace_compression_t {
 }
 
 /// Whether a directory may leave LevelDB's language for RocksDB's; see terrace_options_set_language().
-#[allow(non_camel_case_types)]
+#[allow(non_camel_case_types, dead_code)] // a value of it comes from the caller, as a number
 #[repr(C)]
 pub enum terrace_language_t {
     /// The directory stays LevelDB's: what LevelDB does not have fails with `Not implemented`.
@@ -50,12 +50,11 @@ pub enum terrace_language_t {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn terrace_options_set_language(options: *mut leveldb_options_t, language: c_int) {
     const LEVELDB: c_int = terrace_language_t::TERRACE_LANGUAGE_LEVELDB as c_int;
-    const MAY_SWITCH: c_int = terrace_language_t::TERRACE_LANGUAGE_MAY_SWITCH as c_int;
     const ROCKSDB: c_int = terrace_language_t::TERRACE_LANGUAGE_ROCKSDB as c_int;
     let policy = match language {
         LEVELDB => LanguagePolicy::LevelDb,
         ROCKSDB => LanguagePolicy::RocksDb,
-        MAY_SWITCH | _ => LanguagePolicy::MaySwitch,
+        _ => LanguagePolicy::MaySwitch,
     };
     // SAFETY: as the caller promises.
     unsafe { set(options, |options| options.language = policy) };

@@ -119,8 +119,8 @@ impl RecordReader {
         }
     }
 
-    /// After a hole or damage, the next record read is the first one that is found by its checksum, and not the
-    /// first one of the next block.
+    /// After a hole or damage, the next record read is the first one that is found by its checksum, and not
+    /// the first one of the next block.
     pub fn resuming_in_block(mut self) -> Self {
         self.resumes_in_block = true;
         self
@@ -305,8 +305,8 @@ impl RecordReader {
         Ok(ReadOutcome::Hole(offset))
     }
 
-    /// Moves to the end of the block, or to the first record in the rest of it (see `resuming_in_block`). True if
-    /// a record begins in the rest. Its framing is lost, so every offset is tried.
+    /// Moves to the end of the block, or to the first record in the rest of it (see `resuming_in_block`).
+    /// True if a record begins in the rest. Its framing is lost, so every offset is tried.
     fn drop_block(&mut self) -> bool {
         let start = self.position;
         let rest = &self.block[start..self.block_length];

@@ -28,6 +28,7 @@ use super::block::Block;
 use super::block_builder::BlockBuilder;
 use crate::error::Result;
 use crate::format::column_family_id::ColumnFamilyId;
+use crate::format::internal_key::MAX_SEQUENCE;
 use crate::util::coding::{get_varint64, put_varint64};
 
 /// The name of the meta block.
@@ -119,7 +120,7 @@ impl TableProperties {
         Ok(block.finish()?.to_vec())
     }
 
-    /// Parses the meta block. `None` if it is damaged, or lacks the number of entries or the range of
+    /// Parses the meta block. `None` if it is damaged, or lacks the number of entries or a possible range of
     /// sequence numbers, as blocks of other writers do.
     pub(super) fn decode(contents: &[u8]) -> Option<Self> {
         let mut properties = TableProperties::default();
@@ -141,7 +142,8 @@ impl TableProperties {
             *field = get_varint64(&mut value)?;
             essential += u32::from(key == b"rocksdb.num.entries" || key.starts_with(b"terrace."));
         }
-        (essential == 3).then_some(properties)
+        let (smallest, largest) = (properties.smallest_sequence, properties.largest_sequence);
+        (essential == 3 && smallest <= largest && largest <= MAX_SEQUENCE).then_some(properties)
     }
 }
 
@@ -192,5 +194,15 @@ mod tests {
         let mut block = BlockBuilder::new(1);
         block.add(0, b"rocksdb.num.entries", &[5]).unwrap();
         assert_eq!(TableProperties::decode(block.finish().unwrap()), None);
+    }
+
+    /// A MANIFEST of RocksDB's language would get them, and no opening would take it.
+    #[test]
+    fn sequence_numbers_that_cannot_be_are_none() {
+        for (smallest, largest) in [(8, 7), (1, 1 << 56), (u64::MAX, u64::MAX)] {
+            let impossible =
+                TableProperties { smallest_sequence: smallest, largest_sequence: largest, ..sample() };
+            assert_eq!(TableProperties::decode(&impossible.encode(&OTHER).unwrap()), None);
+        }
     }
 }

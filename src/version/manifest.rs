@@ -124,9 +124,9 @@ pub fn read(
     Ok(RecoveredManifest { number, file_size, clean_end, damaged_tail })
 }
 
-/// The records after damage. Each group of edits, mostly one edit, is synced before the next one is written. So a
-/// record after damage proves that the damaged edit was synced once, unless both are of one group: then the
-/// records after the damage are the rest of that group, and the last ones of the MANIFEST.
+/// The records after damage. Each group of edits, mostly one edit, is synced before the next one is written.
+/// So a record after damage proves that the damaged edit was synced once, unless both are of one group: then
+/// the records after the damage are the rest of that group, and the last ones of the MANIFEST.
 #[derive(Default)]
 struct RestOfGroup {
     /// Must a record follow the damage?
@@ -138,8 +138,10 @@ struct RestOfGroup {
 impl RestOfGroup {
     /// Can the record be the next one of the rest?
     fn takes(&mut self, record: &[u8]) -> bool {
-        let group_remaining = VersionEdit::decode(record).ok().and_then(|edit| edit.beyond.group_remaining);
-        let Some(remaining) = group_remaining else { return false };
+        let Ok(edit) = VersionEdit::decode(record) else { return false };
+        let Some(remaining) = edit.beyond.group_remaining.filter(|_| !edit.beyond.starts_group) else {
+            return false;
+        };
         let continues = self.remaining.is_none_or(|before| before.checked_sub(1) == Some(remaining));
         self.remaining = Some(remaining);
         continues

@@ -84,6 +84,8 @@ pub struct BeyondLevelDb {
     pub logged_before: Option<u64>,
     /// The edit is one of a group that counts as a whole or not at all; so many follow.
     pub group_remaining: Option<u32>,
+    /// The edit is the first of its group. Ours: RocksDB ignores it.
+    pub starts_group: bool,
 }
 
 impl VersionEdit {
@@ -246,6 +248,7 @@ impl fmt::Debug for BeyondLevelDb {
             .field("min_log_number_to_keep", &self.min_log_number_to_keep)
             .field("logged_before", &self.logged_before)
             .field("group_remaining", &self.group_remaining)
+            .field("starts_group", &self.starts_group)
             .finish()
     }
 }

@@ -222,9 +222,10 @@ impl VersionSet {
             Language::RocksDb => self.last_sequence.max(counters.logged_before).max(highest),
         };
         let (mut remaining, is_group) = (edits.len() as u32, edits.len() > 1);
-        for edit in &mut edits {
+        for (index, edit) in edits.iter_mut().enumerate() {
             self.fill_in(edit, counters, last_sequence);
             remaining -= 1;
+            edit.beyond.starts_group = is_group && index == 0;
             edit.beyond.group_remaining = is_group.then_some(remaining);
             if edit.beyond.new_family.is_some() || edit.beyond.drops_family {
                 versions.push(None);

@@ -20,7 +20,7 @@ pub struct OlderLogs {
 }
 
 #[derive(Clone)]
-struct OlderLog {
+pub(super) struct OlderLog {
     number: u64,
     log: Arc<Mutex<Log>>,
 }
@@ -32,7 +32,9 @@ impl OlderLogs {
         let mut list = self.list.lock();
         let mut result = Ok(());
         for OlderLog { log, .. } in list.extract_if(.., |log| log.number < min_log_number) {
-            result = result.and(log.lock().writer.close_unneeded());
+            let mut log = log.lock();
+            log.is_dirty = false; // a sync that waits for this lock has nothing to do any more
+            result = result.and(log.writer.close_unneeded());
         }
         result
     }
@@ -54,11 +56,11 @@ impl OlderLogs {
         self.sync_each(&self.below(u64::MAX))
     }
 
-    fn below(&self, number: u64) -> Vec<OlderLog> {
+    pub(super) fn below(&self, number: u64) -> Vec<OlderLog> {
         self.list.lock().iter().filter(|log| log.number < number).cloned().collect()
     }
 
-    fn sync_each(&self, logs: &[OlderLog]) -> Result<()> {
+    pub(super) fn sync_each(&self, logs: &[OlderLog]) -> Result<()> {
         for OlderLog { log, .. } in logs {
             let mut log = log.lock();
             if log.is_dirty {
@@ -89,7 +91,9 @@ impl OlderLogs {
         let mut list = self.list.lock();
         let mut result = Ok(());
         for OlderLog { log, .. } in list.drain(..) {
-            result = result.and(log.lock().writer.close());
+            let mut log = log.lock();
+            log.is_dirty = false;
+            result = result.and(log.writer.close());
         }
         result
     }

@@ -341,7 +341,8 @@ impl WritableFile for MutantFile {
     }
 }
 
-/// The record of an edit that is one of a group, changed so that it counts by itself. `None` for other records.
+/// The record of an edit that is one of a group, changed so that it counts by itself. `None` for other
+/// records.
 fn alone(header: &[u8; 7], payload: &[u8]) -> Option<([u8; 7], Vec<u8>)> {
     let mut edit = VersionEdit::decode(payload).ok()?;
     edit.beyond.group_remaining.replace(0)?;

@@ -125,8 +125,9 @@ impl Driver {
         result
     }
 
-    /// Drops the family of a key, and creates another one with its name. For the history, the drop is a synced
-    /// write that deletes all its keys. It is durable by itself, so everything before is made durable first.
+    /// Drops the family of a key, and creates another one with its name. For the history, the drop is a
+    /// synced write that deletes all its keys. It is durable by itself, so everything before is made durable
+    /// first.
     fn recreate(&mut self, number: u8) -> Result<(), Error> {
         let Some(name) = self.setup.family_of(number) else { return Ok(()) };
         self.write(&[], true, false)?;
@@ -189,8 +190,8 @@ pub fn run(workload: &Workload) -> Result<Run, Error> {
     Ok(Run { disk, history: driver.history, opened })
 }
 
-/// The contents of a database, of all its families. Checks that iteration and look-ups return the same, and that
-/// no key is in two families.
+/// The contents of a database, of all its families. Checks that iteration and look-ups return the same, and
+/// that no key is in two families.
 pub fn contents(db: &Db) -> Result<Contents, String> {
     let options = ReadOptions { verify_checksums: true, ..ReadOptions::default() };
     let mut contents = Contents::new();

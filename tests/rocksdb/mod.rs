@@ -161,13 +161,16 @@ fn rocksdbs_tools_find_options_and_an_identity() {
     assert!(!path.exists(), "destroy removes every file");
 }
 
-/// A random history of a database with families: writes, batches over families, flushes, compactions, reopening,
-/// creation and drop. Afterwards every RocksDB reads the directory entry by entry.
+/// What a family has to contain.
+type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// A random history of a database with families: writes, batches over families, flushes, compactions,
+/// reopening, creation and drop. Afterwards every RocksDB reads the directory entry by entry.
 fn random_history(seed: u64, operations: u64) {
     let scratch = scratch();
     let path = scratch.path().join("db");
     let mut random = Random::new(seed);
-    let mut models: BTreeMap<String, (Order, BTreeMap<Vec<u8>, Vec<u8>>)> = BTreeMap::new();
+    let mut models: BTreeMap<String, (Order, Model)> = BTreeMap::new();
     models.insert("default".into(), (Order::Bytewise, BTreeMap::new()));
     models.insert("index".into(), (Order::Bytewise, BTreeMap::new()));
     models.insert("reverse".into(), (Order::Reverse, BTreeMap::new()));

@@ -11,6 +11,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::ptr;
 
+/// A key and its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
+
 type Handle = *mut c_void;
 type ErrorPointer = *mut *mut c_char;
 type Destructor = unsafe extern "C" fn(*mut c_void);
@@ -227,7 +230,7 @@ impl RocksDb {
     }
 
     /// All entries of a family, in its order. Checksums are verified.
-    pub fn contents(&self, family: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+    pub fn contents(&self, family: &str) -> Result<Vec<Entry>, String> {
         let functions = &self.library.functions;
         let mut entries = Vec::new();
         // SAFETY: handles of this database; keys and values are copied before the next move.

@@ -263,6 +263,11 @@ impl ErrorState {
         }
     }
 
+    /// A table was dropped with its family: it is not tried again.
+    pub fn forget_damaged(&mut self, number: u64) {
+        self.damaged.retain(|file| file.number != number);
+    }
+
     /// Makes tables that were set aside available to compactions again. Were there any?
     pub fn release_damaged(&mut self) -> bool {
         let any = !self.damaged.is_empty();

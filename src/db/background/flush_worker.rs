@@ -313,7 +313,10 @@ impl DbShared {
         let synced = MutexGuard::unlocked(state, || {
             self.older_logs.make_durable(u64::MAX, || self.env.sync_dir(&self.path))
         });
-        synced.inspect_err(|error| self.record_background_error(state, Severity::UntilReopened, error))
+        synced.inspect_err(|error| match error.is_refusal() {
+            true => {} // nothing was tried: the flush is
+            false => self.record_background_error(state, Severity::UntilReopened, error),
+        })
     }
 
     /// Installs the tables of the flushes, as one group of edits.

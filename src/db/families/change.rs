@@ -164,6 +164,10 @@ impl DbShared {
             |state| {
                 family.or(&self.default_family).is_dropped.store(true, Ordering::Release);
                 gone = self.take_out(state, id);
+                self.update_write_gate(state);
+                if !state.has_immutables() {
+                    self.flush_succeeded(state); // what could not be flushed is gone
+                }
             },
         );
         drop(state);
@@ -185,7 +189,10 @@ impl DbShared {
     ) -> Option<(Option<FamilyVersion>, FamilyState)> {
         let of_manifest = state.versions.remove_family(id);
         let files = of_manifest.iter().flat_map(|family| family.current().levels.iter().flatten());
-        files.for_each(|file| file.mark_deleted(&self.file_gc.tables));
+        for file in files {
+            file.mark_deleted(&self.file_gc.tables);
+            state.errors.forget_damaged(file.number);
+        }
         state.families.remove(id).map(|of_family| (of_manifest, of_family))
     }
 }

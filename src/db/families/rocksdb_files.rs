@@ -1,8 +1,9 @@
 //! The files OPTIONS and IDENTITY, which RocksDB's tools read and RocksDB itself does not need to open a
 //! directory: `load_latest_options`, and RocksDB's own backups.
 //!
-//! They are written after the MANIFEST that they describe, and again when families come and go. Nothing of ours
-//! reads them. If they cannot be written, the directory is as good without them: the failure is only logged.
+//! They are written after the MANIFEST that they describe, and again when families come and go. Nothing of
+//! ours reads them. If they cannot be written, the directory is as good without them: the failure is only
+//! logged.
 //!
 //! Thread rule: by whoever creates or drops a family (`DbShared::families_turn`).
 

@@ -180,6 +180,7 @@ pub(in crate::db) fn recover(opening: &OpenContext, path: &Path) -> Result<Recov
             (Language::RocksDb, None) => ExpectedFirstSequence::Unknown,
         },
         memtables: new_memtables(opening, &versions)?,
+        bytes_in_memory: 0,
         // A worker flushes the kept memtables. It would call a user's comparator from its own thread, which
         // LevelDB does not do during an open.
         keeps_in_memory: is_sound && stray_logs.is_empty() && !options.reuse_logs && is_bytewise,
@@ -196,9 +197,12 @@ pub(in crate::db) fn recover(opening: &OpenContext, path: &Path) -> Result<Recov
             return Err(error);
         }
     };
-    // If an edit that is appended came out as garbage, `may_do_without_last_edit` would have to tell the tables
-    // that an earlier crash has left from those of that edit. It looks for the oldest WAL.
-    let may_append = is_sound && files.contains(&FileType::Log(versions.min_log_number()));
+    // If an edit that is appended came out as garbage, `may_do_without_last_edit` would have to tell the
+    // tables that an earlier crash has left from those of that edit. It looks for the oldest WAL, which in
+    // RocksDB's language may have been removed: every family may have moved on to a WAL that a crash did not
+    // leave.
+    let oldest_wal = FileType::Log(versions.min_log_number());
+    let may_append = is_sound && (versions.language() == Language::LevelDb || files.contains(&oldest_wal));
     let found = FoundManifest { number: recovered.number, size: recovered.file_size, may_append };
     let decided = replayer.decide(&found, reused, stray_logs);
     Ok(decided.into_recovered(versions, names))
@@ -208,7 +212,8 @@ pub(in crate::db) fn recover(opening: &OpenContext, path: &Path) -> Result<Recov
 struct FoundManifest {
     number: u64,
     size: u64,
-    /// Does it end with a whole record, is it short enough to be appended to, and is its oldest WAL there?
+    /// Does it end with a whole record, is it short enough to be appended to, and in RocksDB's language is
+    /// its oldest WAL there?
     may_append: bool,
 }
 
@@ -278,6 +283,8 @@ struct Replayer<'a> {
     before: ExpectedFirstSequence,
     /// The entries that were replayed last, by family, newer than those of all `kept_wals`.
     memtables: FamilySet<Box<MemtableWriter>>,
+    /// The memory that the entries in `kept_wals` and `memtables` take: not more than one memtable may.
+    bytes_in_memory: usize,
     /// May the entries of the WALs still be kept in memory?
     keeps_in_memory: bool,
     kept_wals: Vec<RecoveredWal>,
@@ -319,7 +326,9 @@ impl Replayer<'_> {
             let before_first = summary.first_sequence.map_or(0, |first| first.saturating_sub(1));
             let begins_after = last_before.max(before_first);
             self.note(number, &summary);
-            if may_reuse && summary.is_clean() && self.new_files.len() == files_before {
+            // A family that needs only younger WALs would not find again what is written to this one.
+            let serves_all = self.versions.families().all(|(id, _)| self.versions.log_number(id) <= number);
+            if may_reuse && serves_all && summary.is_clean() && self.new_files.len() == files_before {
                 return Ok(Some((WalFile { number, begins_after, size: 0 }, summary.file_size)));
             }
             if self.keeps_in_memory {
@@ -394,19 +403,11 @@ impl Replayer<'_> {
             let next = self.opening.of(self.versions.family(id))?.new_memtable()?;
             memtables.push((id, std::mem::replace(memtable, next).memtable().clone()));
         }
-        match has_entries {
+        match has_entries || !memtables.is_empty() {
             true => self.kept_wals.push(RecoveredWal { file, memtables }),
             false => self.empty_wals.push(file.number),
         }
         Ok(())
-    }
-
-    /// Do the memtables take more memory than one memtable may?
-    fn is_full(&self) -> bool {
-        let kept = self.kept_wals.iter().flat_map(|log| &log.memtables).map(|(_, memtable)| memtable);
-        let active = self.memtables.iter().map(|(_, memtable)| memtable.memtable());
-        let bytes: usize = kept.chain(active).map(|memtable| memtable.approximate_memory_usage()).sum();
-        bytes > self.opening.options.write_buffer_size
     }
 
     fn replay_one(&mut self, number: u64) -> Result<ReplaySummary> {
@@ -431,12 +432,18 @@ impl Replayer<'_> {
     /// Inserts one validated batch of the WAL `log`.
     fn apply(&mut self, log: u64, batch: &[u8]) -> Result<()> {
         let last = match self.versions.language() {
-            Language::LevelDb => insert_batch(self.memtables.default_family_mut(), batch)?,
+            Language::LevelDb => {
+                let memtable = self.memtables.default_family_mut();
+                let before = memtable.memtable().approximate_memory_usage();
+                let last = insert_batch(memtable, batch)?;
+                self.bytes_in_memory += memtable.memtable().approximate_memory_usage() - before;
+                last
+            }
             Language::RocksDb => self.insert_spread(log, batch)?,
         };
         self.last_sequence = self.last_sequence.max(last);
         self.keeps_in_memory &= self.kept_wals.len() < MAX_KEPT_LOGS;
-        if self.is_full() {
+        if self.bytes_in_memory > self.opening.options.write_buffer_size {
             self.flush()?;
         }
         Ok(())
@@ -451,7 +458,9 @@ impl Replayer<'_> {
             let (id, value_type, key, value) = entry?.parts();
             match self.memtables.get_mut(id) {
                 Some(memtable) if self.versions.log_number(id) <= log => {
+                    let before = memtable.memtable().approximate_memory_usage();
                     memtable.insert(sequence, value_type, key, value);
+                    self.bytes_in_memory += memtable.memtable().approximate_memory_usage() - before;
                 }
                 None if !self.versions.has_had(id) => {
                     return Err(Error::corruption_in(
@@ -470,6 +479,7 @@ impl Replayer<'_> {
     /// Nothing is kept in memory any more.
     fn flush(&mut self) -> Result<()> {
         self.keeps_in_memory = false;
+        self.bytes_in_memory = 0;
         let mut waiting: Vec<(ColumnFamilyId, Arc<Memtable>)> =
             self.kept_wals.drain(..).flat_map(|log| log.memtables).collect();
         for (id, memtable) in self.memtables.iter().filter(|(_, memtable)| !memtable.memtable().is_empty()) {

@@ -1,8 +1,10 @@
 //! Column families: what one database with several of them shows.
 
 use super::*;
-use crate::batch::write_batch::WriteBatch;
+use crate::batch::write_batch::{HEADER_SIZE, WriteBatch};
 use crate::db::ColumnFamilyHandle;
+use crate::db::write::group::Members;
+use crate::env::fault::{FaultKind, FaultRule};
 use crate::iterator::test_support::CaselessReverse;
 use crate::language::Language;
 
@@ -434,4 +436,100 @@ fn several_threads_write_to_several_families() {
     families.crash(CrashChoice::Everything);
     assert_eq!(count(&families), expected);
     assert_eq!(families.db().inner.state.lock().versions.language(), Language::RocksDb);
+}
+
+/// A family that was created after a memtable switch needs only WALs from the new one on. If a crash loses
+/// that WAL, `reuse_logs` must not give the family the older one: the next opening would skip its entries.
+#[test]
+fn what_is_written_after_a_crash_with_reused_logs_is_found_by_the_next_opening() {
+    let options = Options { reuse_logs: true, write_buffer_size: 64 << 10, ..Options::default() };
+    let mut families = Families::new(options);
+    families.reopen(); // one WAL, and a MANIFEST that is appended to
+    let held = families.test.faults().add(FaultRule::new([FaultKind::Create]).path_suffix(".sst").hold());
+    families.test.put("a", "x".repeat(70 << 10));
+    families.test.put_synced("b", "1").unwrap();
+    let options = &families.test.options;
+    drop(families.db().create_column_family("late", options).unwrap());
+    let disk = families.test.disk().crash_clone(CrashChoice::Everything);
+    held.release();
+    families.test.abandon();
+    let newest = families.files(|kind| matches!(kind, FileType::Log(_))).into_iter().max().unwrap();
+    let names = disk.files().into_iter().map(|(path, _)| path);
+    let wals: Vec<_> = names.filter(|path| path.extension().is_some_and(|end| end == "log")).collect();
+    assert!(wals.len() == 2 && wals.iter().any(|wal| *wal <= newest), "{wals:?}");
+    disk.shared().remove_file(wals.iter().max().unwrap()).unwrap();
+    families.test.set_disk(disk);
+    families.test.options.write_buffer_size = 1 << 20; // the replay makes no table
+
+    let options = &families.test.options;
+    let named = [("index", options), ("log", options), ("late", options)];
+    let (db, handles) = Db::open_with_families(options, &families.test.path(), &named).unwrap();
+    db.put_cf(&handles[2], &WriteOptions { sync: true }, b"key", b"value").unwrap();
+    let disk = families.test.disk().crash_clone(CrashChoice::Everything);
+    drop((db, handles));
+    families.test.set_disk(disk);
+    let options = &families.test.options;
+    let named = [("index", options), ("log", options), ("late", options)];
+    let (db, handles) = Db::open_with_families(options, &families.test.path(), &named).unwrap();
+    let found = db.get_cf(&handles[2], &ReadOptions::default(), b"key").unwrap();
+    assert_eq!(found.as_deref(), Some(&b"value"[..]));
+}
+
+#[test]
+fn a_write_to_a_dropped_family_fails_also_if_it_would_join_others() {
+    let families = Families::new(Options::default());
+    let index = families.index.clone();
+    families.db().drop_column_family(&index).unwrap();
+    let turn = families.db().inner.writer.lock(); // who writes now waits for its turn, or joins a group
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let options = WriteOptions::default();
+            let put = families.db().put_cf(&index, &options, b"key", b"value");
+            let delete = families.db().delete_cf(&index, &options, b"key");
+            sender.send([put, delete]).unwrap();
+        });
+        let results = receiver.recv_timeout(Duration::from_secs(2));
+        drop(turn);
+        for result in results.expect("an answer without a turn") {
+            assert!(result.unwrap_err().message().contains("was dropped"));
+        }
+    });
+}
+
+#[test]
+fn a_drop_that_writes_meet_fails_no_write_and_no_flush_of_other_families() {
+    let families = Families::new(Options::default());
+    families.put_everywhere("key", "value");
+    // As while a drop is being installed: the writer still has the family.
+    let index = families.index.of(&families.db().inner).unwrap();
+    index.is_dropped.store(true, std::sync::atomic::Ordering::Release);
+    families.db().flush().unwrap();
+    let tables = families.files(|kind| matches!(kind, FileType::Table(_)));
+    assert_eq!(tables.len(), 2, "of the default family and of `log`");
+    let mut entries = WriteBatch::new();
+    entries.put(b"other", b"value");
+    entries.put_cf(&families.index, b"key", b"lost");
+    let mut writer = families.db().inner.writer.lock();
+    let record = [&[0; HEADER_SIZE], entries.entries()].concat();
+    let mut members = Members { record, count: 2, sync: false, is_spread: true };
+    families.db().inner.write_group(&mut writer, &mut members).unwrap();
+    drop(writer);
+    assert_eq!(families.test.get("other").as_deref(), Some("value"));
+}
+
+#[test]
+fn a_family_that_could_not_be_flushed_takes_its_error_with_it() {
+    let families = Families::new(Options { write_buffer_size: 64 << 10, ..Options::default() });
+    let full = FaultRule::new([FaultKind::Create]).path_suffix(".sst").errno(libc::ENOSPC);
+    let full = families.test.faults().add(full);
+    families.put(&families.index, "a", &"x".repeat(70 << 10));
+    families.put(&families.index, "b", "1");
+    eventually(|| families.db().background_error().is_some());
+    families.db().drop_column_family(&families.index).unwrap();
+    assert!(families.db().background_error().is_none());
+    drop(full);
+    families.db().resume().unwrap();
+    families.test.put("key", "value");
+    families.test.flush();
 }

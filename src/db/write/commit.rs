@@ -371,7 +371,7 @@ impl DbShared {
     }
 
     /// Commits a group. Called when it is the group's turn.
-    fn write_group(&self, writer: &mut WriterState, members: &mut Members) -> Result<()> {
+    pub(in crate::db) fn write_group(&self, writer: &mut WriterState, members: &mut Members) -> Result<()> {
         let refusal = RefuseOnUnwind(self);
         let mut result = self.commit_group(writer, members);
         if result.as_ref().is_err_and(|error| is_of_full_wal(writer, error)) {
@@ -387,7 +387,7 @@ impl DbShared {
         let Members { record, count, sync, is_spread } = members;
         let size = record.len();
         if *is_spread {
-            let group = SpreadRecord::group(writer, &record[HEADER_SIZE..], *count);
+            let group = SpreadRecord::group(self, writer, &record[HEADER_SIZE..], *count)?;
             return self.commit(writer, &group, size, *sync, record);
         }
         self.commit(writer, &GroupRecord { count: *count }, size, *sync, record)

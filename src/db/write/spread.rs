@@ -10,7 +10,7 @@ use crate::batch::decode::BatchIter;
 use crate::batch::write_batch::{self, BatchFamilies, HEADER_SIZE, WriteBatch};
 use crate::column_family::ColumnFamily;
 use crate::db::shared::{DbShared, write_gate};
-use crate::db::write::group::WriterState;
+use crate::db::write::group::{FamilyWriter, WriterState};
 use crate::db::write::record::{LONG_TAIL, Record, Write, keep_header};
 use crate::db::write::stall::no_such_family;
 use crate::error::{Error, Result};
@@ -134,35 +134,41 @@ pub(in crate::db) struct SpreadRecord<'a> {
 }
 
 impl<'a> SpreadRecord<'a> {
-    /// The record of a batch.
-    fn batch(batch: &'a WriteBatch) -> Self {
+    /// The record of a batch. InvalidArgument if it has an entry for a family that is not there.
+    fn batch(batch: &'a WriteBatch, is_there: impl Fn(ColumnFamilyId) -> bool) -> Result<Self> {
         let entries = batch.entries();
-        SpreadRecord { batch: Some(entries), count: batch.count(), shares: shares(entries) }
+        let shares = shares(entries, |id| is_there(id).then_some(()).ok_or_else(|| no_such_family(id)))?;
+        Ok(SpreadRecord { batch: Some(entries), count: batch.count(), shares })
     }
 
     /// The record of a group. Its members have checked that their families exist. An entry of a family that
     /// was dropped meanwhile is in the WAL, and nowhere else.
-    pub(super) fn group(writer: &WriterState, entries: &[u8], count: u32) -> Self {
-        let mut shares = shares(entries);
-        shares.retain(|share| writer.families.get(share.family).is_some());
-        SpreadRecord { batch: None, count, shares }
+    pub(super) fn group(db: &DbShared, writer: &WriterState, entries: &[u8], count: u32) -> Result<Self> {
+        let mut shares = shares(entries, |_| Ok(()))?;
+        shares.retain(|share| !db.is_gone(writer, share.family));
+        Ok(SpreadRecord { batch: None, count, shares })
     }
 }
 
-fn shares(entries: &[u8]) -> Vec<Share> {
+/// What each family gets of these entries, in the order of the numbers. `check` is called once for each
+/// family.
+fn shares(entries: &[u8], check: impl Fn(ColumnFamilyId) -> Result<()>) -> Result<Vec<Share>> {
     let mut shares: Vec<Share> = Vec::new();
     for entry in BatchIter::new(entries).flatten() {
         let (family, _, key, value) = entry.parts();
         let bytes = key.len() + value.len();
-        match shares.iter_mut().find(|share| share.family == family) {
-            Some(share) => {
-                share.count += 1;
-                share.bytes += bytes;
+        match shares.binary_search_by_key(&family, |share| share.family) {
+            Ok(found) => {
+                shares[found].count += 1;
+                shares[found].bytes += bytes;
             }
-            None => shares.push(Share { family, count: 1, bytes }),
+            Err(place) => {
+                check(family)?;
+                shares.insert(place, Share { family, count: 1, bytes });
+            }
         }
     }
-    shares
+    Ok(shares)
 }
 
 impl Record for SpreadRecord<'_> {
@@ -179,7 +185,12 @@ impl Record for SpreadRecord<'_> {
         if self.shares.is_empty() {
             return db.make_room_of(writer, ColumnFamilyId::DEFAULT, heeded); // checks that writes are taken
         }
-        self.shares.iter().try_for_each(|share| db.make_room_of(writer, share.family, heeded))
+        let is_group = self.batch.is_none();
+        self.shares.iter().try_for_each(|share| match db.make_room_of(writer, share.family, heeded) {
+            // The family was dropped while this write waited. The other writes of the group go on.
+            Err(_) if is_group && db.is_gone(writer, share.family) => Ok(()),
+            result => result,
+        })
     }
 
     fn has_memory(&self, _: &mut WriterState, _: usize) -> bool {
@@ -224,14 +235,16 @@ impl DbShared {
                 "the write batch has entries for column families of another database",
             ));
         }
-        let record = SpreadRecord::batch(batch);
-        let state = self.state.lock();
-        let missing = record.shares.iter().find(|share| state.families.get(share.family).is_none());
-        if let Some(share) = missing {
-            return Err(no_such_family(share.family));
-        }
-        drop(state);
+        let record = SpreadRecord::batch(batch, |id| self.state.lock().families.get(id).is_some())?;
         self.write(options, record)
+    }
+
+    /// Was the family dropped? (The writer may still have its memtable.)
+    pub(in crate::db) fn is_gone(&self, writer: &WriterState, id: ColumnFamilyId) -> bool {
+        let is_dropped = |of_writer: &FamilyWriter| {
+            of_writer.family.or(&self.default_family).is_dropped.load(Ordering::Acquire)
+        };
+        writer.families.get(id).is_none_or(is_dropped)
     }
 
     /// Returns when the active memtable of a family can take a write.

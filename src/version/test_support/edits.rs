@@ -32,6 +32,7 @@ pub(crate) fn parse_edit(line: &str) -> VersionEdit {
             "new-family" => edit.beyond.new_family = Some(unescape(value)),
             "drop" => edit.beyond.drops_family = true,
             "highest-family" => edit.beyond.max_column_family = Some(family(value)),
+            "starts-group" => edit.beyond.starts_group = true,
             "group" => edit.beyond.group_remaining = Some(value.parse().unwrap()),
             "pointer" => {
                 let (level, key) = parse_level(value);
@@ -112,6 +113,7 @@ pub(crate) fn show_edit(edit: &VersionEdit) -> String {
     }
     fields.extend(edit.beyond.new_family.iter().map(|name| format!("new-family {}", name.escape_ascii())));
     fields.extend(edit.beyond.drops_family.then(|| "drop -".to_string()));
+    fields.extend(edit.beyond.starts_group.then(|| "starts-group -".to_string()));
     fields.extend(edit.beyond.group_remaining.map(|rest| format!("group {rest}")));
     fields.extend(edit.beyond.logged_before.map(|sequence| format!("logged-before {sequence}")));
     if fields.is_empty() { "nothing".to_string() } else { fields.join("; ") }

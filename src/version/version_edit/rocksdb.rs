@@ -40,9 +40,12 @@ const BLOB_FILE_TAGS: [u32; 2] = [400, 401];
 /// Tags with this bit are followed by bytes that may be ignored.
 const IGNORABLE: u32 = 1 << 13;
 
-/// Ours, among the ignorable tags: the last sequence number before the oldest WAL that is needed, a varint64.
-/// RocksDB counts its own tags up from 8193.
+/// Ours, among the ignorable tags, of which RocksDB counts its own up from 8193: the last sequence number
+/// before the oldest WAL that is needed, a varint64.
 const LOGGED_BEFORE: u32 = 0x3ff1;
+
+/// Ours too: the edit is the first of its group. Nothing follows.
+const STARTS_GROUP: u32 = 0x3ff2;
 
 const FIELD_END: u32 = 1;
 const FIELD_OLDEST_BLOB_FILE: u32 = 4;
@@ -84,6 +87,10 @@ impl VersionEdit {
             put_varint32(dst, COLUMN_FAMILY_DROP);
         }
         put_numbers(dst, [(IN_ATOMIC_GROUP, group_remaining)]);
+        if self.beyond.starts_group {
+            put_varint32(dst, STARTS_GROUP);
+            put_bytes(dst, &[]);
+        }
         if let Some(sequence) = *logged_before {
             put_varint32(dst, LOGGED_BEFORE);
             put_bytes(dst, &varint64(sequence));
@@ -117,6 +124,10 @@ impl VersionEdit {
                 const FIELD: &str = "last sequence number before the oldest WAL";
                 let mut bytes = get_bytes(src).ok_or_else(|| malformed(FIELD))?;
                 self.beyond.logged_before = Some(take_number(&mut bytes, MAX_SEQUENCE, FIELD)?);
+            }
+            STARTS_GROUP => {
+                get_bytes(src).ok_or_else(|| malformed("start of a group"))?;
+                self.beyond.starts_group = true;
             }
             _ if BLOB_FILE_TAGS.contains(&tag) => return Err(not_supported("blob files")),
             _ if tag & IGNORABLE != 0 => {

@@ -15,6 +15,7 @@ use crate::language::Language;
 use crate::version::Version;
 use crate::version::builder::VersionBuilder;
 use crate::version::version_edit::VersionEdit;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// What the opener knows of a family: the name of its comparator, and a version of it without files.
@@ -47,6 +48,8 @@ pub struct VersionRecovery<'a> {
     /// The base of the family with this name; `None`: the opener does not name the family.
     base_of: &'a dyn Fn(&[u8]) -> Option<FamilyBase>,
     families: FamilySet<FamilyRecovery>,
+    /// Their names.
+    names: HashSet<Vec<u8>>,
     group: Vec<VersionEdit>,
     language: Language,
     max_column_family: Option<ColumnFamilyId>,
@@ -98,6 +101,7 @@ impl<'a> VersionRecovery<'a> {
         VersionRecovery {
             base_of,
             families: FamilySet::new(default_family),
+            names: HashSet::from([DEFAULT_FAMILY_NAME.to_vec()]),
             group: Vec::new(),
             language: Language::LevelDb,
             max_column_family: None,
@@ -168,16 +172,18 @@ impl<'a> VersionRecovery<'a> {
     fn change_families(&mut self, edit: &VersionEdit) -> Result<()> {
         let id = edit.column_family;
         if let Some(name) = &edit.beyond.new_family {
-            let has_name = self.families.iter().any(|(_, family)| family.name == *name);
-            if self.families.get(id).is_some() || has_name {
+            if self.families.get(id).is_some() || !self.names.insert(name.clone()) {
                 let name = name.escape_ascii();
                 return Err(corruption(format_args!("column family {} ({name}) is added twice", id.0)));
             }
             self.families.insert(id, FamilyRecovery::new(name, (self.base_of)(name)));
             self.highest_family = self.highest_family.max(id);
         }
-        if edit.beyond.drops_family && self.families.remove(id).is_none() {
-            return Err(corruption(format_args!("column family {} is dropped and was not there", id.0)));
+        if edit.beyond.drops_family {
+            let Some(dropped) = self.families.remove(id) else {
+                return Err(corruption(format_args!("column family {} is dropped and was not there", id.0)));
+            };
+            self.names.remove(&dropped.name);
         }
         Ok(())
     }

@@ -109,6 +109,17 @@ fn released_logs_are_closed_and_no_longer_synced() {
     assert_eq!(env.take_operations(), expected);
 }
 
+/// The lock of a log is free between the look at the list and the sync.
+#[test]
+fn a_log_that_is_released_before_a_sync_gets_to_it_is_not_synced() {
+    let env = FakeEnv::default();
+    let mut wal = three_logs(&env);
+    let logs = wal.older().below(u64::MAX);
+    wal.release_older(100);
+    wal.older().sync_each(&logs).unwrap();
+    assert_eq!(env.take_operations(), ["close 000003.log", "close 000004.log"]);
+}
+
 #[test]
 fn a_log_that_cannot_be_created_changes_nothing() {
     let env = FakeEnv::default();
