@@ -58,7 +58,7 @@ pub struct FamilyState {
     /// Which files reads have probed without a hit too often.
     pub seeks: SeekPolicy,
     /// The statistics of each level; work counts at the level of its output.
-    pub stats: [LevelStats; NUM_LEVELS],
+    pub stats: Box<[LevelStats; NUM_LEVELS]>,
 }
 
 impl FamilyState {

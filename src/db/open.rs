@@ -130,7 +130,7 @@ fn recover(context: &OpenContext, path: &Path, creating: bool) -> Result<Box<Rec
 
 #[inline(never)]
 fn carry_out(context: &OpenContext, path: &Path, recovered: Box<Recovered>) -> Result<Box<InitialState>> {
-    recovered.carry_out(context, path).map(Box::new)
+    recovered.carry_out(context, path)
 }
 
 fn does_not_exist(path: &Path) -> Error {
@@ -316,7 +316,7 @@ fn families(
         states.insert(id, FamilyState::new(family, of_memory, flush_policy));
     }
     let to_writer = |id, memtable: Box<MemtableWriter>| -> Result<FamilyWriter> {
-        Ok(FamilyWriter { family: refs[id].clone(), memtable: *memtable })
+        Ok(FamilyWriter { family: refs[id].clone(), memtable })
     };
     let writers = memtables.try_map_with_ids(to_writer)?;
     Ok(InitialFamilies { context, states, writers, default_family, has_user_comparator })

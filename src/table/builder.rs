@@ -189,15 +189,23 @@ impl TableBuilder {
 
     /// Writes filters, properties, metaindex, index and footer. The caller gets the file, to sync and to
     /// close it.
-    pub fn finish_unsynced(self) -> Result<(BuiltTable, Box<dyn WritableFile>)> {
-        if let Some(error) = self.error {
+    pub fn finish_unsynced(mut self) -> Result<(BuiltTable, Box<dyn WritableFile>)> {
+        self.complete()?;
+        let built = BuiltTable { file_size: self.writer.offset(), properties: self.properties };
+        Ok((built, self.writer.into_file()))
+    }
+
+    // By reference: a builder is large, and an open may build a table on a thread with a small stack.
+    #[inline(never)]
+    fn complete(&mut self) -> Result<()> {
+        if let Some(error) = self.error.take() {
             return Err(error);
         }
-        let TableBuilder { options, mut writer, whole_table_filter, mut properties, .. } = self;
         let (language, family) = (self.language, self.family);
+        let TableBuilder { options, writer, whole_table_filter, properties, .. } = self;
         writer.end_data(|last_key| options.comparator.find_short_successor(last_key))?;
         let filter_size = writer.write_filter_block()?;
-        if let Some(contents) = whole_table_filter.and_then(|filter| filter.finish(writer.offset())) {
+        if let Some(contents) = whole_table_filter.take().and_then(|filter| filter.finish(writer.offset())) {
             writer.write_meta_block(WHOLE_TABLE_FILTER_BLOCK.to_vec(), &contents)?;
         }
         if properties.num_entries == 0 {
@@ -216,8 +224,7 @@ impl TableBuilder {
             }),
         };
         writer.write_meta_block(PROPERTIES_BLOCK.to_vec(), &properties.encode(&other)?)?;
-        writer.finish(MetaindexForm::Raw)?;
-        Ok((BuiltTable { file_size: writer.offset(), properties }, writer.into_file()))
+        writer.finish(MetaindexForm::Raw)
     }
 
     /// Is the key at or after the last one, with which it has `shared` bytes in common? Equal keys are

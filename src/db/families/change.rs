@@ -75,7 +75,7 @@ impl DbShared {
         self.prepare_for_families()?;
         let context = FamilyContext::new(name, options, &self.options, &self.open_tables, &self.path);
         let is_bytewise = context.comparator.is_bytewise();
-        let memtable_writer = *context.new_memtable()?;
+        let memtable_writer = context.new_memtable()?;
         let memtable = memtable_writer.memtable().clone();
         let version = Arc::new(context.empty_version());
         let comparator = context.comparator_name();

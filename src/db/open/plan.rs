@@ -120,7 +120,7 @@ pub(in crate::db) struct InitialState {
 
 impl Recovered {
     /// Makes the recovered state current, durably where the plan says so, and creates the WAL.
-    pub(in crate::db) fn carry_out(self, context: &OpenContext, path: &Path) -> Result<InitialState> {
+    pub(in crate::db) fn carry_out(self, context: &OpenContext, path: &Path) -> Result<Box<InitialState>> {
         let Recovered { versions, next_file_number, last_sequence, logged, plan, damage, names } = self;
         let new_wal = NewWal { context, path, logged, last_sequence, next_file_number };
         let mut state = match plan {
@@ -198,12 +198,13 @@ pub(in crate::db) fn new_memtables(
     Ok(memtables)
 }
 
+#[inline(never)]
 fn keep_in_memory(
     mut new_wal: NewWal<'_>,
     mut versions: VersionSet,
     kept: Kept,
     names: &[OsString],
-) -> Result<InitialState> {
+) -> Result<Box<InitialState>> {
     let Kept { manifest, wals, empty_wals } = kept;
     let number = new_wal.take_number();
     let mut files: Vec<WalFile> = wals.iter().map(|wal| wal.file).collect();
@@ -221,7 +222,7 @@ fn keep_in_memory(
         let of_family = move |(id, memtable)| (id, ImmutableMemtable { memtable, log_number });
         wal.memtables.into_iter().map(of_family)
     };
-    Ok(InitialState {
+    Ok(Box::new(InitialState {
         manifest: ManifestState::new(None),
         wals: WalSet::new(files, oldest.begins_after),
         wal,
@@ -234,15 +235,16 @@ fn keep_in_memory(
         obsolete_wals: empty_wals,
         damage: Vec::new(),
         versions,
-    })
+    }))
 }
 
+#[inline(never)] // the frames of both would be one
 fn write(
     mut new_wal: NewWal<'_>,
     mut versions: VersionSet,
     rewrite: Rewrite,
     names: &[OsString],
-) -> Result<InitialState> {
+) -> Result<Box<InitialState>> {
     let Rewrite { manifest, new_files, reused_wal, stray_wals, unused_wals } = rewrite;
     let file = match &reused_wal {
         Some(reused) => reused.file,
@@ -275,7 +277,7 @@ fn write(
         Some(reused) => new_wal.reopen(reused)?,
         None => new_wal.create(file.number, &versions)?,
     };
-    Ok(InitialState {
+    Ok(Box::new(InitialState {
         manifest: ManifestState::new(Some(manifest)),
         wals: WalSet::new(vec![file], file.begins_after),
         wal,
@@ -288,7 +290,7 @@ fn write(
         obsolete_wals: Vec::new(),
         damage: Vec::new(),
         versions,
-    })
+    }))
 }
 
 /// An edit for each family: its new tables, and that it needs no WAL before `log_number`. (A family that

@@ -319,7 +319,7 @@ impl DbShared {
         family: &ColumnFamily,
     ) -> Result<&'a mut MemtableWriter> {
         let found = writer.families.get_mut(family.id);
-        found.map(|found| &mut found.memtable).ok_or_else(|| family.dropped_error())
+        found.map(|found| &mut *found.memtable).ok_or_else(|| family.dropped_error())
     }
 
     /// Returns when the active memtable can take this write. Locks the state only if the write gate or a full

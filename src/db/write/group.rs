@@ -39,8 +39,8 @@ pub struct WriterState {
 pub struct FamilyWriter {
     /// The family.
     pub(in crate::db) family: FamilyRef,
-    /// The right to insert into its active memtable.
-    pub memtable: MemtableWriter,
+    /// The right to insert into its active memtable. (Boxed: it is large, and threads may have small stacks.)
+    pub memtable: Box<MemtableWriter>,
 }
 
 impl WriterState {

@@ -35,10 +35,10 @@ pub(in crate::db) enum Switch {
 /// without the state mutex.
 #[must_use]
 #[derive(Default)]
-pub(in crate::db) struct Switched(Vec<(MemtableWriter, Arc<SuperVersion>)>);
+pub(in crate::db) struct Switched(Vec<(Box<MemtableWriter>, Arc<SuperVersion>)>);
 
 /// An empty memtable.
-pub(in crate::db) type NewMemtable = (Arc<Memtable>, MemtableWriter);
+pub(in crate::db) type NewMemtable = (Arc<Memtable>, Box<MemtableWriter>);
 
 impl DbShared {
     /// Returns when the active memtable of the family has room; with `Switch::Now`, when it has been
@@ -123,7 +123,8 @@ impl DbShared {
     /// other memory.
     pub(in crate::db) fn new_memtable(&self, family: &ColumnFamily) -> Result<NewMemtable> {
         let (comparator, size) = (family.comparator.clone(), family.options.write_buffer_size);
-        Memtable::new(comparator, size, Some(self.memtable_store.clone()))
+        let (memtable, writer) = Memtable::new(comparator, size, Some(self.memtable_store.clone()))?;
+        Ok((memtable, Box::new(writer)))
     }
 
     /// The options of new WAL files.
