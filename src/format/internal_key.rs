@@ -46,6 +46,21 @@ impl ValueType {
     }
 }
 
+/// The feature of RocksDB whose entries have this type number, none of which is supported. `None`: the number
+/// means nothing.
+#[cold]
+pub fn rocksdb_feature(type_number: u8) -> Option<&'static str> {
+    Some(match type_number {
+        2 => "a merge operand of RocksDB",
+        7 => "a single deletion of RocksDB",
+        15 => "a range deletion of RocksDB",
+        17 => "a value of RocksDB in a blob file",
+        20 => "a deletion of RocksDB with a timestamp",
+        22 => "a wide-column entity of RocksDB",
+        _ => return None,
+    })
+}
+
 /// The type number in the key of a lookup: the highest one, so that a seek finds every entry of its sequence
 /// number.
 pub const SEEK_TYPE: u8 = 0xff;

@@ -33,7 +33,9 @@ pub use lookup_index::{LookupTarget, MAX_INDEXED_BLOCK, get_by_lookup_index, loo
 pub use single_entry::{single_entry_value, single_entry_value_length};
 
 use crate::error::{Error, Result};
-use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, ValueType, trailer, user_key};
+use crate::format::internal_key::{
+    InternalKeyComparator, TRAILER_SIZE, ValueType, rocksdb_feature, trailer, user_key,
+};
 use crate::util::cache::CachedBlock;
 use crate::util::coding::{fixed32_at, get_varint32};
 use prefix_scan::{Outcome, Scan};
@@ -46,8 +48,8 @@ use std::sync::Arc;
 /// A contradiction to the format in a block, and the byte of the block where it was found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadBlock {
-    what: &'static str,
-    at: usize,
+    pub(super) what: &'static str,
+    pub(super) at: usize,
 }
 
 impl fmt::Display for BadBlock {
@@ -410,7 +412,7 @@ pub(super) fn compare_bytewise(a: &[u8], b: &[u8]) -> Ordering {
 fn check_type(key: &[u8], offset: u32) -> BlockResult<()> {
     match ValueType::from_u8(trailer(key) as u8) {
         Some(_) => Ok(()),
-        None => bad("entry of unknown type", offset as usize),
+        None => bad(rocksdb_feature(trailer(key) as u8).unwrap_or("entry of unknown type"), offset as usize),
     }
 }
 

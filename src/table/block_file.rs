@@ -7,12 +7,12 @@
 //! into a buffer of the thread.
 
 use super::block::{self, BlockBuffer, BlockBytes, filled_with, load_bytes};
-use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle};
+use super::checksum::Checksums;
+use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle, FoundFooter};
 use crate::compression::{self, Compression, DECODER_SLACK, DecompressError, TYPE_RAW};
 use crate::env::RandomAccessFile;
 use crate::error::{Error, Result};
 use crate::language::Language;
-use crate::util::crc32c;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,11 +25,18 @@ pub(super) struct BlockFile {
     limit: u64,
     /// What the numbers of compressions mean.
     language: Language,
+    checksums: Checksums,
 }
 
 impl BlockFile {
-    pub fn new(file: Arc<dyn RandomAccessFile>, path: PathBuf, limit: u64, language: Language) -> Self {
-        BlockFile { file, path, limit, language }
+    /// `limit` is the offset of the footer.
+    pub fn new(file: Arc<dyn RandomAccessFile>, path: PathBuf, limit: u64, found: &FoundFooter) -> Self {
+        BlockFile { file, path, limit, language: found.footer.language, checksums: found.checksums }
+    }
+
+    /// Do the blocks have the checksums that are written too? Only then a stored block can be copied.
+    pub fn has_usual_checksums(&self) -> bool {
+        self.checksums == Checksums::USUAL
     }
 
     pub fn language(&self) -> Language {
@@ -255,11 +262,14 @@ impl BlockFile {
 
     /// Verifies the checksum of `stored`, which is contents and trailer.
     fn verify(&self, handle: BlockHandle, stored: &[u8]) -> Result<()> {
-        let (summed, checksum) = stored.split_at(stored.len() - 4);
-        if crc32c::mask(crc32c::value(summed)).to_le_bytes() == checksum {
-            Ok(())
-        } else {
-            Err(self.corruption(format_args!("block checksum mismatch at offset {}", handle.offset)))
+        let fits = stored.split_last_chunk::<4>().is_some_and(|(summed, checksum)| {
+            self.checksums.fit(handle.offset, summed, u32::from_le_bytes(*checksum))
+        });
+        match fits {
+            true => Ok(()),
+            false => {
+                Err(self.corruption(format_args!("block checksum mismatch at offset {}", handle.offset)))
+            }
         }
     }
 

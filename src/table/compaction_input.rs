@@ -55,6 +55,9 @@ impl Table {
         passed_type: u8,
         key: &mut Vec<u8>,
     ) -> Option<u32> {
+        if !self.file().has_usual_checksums() {
+            return None;
+        }
         let handle = self.index().handle(ordinal);
         let (contents, trailer) = self.raw_block(ordinal)?.split_at(handle.size as usize);
         if trailer[0] != passed_type {

@@ -3,13 +3,21 @@
 //! ```text
 //! handle  | offset varint64 | size varint64 |      size without the block's 5-byte trailer
 //! footer  | metaindex handle | index handle | zeros up to byte 40 | magic u64 |      48 bytes, LevelDB's
-//! footer  | checksum type 1 u8 | the same 40 bytes | version 2 u32 | magic u64 |     53 bytes, RocksDB's
+//! footer  | checksum type u8 | the same 40 bytes | version u32 | magic u64 |       53 bytes, RocksDB's
 //! trailer | compression u8 | masked CRC-32C u32 of block and compression byte |      5 bytes
 //! ```
-//! Version 2 of RocksDB's format has LevelDB's blocks, and other numbers of compressions.
+//! Version 2 of RocksDB's format, the only one that is written, has LevelDB's blocks, CRC-32C, and other
+//! numbers of compressions. Versions 3 to 5 have other index blocks. From version 6 on, the 40 bytes are
+//!
+//! ```text
+//! 3e 00 7a 00 | checksum of the footer u32 | context of checksums u32 | size of the metaindex u32 | zeros |
+//! ```
+//! The metaindex is right before the footer, and names the index.
 
+use super::checksum::{ChecksumKind, Checksums};
 use crate::language::Language;
 use crate::util::coding::{get_varint64, put_fixed32, put_fixed64, put_varint64};
+use std::ops::RangeInclusive;
 
 /// The length of LevelDB's footer, in bytes.
 pub const FOOTER_SIZE: usize = 48;
@@ -31,8 +39,17 @@ const ROCKSDB_MAGIC: u64 = 0x88e2_41b7_85f4_cff7;
 /// The magic numbers of RocksDB's plain tables (also of their first version) and cuckoo tables.
 const OTHER_ROCKSDB_MAGICS: [u64; 3] = [0x8242_2296_63bf_9564, 0x4f34_18eb_7a8f_13b8, 0x9267_89d0_c5f1_7873];
 
-/// The format version of RocksDB's tables that is written, and the only one that is read.
+/// The format version of RocksDB's tables that is written.
 const VERSION: u32 = 2;
+
+/// Those that are read.
+const READ_VERSIONS: RangeInclusive<u32> = 2..=7;
+
+/// From this version on the footer has a checksum, and the metaindex names the index.
+const FIRST_SUMMED_VERSION: u32 = 6;
+
+/// The first bytes after the checksum type in a footer with a checksum. No handle begins so.
+const SUMMED_MAGIC: [u8; 4] = [0x3e, 0, 0x7a, 0];
 
 /// The number of CRC-32C among RocksDB's checksums.
 const CRC32C: u8 = 1;
@@ -78,6 +95,17 @@ pub struct Footer {
     pub index: BlockHandle,
 }
 
+/// A footer that was read, and what else it says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FoundFooter {
+    /// From version 6 on its `index` is empty.
+    pub footer: Footer,
+    /// RocksDB's format version; 0 for LevelDB's tables.
+    pub version: u32,
+    /// How its blocks are protected.
+    pub checksums: Checksums,
+}
+
 /// Why bytes are not a footer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BadFooter {
@@ -85,6 +113,8 @@ pub enum BadFooter {
     Magic,
     /// The handles cannot be decoded.
     Handles,
+    /// The checksum of the footer is wrong.
+    Checksum,
     /// The file is a table in a format of RocksDB that is not supported.
     RocksDb(&'static str, u32),
 }
@@ -116,26 +146,47 @@ impl Footer {
         }
     }
 
-    /// Decodes the footer at the end of `bytes`, the last 53 or more bytes of a table, or all of it.
+    /// As [`FoundFooter::decode`], of a table that is all in `bytes`, or has LevelDB's footer; without what
+    /// is beyond LevelDB's.
+    #[cfg(any(test, feature = "test-support"))]
     pub fn decode(bytes: &[u8]) -> Result<Self, BadFooter> {
+        FoundFooter::decode(bytes, bytes.len() as u64).map(|found| found.footer)
+    }
+
+    fn of_handles(language: Language, mut handles: &[u8]) -> Result<Self, BadFooter> {
+        let metaindex = BlockHandle::decode(&mut handles).ok_or(BadFooter::Handles)?;
+        let index = BlockHandle::decode(&mut handles).ok_or(BadFooter::Handles)?;
+        Ok(Footer { language, metaindex, index })
+    }
+}
+
+impl FoundFooter {
+    /// Decodes the footer at the end of `bytes`, the last 53 or more bytes of a table of `file_size` bytes,
+    /// or all of it.
+    pub fn decode(bytes: &[u8], file_size: u64) -> Result<Self, BadFooter> {
         let Some((before, magic)) = bytes.split_last_chunk::<8>() else { return Err(BadFooter::Magic) };
         match u64::from_le_bytes(*magic) {
             MAGIC => {
                 let handles = before.last_chunk::<HANDLES_SIZE>().ok_or(BadFooter::Magic)?;
-                Self::of_handles(Language::LevelDb, handles)
+                let footer = Footer::of_handles(Language::LevelDb, handles)?;
+                Ok(FoundFooter { footer, version: 0, checksums: Checksums::USUAL })
             }
             ROCKSDB_MAGIC => {
                 let (before, version) = before.split_last_chunk::<4>().ok_or(BadFooter::Magic)?;
                 let version = u32::from_le_bytes(*version);
-                if version != VERSION {
+                if !READ_VERSIONS.contains(&version) {
                     return Err(BadFooter::RocksDb("format version", version));
                 }
                 let whole = before.last_chunk::<{ 1 + HANDLES_SIZE }>().ok_or(BadFooter::Handles)?;
-                let [checksum, handles @ ..] = whole;
-                match *checksum {
-                    CRC32C => Self::of_handles(Language::RocksDb, handles),
-                    other => Err(BadFooter::RocksDb("checksum type", u32::from(other))),
+                let [number, handles @ ..] = whole;
+                let kind = ChecksumKind::from_u8(*number)
+                    .ok_or(BadFooter::RocksDb("checksum type", u32::from(*number)))?;
+                if version >= FIRST_SUMMED_VERSION {
+                    let encoded = bytes.last_chunk().ok_or(BadFooter::Handles)?;
+                    return Self::decode_summed(encoded, file_size, version, kind);
                 }
+                let footer = Footer::of_handles(Language::RocksDb, handles)?;
+                Ok(FoundFooter { footer, version, checksums: Checksums { kind, context: 0 } })
             }
             magic if OTHER_ROCKSDB_MAGICS.contains(&magic) => {
                 Err(BadFooter::RocksDb("plain or cuckoo table", 0))
@@ -144,10 +195,33 @@ impl Footer {
         }
     }
 
-    fn of_handles(language: Language, mut handles: &[u8]) -> Result<Self, BadFooter> {
-        let metaindex = BlockHandle::decode(&mut handles).ok_or(BadFooter::Handles)?;
-        let index = BlockHandle::decode(&mut handles).ok_or(BadFooter::Handles)?;
-        Ok(Footer { language, metaindex, index })
+    /// Decodes a footer that has a checksum.
+    fn decode_summed(
+        encoded: &[u8; ROCKSDB_FOOTER_SIZE],
+        file_size: u64,
+        version: u32,
+        kind: ChecksumKind,
+    ) -> Result<Self, BadFooter> {
+        let number = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|byte| encoded[at + byte]));
+        if encoded[1..5] != SUMMED_MAGIC {
+            return Err(BadFooter::Handles);
+        }
+        let (stored, context, metaindex_size) = (number(5), number(9), u64::from(number(13)));
+        let checksums = Checksums { kind, context };
+        let start = file_size.checked_sub(ROCKSDB_FOOTER_SIZE as u64).ok_or(BadFooter::Handles)?;
+        let mut summed = *encoded;
+        summed[5..9].fill(0);
+        if context == 0 || !checksums.fit(start, &summed, stored) {
+            return Err(BadFooter::Checksum);
+        }
+        if encoded[33..41] != [0; 8] {
+            return Err(BadFooter::RocksDb("feature of a later format version", version));
+        }
+        let offset =
+            start.checked_sub(BLOCK_TRAILER_SIZE as u64 + metaindex_size).ok_or(BadFooter::Handles)?;
+        let metaindex = BlockHandle { offset, size: metaindex_size };
+        let footer = Footer { language: Language::RocksDb, metaindex, index: BlockHandle::default() };
+        Ok(FoundFooter { footer, version, checksums })
     }
 }
 
@@ -170,11 +244,12 @@ mod tests {
                 let mut bytes = Vec::new();
                 footer.encode(&mut bytes);
                 assert_eq!(bytes.len(), footer.size());
-                assert_eq!(Footer::decode(&bytes), Ok(footer));
-                assert_eq!(Footer::decode(&[&[7; 9][..], &bytes].concat()), Ok(footer));
+                let decode = |bytes: &[u8]| FoundFooter::decode(bytes, 1000).map(|found| found.footer);
+                assert_eq!(decode(&bytes), Ok(footer));
+                assert_eq!(decode(&[&[7; 9][..], &bytes].concat()), Ok(footer));
                 assert!(bytes.ends_with(&magic));
                 for cut in 1..=bytes.len() {
-                    assert!(Footer::decode(&bytes[cut..]).is_err());
+                    assert!(decode(&bytes[cut..]).is_err());
                 }
             }
         }
@@ -195,11 +270,19 @@ mod tests {
             bytes[0] = checksum;
             bytes[41..45].copy_from_slice(&version.to_le_bytes());
             bytes[45..].copy_from_slice(&ROCKSDB_MAGIC.to_le_bytes());
-            Footer::decode(bytes)
+            FoundFooter::decode(bytes, 53)
         };
-        assert!(decode(&mut bytes, 1, 2).is_ok());
-        assert_eq!(decode(&mut bytes, 4, 5), Err(BadFooter::RocksDb("format version", 5)));
-        assert_eq!(decode(&mut bytes, 4, 2), Err(BadFooter::RocksDb("checksum type", 4)));
+        for (checksum, version) in [(1, 2), (0, 3), (2, 4), (4, 5)] {
+            let found = decode(&mut bytes, checksum, version).unwrap();
+            assert_eq!(
+                (found.version, Some(found.checksums.kind)),
+                (version, ChecksumKind::from_u8(checksum))
+            );
+        }
+        assert_eq!(decode(&mut bytes, 1, 1), Err(BadFooter::RocksDb("format version", 1)));
+        assert_eq!(decode(&mut bytes, 4, 8), Err(BadFooter::RocksDb("format version", 8)));
+        assert_eq!(decode(&mut bytes, 5, 2), Err(BadFooter::RocksDb("checksum type", 5)));
+        assert_eq!(decode(&mut bytes, 4, 6), Err(BadFooter::Handles), "not the first bytes of version 6");
         bytes[45..].copy_from_slice(&OTHER_ROCKSDB_MAGICS[0].to_le_bytes());
         assert!(matches!(Footer::decode(&bytes), Err(BadFooter::RocksDb(..))));
     }

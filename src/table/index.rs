@@ -24,6 +24,7 @@
 
 use super::block::{BadBlock, Block, compare_bytewise};
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle};
+use super::rocksdb_index::{BadEntry, IndexForm, RocksDbIndexEntries};
 use crate::format::common_prefix::{CommonPrefix, Place, common_prefix_length, first_eight};
 use crate::format::internal_key::{InternalKeyComparator, TRAILER_SIZE, user_key};
 use std::cmp::Ordering;
@@ -109,6 +110,12 @@ impl From<BadBlock> for BadIndex {
     }
 }
 
+impl From<BadEntry> for BadIndex {
+    fn from(BadEntry(ordinal): BadEntry) -> Self {
+        BadIndex::Handle(ordinal)
+    }
+}
+
 /// Collects the entries of an index block.
 struct Collector<'a> {
     comparator: &'a InternalKeyComparator,
@@ -118,6 +125,8 @@ struct Collector<'a> {
     max_key_bytes: usize,
     /// The length of the common prefix of all user keys so far but the last.
     common: usize,
+    /// Where the next block may begin.
+    free_from: u64,
 }
 
 impl Index {
@@ -126,6 +135,7 @@ impl Index {
     /// before it.
     pub fn parse(
         contents: &[u8],
+        form: IndexForm,
         comparator: &InternalKeyComparator,
         data_limit: u64,
         check_order: bool,
@@ -139,8 +149,13 @@ impl Index {
             // that expand more than this are made to exhaust memory.
             max_key_bytes: contents.len().saturating_mul(16).saturating_add(1 << 20).min(u32::MAX as usize),
             common: usize::MAX,
+            free_from: 0,
         };
-        let bad = collector.collect(contents, data_limit, check_order).err();
+        let bad = match form == IndexForm::default() {
+            true => collector.collect(contents, data_limit, check_order),
+            false => collector.collect_rocksdb(contents, form, data_limit, check_order),
+        }
+        .err();
         (collector.finish(), bad)
     }
 
@@ -276,33 +291,60 @@ impl Index {
 impl Collector<'_> {
     fn collect(&mut self, contents: &[u8], data_limit: u64, check_order: bool) -> Result<(), BadIndex> {
         let mut entries = Block::parse(contents)?.entries();
-        let mut free_from = 0;
         while let Some((key, mut value)) = entries.next()? {
-            let ordinal = self.slots.len();
-            if key.len() < TRAILER_SIZE {
-                return Err(BadIndex::ShortKey(ordinal));
-            }
-            let handle = BlockHandle::decode(&mut value).ok_or(BadIndex::Handle(ordinal))?;
-            let end = handle.end().filter(|&end| end <= data_limit).ok_or(BadIndex::Handle(ordinal))?;
-            let size = u32::try_from(handle.size).map_err(|_| BadIndex::Handle(ordinal))?;
-            if handle.offset < free_from {
-                return Err(BadIndex::Handle(ordinal));
-            }
-            free_from = end;
-            if check_order && ordinal > 0 && self.comparator.compare(key, self.last_key()).is_le() {
-                return Err(BadIndex::Order(ordinal));
-            }
-            if self.keys.len() + key.len() > self.max_key_bytes {
-                return Err(BadIndex::KeysTooLong);
-            }
-            // This runs one key late, because the last separator does not count.
-            if ordinal > 0 {
-                let last_user = user_key(self.last_key());
-                self.common = common_prefix_length(last_user, &self.keys[..self.common.min(last_user.len())]);
-            }
-            self.keys.extend_from_slice(key);
-            self.slots.push(Slot { offset: handle.offset, size, key_end: self.keys.len() as u32 });
+            let handle = BlockHandle::decode(&mut value).ok_or(BadIndex::Handle(self.slots.len()))?;
+            self.add(key, handle, data_limit, check_order)?;
         }
+        Ok(())
+    }
+
+    /// As `collect`, from a block in another form than LevelDB's.
+    #[cold]
+    fn collect_rocksdb(
+        &mut self,
+        contents: &[u8],
+        form: IndexForm,
+        data_limit: u64,
+        check_order: bool,
+    ) -> Result<(), BadIndex> {
+        let mut entries = RocksDbIndexEntries::new(contents, form)?;
+        while let Some((key, handle)) = entries.next()? {
+            self.add(key, handle, data_limit, check_order)?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn add(
+        &mut self,
+        key: &[u8],
+        handle: BlockHandle,
+        data_limit: u64,
+        check_order: bool,
+    ) -> Result<(), BadIndex> {
+        let ordinal = self.slots.len();
+        if key.len() < TRAILER_SIZE {
+            return Err(BadIndex::ShortKey(ordinal));
+        }
+        let end = handle.end().filter(|&end| end <= data_limit).ok_or(BadIndex::Handle(ordinal))?;
+        let size = u32::try_from(handle.size).map_err(|_| BadIndex::Handle(ordinal))?;
+        if handle.offset < self.free_from {
+            return Err(BadIndex::Handle(ordinal));
+        }
+        self.free_from = end;
+        if check_order && ordinal > 0 && self.comparator.compare(key, self.last_key()).is_le() {
+            return Err(BadIndex::Order(ordinal));
+        }
+        if self.keys.len() + key.len() > self.max_key_bytes {
+            return Err(BadIndex::KeysTooLong);
+        }
+        // This runs one key late, because the last separator does not count.
+        if ordinal > 0 {
+            let last_user = user_key(self.last_key());
+            self.common = common_prefix_length(last_user, &self.keys[..self.common.min(last_user.len())]);
+        }
+        self.keys.extend_from_slice(key);
+        self.slots.push(Slot { offset: handle.offset, size, key_end: self.keys.len() as u32 });
         Ok(())
     }
 

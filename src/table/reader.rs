@@ -13,6 +13,7 @@
 //! Shared between threads, without locks.
 
 mod opening;
+mod rocksdb_form;
 
 use super::block::{
     self, Block, BlockBytes, BlockOwner, LazyBlock, LazyBlockOwner, LookupTarget, WholeOrPart,
@@ -112,9 +113,10 @@ impl Table {
         path: PathBuf,
         file_size: u64,
     ) -> Result<Arc<Table>> {
-        let (footer, limit) = read_footer(&*file, &path, file_size)?;
-        let file = BlockFile::new(file, path, limit, footer.language);
-        let (index, damage) = opening::read_index(&options, &file, footer.index)?;
+        let (found, limit) = read_footer(&*file, &path, file_size)?;
+        let file = BlockFile::new(file, path, limit, &found);
+        let place = rocksdb_form::find_index(&file, &found.footer, found.version)?;
+        let (index, damage) = opening::read_index(&options, &file, &place)?;
         let mut table = Table {
             verified: BlockSet::new(index.len()),
             not_in_place: BlockSet::new(index.len()),
@@ -126,11 +128,11 @@ impl Table {
             damage,
             meta_damage: None,
             index,
-            index_handle: footer.index,
+            index_handle: place.handle,
             file,
             options,
         };
-        let result = table.read_meta_blocks(footer.metaindex);
+        let result = table.read_meta_blocks(found.footer.metaindex);
         table.tolerate(result)?;
         Ok(Arc::new(table))
     }

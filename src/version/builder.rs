@@ -127,6 +127,23 @@ impl VersionBuilder {
         removed
     }
 
+    /// Gives the files of level 0 new epoch numbers, if any has none: RocksDB orders the files of its
+    /// versions that knew no epochs by their sequence numbers. A compaction within level 0 gives old entries
+    /// a high file number. For directories in RocksDB's language, before `finish`; the base must be empty.
+    pub fn infer_epochs(&mut self) {
+        let added = self.added.values().filter(|(level, _)| *level == 0).map(|(_, file)| file);
+        let mut files: Vec<Arc<FileMetaData>> = added.cloned().collect();
+        if files.iter().all(|file| file.has_epoch()) {
+            return;
+        }
+        files.sort_unstable_by_key(|file| {
+            (file.sequence_range().map(|(lowest, highest)| (highest, lowest)), file.number)
+        });
+        for (file, epoch) in files.iter().zip(1..) {
+            self.added.insert(file.number, (0, Arc::new(file.with_other_epoch(epoch))));
+        }
+    }
+
     /// The new version. Corruption if files overlap at a level >= 1.
     pub fn finish(self) -> Result<Version> {
         let mut added: [Vec<Arc<FileMetaData>>; NUM_LEVELS] = Default::default();

@@ -159,6 +159,21 @@ impl FileMetaData {
         self
     }
 
+    /// A file that is the same but for its epoch number. What was found out about the table is not copied.
+    pub fn with_other_epoch(&self, epoch: u64) -> Self {
+        let file = Self::new(self.number, self.file_size, self.smallest.clone(), self.largest.clone());
+        let file = match self.sequence_range() {
+            Some((lowest, highest)) => file.with_sequences(lowest, highest),
+            None => file,
+        };
+        file.with_epoch(Some(epoch))
+    }
+
+    /// Does the MANIFEST give an epoch number?
+    pub fn has_epoch(&self) -> bool {
+        self.epoch.is_some()
+    }
+
     /// Records the lowest and the highest sequence number of the file's entries.
     pub fn set_sequences(&self, lowest: SequenceNumber, highest: SequenceNumber) {
         let _ = self.sequences.set((lowest, highest)); // whoever was first found the same

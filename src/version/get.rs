@@ -7,7 +7,7 @@
 use super::file_metadata::FileMetaData;
 use crate::error::{Error, Result};
 use crate::format::file_name;
-use crate::format::internal_key::{LookupKey, ValueType, trailer, user_key};
+use crate::format::internal_key::{LookupKey, ValueType, rocksdb_feature, trailer, user_key};
 use crate::table::TableReadOptions;
 use crate::table::reader::TableGet;
 use crate::table::whole_table_filter::KeyHash;
@@ -192,7 +192,15 @@ impl<'a, R, F: FnOnce(&[u8]) -> R> Lookup<'a, F> {
     fn unknown_type(&self, file: &FileMetaData, number: u8) -> Error {
         let path = file_name::table(self.version.table_cache.db(), file.number);
         let key = self.key.user_key().escape_ascii();
-        Error::corruption_in(&path, format_args!("the entry of key '{key}' has the unknown type {number}"))
+        match rocksdb_feature(number) {
+            Some(feature) => {
+                Error::not_supported_in(&path, format_args!("the entry of key '{key}' is {feature}"))
+            }
+            None => Error::corruption_in(
+                &path,
+                format_args!("the entry of key '{key}' has the unknown type {number}"),
+            ),
+        }
     }
 }
 

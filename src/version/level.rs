@@ -82,7 +82,10 @@ fn common_prefix<'a>(keys: impl Iterator<Item = &'a [u8]>) -> &'a [u8] {
 impl Level {
     /// Level 0 with these files. They are sorted here, newest first.
     pub fn overlapping(comparator: &InternalKeyComparator, mut files: Vec<Arc<FileMetaData>>) -> Self {
-        files.sort_unstable_by_key(|file| std::cmp::Reverse((file.epoch(), file.number)));
+        files.sort_unstable_by_key(|file| {
+            let sequences = file.sequence_range().map(|(lowest, highest)| (highest, lowest));
+            std::cmp::Reverse((file.epoch(), sequences, file.number)) // two of RocksDB's may have one epoch
+        });
         let keys = files.iter().flat_map(|file| [file.smallest.user_key(), file.largest.user_key()]);
         let bounds = comparator.is_bytewise().then(|| Bounds::new(&files, common_prefix(keys)));
         Self::assemble(files, bounds)

@@ -1,5 +1,5 @@
 //! Exchange of directories with RocksDB: what we write with column families, RocksDB reads entry by entry;
-//! what RocksDB has written since, we read or refuse by name.
+//! what RocksDB has written since, we read or refuse by name (`return_trips`).
 //!
 //! Two versions: Debian's, and one from 11 on, which does not read LevelDB's tables any more.
 
@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use terrace::{ColumnFamilyHandle, Comparator, Db, Options, ReadOptions, WriteBatch, WriteOptions};
+
+mod return_trips;
 
 /// The comparator of `Order::Reverse`.
 struct Reverse;
@@ -252,42 +254,6 @@ fn rocksdb_reads_random_histories_with_families() {
     let count = seeds.end - seeds.start;
     seeds.for_each(|seed| random_history(seed, 2_000));
     announce(&format!("rocksdb: {count} histories of 2000 operations"));
-}
-
-#[test]
-fn what_rocksdb_has_written_is_read_or_refused_by_name() {
-    for library in rocksdbs() {
-        let scratch = scratch();
-        let path = scratch.path().join("db");
-        let (small, named) =
-            (options(Order::Bytewise), [("default", Order::Bytewise), ("index", Order::Bytewise)]);
-        let db = Db::open(&small, &path).expect("open");
-        let index = db.create_column_family("index", &small).expect("create");
-        db.put_cf(&index, &WriteOptions::default(), b"ours", b"1").expect("put");
-        drop((index, db));
-        let named: Vec<_> = named.iter().map(|(name, order)| ((*name).to_owned(), *order)).collect();
-        let mut theirs = RocksDb::open(library, &path, &named, Mode::ReadWrite).expect("RocksDB opens it");
-        theirs.put("index", b"theirs", b"2").expect("put");
-        theirs.delete("index", b"ours").expect("delete");
-        theirs.create("more", Order::Bytewise).expect("create");
-        theirs.flush("index").expect("flush");
-        theirs.compact("index");
-        theirs.drop_family("more").expect("drop");
-        drop(theirs);
-        let before = files(&path);
-        // RocksDB's tables are of a later format version: the refusal says so, and changes nothing.
-        match Db::open_with_families(&small, &path, &[("index", &small)]) {
-            Ok((db, handles)) => {
-                let read = ReadOptions::default();
-                let error = db.get_cf(&handles[0], &read, b"theirs").expect_err("a table of a later format");
-                assert!(error.is_not_supported() && error.message().contains("format version"), "{error}");
-            }
-            Err(error) => {
-                assert!(error.is_not_supported() && error.message().contains("format version"), "{error}");
-                assert!(files(&path) == before, "{library:?}: a refused open changes nothing");
-            }
-        }
-    }
 }
 
 /// The files of a directory and their contents, without those that an open may touch.

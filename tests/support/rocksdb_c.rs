@@ -41,6 +41,17 @@ functions! {
     options_create() -> Handle;
     options_set_comparator(Handle, Handle);
     options_set_paranoid_checks(Handle, u8);
+    options_set_write_buffer_size(Handle, usize);
+    options_set_compression(Handle, c_int);
+    options_set_block_based_table_factory(Handle, Handle);
+    block_based_options_create() -> Handle;
+    block_based_options_set_format_version(Handle, c_int);
+    block_based_options_set_checksum(Handle, c_char);
+    block_based_options_set_index_type(Handle, c_int);
+    block_based_options_set_index_block_restart_interval(Handle, c_int);
+    block_based_options_set_data_block_index_type(Handle, c_int);
+    singledelete_cf(Handle, Handle, Handle, *const u8, usize, ErrorPointer);
+    delete_range_cf(Handle, Handle, Handle, *const u8, usize, *const u8, usize, ErrorPointer);
     comparator_create(*mut c_void, Destructor, Compare, Name) -> Handle;
     readoptions_create() -> Handle;
     readoptions_set_verify_checksums(Handle, u8);
@@ -165,11 +176,60 @@ impl Library {
     }
 }
 
+/// What the tables are like that RocksDB writes. The numbers are those of its C API.
+#[derive(Clone, Copy, Debug)]
+pub struct TableForm {
+    pub format_version: c_int,
+    pub checksum: c_char,
+    pub compression: c_int,
+    /// 0: a single index.
+    pub index_type: c_int,
+    /// More than 1: the keys and handles of the index are differences.
+    pub index_restart_interval: c_int,
+    /// 0: data blocks without a hash index.
+    pub data_block_index_type: c_int,
+}
+
+impl TableForm {
+    /// One index, and plain data blocks.
+    pub const fn plain(format_version: c_int, checksum: c_char, compression: c_int) -> Self {
+        TableForm {
+            format_version,
+            checksum,
+            compression,
+            index_type: 0,
+            index_restart_interval: 1,
+            data_block_index_type: 0,
+        }
+    }
+
+    /// Sets it in options of a family, with small memtables.
+    fn set(self, library: &Library, options: Handle) {
+        let functions = &library.functions;
+        // SAFETY: options of the library, which are leaked.
+        unsafe {
+            let tables = (functions.block_based_options_create)();
+            (functions.block_based_options_set_format_version)(tables, self.format_version);
+            (functions.block_based_options_set_checksum)(tables, self.checksum);
+            (functions.block_based_options_set_index_type)(tables, self.index_type);
+            (functions.block_based_options_set_index_block_restart_interval)(
+                tables,
+                self.index_restart_interval,
+            );
+            (functions.block_based_options_set_data_block_index_type)(tables, self.data_block_index_type);
+            (functions.options_set_block_based_table_factory)(options, tables);
+            (functions.options_set_compression)(options, self.compression);
+            (functions.options_set_write_buffer_size)(options, 64 << 10);
+        }
+    }
+}
+
 /// How a database is opened.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub enum Mode {
     ReadOnly,
-    ReadWrite,
+    /// For reading and writing; new tables are like this.
+    Writing(TableForm),
 }
 
 /// An open database, and its families in the order in which they were named.
@@ -191,6 +251,9 @@ impl RocksDb {
         let names: Vec<CString> = families.iter().map(|(name, _)| c_string(name)).collect();
         let pointers: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
         let options: Vec<Handle> = families.iter().map(|&(_, order)| options(library, order)).collect();
+        if let Mode::Writing(form) = mode {
+            options.iter().for_each(|&options| form.set(library, options));
+        }
         let mut handles: Vec<Handle> = vec![ptr::null_mut(); families.len()];
         let c_path = c_path(path);
         let count = c_int::try_from(families.len()).expect("a few families");
@@ -199,7 +262,7 @@ impl RocksDb {
         let db = library.call(|error| unsafe {
             let (names, options, handles) = (pointers.as_ptr(), options.as_ptr(), handles.as_mut_ptr());
             match mode {
-                Mode::ReadWrite => (functions.open_column_families)(
+                Mode::Writing(_) => (functions.open_column_families)(
                     database_options,
                     c_path.as_ptr(),
                     count,
@@ -281,6 +344,42 @@ impl RocksDb {
         self.library.call(|error| unsafe {
             let options = (functions.writeoptions_create)();
             (functions.delete_cf)(self.db, options, self.family(family), key.as_ptr(), key.len(), error);
+        })
+    }
+
+    /// Deletes a key of a family that was written once.
+    pub fn single_delete(&self, family: &str, key: &[u8]) -> Result<(), String> {
+        let functions = &self.library.functions;
+        // SAFETY: as in `put`.
+        self.library.call(|error| unsafe {
+            let options = (functions.writeoptions_create)();
+            (functions.singledelete_cf)(
+                self.db,
+                options,
+                self.family(family),
+                key.as_ptr(),
+                key.len(),
+                error,
+            );
+        })
+    }
+
+    /// Deletes a range of keys of a family.
+    pub fn delete_range(&self, family: &str, begin: &[u8], end: &[u8]) -> Result<(), String> {
+        let functions = &self.library.functions;
+        // SAFETY: as in `put`.
+        self.library.call(|error| unsafe {
+            let options = (functions.writeoptions_create)();
+            (functions.delete_range_cf)(
+                self.db,
+                options,
+                self.family(family),
+                begin.as_ptr(),
+                begin.len(),
+                end.as_ptr(),
+                end.len(),
+                error,
+            );
         })
     }
 

@@ -36,7 +36,7 @@ use crate::memtable::{Memtable, MemtableWriter};
 use crate::options::LanguagePolicy;
 use crate::util::coding::fixed64_at;
 use crate::version::file_metadata::FileMetaData;
-use crate::version::manifest::{self, ManifestWriter};
+use crate::version::manifest::{self, ManifestWriter, RecoveredManifest};
 use crate::version::version_set::{
     FamilyBase, RecoveredCounters, VersionRecovery, VersionSet, check_file_numbers, is_counted,
 };
@@ -137,18 +137,44 @@ fn list_files(
     Ok((next_file_number, files, names))
 }
 
-/// The state of an existing database.
-pub(in crate::db) fn recover(opening: &OpenContext, path: &Path) -> Result<Recovered> {
-    let options = &opening.options;
+/// NotSupported if a table has a feature of RocksDB's that is not read. Asked after RocksDB has written a
+/// MANIFEST, which lacks what ours says of the WALs: then nothing is changed in the directory. Damage appears
+/// when it is read.
+fn check_understood(opening: &OpenContext, versions: &VersionSet) -> Result<()> {
+    for (_, of_manifest) in versions.families() {
+        let tables = &opening.of(of_manifest)?.table_cache;
+        for file in of_manifest.current().levels.iter().flatten() {
+            match file.table(tables) {
+                Err(error) if error.is_not_supported() => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the MANIFEST says. (Not inlined: the frame of the caller stays while WALs are replayed.)
+#[inline(never)]
+fn read_manifest(
+    opening: &OpenContext,
+    path: &Path,
+) -> Result<(RecoveredManifest, VersionSet, RecoveredCounters)> {
     let base_of = |name: &[u8]| base_of(opening, name);
     let mut edits = VersionRecovery::new(&base_of);
-    let mut recovered = manifest::recover(&options.env, path, &mut |edit| edits.apply(edit))?;
+    let mut recovered = manifest::recover(&opening.options.env, path, &mut |edit| edits.apply(edit))?;
     recovered.clean_end &= !edits.is_within_group();
     let (versions, counters) = edits.finish().map_err(|error| match &recovered.damaged_tail {
         Some(damage) if error.is_corruption() => damage.clone(),
         None if error.is_corruption() => error.context(file_name::manifest(path, recovered.number).display()),
         _ => error,
     })?;
+    Ok((recovered, versions, counters))
+}
+
+/// The state of an existing database.
+pub(in crate::db) fn recover(opening: &OpenContext, path: &Path) -> Result<Recovered> {
+    let options = &opening.options;
+    let (recovered, versions, counters) = read_manifest(opening, path)?;
     let (next_file_number, files, names) = list_files(opening, path, counters.next_file_number)?;
     if let Some(damage) = &recovered.damaged_tail {
         if options.paranoid_checks || !may_do_without_last_edit(&versions, &files) {
@@ -159,6 +185,9 @@ pub(in crate::db) fn recover(opening: &OpenContext, path: &Path) -> Result<Recov
     check_families(opening, &versions)?;
     check_file_numbers(next_file_number.saturating_add(NUMBERS_OF_AN_OPENING))?;
     check_tables(path, &versions, &files)?;
+    if versions.language() == Language::RocksDb && counters.logged_before.is_none() {
+        check_understood(opening, &versions)?;
+    }
     let logs = needed_logs(&files, &counters);
     // The number of a stray WAL is above those of the WALs of this open, so it cannot stay.
     let stray_logs: Vec<u64> = logs.iter().copied().filter(|&number| number >= next_file_number).collect();

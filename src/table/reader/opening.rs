@@ -3,6 +3,7 @@
 //! With `paranoid_checks`, damage is an error. Without, the table does without the damaged part if it can,
 //! and records the damage. Runs on one thread, before the table is shared.
 
+use super::rocksdb_form::{IndexPlace, check_data_block};
 use super::{Contents, Filter, Table, WholeTableFilter};
 use crate::env::RandomAccessFile;
 use crate::error::{Error, Result};
@@ -10,7 +11,7 @@ use crate::table::TableOptions;
 use crate::table::block::{Block, BlockBytes};
 use crate::table::block_file::BlockFile;
 use crate::table::filter_block::FilterBlockLayout;
-use crate::table::footer::{BadFooter, BlockHandle, FOOTER_SIZE, Footer, ROCKSDB_FOOTER_SIZE};
+use crate::table::footer::{BadFooter, BlockHandle, FOOTER_SIZE, FoundFooter, ROCKSDB_FOOTER_SIZE};
 use crate::table::index::Index;
 use crate::table::properties::{PROPERTIES_BLOCK, TableProperties};
 use crate::table::whole_table_filter::{self, BITS_PER_KEY, LoadedLines, WHOLE_TABLE_FILTER_BLOCK};
@@ -94,7 +95,7 @@ pub(in crate::table) fn read_footer(
     file: &dyn RandomAccessFile,
     path: &Path,
     file_size: u64,
-) -> Result<(Footer, u64)> {
+) -> Result<(FoundFooter, u64)> {
     if file_size < FOOTER_SIZE as u64 {
         return Err(Error::corruption_in(path, format_args!("{file_size} bytes are too few to be a table")));
     }
@@ -104,23 +105,25 @@ pub(in crate::table) fn read_footer(
     if file.read_at(file_size - length as u64, bytes)? != length {
         return Err(Error::corruption_in(path, "truncated: the file ends before its footer does"));
     }
-    let footer = Footer::decode(bytes).map_err(|bad| match bad {
+    let found = FoundFooter::decode(bytes, file_size).map_err(|bad| match bad {
         BadFooter::Magic => Error::corruption_in(path, "not a table (bad magic number)"),
         BadFooter::Handles => Error::corruption_in(path, "bad block handle in the footer"),
+        BadFooter::Checksum => Error::corruption_in(path, "checksum mismatch in the footer"),
         BadFooter::RocksDb(what, number) => Error::not_supported_in(
             path,
             format_args!("a table in a format of RocksDB's own that is not supported: {what} {number}"),
         ),
     })?;
-    Ok((footer, file_size - footer.size() as u64))
+    Ok((found, file_size - found.footer.size() as u64))
 }
 
 /// Reads the index. The second result is its damage, if that is tolerated.
 pub(super) fn read_index(
     options: &TableOptions,
     file: &BlockFile,
-    handle: BlockHandle,
+    place: &IndexPlace,
 ) -> Result<(Index, Option<Error>)> {
+    let handle = place.handle;
     let (bytes, mut damage) = match file.load(handle, true) {
         Ok(bytes) => (bytes, None),
         Err(error) if options.paranoid_checks || !error.is_corruption() => return Err(error),
@@ -130,7 +133,7 @@ pub(super) fn read_index(
             Err(_) => return Err(error),
         },
     };
-    let (index, bad) = Index::parse(&bytes, &options.comparator, file.limit(), damage.is_some());
+    let (index, bad) = Index::parse(&bytes, place.form, &options.comparator, file.limit(), damage.is_some());
     if let Some(bad) = bad {
         let error = file.bad_block(handle, bad);
         // An index that has a right checksum and contradicts the format was not damaged but written so.
@@ -138,6 +141,9 @@ pub(super) fn read_index(
             return Err(damage.unwrap_or(error));
         }
         damage.get_or_insert(error);
+    }
+    if place.has_foreign_blocks && index.len() > 0 {
+        check_data_block(file, index.handle(0))?;
     }
     Ok((index, damage))
 }

@@ -5,6 +5,7 @@
 use crate::comparator::Comparator;
 use crate::env::RandomAccessFile;
 use crate::error::{Error, Result};
+use crate::language::Language;
 use crate::options::{Options, ReadAt};
 use crate::table::block::{Block, BlockBytes};
 use crate::table::block_file::BlockFile;
@@ -38,8 +39,11 @@ impl UserKeyTable {
         if file_size < FOOTER_SIZE as u64 {
             return Err(Error::corruption("file is too short to be an sstable"));
         }
-        let (footer, limit) = read_footer(&*file, &path, file_size)?;
-        let file = BlockFile::new(file, path, limit, footer.language);
+        let (found, limit) = read_footer(&*file, &path, file_size)?;
+        if found.footer.language != Language::LevelDb {
+            return Err(Error::not_supported_in(&path, "a table of RocksDB's, which only a database reads"));
+        }
+        let (file, footer) = (BlockFile::new(file, path, limit, &found), found.footer);
         let mut index = Vec::new();
         {
             let bytes = file.load(footer.index, options.paranoid_checks)?;

@@ -144,3 +144,25 @@ fn with_a_users_comparator_the_keys_of_a_file_are_compared_when_it_is_first_open
         assert!(error.is_corruption() && error.message().contains("table file 9"), "{error}");
     }
 }
+
+/// A compaction within level 0 gives old entries a high file number. RocksDB 7.8 writes no epoch numbers.
+#[test]
+fn files_without_epoch_numbers_are_ordered_by_their_sequence_numbers() {
+    let of = |number, lowest, highest| {
+        Arc::new(FileMetaData::new(number, 100, key("a", 9), key("b", 1)).with_sequences(lowest, highest))
+    };
+    let with_epoch = |number, sequence, epoch| {
+        let file = FileMetaData::new(number, 100, key("a", 9), key("b", 1));
+        Arc::new(file.with_sequences(sequence, sequence).with_epoch(Some(epoch)))
+    };
+    let order = |files: Vec<Arc<FileMetaData>>| {
+        let mut builder = VersionBuilder::new(version([]));
+        builder.apply(&edit(&[], files.into_iter().map(|file| (0, file)).collect())).unwrap();
+        builder.infer_epochs();
+        numbers(&builder.finish().unwrap().levels[0])
+    };
+    assert_eq!(order(vec![of(15, 1, 5), of(12, 6, 9), of(14, 10, 10)]), [14, 12, 15]);
+    assert_eq!(order(vec![of(15, 1, 9), with_epoch(12, 20, 3)]), [12, 15], "one has none: all are ordered");
+    // With epoch numbers these count, and sequence numbers only where they are equal.
+    assert_eq!(order(vec![with_epoch(15, 1, 3), with_epoch(12, 9, 2), with_epoch(11, 30, 3)]), [11, 15, 12]);
+}

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::format::column_family_id::ColumnFamilyId;
-use crate::format::internal_key::MAX_SEQUENCE;
+use crate::format::internal_key::{InternalKey, MAX_SEQUENCE, TRAILER_SIZE, rocksdb_feature};
 use crate::util::coding::{get_bytes, get_varint32, get_varint64, put_bytes, put_varint32, put_varint64};
 use crate::version::file_metadata::FileMetaData;
 use std::sync::Arc;
@@ -181,8 +181,8 @@ fn take_new_file(src: &mut &[u8], form: &NewFileForm) -> Result<(usize, Arc<File
         return Err(not_supported("files in several directories (db_paths)"));
     }
     let file_size = take_number(src, MAX_NUMBER, FIELD)?;
-    let smallest = take_key(src, FIELD)?;
-    let largest = take_key(src, FIELD)?;
+    let smallest = take_bound(src, FIELD)?;
+    let largest = take_bound(src, FIELD)?;
     let lowest = take_number(src, MAX_SEQUENCE, FIELD)?;
     let highest = take_number(src, MAX_SEQUENCE, FIELD)?;
     if lowest > highest {
@@ -191,6 +191,19 @@ fn take_new_file(src: &mut &[u8], form: &NewFileForm) -> Result<(usize, Arc<File
     let epoch = if *form == NewFileForm::Fourth { take_epoch(src, number)? } else { None };
     let file = FileMetaData::new(number, file_size, smallest, largest);
     Ok((level, Arc::new(file.with_sequences(lowest, highest).with_epoch(epoch))))
+}
+
+/// A bound of a file. NotSupported if it is an entry of a feature that is not.
+fn take_bound(src: &mut &[u8], field: &str) -> Result<InternalKey> {
+    let mut probe = *src;
+    let bytes = get_bytes(&mut probe).filter(|bytes| bytes.len() >= TRAILER_SIZE).unwrap_or_default();
+    let type_number = bytes.len().checked_sub(TRAILER_SIZE).map(|at| bytes[at]);
+    match type_number.and_then(rocksdb_feature) {
+        Some(feature) => {
+            Err(Error::not_supported(format!("VersionEdit: a table file that begins or ends with {feature}")))
+        }
+        None => take_key(src, field),
+    }
 }
 
 /// The epoch number among the fields of a new file's entry.

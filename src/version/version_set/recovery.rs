@@ -52,7 +52,6 @@ pub struct VersionRecovery<'a> {
     names: HashSet<Vec<u8>>,
     group: Vec<VersionEdit>,
     language: Language,
-    max_column_family: Option<ColumnFamilyId>,
     /// The highest number that a family has had.
     highest_family: ColumnFamilyId,
     has_comparator: bool,
@@ -104,7 +103,6 @@ impl<'a> VersionRecovery<'a> {
             names: HashSet::from([DEFAULT_FAMILY_NAME.to_vec()]),
             group: Vec::new(),
             language: Language::LevelDb,
-            max_column_family: None,
             highest_family: ColumnFamilyId::DEFAULT,
             has_comparator: false,
             log_number: None,
@@ -161,7 +159,6 @@ impl<'a> VersionRecovery<'a> {
         self.prev_log_number = edit.prev_log_number.or(self.prev_log_number);
         self.next_file_number = edit.next_file_number.or(self.next_file_number);
         self.last_sequence = edit.last_sequence.or(self.last_sequence);
-        self.max_column_family = edit.beyond.max_column_family.or(self.max_column_family);
         self.logged_before = edit.beyond.logged_before.or(self.logged_before);
         let keep = edit.beyond.min_log_number_to_keep.unwrap_or(0);
         self.min_log_number_to_keep = self.min_log_number_to_keep.max(keep);
@@ -171,6 +168,16 @@ impl<'a> VersionRecovery<'a> {
     /// Creates or drops the edit's family, if it says so.
     fn change_families(&mut self, edit: &VersionEdit) -> Result<()> {
         let id = edit.column_family;
+        if let Some(highest) = edit.beyond.max_column_family {
+            // RocksDB says it where it drops a family, not where it creates one.
+            if highest < self.highest_family {
+                return Err(corruption(format_args!(
+                    "the highest column family is {}, and there was one with the number {}",
+                    highest.0, self.highest_family.0
+                )));
+            }
+            self.highest_family = highest;
+        }
         if let Some(name) = &edit.beyond.new_family {
             if self.families.get(id).is_some() || !self.names.insert(name.clone()) {
                 let name = name.escape_ascii();
@@ -211,18 +218,11 @@ impl<'a> VersionRecovery<'a> {
         if !self.has_comparator {
             required(None, "comparator")?;
         }
-        let max_column_family = self.max_column_family.unwrap_or(self.highest_family);
-        if max_column_family < self.highest_family {
-            return Err(corruption(format_args!(
-                "the highest column family of the MANIFEST is {}, and it has one with the number {}",
-                max_column_family.0, self.highest_family.0
-            )));
-        }
         refuse_unnamed(&self.families)?;
         let versions = VersionSet {
             language: self.language,
-            families: self.families.try_map(FamilyRecovery::finish)?,
-            max_column_family,
+            families: self.families.try_map(|family| family.finish(self.language))?,
+            max_column_family: self.highest_family,
             min_log_number_to_keep: self.min_log_number_to_keep,
             last_sequence: counters.last_sequence,
         };
@@ -255,8 +255,11 @@ impl FamilyRecovery {
         Ok(())
     }
 
-    fn finish(self) -> Result<FamilyVersion> {
-        let opened = self.opened.ok_or_else(|| corruption("a column family was not opened"))?;
+    fn finish(self, language: Language) -> Result<FamilyVersion> {
+        let mut opened = self.opened.ok_or_else(|| corruption("a column family was not opened"))?;
+        if language == Language::RocksDb {
+            opened.builder.infer_epochs();
+        }
         Ok(FamilyVersion {
             name: self.name,
             comparator_name: opened.comparator_name,
