@@ -127,7 +127,7 @@ fn what_is_on_disk_of_an_open_database_is_all_that_was_written() {
 fn what_a_kill_leaves_is_compacted_by_the_other_library() {
     for (writer, other) in both_ways() {
         let scratch = scratch();
-        let plan = Plan { threads: 2, sync_every: 0, write_buffer_size: 64 << 10 };
+        let plan = Plan { threads: 2, sync_every: 0, write_buffer_size: 64 << 10, has_families: false };
         let killed = Writer::new(scratch.path(), plan);
         killed.run_until(&writer.path, 50);
         let db = open(other, killed.database(), &small());

@@ -6,6 +6,8 @@
 //! libraries take turns at writing to it. `TERRACE_SEED` repeats the moments as exactly as a clock allows;
 //! `TERRACE_KILLS` sets the number of kills, for the soak test.
 
+mod families;
+
 use crate::support::leveldb_c::{Db, Library, OpenOptions};
 use crate::support::random::{Random, announce, count, first_seed, number_from_env};
 use crate::support::{
@@ -16,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Number of kills of one test; there are three such tests.
+/// Number of kills of one test; there are three such tests, and one with column families.
 const KILLS: u64 = 20;
 
 /// Number of slots, and of keys per slot, as in `writer.c`.
@@ -41,7 +43,12 @@ pub struct Plan {
     pub sync_every: u64,
     /// In bytes.
     pub write_buffer_size: u64,
+    /// With column families, by Terrace alone.
+    pub has_families: bool,
 }
+
+/// The counters after those of the threads, see `writer.c`.
+const MORE_COUNTERS: usize = 2;
 
 /// The compiled writer and its directory.
 pub struct Writer {
@@ -61,7 +68,8 @@ impl Writer {
             .args([program.as_os_str(), source.as_os_str(), "-ldl".as_ref()])
             .run();
         let counters = directory.join("counters");
-        fs::write(&counters, vec![0; plan.threads as usize * 8]).expect("a file of counters");
+        fs::write(&counters, vec![0; (plan.threads as usize + MORE_COUNTERS) * 8])
+            .expect("a file of counters");
         Writer { program, database: directory.join("db"), counters, plan }
     }
 
@@ -72,13 +80,21 @@ impl Writer {
 
     /// The last completed write of each thread, by its counter.
     pub fn reported(&self) -> Vec<u64> {
+        let mut counters = self.counters();
+        counters.truncate(self.plan.threads as usize);
+        counters
+    }
+
+    fn counters(&self) -> Vec<u64> {
         let bytes = fs::read(&self.counters).expect("the file of counters");
         bytes.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().expect("eight bytes"))).collect()
     }
 
-    /// Sets the counters, so that the next writer continues after these writes.
-    fn go_on_from(&self, last: &[u64]) {
-        let bytes: Vec<u8> = last.iter().flat_map(|number| number.to_ne_bytes()).collect();
+    /// Sets the first counters, so that the next writer continues after these writes.
+    fn go_on_from(&self, first: &[u64]) {
+        let mut counters = self.counters();
+        counters[..first.len()].copy_from_slice(first);
+        let bytes: Vec<u8> = counters.iter().flat_map(|number| number.to_ne_bytes()).collect();
         fs::write(&self.counters, bytes).expect("the file of counters");
     }
 
@@ -88,6 +104,7 @@ impl Writer {
         let mut child = Command::new(&self.program)
             .args([library, &self.database, &self.counters])
             .args([plan.threads, plan.sync_every, plan.write_buffer_size].map(|number| number.to_string()))
+            .arg(u8::from(plan.has_families).to_string())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the writer just compiled");
@@ -106,8 +123,9 @@ impl Writer {
         let done = || self.reported().iter().zip(&before).all(|(now, then)| *now >= then + writes);
         for _ in 0..600 {
             self.run_and_kill(library, Duration::from_millis(100));
-            let last =
-                self.last_found(Db::open(google(), &self.database, &OpenOptions::default()).expect("open"));
+            let db = Db::open(google(), &self.database, &OpenOptions::default()).expect("open");
+            let last = self.last_found(&db);
+            db.close();
             self.go_on_from(&last);
             if done() {
                 return;
@@ -116,42 +134,71 @@ impl Writer {
         panic!("the writer does not get on: {:?} after {before:?}", self.reported());
     }
 
-    fn last_found(&self, db: Db) -> Vec<u64> {
-        (0..self.plan.threads).map(|thread| number_at(&db, &format!("{thread}/last")).unwrap_or(0)).collect()
+    fn last_found(&self, view: &impl View) -> Vec<u64> {
+        let last = |thread| view.get(&format!("{thread}/last"));
+        (0..self.plan.threads).map(|thread| last(thread).map_or(0, |value| number_of(&value))).collect()
     }
 
-    /// Opens a copy of the directory with `library`, checks every promise, and returns the last write of each
-    /// thread.
-    pub fn check(&self, library: &'static Library) -> Vec<u64> {
+    /// A copy of the directory.
+    fn copy(&self) -> PathBuf {
         let copy = self.database.with_extension("copy");
         let _ = fs::remove_dir_all(&copy);
         if self.database.exists() {
             copy_database(&self.database, &copy);
         }
-        let options = OpenOptions::default();
-        let db = Db::open(library, &copy, &options)
+        copy
+    }
+
+    /// Opens a copy of the directory with `library`, checks every promise, and returns the last write of each
+    /// thread.
+    pub fn check(&self, library: &'static Library) -> Vec<u64> {
+        let db = Db::open(library, &self.copy(), &OpenOptions::default())
             .unwrap_or_else(|error| panic!("{library:?} cannot open what a kill left: {error}"));
+        let last = self.check_view(&db, &format!("{library:?}"));
+        db.close();
+        last
+    }
+
+    /// Checks every promise of the threads, and returns the last write of each.
+    fn check_view(&self, view: &impl View, name: &str) -> Vec<u64> {
         let reported = self.reported();
-        let last = self.last_found(db.clone());
+        let last = self.last_found(view);
         for (thread, (&found, &reported)) in last.iter().zip(&reported).enumerate() {
             assert!(
                 found >= reported,
-                "{library:?}: thread {thread}: write {reported} is lost: {found} is the last"
+                "{name}: thread {thread}: write {reported} is lost: {found} is the last"
             );
-            assert!(
-                found <= reported + 1,
-                "{library:?}: thread {thread}: {found} was never written ({reported})"
-            );
-            check_thread(&db, library, thread as u64, found);
+            assert!(found <= reported + 1, "{name}: thread {thread}: {found} was never written ({reported})");
+            check_thread(view, name, thread as u64, found);
         }
-        db.close();
         last
     }
 }
 
-fn number_at(db: &Db, key: &str) -> Option<u64> {
-    let value = db.get(key.as_bytes()).unwrap_or_else(|error| panic!("get {key}: {error}"))?;
-    Some(number_of(&value))
+/// What a library shows of a database.
+trait View {
+    /// The value of a key.
+    fn get(&self, key: &str) -> Option<Vec<u8>>;
+    /// What follows the prefix in the keys that begin with it.
+    fn keys(&self, prefix: &str) -> Vec<String>;
+}
+
+impl View for Db {
+    fn get(&self, key: &str) -> Option<Vec<u8>> {
+        self.get(key.as_bytes()).unwrap_or_else(|error| panic!("get {key}: {error}"))
+    }
+
+    fn keys(&self, prefix: &str) -> Vec<String> {
+        let mut iterator = self.iterator(None);
+        iterator.seek(prefix.as_bytes());
+        let mut keys = Vec::new();
+        while iterator.valid() && iterator.key().starts_with(prefix.as_bytes()) {
+            keys.push(String::from_utf8_lossy(&iterator.key()[prefix.len()..]).into_owned());
+            iterator.next();
+        }
+        iterator.status().expect("a whole iteration");
+        keys
+    }
 }
 
 fn number_of(value: &[u8]) -> u64 {
@@ -160,41 +207,37 @@ fn number_of(value: &[u8]) -> u64 {
 }
 
 /// Checks that the database has all writes of a thread up to `last`, and no later one.
-fn check_thread(db: &Db, library: &Library, thread: u64, last: u64) {
+fn check_thread(view: &impl View, name: &str, thread: u64, last: u64) {
     for slot in 0..SLOTS {
         let expected =
             (0..=last).rev().take(SLOTS as usize).find(|number| number % SLOTS == slot && *number > 0);
         for key in 0..KEYS {
             let key = format!("{thread}/slot{slot:02}/{key}");
-            let value =
-                db.get(key.as_bytes()).unwrap_or_else(|error| panic!("{library:?}: get {key}: {error}"));
+            let value = view.get(&key);
             let found = value.as_deref().map(number_of);
-            assert_eq!(found, expected, "{library:?}: {key}, after write {last}");
+            assert_eq!(found, expected, "{name}: {key}, after write {last}");
             if let (Some(value), Some(number)) = (value, expected) {
                 let head = number.to_string().len() + 1;
-                assert_eq!(value.len(), head + padding(number), "{library:?}: the length of {key}");
+                assert_eq!(value.len(), head + padding(number), "{name}: the length of {key}");
                 let letter = b'a' + (number % 26) as u8;
-                assert!(value[head..].iter().all(|byte| *byte == letter), "{library:?}: the bytes of {key}");
+                assert!(value[head..].iter().all(|byte| *byte == letter), "{name}: the bytes of {key}");
             }
         }
     }
-    let prefix = format!("{thread}/gone/");
-    let mut gone = db.iterator(None);
-    gone.seek(prefix.as_bytes());
-    let mut left = Vec::new();
-    while gone.valid() && gone.key().starts_with(prefix.as_bytes()) {
-        left.push(String::from_utf8_lossy(&gone.key()[prefix.len()..]).into_owned());
-        gone.next();
-    }
-    gone.status().expect("a whole iteration");
+    let left = view.keys(&format!("{thread}/gone/"));
     let expected: Vec<String> = (last > 0).then(|| last.to_string()).into_iter().collect();
-    assert_eq!(
-        left, expected,
-        "{library:?}: what thread {thread} deleted came back, or its last write is split"
-    );
+    assert_eq!(left, expected, "{name}: what thread {thread} deleted came back, or its last write is split");
 }
 
-fn kill_repeatedly(plan: Plan) {
+/// Kills a writer `kills` times (or `TERRACE_KILLS` times) after random delays. `library` names the library of
+/// each round. `check` checks what the kill has left, and returns the counters from which the next writer goes
+/// on.
+fn kill_repeatedly(
+    plan: Plan,
+    kills: u64,
+    library: impl Fn(u64) -> PathBuf,
+    check: impl Fn(&Writer) -> Vec<u64>,
+) {
     let scratch = scratch();
     let writer = Writer::new(scratch.path(), plan);
     let seed = number_from_env("TERRACE_SEED").or_else(first_seed);
@@ -202,43 +245,52 @@ fn kill_repeatedly(plan: Plan) {
     announce(&format!("kill: {plan:?}, TERRACE_SEED={seed}"));
     let mut random = Random::new(seed);
     let mut written = 0;
-    let kills = number_from_env("TERRACE_KILLS").unwrap_or(KILLS);
+    let kills = number_from_env("TERRACE_KILLS").unwrap_or(kills);
     for kill in 0..kills {
-        // Terrace writes in two of three rounds; the writes of Google's library in between must be recovered
-        // too.
-        let library = if kill % 3 == 1 { google_path() } else { terrace_path() };
         let longest = if random.one_in(4) { 20_000 } else { 250_000 };
         let delay = Duration::from_micros(2_000 + random.below(longest));
-        writer.run_and_kill(&library, delay);
-        let (ours, theirs) = (writer.check(terrace()), writer.check(google()));
-        assert_eq!(ours, theirs, "the two libraries recover different last writes from one directory");
-        writer.go_on_from(&ours);
-        written = ours.iter().sum();
+        writer.run_and_kill(&library(kill), delay);
+        let counters = check(&writer);
+        writer.go_on_from(&counters);
+        written = counters[..plan.threads as usize].iter().sum();
     }
     assert!(written > 0, "no writer lived long enough to write");
     announce(&format!("kill: {kills} kills, {written} writes found again"));
     count('E', kills, "kills");
 }
 
+/// Terrace writes in two of three rounds; the writes of Google's library in between must be recovered too.
+fn kill_both(plan: Plan) {
+    let library = |kill: u64| if kill % 3 == 1 { google_path() } else { terrace_path() };
+    kill_repeatedly(plan, KILLS, library, |writer| {
+        let (ours, theirs) = (writer.check(terrace()), writer.check(google()));
+        assert_eq!(ours, theirs, "the two libraries recover different last writes from one directory");
+        ours
+    });
+}
+
+/// A writer without column families.
+const PLAIN: Plan = Plan { threads: 1, sync_every: 0, write_buffer_size: 4 << 20, has_families: false };
+
 #[test]
 fn a_kill_loses_no_write_of_one_thread() {
-    kill_repeatedly(Plan { threads: 1, sync_every: 0, write_buffer_size: 4 << 20 });
+    kill_both(PLAIN);
 }
 
 #[test]
 fn a_kill_during_flushes_and_compactions_loses_nothing() {
-    kill_repeatedly(Plan { threads: 1, sync_every: 10, write_buffer_size: 64 << 10 });
+    kill_both(Plan { sync_every: 10, write_buffer_size: 64 << 10, ..PLAIN });
 }
 
 #[test]
 fn a_kill_splits_no_batch_of_a_crowd_of_writers() {
-    kill_repeatedly(Plan { threads: 4, sync_every: 50, write_buffer_size: 1 << 20 });
+    kill_both(Plan { threads: 4, sync_every: 50, write_buffer_size: 1 << 20, ..PLAIN });
 }
 
 #[test]
 fn a_lost_write_and_a_split_batch_are_noticed() {
     let scratch = scratch();
-    let writer = Writer::new(scratch.path(), Plan { threads: 1, sync_every: 0, write_buffer_size: 4 << 20 });
+    let writer = Writer::new(scratch.path(), PLAIN);
     writer.run_until(&google_path(), 100);
     let last = writer.check(google())[0];
     let lies = [last + 1, last.saturating_sub(2)];

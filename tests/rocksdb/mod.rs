@@ -6,7 +6,7 @@
 use crate::support::leveldb_c::{OpenOptions, Order};
 use crate::support::random::{Random, announce, number_from_env, seeds};
 use crate::support::rocksdb_c::{Library, Mode, RocksDb};
-use crate::support::{google, rocksdbs, scratch};
+use crate::support::{database_files, google, rocksdbs, scratch};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,7 +32,8 @@ impl Comparator for Reverse {
     fn find_short_successor(&self, _: &mut Vec<u8>) {}
 }
 
-fn options(order: Order) -> Options {
+/// The options of a database or a family with this order.
+pub fn options(order: Order) -> Options {
     let options = Options { create_if_missing: true, write_buffer_size: 64 << 10, ..Options::default() };
     match order {
         Order::Bytewise => options,
@@ -40,9 +41,11 @@ fn options(order: Order) -> Options {
     }
 }
 
-type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+/// Keys and values.
+pub type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
-fn contents(db: &Db, family: &ColumnFamilyHandle) -> Entries {
+/// All entries of a family, in its order.
+pub fn contents(db: &Db, family: &ColumnFamilyHandle) -> Entries {
     let mut iterator = db.iter_cf(family, &ReadOptions::default());
     let mut entries = Entries::new();
     iterator.seek_to_first();
@@ -256,14 +259,6 @@ fn rocksdb_reads_random_histories_with_families() {
     announce(&format!("rocksdb: {count} histories of 2000 operations"));
 }
 
-/// The files of a directory and their contents, without those that an open may touch.
-fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
-    let entries = std::fs::read_dir(path).expect("the directory").map(|entry| entry.expect("an entry"));
-    let named = entries.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()));
-    let kept = named.filter(|(name, _)| name != "LOCK" && !name.starts_with("LOG"));
-    kept.map(|(name, path)| (name, std::fs::read(path).expect("a file"))).collect()
-}
-
 #[test]
 fn leveldb_refuses_a_switched_directory_and_changes_nothing() {
     let scratch = scratch();
@@ -274,8 +269,8 @@ fn leveldb_refuses_a_switched_directory_and_changes_nothing() {
     drop(db.create_column_family("index", &options(Order::Bytewise)).expect("create"));
     db.put(&WriteOptions::default(), b"key", b"later").expect("put");
     drop(db);
-    let before = files(&path);
+    let before = database_files(&path);
     let error = crate::support::leveldb_c::Db::open(google(), &path, &OpenOptions::default()).err();
     assert!(error.is_some_and(|error| error.0.contains("unknown tag")), "LevelDB opens a switched directory");
-    assert!(files(&path) == before);
+    assert!(database_files(&path) == before);
 }

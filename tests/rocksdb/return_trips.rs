@@ -1,11 +1,11 @@
 //! Directories of ours in which RocksDB has written since: read entry by entry, or refused by the name of the
 //! feature.
 
-use super::{Model, contents, files, options};
+use super::{Model, contents, options};
 use crate::support::leveldb_c::Order;
 use crate::support::random::Random;
 use crate::support::rocksdb_c::{Library, Mode, RocksDb, TableForm};
-use crate::support::{rocksdbs, scratch};
+use crate::support::{database_files, rocksdbs, scratch};
 use std::collections::BTreeMap;
 use std::path::Path;
 use terrace::{Db, Options, ReadOptions, WriteOptions};
@@ -209,10 +209,10 @@ fn features_of_rocksdb_that_are_not_read_are_refused_by_name() {
             let scratch = scratch();
             let path = scratch.path().join("db");
             written_by(library, &path, *form, write);
-            let before = files(&path);
+            let before = database_files(&path);
             let error = refusal(&path);
             assert!(error.is_not_supported() && error.to_string().contains(feature), "{feature}: {error}");
-            assert!(files(&path) == before, "{library:?}, {feature}: a refused open changes nothing");
+            assert!(database_files(&path) == before, "{library:?}, {feature}: a refused open changes nothing");
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod random;
 pub mod rocksdb_c;
 
 use leveldb_c::{Db, Library};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -76,6 +77,18 @@ pub fn copy_database(from: &Path, to: &Path) {
         let entry = entry.expect("an entry of the database directory");
         std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy of a database file");
     }
+}
+
+/// The files of a database directory and their contents, without those that every open writes: LOCK and LOG.
+pub fn database_files(path: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(path).expect("a database directory");
+    let files = entries.filter_map(|entry| {
+        let entry = entry.expect("an entry of the database directory");
+        let name = entry.file_name().into_string().expect("a name in ASCII");
+        let is_kept = name != "LOCK" && !name.starts_with("LOG");
+        is_kept.then(|| (name, std::fs::read(entry.path()).expect("a file of the database")))
+    });
+    files.collect()
 }
 
 /// All entries of a database, in its order. Checks that both directions return the same.
