@@ -89,6 +89,8 @@ step() {
 runs() { TERRACE_FIRST_SEED=$first_seed "$suite" --nocapture "$@"; }
 units() { "$unit" "$@" && echo "count: A 1 runs of the unit tests"; }
 programs() { runs c_programs:: && echo "count: G 1 runs of the C programs, bare and under valgrind"; }
+all_faults() { TERRACE_FAULTS=all runs fault::an_error; }
+family_kills() { TERRACE_KILLS=60 runs kill::families::a_kill; }
 mutations() { TERRACE_MUTATIONS=1000 runs hostile::mutations::no_mutation; }
 short_histories() { TERRACE_HISTORIES=2 runs differential::; }
 
@@ -101,8 +103,9 @@ while [ "$(now)" -lt "$deadline" ] && [ $round -lt "${ROUNDS:-1000000}" ]; do
     first_seed=$((seed + round * 1000))
     round=$((round + 1))
     step C crash runs crash::random crash::crowd
-    step D fault runs fault::an_error
+    step D fault all_faults
     step E kill runs kill::a_kill
+    step E kill::families family_kills
     step B differential short_histories
     step F hostile mutations
     step A db:: units

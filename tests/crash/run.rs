@@ -70,10 +70,11 @@ impl Driver {
                 self.note_barrier();
                 Ok(())
             }
-            Operation::FlushFamily { key } => match self.setup.family_of(*key) {
-                Some(name) => self.open().and_then(|db| db.flush_cf(&family(db, name))),
-                None => self.open().and_then(|db| db.flush_cf(&db.default_column_family())),
-            },
+            Operation::FlushFamily { key } => {
+                let family = self.family_of(*key)?;
+                let db = self.open()?;
+                db.flush_cf(&family.unwrap_or_else(|| db.default_column_family()))
+            }
             Operation::Recreate { key } => self.recreate(*key),
             Operation::Reopen => {
                 let closed = self.close();
@@ -89,8 +90,10 @@ impl Driver {
 
     fn write(&mut self, changes: &[(u8, Option<usize>)], sync: bool, alone: bool) -> Result<(), Error> {
         self.open()?;
-        let number = self.history.len();
         let names = changes;
+        let families: Vec<_> =
+            names.iter().map(|&(number, _)| self.family_of(number)).collect::<Result<_, _>>()?;
+        let number = self.history.len();
         let changes: Vec<_> = names
             .iter()
             .map(|&(name, length)| (key(name), length.map(|length| value(number, name, length))))
@@ -98,8 +101,6 @@ impl Driver {
         let start = self.disk.operation_count();
         let db = self.db.as_ref().expect("just opened");
         let options = WriteOptions { sync };
-        let of_change = |number: u8| self.setup.family_of(number).map(|name| family(db, name));
-        let families: Vec<_> = names.iter().map(|&(number, _)| of_change(number)).collect();
         let result = match (&changes[..], &families[..]) {
             ([(key, Some(value))], [None]) if alone => db.put(&options, key, value),
             ([(key, None)], [None]) if alone => db.delete(&options, key),
@@ -134,8 +135,7 @@ impl Driver {
         let setup = self.setup;
         let numbers = (0..KEYS).filter(|&number| setup.family_of(number) == Some(name));
         let changes = numbers.map(|number| (key(number), None)).collect();
-        let db = self.open()?;
-        let dropped = family(db, name);
+        let dropped = self.family_of(number)?.expect("a key of a named family");
         let start = self.disk.operation_count();
         let db = self.db.as_ref().expect("just opened");
         let result = db.drop_column_family(&dropped);
@@ -143,14 +143,17 @@ impl Driver {
         let failed = result.is_err();
         self.history.record(Write { start, end, sync: true, failed, left_traces: true, changes });
         result?;
-        let options = self.setup.options(self.env.clone());
-        self.db.as_ref().expect("just opened").create_column_family(name, &options).map(drop)
+        self.family_of(number).map(drop)
     }
-}
 
-/// The family with this name, which there is.
-fn family(db: &Db, name: &str) -> ColumnFamilyHandle {
-    db.column_family(name).expect("a family of the setup")
+    /// The family that has the key; `None`: the default one. It is created if it is missing: after a drop,
+    /// and after a creation that failed.
+    fn family_of(&mut self, key: u8) -> Result<Option<ColumnFamilyHandle>, Error> {
+        let Some(name) = self.setup.family_of(key) else { return Ok(None) };
+        let options = self.setup.options(self.env.clone());
+        let db = self.open()?;
+        db.column_family(name).map_or_else(|| db.create_column_family(name, &options), Ok).map(Some)
+    }
 }
 
 fn is_log_write(operation: &str) -> bool {
@@ -173,7 +176,8 @@ pub fn prepare(setup: &Setup, before: &[Operation]) -> Result<(MemEnv, Contents)
     if before.is_empty() {
         return Ok((disk, Contents::new()));
     }
-    let mut driver = Driver::new(setup, &disk, disk.shared(), Contents::new());
+    let setup = Setup { families: setup.families && !setup.switches, ..*setup };
+    let mut driver = Driver::new(&setup, &disk, disk.shared(), Contents::new());
     before.iter().try_for_each(|operation| driver.apply(operation))?;
     driver.close()?;
     Ok((disk.crash_clone(CrashChoice::Everything), driver.history.now().clone()))

@@ -39,6 +39,8 @@ pub struct Setup {
     pub compressed: bool,
     /// With column families: a third of the keys is in each of three.
     pub families: bool,
+    /// The families are new: what was before the recorded operations was written without them.
+    pub switches: bool,
     /// The changed step of the engine.
     pub mutant: Mutant,
 }
@@ -53,6 +55,7 @@ impl Default for Setup {
             bloom: false,
             compressed: false,
             families: false,
+            switches: false,
             mutant: Mutant::None,
         }
     }
@@ -70,6 +73,7 @@ impl Setup {
             bloom: bit(4),
             compressed: bit(4) ^ bit(0),
             families: bit(5),
+            switches: false,
             mutant: Mutant::None,
         }
     }
@@ -137,6 +141,7 @@ impl fmt::Display for Setup {
         field("bloom", self.bloom.to_string(), self.bloom == default.bloom);
         field("compressed", self.compressed.to_string(), self.compressed == default.compressed);
         field("families", self.families.to_string(), self.families == default.families);
+        field("switches", self.switches.to_string(), self.switches == default.switches);
         field("mutant", format!("Mutant::{:?}", self.mutant), self.mutant == default.mutant);
         if fields.is_empty() {
             return f.write_str("Setup::default()");

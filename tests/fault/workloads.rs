@@ -1,4 +1,4 @@
-//! The twelve workloads in which every operation fails once.
+//! The workloads in which every operation fails once.
 
 use crate::crash::workload::Operation::{self, *};
 use crate::crash::workload::{Setup, Workload, random, something};
@@ -97,6 +97,70 @@ pub fn twelve() -> Vec<Named> {
         seeded(101),
         seeded(202),
     ]
+}
+
+/// The workloads with column families. The families have the keys 0, 3, 6; 1, 4, 7; and 2, 5.
+pub fn with_families() -> Vec<Named> {
+    let default = Setup { families: true, ..Setup::default() };
+    let small = Setup { level0_trigger: 2, memtables: 4, ..default };
+    let in_all =
+        |length: usize, sync| Batch { changes: (0..3).map(|key| (key, Some(length))).collect(), sync };
+    vec![
+        named(
+            "families",
+            Setup { mapped_log: false, ..default },
+            Vec::new(),
+            vec![put(1, 100), put_synced(2, 20), in_all(300, false), in_all(30, true), put(0, 7)],
+        ),
+        named(
+            "families-flushed",
+            default,
+            Vec::new(),
+            vec![in_all(400, false), FlushFamily { key: 1 }, in_all(20, true), put(2, 9), Flush, put(1, 5)],
+        ),
+        named(
+            "families-compacted",
+            Setup { bloom: true, compressed: true, ..small },
+            Vec::new(),
+            vec![in_all(500, false), Flush, in_all(50, true), FlushFamily { key: 2 }, Compact, put(4, 7)],
+        ),
+        named(
+            "families-memtables",
+            Setup { mapped_log: false, ..small },
+            Vec::new(),
+            vec![put(1, 70_000), in_all(70_000, false), put_synced(0, 9), put(2, 70_000), in_all(9, true)],
+        ),
+        named(
+            "families-dropped",
+            default,
+            Vec::new(),
+            vec![in_all(60, false), Recreate { key: 1 }, put_synced(1, 10), Reopen],
+        ),
+        named(
+            "families-recovered",
+            default,
+            vec![in_all(60, true), FlushFamily { key: 1 }, put(2, 300), Rotate, put_synced(0, 10)],
+            vec![put(2, 9), FlushFamily { key: 0 }, in_all(6, false), Reopen],
+        ),
+        named(
+            "families-reused",
+            Setup { reuse_logs: true, ..default },
+            something(),
+            vec![in_all(60, true), Rotate, put_synced(5, 1), Reopen, Recreate { key: 2 }, put(5, 9), Reopen],
+        ),
+        named(
+            "switch",
+            Setup { switches: true, ..default },
+            vec![put(0, 400), Flush, put(3, 100), Rotate, put_synced(6, 10)],
+            vec![put(0, 10), in_all(60, true), put_synced(6, 1), Reopen],
+        ),
+    ]
+}
+
+/// The random workload of the first seed from this one on that has families.
+pub fn seeded_with_families(first: u64) -> Named {
+    let seed = (first..).find(|&seed| random(seed, 0).setup.families).expect("half of them have");
+    seeded(seed)
 }
 
 /// The random workload of a seed.
