@@ -8,6 +8,7 @@ mod callbacks;
 mod child;
 mod corpus;
 mod environment;
+mod families;
 mod forge;
 mod holes;
 mod logs;

@@ -15,7 +15,7 @@ use crate::language::Language;
 use crate::version::Version;
 use crate::version::builder::VersionBuilder;
 use crate::version::version_edit::VersionEdit;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// What the opener knows of a family: the name of its comparator, and a version of it without files.
@@ -226,6 +226,7 @@ impl<'a> VersionRecovery<'a> {
             min_log_number_to_keep: self.min_log_number_to_keep,
             last_sequence: counters.last_sequence,
         };
+        check_owners(&versions)?;
         check_ranges(&versions, &mut counters)?;
         Ok((versions, counters))
     }
@@ -281,6 +282,22 @@ fn refuse_unnamed(families: &FamilySet<FamilyRecovery>) -> Result<()> {
         "column families are not opened: {}; every family of a database must be named to open it",
         names.join(", ")
     )))
+}
+
+/// Corruption if two families have the same table: if one of them removed it, the other would lose it.
+fn check_owners(versions: &VersionSet) -> Result<()> {
+    let mut owners = HashMap::new();
+    for (id, family) in versions.families() {
+        for file in family.current.levels.iter().flatten() {
+            if let Some(other) = owners.insert(file.number, id) {
+                return Err(corruption(format_args!(
+                    "table file {} is in column family {} and in column family {}; repair the database",
+                    file.number, other.0, id.0
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Corruption if a number is out of range. Raises the next file number above every number that the MANIFEST
