@@ -32,7 +32,7 @@ for target in $targets; do
     # exits.
     ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
         "$root/target/fuzz-build/$triple/release/$target" \
-        "$out/$target/new" "$root/tests/fuzz/corpus/$target" \
+        "$out/$target/new" "$root/tests/fuzz/corpus/$target" -dict="$root/tests/fuzz/dictionary.txt" \
         -artifact_prefix="$out/$target/found/" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
         -max_len=20000 -print_final_stats=1 || status=1
 done

@@ -7,7 +7,7 @@ use terrace::internals::format::common_prefix::common_prefix_length;
 use terrace::internals::language::Language;
 use terrace::internals::table::block::Block;
 use terrace::internals::table::block_builder::BlockBuilder;
-use terrace::internals::table::footer::{BlockHandle, FOOTER_SIZE, Footer};
+use terrace::internals::table::footer::{BlockHandle, Footer};
 use terrace::internals::util::crc32c;
 
 /// Names or separators, with their block handles.
@@ -24,6 +24,7 @@ pub struct Parts {
     /// Names and contents of the meta blocks.
     pub meta: Vec<(Vec<u8>, Vec<u8>)>,
     compression: Compression,
+    language: Language,
 }
 
 /// A table whose data blocks and meta blocks are written, but not yet its metaindex, index and footer.
@@ -32,6 +33,7 @@ pub struct Layout {
     pub index: Handles,
     pub metaindex: Handles,
     compressor: Compressor,
+    language: Language,
 }
 
 /// The keys and values of a block.
@@ -61,7 +63,7 @@ pub fn encode_handles(entries: &[(Vec<u8>, BlockHandle)]) -> Vec<u8> {
 impl Parts {
     /// The parts of a table; `None` if the bytes are not a table.
     pub fn of(table: &[u8]) -> Option<Parts> {
-        let footer = Footer::decode(table.last_chunk::<FOOTER_SIZE>()?).ok()?;
+        let footer = Footer::decode(table).ok()?;
         let handle = |value: &[u8]| BlockHandle::decode(&mut &value[..]);
         let mut parts = Parts {
             data: Vec::new(),
@@ -69,6 +71,7 @@ impl Parts {
             stored: Vec::new(),
             meta: Vec::new(),
             compression: Compression::None,
+            language: footer.language,
         };
         for (separator, value) in entries(table, footer.index)? {
             let handle = handle(&value)?;
@@ -91,6 +94,7 @@ impl Parts {
             index: Vec::new(),
             metaindex: Vec::new(),
             compressor: Compressor::new(self.compression),
+            language: self.language,
         };
         for (ordinal, (contents, separator)) in self.data.iter().zip(&self.separators).enumerate() {
             let handle = match self.stored.iter().find(|(at, ..)| *at == ordinal) {
@@ -145,7 +149,7 @@ impl Layout {
         let mut contents = encode_handles(&self.index);
         change_index(&mut contents);
         let index = self.add_block(&contents);
-        let mut footer = Footer { language: Language::LevelDb, metaindex, index };
+        let mut footer = Footer { language: self.language, metaindex, index };
         change_footer(&mut footer);
         footer.encode(&mut self.bytes);
         self.bytes

@@ -6,7 +6,7 @@ use super::exercise::Setting;
 use super::mend;
 use terrace::Compression;
 use terrace::env::mem::MemOptions;
-use terrace::{Db, Options, WriteBatch, WriteOptions};
+use terrace::{ColumnFamilyHandle, Db, Options, WriteBatch, WriteOptions};
 
 /// A database, and the options it was opened with.
 pub struct Base {
@@ -33,6 +33,21 @@ pub fn all() -> Vec<Base> {
             setting: Setting { reuse_logs: true, ..plain },
         },
         Base { name: "tiny", files: build(bloom, Compression::None, tiny), setting: bloom },
+    ]
+}
+
+/// Bases with column families, in RocksDB's language.
+pub fn with_families() -> Vec<Base> {
+    let plain = Setting::default();
+    let bloom = Setting { bloom: true, ..plain };
+    vec![
+        Base { name: "families", files: build(bloom, Compression::Snappy, families), setting: bloom },
+        Base { name: "tiny families", files: build(plain, Compression::None, tiny_families), setting: plain },
+        Base {
+            name: "reused families",
+            files: build(plain, Compression::None, tiny_families),
+            setting: Setting { reuse_logs: true, ..plain },
+        },
     ]
 }
 
@@ -87,6 +102,57 @@ fn tiny(db: &Db) {
         db.flush().expect("a flush");
     }
     put(db, 5..8, "logged");
+}
+
+/// Batches over the default family and others.
+fn put_into(db: &Db, families: &[ColumnFamilyHandle], numbers: impl Iterator<Item = u32>, what: &str) {
+    for number in numbers {
+        let mut batch = WriteBatch::new();
+        let (key, value) = (format!("key{number:04}"), format!("{what} {number}"));
+        batch.put(key.as_bytes(), value.as_bytes());
+        for family in families {
+            match number % 7 {
+                3 => batch.delete_cf(family, key.as_bytes()),
+                _ => batch.put_cf(family, key.as_bytes(), value.as_bytes()),
+            }
+        }
+        db.write(&WRITE, &batch).expect("a write");
+    }
+}
+
+/// Levels, then three families with tables at several levels, one of which was dropped, and two WALs.
+fn families(db: &Db) {
+    levels(db);
+    let new = |name: &str| db.create_column_family(name, &small()).expect("a new family");
+    let handles = [new("index"), new("log"), new("dropped")];
+    put_into(db, &handles, (0..200).step_by(3), "spread");
+    db.flush().expect("a flush");
+    db.compact_range_cf(&handles[0], None, None).expect("a compaction");
+    db.drop_column_family(&handles[2]).expect("a drop");
+    put_into(db, &handles[..2], (100..300).step_by(9), "newer");
+    db.flush_cf(&handles[0]).expect("a flush");
+    put_into(db, &handles[..2], 500..520, "logged");
+    new("late");
+}
+
+/// A few entries in two families: small enough for a fuzzer.
+fn tiny_families(db: &Db) {
+    let handles = ["a", "b"].map(|name| db.create_column_family(name, &small()).expect("a new family"));
+    put_into(db, &handles, 0..9, "old");
+    db.flush_cf(&handles[0]).expect("a flush");
+    put_into(db, &handles, 2..5, "new");
+    db.flush().expect("a flush");
+    put_into(db, &handles, 4..7, "logged");
+}
+
+/// The options of a family.
+fn small() -> Options {
+    Options {
+        write_buffer_size: 64 << 10,
+        block_size: 1 << 10,
+        block_restart_interval: 4,
+        ..Options::default()
+    }
 }
 
 /// A WAL: puts, deletes, batches, one of which takes several blocks.

@@ -6,7 +6,7 @@ use terrace::BloomFilterPolicy;
 use terrace::env::info_log;
 use terrace::env::mem::MemEnv;
 use terrace::internals::util::cache::BlockCache;
-use terrace::{Db, Error, Options, ReadOptions, Result, WriteOptions, repair};
+use terrace::{ColumnFamilyHandle, Db, Error, Options, ReadOptions, Result, WriteOptions, repair};
 
 /// Keys that a sweep looks up in addition to those it finds.
 const PROBES: [&[u8]; 5] = [b"", b"\0", b"k", b"key0500", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff"];
@@ -60,10 +60,13 @@ impl Setting {
     }
 }
 
-/// Opens the directory. Checks that a failed open changes no file, and that a Corruption names its place.
+/// Opens the directory with all its column families. Checks that a failed open changes no file, and that a Corruption names its place.
 pub fn open(env: &MemEnv, setting: Setting) -> Result<Db> {
     let before = files(env);
-    let result = Db::open(&setting.options(env), &path());
+    let options = setting.options(env);
+    let names = Db::list_column_families(&options, &path()).unwrap_or_default();
+    let named: Vec<_> = names.iter().map(|name| (name, &options)).collect();
+    let result = Db::open_with_families(&options, &path(), &named).map(|(db, _)| db);
     if let Err(error) = &result {
         assert!(files(env) == before, "an opening that failed has changed files: {error}");
         check_names_place(error);
@@ -78,21 +81,38 @@ fn check_names_place(error: &Error) {
     assert!(!error.is_corruption() || error.to_string().contains(place), "no place: {error}");
 }
 
-/// Reads everything, in every way.
-pub fn sweep(db: &Db, limit: usize) -> Contents {
+/// The families of an open database, the default one first.
+fn families(db: &Db, env: &MemEnv) -> Vec<ColumnFamilyHandle> {
+    let options = Setting::default().options(env);
+    let names = Db::list_column_families(&options, &path()).unwrap_or_default();
+    let others = names.iter().skip(1).filter_map(|name| db.column_family(name));
+    std::iter::once(db.default_column_family()).chain(others).collect()
+}
+
+/// Reads everything, in every way. Each family has at most `limit` entries.
+pub fn sweep(db: &Db, env: &MemEnv, limit: usize) -> Contents {
     let mut contents = Contents::default();
+    for family in families(db, env) {
+        sweep_family(db, &family, limit, &mut contents);
+    }
+    contents
+}
+
+fn sweep_family(db: &Db, family: &ColumnFamilyHandle, limit: usize, contents: &mut Contents) {
     let read = ReadOptions { verify_checksums: true, ..ReadOptions::default() };
+    let Contents { entries, errors } = contents;
+    let first = entries.len();
     let mut note = |result: Result<()>| {
         if let Err(error) = result {
             check_names_place(&error);
-            contents.errors.push(error.to_string());
+            errors.push(error.to_string());
         }
     };
-    let mut iterator = db.iter(&read);
+    let mut iterator = db.iter_cf(family, &read);
     iterator.seek_to_first();
     while iterator.valid() {
-        contents.entries.push((iterator.key().to_vec(), iterator.value().to_vec()));
-        assert!(contents.entries.len() <= limit, "an iteration without end");
+        entries.push((iterator.key().to_vec(), iterator.value().to_vec()));
+        assert!(entries.len() - first <= limit, "an iteration without end");
         iterator.next();
     }
     note(iterator.status());
@@ -103,10 +123,11 @@ pub fn sweep(db: &Db, limit: usize) -> Contents {
         iterator.prev();
     }
     note(iterator.status());
-    let step = contents.entries.len() / ASKED_AGAIN + 1;
-    let found: Vec<&[u8]> = contents.entries.iter().step_by(step).map(|(key, _)| &key[..]).collect();
+    let found = &entries[first..];
+    let step = found.len() / ASKED_AGAIN + 1;
+    let found: Vec<&[u8]> = found.iter().step_by(step).map(|(key, _)| &key[..]).collect();
     for key in PROBES.into_iter().chain(found) {
-        note(db.get(&read, key).map(|_| ()));
+        note(db.get_cf(family, &read, key).map(|_| ()));
         iterator.seek(key);
         for forward in [true, true, false, false, false, true] {
             if iterator.valid() {
@@ -115,30 +136,36 @@ pub fn sweep(db: &Db, limit: usize) -> Contents {
         }
         note(iterator.status());
     }
-    let _ = db.approximate_sizes(&[(b"", b"\xff"), (b"key0100", b"key0400")]);
+    let _ = db.approximate_sizes_cf(family, &[(b"", b"\xff"), (b"key0100", b"key0400")]);
     for name in ["leveldb.sstables", "leveldb.stats", "terrace.recovery-damage"] {
-        db.property(name.as_bytes());
+        let _ = db.property_cf(family, name.as_bytes());
     }
-    contents
 }
 
 /// Opens, reads, writes, compacts, closes and opens again.
 pub fn live(env: &MemEnv, setting: Setting, limit: usize) -> Result<Contents> {
     let db = open(env, setting)?;
-    let contents = sweep(&db, limit);
+    let contents = sweep(&db, env, limit);
     let write = WriteOptions::default();
     // A damaged table may stop compactions, and these the writes; that is a correct result.
-    let _ = db.put(&write, b"key0500", b"new").and_then(|()| db.delete(&write, b"key0501"));
+    let families = families(&db, env);
+    for family in &families {
+        let put = db.put_cf(family, &write, b"key0500", b"new");
+        let _ = put.and_then(|()| db.delete_cf(family, &write, b"key0501"));
+    }
     let _ = db.flush();
-    let _ = db.compact_range(None, None);
-    sweep(&db, limit + 1);
+    for family in &families {
+        let _ = db.compact_range_cf(family, None, None);
+    }
+    drop(families);
+    sweep(&db, env, limit + 1);
     // Workers catch their panics; no contents of a file may cause one.
     let error = db.background_error().map(|error| error.to_error().to_string()).unwrap_or_default();
     assert!(!error.contains("internal error"), "{error}");
     let _ = db.close();
     // A directory that could be opened once can be opened again, whatever has happened meanwhile.
     let db = open(env, setting).unwrap_or_else(|error| panic!("the second opening failed: {error}"));
-    sweep(&db, limit + 1);
+    sweep(&db, env, limit + 1);
     db.close().expect("a close without writes");
     Ok(contents)
 }
@@ -148,10 +175,10 @@ pub fn mend_and_read(env: &MemEnv, setting: Setting, limit: usize) -> Result<Con
     repair(&setting.options(env), &path())?;
     let db = open(env, Setting { paranoid: true, ..setting })
         .unwrap_or_else(|error| panic!("what was repaired does not open: {error}"));
-    let contents = sweep(&db, limit);
+    let contents = sweep(&db, env, limit);
     assert!(contents.errors.is_empty(), "what was repaired is damaged: {:?}", contents.errors);
     db.compact_range(None, None).expect("a compaction of what was repaired");
-    assert_eq!(sweep(&db, limit).entries, contents.entries, "a compaction changed what was repaired");
+    assert_eq!(sweep(&db, env, limit).entries, contents.entries, "a compaction changed what was repaired");
     db.close().expect("a close");
     Ok(contents)
 }

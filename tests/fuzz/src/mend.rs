@@ -11,7 +11,7 @@ use terrace::internals::record::reader::{ReadOutcome, RecordReader};
 use terrace::internals::record::writer::RecordWriter;
 use terrace::internals::record::{BLOCK_SIZE, HEADER_SIZE};
 use terrace::internals::table::block::Block;
-use terrace::internals::table::footer::{BLOCK_TRAILER_SIZE, BlockHandle, FOOTER_SIZE, Footer};
+use terrace::internals::table::footer::{BLOCK_TRAILER_SIZE, BlockHandle, Footer};
 use terrace::internals::util::crc32c;
 use terrace::internals::version::file_metadata::FileMetaData;
 use terrace::internals::version::version_edit::VersionEdit;
@@ -80,9 +80,7 @@ pub fn frame_records(records: &[Vec<u8>]) -> Vec<u8> {
 
 /// Corrects the checksums of the blocks to which footer, metaindex and index refer, the index last.
 pub fn table(bytes: &mut [u8]) {
-    let Some(footer) = bytes.last_chunk::<FOOTER_SIZE>().and_then(|bytes| Footer::decode(bytes).ok()) else {
-        return;
-    };
+    let Ok(footer) = Footer::decode(bytes) else { return };
     let mut handles = entry_handles(bytes, footer.index);
     handles.extend(entry_handles(bytes, footer.metaindex));
     handles.extend([footer.metaindex, footer.index]);

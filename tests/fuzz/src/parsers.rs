@@ -38,7 +38,7 @@ use terrace::internals::version::version_edit::VersionEdit;
 use terrace::internals::version::version_set::{EditCounters, FamilyBase, VersionRecovery};
 use terrace::internals::wal::replay::{ExpectedFirstSequence, ReplayOptions, replay};
 use terrace::{BloomFilterPolicy, FilterPolicy};
-use terrace::{Result, WriteBatch, WriteOptions};
+use terrace::{Db, Options, Result, WriteBatch, WriteOptions};
 
 /// The descending order of bytes: an order that is not the bytewise one.
 struct Descending;
@@ -415,19 +415,51 @@ pub fn write_batch(bytes: &[u8]) {
         match entry.expect("a whole entry") {
             BatchEntry::Put(key, value) => copy.put(key, value),
             BatchEntry::Delete(key) => copy.delete(key),
-            _ => return, // for a column family, which the database below does not have
+            _ => return write_to_families(&batch),
         }
     }
     assert!(copy.count() == batch.count() && copy.iter().flatten().eq(batch.iter().flatten()));
     copy.append(&batch);
     assert_eq!(u64::from(copy.count()), 2 * u64::from(batch.count()));
-    let env = disk(&[], false);
-    let options = terrace::Options { create_if_missing: true, ..Setting::default().options(&env) };
-    let db = terrace::Db::open(&options, &path()).expect("a new database");
+    let (env, db) = new_database();
     db.write(&WriteOptions::default(), &copy).expect("a write");
-    let limit = copy.approximate_size() + 10;
-    let written = exercise::sweep(&db, limit);
+    check_reopened(&env, db, copy.approximate_size() + 10);
+}
+
+fn new_database() -> (MemEnv, Db) {
+    let env = disk(&[], false);
+    let options = Options { create_if_missing: true, ..Setting::default().options(&env) };
+    let db = Db::open(&options, &path()).expect("a new database");
+    (env, db)
+}
+
+/// Checks that the database shows the same after it was opened again.
+fn check_reopened(env: &MemEnv, db: Db, limit: usize) {
+    let written = exercise::sweep(&db, env, limit);
     db.close().expect("a close");
-    let db = exercise::open(&env, Setting { paranoid: true, ..Setting::default() }).expect("open");
-    assert_eq!(exercise::sweep(&db, limit), written);
+    let db = exercise::open(env, Setting { paranoid: true, ..Setting::default() }).expect("open");
+    assert_eq!(exercise::sweep(&db, env, limit), written);
+}
+
+/// Writes a batch over column families to a database with three: as it is, which fails if it is for others,
+/// and with its families replaced by those.
+fn write_to_families(batch: &WriteBatch) {
+    let (env, db) = new_database();
+    let options = Setting::default().options(&env);
+    let named = ["a", "b"].map(|name| db.create_column_family(name, &options).expect("a new family"));
+    let families = [db.default_column_family(), named[0].clone(), named[1].clone()];
+    let is_known = batch.iter().flatten().all(|entry| entry.column_family_id() <= 2);
+    assert_eq!(db.write(&WriteOptions::default(), batch).is_ok(), is_known);
+    let mut copy = WriteBatch::new();
+    for entry in batch {
+        let entry = entry.expect("a whole entry");
+        let family = &families[entry.column_family_id() as usize % 3];
+        let (key, value) = entry.key_and_value();
+        match entry {
+            BatchEntry::Put(..) | BatchEntry::PutCf(..) => copy.put_cf(family, key, value),
+            _ => copy.delete_cf(family, key),
+        }
+    }
+    db.write(&WriteOptions::default(), &copy).expect("a write");
+    check_reopened(&env, db, copy.approximate_size() + batch.approximate_size() + 10);
 }

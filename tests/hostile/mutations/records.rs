@@ -83,11 +83,17 @@ fn change_batch(random: &mut Random, batch: &mut Vec<u8>) {
     };
     let sequence = u64::from_le_bytes(header[..8].try_into().expect("eight bytes"));
     let count = u32::from_le_bytes(header[8..].try_into().expect("four bytes"));
-    let (mut tags, mut lengths) = (Vec::new(), Vec::new());
+    let (mut tags, mut ids, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
     'entries: while let Some((&tag, behind)) = rest.split_first() {
         tags.push(batch.len() - rest.len());
         rest = behind;
-        for _ in 0..=tag {
+        if matches!(tag, 4 | 5) {
+            ids.push(batch.len() - rest.len());
+            if get_varint32(&mut rest).is_none() {
+                break 'entries;
+            }
+        }
+        for _ in 0..=tag % 4 {
             lengths.push(batch.len() - rest.len());
             if get_bytes(&mut rest).is_none() {
                 break 'entries;
@@ -95,6 +101,16 @@ fn change_batch(random: &mut Random, batch: &mut Vec<u8>) {
         }
     }
     match random.below(6) {
+        0..=2 if !ids.is_empty() && random.one_in(2) => {
+            let tag = random.pick(&tags);
+            match random.below(3) {
+                0 => batch[tag] = random.below(26) as u8,
+                _ => {
+                    let at = random.pick(&ids);
+                    change_varint(random, batch, at);
+                }
+            }
+        }
         0 => batch[..8].copy_from_slice(&odd_number(random, sequence).to_le_bytes()),
         1 => batch[8..12].copy_from_slice(&(odd_number(random, count.into()) as u32).to_le_bytes()),
         2 if !tags.is_empty() => batch[random.pick(&tags)] = random.pick(&[0, 1, 2, 7, 15, 0xff]),
@@ -112,7 +128,12 @@ struct Field {
     tag: u32,
     numbers: Vec<u64>,
     keys: Vec<Vec<u8>>,
+    /// Of a new file of RocksDB's: its sequence numbers and fields, as they are encoded.
+    more: Vec<u8>,
 }
+
+/// The tag of RocksDB's new files.
+const NEW_FILE_4: u32 = 103;
 
 /// The number of integers and of byte strings that follow a tag; `None` for an unknown tag.
 fn shape(tag: u32) -> Option<(usize, usize)> {
@@ -121,7 +142,10 @@ fn shape(tag: u32) -> Option<(usize, usize)> {
         2 | 3 | 4 | 9 => Some((1, 0)),
         5 => Some((1, 1)),
         6 => Some((2, 0)),
-        7 => Some((3, 2)),
+        7 | NEW_FILE_4 => Some((3, 2)),
+        10 | 200 | 203 | 300 => Some((1, 0)),
+        201 | 0x3ff1 | 0x3ff2 => Some((0, 1)),
+        202 => Some((0, 0)),
         _ => None,
     }
 }
@@ -131,12 +155,21 @@ fn parse_edit(mut record: &[u8]) -> Option<Vec<Field>> {
     while !record.is_empty() {
         let tag = get_varint32(&mut record)?;
         let (numbers, keys) = shape(tag)?;
-        let mut field = Field { tag, numbers: Vec::new(), keys: Vec::new() };
+        let mut field = Field { tag, numbers: Vec::new(), keys: Vec::new(), more: Vec::new() };
         for _ in 0..numbers {
             field.numbers.push(get_varint64(&mut record)?);
         }
         for _ in 0..keys {
             field.keys.push(get_bytes(&mut record)?.to_vec());
+        }
+        if tag == NEW_FILE_4 {
+            let begin = record;
+            get_varint64(&mut record)?;
+            get_varint64(&mut record)?;
+            while get_varint32(&mut record)? != 1 {
+                get_bytes(&mut record)?;
+            }
+            field.more = begin[..begin.len() - record.len()].to_vec();
         }
         fields.push(field);
     }
@@ -150,16 +183,28 @@ fn change_edit(random: &mut Random, record: &mut Vec<u8>) {
     };
     let at = random.below(fields.len() as u64) as usize;
     let other = random.below(fields.len() as u64) as usize;
+    let is_beyond = fields.iter().any(|field| field.tag > 9);
     match random.below(10) {
         0 | 1 => change_list(random, &mut fields),
+        2 if is_beyond && random.one_in(2) => {
+            fields[at].tag = random.pick(&[10, 103, 200, 201, 202, 203, 300, 400, 0x2001, 0x3ff1, 0x3ff2]);
+        }
+        6.. if is_beyond && !fields[at].more.is_empty() && random.one_in(2) => {
+            change_bytes(random, &mut fields[at].more);
+        }
         2 => fields[at].tag = random.pick(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 103, 200, u32::MAX]),
         3 => return change_bytes(random, record),
         // Moves a field of one record into another one.
         4 => {
             let field = Field {
-                tag: random.pick(&[2, 3, 4, 9]),
-                numbers: vec![odd_number(random, 10)],
+                tag: if is_beyond {
+                    random.pick(&[4, 10, 200, 203, 300])
+                } else {
+                    random.pick(&[2, 3, 4, 9])
+                },
+                numbers: vec![odd_number(random, if is_beyond { 2 } else { 10 })],
                 keys: vec![],
+                more: vec![],
             };
             fields.insert(at, field);
         }
@@ -178,6 +223,7 @@ fn change_edit(random: &mut Random, record: &mut Vec<u8>) {
         put_varint32(record, field.tag);
         field.numbers.iter().for_each(|&number| put_varint64(record, number));
         field.keys.iter().for_each(|key| put_bytes(record, key));
+        record.extend_from_slice(&field.more);
     }
 }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use terrace::internals::format::file_name::FileType;
 use terrace::internals::table::block::Block;
-use terrace::internals::table::footer::{BlockHandle, FOOTER_SIZE, Footer};
+use terrace::internals::table::footer::{BlockHandle, Footer};
 use terrace_fuzz::{archive, bases, mend};
 
 /// The longest input, in bytes: longer ones slow a fuzzer down.
@@ -23,7 +23,7 @@ fn main() {
             fs::write(directory.join(format!("seed-{count:03}")), bytes).expect("a file of the corpus");
         }
     };
-    for base in bases::all() {
+    for base in bases::all().into_iter().chain(bases::with_families()) {
         let mut whole = vec![1];
         whole.extend(archive::encode(&base.files));
         write("directory", &whole);
@@ -53,8 +53,7 @@ fn main() {
 
 /// Some blocks of a table, each with its target.
 fn blocks(table: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
-    let footer = table.last_chunk::<FOOTER_SIZE>().and_then(|bytes| Footer::decode(bytes).ok());
-    let footer = footer.expect("a footer");
+    let footer = Footer::decode(table).expect("a footer");
     let mut blocks = Vec::new();
     let stored = |handle: BlockHandle| {
         let end = (handle.offset + handle.size) as usize;
