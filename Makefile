@@ -35,7 +35,7 @@ CXXFLAGS ?= -O2 -g1
 lib := $(DESTDIR)$(LIBDIR)
 include := $(DESTDIR)$(INCLUDEDIR)/terrace
 
-.PHONY: all install uninstall headers rust-api check check-headers test test-clients sanitize soak demo bench wheel clean fuzz hostile-report rust
+.PHONY: all install uninstall headers rust-api check check-headers test test-clients sanitize soak demo bench bench-families wheel clean fuzz hostile-report rust
 
 all: rust $(LEVELDB_OBJECT)
 
@@ -148,6 +148,12 @@ demo:
 bench:
 	PROFILE='$(PROFILE)' ROUNDS='$(ROUNDS)' KEYS='$(KEYS)' ROWS='$(ROWS)' THREADS='$(THREADS)' BUDGET='$(BUDGET)' \
 		INSTRUCTIONS='$(INSTRUCTIONS)' ROCKSDB='$(ROCKSDB)' scripts/bench.sh
+
+# Prints what 1, 10 and 1,000 column families cost, and how large the WALs get beside an idle family while
+# WAL_MIB are written to another one.
+WAL_MIB ?= 1024
+bench-families:
+	WAL_MIB='$(WAL_MIB)' scripts/bench-families.sh
 
 # Builds a Python wheel that contains the library, in target/wheel.
 wheel: all
