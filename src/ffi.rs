@@ -75,6 +75,7 @@ pub mod snapshot;
 pub mod symbol_table;
 pub mod table;
 pub mod terrace_options;
+pub mod transfer;
 pub mod version;
 pub mod write_batch;
 pub mod write_options;

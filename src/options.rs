@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// The default of `Options::table_metadata_budget`, in bytes.
 pub const DEFAULT_TABLE_METADATA_BUDGET: usize = 512 << 20;
 
+/// The default of `Options::max_bytes_for_level_base`, in bytes. It is LevelDB's fixed limit.
+pub(crate) const DEFAULT_MAX_BYTES_FOR_LEVEL_BASE: u64 = 10 << 20;
+
 /// How a database is opened. `open` copies the options: changing them afterwards has no effect on the open
 /// database. Write `..Options::default()` for the fields that are not named: more will be added.
 ///
@@ -174,7 +177,7 @@ impl Default for Options {
             level0_file_num_compaction_trigger: 4,
             level0_slowdown_writes_trigger: 8,
             level0_stop_writes_trigger: 12,
-            max_bytes_for_level_base: 10 << 20,
+            max_bytes_for_level_base: DEFAULT_MAX_BYTES_FOR_LEVEL_BASE,
             idle_compaction: true,
             max_background_compactions: 1,
             max_subcompactions: 2,

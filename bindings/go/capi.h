@@ -193,6 +193,18 @@ static inline void tr_drop_family(leveldb_t *db, terrace_column_family_handle_t 
     tr_note(error);
 }
 
+static inline void tr_export(leveldb_t *db, terrace_column_family_handle_t *family, const char *directory, tr_error *error) {
+    terrace_export_leveldb(db, family, directory, &error->message);
+    tr_note(error);
+}
+
+static inline terrace_column_family_handle_t *tr_import(leveldb_t *db, const char *name, const char *directory,
+                                                        tr_error *error) {
+    terrace_column_family_handle_t *family = terrace_import_leveldb(db, name, directory, &error->message);
+    tr_note(error);
+    return family;
+}
+
 static inline void tr_create_iterators(leveldb_t *db, const leveldb_readoptions_t *options,
                                        terrace_column_family_handle_t *const *families, leveldb_iterator_t **iterators,
                                        size_t count, tr_error *error) {

@@ -183,6 +183,54 @@ func (d *DB) DropFamily(f *Family) error {
 	})
 }
 
+// ExportLevelDB writes the contents of the family, as they are at one moment of this call, to a new LevelDB
+// database in a directory, which is created if it is missing and must have no file of a database. Writes go on
+// meanwhile. LevelDB opens the new database with the comparator of the family. After a crash it is there
+// whole, or the directory has no file CURRENT; after an error everything that was made is removed again.
+func (f *Family) ExportLevelDB(directory string) error {
+	path, err := cPath(directory)
+	if err != nil {
+		return err
+	}
+	defer C.free(unsafe.Pointer(path))
+	return f.db.do(func(c *core) error {
+		var failure C.tr_error
+		C.tr_export(c.db, f.handle.raw, path, &failure)
+		return take(&failure)
+	})
+}
+
+// ImportLevelDB creates a column family with the contents of the database in a directory, durably. LevelDB or
+// this package has written that database; it has only the default family, has the comparator of this
+// database, and is not open. Nothing in the directory changes but the file LOCK. The options of the family are
+// those of the default one.
+//
+// The first family switches the directory of this database to RocksDB's language: see [DB.CreateFamily].
+// After a crash the family is there whole or not at all. Every snapshot shows it, also an older one.
+func (d *DB) ImportLevelDB(name, directory string) (*Family, error) {
+	cName, err := cString(name, "the name of a column family")
+	if err != nil {
+		return nil, err
+	}
+	defer C.free(unsafe.Pointer(cName))
+	path, err := cPath(directory)
+	if err != nil {
+		return nil, err
+	}
+	defer C.free(unsafe.Pointer(path))
+	var family *Family
+	err = d.do(func(c *core) error {
+		var failure C.tr_error
+		raw := C.tr_import(c.db, cName, path, &failure)
+		if err := take(&failure); err != nil {
+			return err
+		}
+		family = d.know(raw, name, c.compare)
+		return nil
+	})
+	return family, err
+}
+
 func foreign(f *Family) error {
 	return invalid("the column family " + f.name + " is of another database: " + f.db.core.path)
 }

@@ -52,12 +52,20 @@ fn size_score(version: &Version, level: usize, options: &PickerOptions<'_>) -> f
     if level == NUM_LEVELS - 1 {
         return 0.0;
     }
-    free_bytes(version, level) as f64 / max_bytes(level, options)
+    free_bytes(version, level) as f64 / max_bytes(level, options.max_bytes_for_level_base)
 }
 
-/// The limit of a level >= 1, in bytes.
-fn max_bytes(level: usize, options: &PickerOptions<'_>) -> f64 {
-    options.max_bytes_for_level_base.max(1) as f64 * LEVEL_MULTIPLIER.powi(level as i32 - 1)
+/// The limit of a level >= 1, in bytes. `base`: that of level 1.
+fn max_bytes(level: usize, base: u64) -> f64 {
+    base.max(1) as f64 * LEVEL_MULTIPLIER.powi(level as i32 - 1)
+}
+
+/// The level of tables that are the whole contents of a family, of `bytes` bytes: the first one below level 0
+/// that needs no compaction with them. `base`: the limit of level 1. In a deeper level they would stay long
+/// after later writes have replaced their entries.
+pub fn level_for_all(bytes: u64, base: u64) -> usize {
+    let last = NUM_LEVELS - 1;
+    (1..last).find(|&level| (bytes as f64) < max_bytes(level, base)).unwrap_or(last)
 }
 
 /// The bytes of the level's files that no compaction reads.
@@ -159,7 +167,8 @@ fn surplus(
     level: usize,
     files: &[&Arc<FileMetaData>],
 ) -> Vec<Arc<FileMetaData>> {
-    let excess = (free_bytes(version, level) as f64 - max_bytes(level, options)) as u64; // saturates
+    let excess =
+        (free_bytes(version, level) as f64 - max_bytes(level, options.max_bytes_for_level_base)) as u64; // saturates
     let mut seeds = Vec::new();
     for &file in files.iter().take_while(|file| !file.is_being_compacted()) {
         if total_bytes(&seeds) >= excess {

@@ -1,9 +1,13 @@
 //! Column families of an open database: their handles, and what programs do with them. `change` creates and
-//! drops families, `language` switches the directory to RocksDB's language, which the first family needs.
+//! drops families, `language` switches the directory to RocksDB's language, which the first family needs,
+//! `export` writes the contents of a family to a directory of LevelDB's, and `import` makes a family of one.
 //!
 //! Thread rule: any thread.
 
 mod change;
+mod copy;
+mod export;
+mod import;
 mod language;
 mod rocksdb_files;
 

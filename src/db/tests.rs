@@ -31,6 +31,7 @@ mod repair_order;
 mod snapshots;
 mod stalls;
 mod tables;
+mod transfer;
 
 use super::state::DbState;
 use crate::compaction::picker;

@@ -29,7 +29,7 @@ impl terrace_column_family_handle_t {
         &self.family
     }
 
-    fn give(family: ColumnFamilyHandle) -> *mut terrace_column_family_handle_t {
+    pub(super) fn give(family: ColumnFamilyHandle) -> *mut terrace_column_family_handle_t {
         handle::give(terrace_column_family_handle_t { family })
     }
 }

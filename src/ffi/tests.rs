@@ -7,6 +7,7 @@ mod defects;
 mod headers;
 mod options;
 mod stdio;
+mod transfer;
 
 use std::ffi::{CStr, c_char};
 use std::ptr;

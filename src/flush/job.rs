@@ -9,11 +9,10 @@ use crate::error::Result;
 use crate::iterator::merging::MergingIterator;
 use crate::job::compaction_iterator::CompactionIterator;
 use crate::job::context::JobContext;
-use crate::job::table_output::{PendingTables, TableOutput, max_table_size};
+use crate::job::table_output::TableRun;
 use crate::memtable::Memtable;
 use crate::version::file_metadata::FileMetaData;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Writes the entries of `memtables` (oldest first) that a reader can still see to a new table with number
 /// `number`: written, synced, the directory synced, opened once as a check. Nothing is installed. If keys are
@@ -47,34 +46,12 @@ fn build(
     let merged = MergingIterator::new(options.comparator.clone(), newest_first);
     let mut entries = CompactionIterator::new(options, merged, |_| false);
 
-    let mut pending = PendingTables::new(context);
-    let mut files = Vec::new();
-    let mut current: Option<Box<TableOutput>> = None;
-    let max_size = max_table_size(context);
+    let mut run = TableRun::new(context, u64::MAX).beginning_with(number);
     while entries.advance() {
-        let key = entries.key();
-        let is_full = |output: &mut Box<TableOutput>| {
-            let is_large = output.estimated_file_size() >= max_size;
-            entries.is_first_of_user_key() && (is_large || !output.has_room_for(key))
-        };
-        if let Some(full) = current.take_if(is_full) {
-            files.push(full.finish(context)?);
-        }
-        let output = match &mut current {
-            Some(output) => output,
-            None if files.is_empty() => current.insert(pending.create(number)?),
-            None => {
-                let number = context.next_file_number.fetch_add(1, Ordering::Relaxed);
-                current.insert(pending.create(number)?)
-            }
-        };
-        output.add(key, entries.value())?;
+        run.add(entries.key(), entries.value(), entries.is_first_of_user_key())?;
     }
     entries.status()?;
-    if let Some(output) = current {
-        files.push(output.finish(context)?);
-        context.env.sync_dir(context.db)?;
-    }
+    let (files, pending) = run.finish()?;
     pending.keep();
     Ok(files)
 }

@@ -15,6 +15,7 @@ use crate::table::TableOptions;
 use crate::table::builder::TableBuilder;
 use crate::version::file_metadata::FileMetaData;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// The size at which a table should end, if the environment limits the size of files: the index and the
 /// filters still follow. In bytes.
@@ -94,6 +95,71 @@ impl Drop for PendingTables<'_> {
                 _ => {}
             }
         }
+    }
+}
+
+/// Tables that are filled one after the other from entries in order, each made durable when it is full.
+pub struct TableRun<'a> {
+    context: &'a JobContext<'a>,
+    current: Option<Box<TableOutput>>, // before `pending`: no file may be open when that is dropped
+    pending: PendingTables<'a>,
+    files: Vec<Arc<FileMetaData>>,
+    max_file_size: u64,
+    /// The number of the first table, if it was taken before.
+    first_number: Option<u64>,
+}
+
+impl<'a> TableRun<'a> {
+    /// No tables yet. A table ends when it has about `max_file_size` bytes, or as many as the environment
+    /// allows.
+    pub fn new(context: &'a JobContext<'a>, max_file_size: u64) -> Self {
+        TableRun {
+            context,
+            current: None,
+            pending: PendingTables::new(context),
+            files: Vec::new(),
+            max_file_size: max_file_size.min(max_table_size(context)),
+            first_number: None,
+        }
+    }
+
+    /// The same run, whose first table gets this number.
+    pub fn beginning_with(mut self, number: u64) -> Self {
+        self.first_number = Some(number);
+        self
+    }
+
+    /// Adds an entry. Its key must be greater than all keys added before. Another table begins only at the
+    /// first entry of a user key.
+    #[inline]
+    pub fn add(&mut self, internal_key: &[u8], value: &[u8], is_first_of_user_key: bool) -> Result<()> {
+        let max_file_size = self.max_file_size;
+        let is_full = |output: &mut Box<TableOutput>| {
+            let is_large = output.estimated_file_size() >= max_file_size;
+            is_first_of_user_key && (is_large || !output.has_room_for(internal_key))
+        };
+        if let Some(full) = self.current.take_if(is_full) {
+            self.files.push(full.finish(self.context)?);
+        }
+        let output = match &mut self.current {
+            Some(output) => output,
+            None => {
+                let next = || self.context.next_file_number.fetch_add(1, Ordering::Relaxed);
+                let number = self.first_number.take().unwrap_or_else(next);
+                self.current.insert(self.pending.create(number)?)
+            }
+        };
+        output.add(internal_key, value)
+    }
+
+    /// Finishes the last table, and makes the names of all tables durable. Returns the tables, and the guard
+    /// that removes them unless `keep` is called.
+    pub fn finish(mut self) -> Result<(Vec<Arc<FileMetaData>>, PendingTables<'a>)> {
+        if let Some(output) = self.current.take() {
+            self.files.push(output.finish(self.context)?);
+            self.context.env.sync_dir(self.context.db)?;
+        }
+        Ok((self.files, self.pending))
     }
 }
 

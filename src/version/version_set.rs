@@ -109,12 +109,14 @@ pub struct EditCounters {
 
 /// Edits that are ready to be written as one group, and the versions that they lead to.
 pub struct PreparedEdits {
-    /// The edits to be appended to the MANIFEST; at most one for each family.
+    /// The edits to be appended to the MANIFEST; at most one for each family, except that the creation of a
+    /// family with files takes two.
     pub edits: Vec<VersionEdit>,
     /// What they say of the whole database.
     pub counters: EditCounters,
     last_sequence: u64,
-    /// The version that each edit leads to. `None`: the edit creates or drops the family.
+    /// The version that each edit leads to. `None`: the edit is about a family that the group creates or
+    /// drops.
     versions: Vec<Option<Arc<Version>>>,
     /// Files that no level has any more after the edits.
     pub removed_files: Vec<Arc<FileMetaData>>,
@@ -210,8 +212,9 @@ impl VersionSet {
         self.families.iter().flat_map(|(_, family)| family.current.levels.iter().flatten())
     }
 
-    /// Fills in what every edit carries, and builds the versions that the edits lead to. NotSupported if a
-    /// MANIFEST cannot have the next file number. Corruption if an edit contradicts the current version.
+    /// Fills in what every edit carries, and builds the versions that the edits lead to. An edit may be about
+    /// a family that an edit before it creates. NotSupported if a MANIFEST cannot have the next file number.
+    /// Corruption if an edit contradicts the current version.
     pub fn prepare(&self, mut edits: Vec<VersionEdit>, counters: EditCounters) -> Result<PreparedEdits> {
         check_file_numbers(counters.next_file_number)?;
         let (mut versions, mut removed_files) = (Vec::with_capacity(edits.len()), Vec::new());
@@ -222,12 +225,16 @@ impl VersionSet {
             Language::RocksDb => self.last_sequence.max(counters.logged_before).max(highest),
         };
         let (mut remaining, is_group) = (edits.len() as u32, edits.len() > 1);
+        let mut created = None;
         for (index, edit) in edits.iter_mut().enumerate() {
             self.fill_in(edit, counters, last_sequence);
             remaining -= 1;
             edit.beyond.starts_group = is_group && index == 0;
             edit.beyond.group_remaining = is_group.then_some(remaining);
-            if edit.beyond.new_family.is_some() || edit.beyond.drops_family {
+            if edit.beyond.new_family.is_some() {
+                created = Some(edit.column_family);
+            }
+            if created == Some(edit.column_family) || edit.beyond.drops_family {
                 versions.push(None);
                 continue;
             }
@@ -285,9 +292,7 @@ impl VersionSet {
         files.compact_pointers = (0..NUM_LEVELS)
             .filter_map(|level| Some((level, family.compact_pointers[level].clone()?)))
             .collect();
-        files.new_files = (0..NUM_LEVELS)
-            .flat_map(|level| family.current.levels[level].iter().map(move |file| (level, file.clone())))
-            .collect();
+        files.new_files = family.current.new_files();
         self.fill_in(&mut files, counters, last_sequence);
         if self.language == Language::LevelDb {
             return vec![files];

@@ -449,6 +449,42 @@ void TestThreads() {
   for (std::thread& thread : threads) thread.join();
 }
 
+void TestExportAndImport() {
+  const std::string directory = Scratch("exported");
+  const std::unique_ptr<DB> db = Open(Creating(), Scratch("transfer"));
+  const Family words = Create(db.get(), "words");
+  CHECK_OK(db->Put(WriteOptions(), "k", "of default"));
+  CHECK_OK(db->Put(WriteOptions(), words.get(), "a", "old"));
+  CHECK_OK(db->Put(WriteOptions(), words.get(), "a", "1"));
+  CHECK_OK(db->Put(WriteOptions(), words.get(), "b", "2"));
+  CHECK_OK(db->Put(WriteOptions(), words.get(), "c", "3"));
+  CHECK_OK(db->Delete(WriteOptions(), words.get(), "b"));
+  CHECK_OK(db->ExportLevelDB(words.get(), directory));
+  CHECK(IsInvalid(db->ExportLevelDB(words.get(), directory)));
+  CHECK(IsInvalid(db->ExportLevelDB(nullptr, Scratch("of-null"))));
+  ColumnFamilyHandle* handle = nullptr;
+  {
+    const std::unique_ptr<DB> exported = Open(Options(), directory);
+    CHECK_EQ(Contents(exported.get(), exported->DefaultColumnFamily()), "a=1,c=3,");
+    CHECK_OK(exported->Put(WriteOptions(), "d", "4"));
+    CHECK(db->ImportLevelDB("again", directory, &handle).IsIOError());
+    CHECK(handle == nullptr);
+  }
+  CHECK_OK(db->ImportLevelDB("again", directory, &handle));
+  const Family again(handle);
+  CHECK_EQ(again->GetName(), "again");
+  CHECK_EQ(Contents(db.get(), again.get()), "a=1,c=3,d=4,");
+  CHECK_OK(db->Put(WriteOptions(), again.get(), "a", "5"));
+  CHECK_EQ(Contents(db.get(), again.get()), "a=5,c=3,d=4,");
+  CHECK_EQ(Contents(db.get(), words.get()), "a=1,c=3,");
+  CHECK(IsInvalid(db->ImportLevelDB("again", directory, &handle)));
+  CHECK(IsInvalid(db->ImportLevelDB("new", Scratch("missing"), &handle)));
+  const std::string second = Scratch("of-default");
+  CHECK_OK(db->ExportLevelDB(second));
+  const std::unique_ptr<DB> exported = Open(Options(), second);
+  CHECK_EQ(Contents(exported.get(), exported->DefaultColumnFamily()), "k=of default,");
+}
+
 }  // namespace
 
 int main() {
@@ -462,6 +498,7 @@ int main() {
   TestOptionsOfFamilies();
   TestMaintenance();
   TestSnapshots();
+  TestExportAndImport();
   TestThreads();
   return 0;
 }

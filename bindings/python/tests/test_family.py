@@ -762,3 +762,47 @@ def test_nothing_leaks(path):
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) <= descriptors
     assert resident() - memory < 8 << 20
+
+
+def test_a_family_goes_to_a_directory_of_leveldbs_and_comes_back(db, users, tmp_path):
+    for number in range(100):
+        users.put(b"%d" % number, b"old")
+        users.put(b"%d" % number, b"value %d" % number)
+    users.delete(b"7")
+    directory = tmp_path / "exported"
+    users.export_leveldb(directory)
+    with pytest.raises(terrace.Error, match="already") as caught:
+        users.export_leveldb(directory)
+    assert caught.value.code == terrace.ErrorCode.INVALID_ARGUMENT
+    expected = sorted((b"%d" % number, b"value %d" % number) for number in range(100) if number != 7)
+    with terrace.DB(str(directory)) as exported:
+        assert exported.get_property(b"terrace.language") == b"leveldb"
+        assert list(exported) == expected
+        exported.put(b"added", b"later")
+        with pytest.raises(terrace.Error, match="LOCK"):
+            db.import_leveldb("again", directory)
+    again = db.import_leveldb("again", str(directory))
+    assert (again.name, db.families()) == ("again", ["default", "users", "again"])
+    assert list(again) == sorted([*expected, (b"added", b"later")])
+    again.put(b"8", b"newer")
+    assert (again.get(b"8"), users.get(b"8"), db.family("again").get(b"7")) == (b"newer", b"value 8", None)
+    with pytest.raises(terrace.Error, match="exists already"):
+        db.import_leveldb("again", directory)
+    with pytest.raises(terrace.Error, match="no database"):
+        db.import_leveldb("new", tmp_path / "missing")
+    assert not (tmp_path / "missing").exists()
+    with pytest.raises(ValueError):
+        db.import_leveldb("a\0", directory)
+
+    db.export_leveldb(os.fsencode(tmp_path / "of-default"))
+    with terrace.DB(str(tmp_path / "of-default")) as exported:
+        assert list(exported) == list(db)
+    db.drop_family(users)
+    users.export_leveldb(tmp_path / "dropped")
+    assert (tmp_path / "dropped" / "CURRENT").exists()
+    db.close()
+    with pytest.raises(RuntimeError):
+        users.export_leveldb(tmp_path / "closed")
+    with pytest.raises(RuntimeError):
+        db.import_leveldb("new", directory)
+    assert not (tmp_path / "closed").exists()

@@ -22,6 +22,7 @@
 
 use crate::compaction::job as compaction_job;
 use crate::compaction::{Compaction, CompactionReason};
+use crate::db::admin::new_manifest;
 use crate::db::open::context::{OpenContext, insert_batch};
 use crate::db::open::lost::Lost;
 use crate::db::open::sync_name;
@@ -44,9 +45,8 @@ use crate::table::whole_table_filter::KeyHash;
 use crate::version::Version;
 use crate::version::builder::VersionBuilder;
 use crate::version::file_metadata::FileMetaData;
-use crate::version::manifest::ManifestWriter;
 use crate::version::version_edit::VersionEdit;
-use crate::version::version_set::{EditCounters, VersionSet, is_counted};
+use crate::version::version_set::{VersionSet, is_counted};
 use crate::wal::replay::{ReplayOptions, replay};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -506,25 +506,9 @@ impl Repairer {
     fn finish(&mut self) -> Result<()> {
         let kept = self.kept_version()?;
         let merged = self.merge_sources(&kept)?;
-        let mut versions =
-            VersionSet::new(Language::LevelDb, self.opening.default_family().comparator_name(), kept);
-        let edit = VersionEdit {
-            log_number: Some(self.next_file_number.fetch_add(1, Ordering::Relaxed)),
-            new_files: merged,
-            ..VersionEdit::default()
-        };
-        let manifest_number = self.next_file_number.fetch_add(1, Ordering::Relaxed);
-        let next_file_number = self.next_file_number.load(Ordering::Relaxed);
-        let counters = EditCounters {
-            next_file_number,
-            logged_before: self.last_sequence,
-            min_log_number: next_file_number,
-        };
-        let prepared = versions.prepare(vec![edit], counters)?;
-        drop(versions.commit(&prepared));
-        let snapshot = versions.snapshot(counters);
-        let (env, language) = (&self.opening.options.env, versions.language());
-        ManifestWriter::create(env, &self.path, manifest_number, language, &snapshot)?;
+        let env = &self.opening.options.env;
+        let (versions, manifest_number) =
+            new_manifest::write(env, &self.path, kept, merged, &self.next_file_number, self.last_sequence)?;
         let moved = self.move_aside(&versions, manifest_number);
         let files: usize =
             (0..NUM_LEVELS).map(|level| versions.current(ColumnFamilyId::DEFAULT).num_files(level)).sum();

@@ -21,6 +21,7 @@ use crate::flush::policy::FlushPolicy;
 use crate::format::column_family_id::ColumnFamilyId;
 use crate::language::Language;
 use crate::options::Options;
+use crate::version::Version;
 use crate::version::version_edit::{BeyondLevelDb, VersionEdit};
 use crate::version::version_set::FamilyVersion;
 use std::sync::Arc;
@@ -38,6 +39,42 @@ pub(super) fn check_name(name: &[u8]) -> Result<()> {
         _ => return Ok(()),
     };
     Err(Error::invalid_argument(format!("the name of a column family {why}")))
+}
+
+/// A family that is about to be part of the database.
+pub(super) struct NewFamily {
+    pub id: ColumnFamilyId,
+    pub context: FamilyContext,
+    /// Its files.
+    pub version: Arc<Version>,
+}
+
+/// The edits that create a family: one that says its name, comparator and log number, and one with its files,
+/// if it has any. (RocksDB ignores the files of the first one.)
+fn edits_of_new(
+    id: ColumnFamilyId,
+    name: &[u8],
+    comparator: &[u8],
+    version: &Version,
+    log_number: u64,
+) -> Vec<VersionEdit> {
+    let mut creation = VersionEdit {
+        column_family: id,
+        comparator: Some(comparator.to_vec()),
+        log_number: Some(log_number),
+        ..VersionEdit::default()
+    };
+    creation.beyond = BeyondLevelDb {
+        new_family: Some(name.to_vec()),
+        max_column_family: Some(id),
+        ..BeyondLevelDb::default()
+    };
+    let new_files = version.new_files();
+    if new_files.is_empty() {
+        return vec![creation];
+    }
+    let log_number = Some(log_number);
+    vec![creation, VersionEdit { column_family: id, log_number, new_files, ..VersionEdit::default() }]
 }
 
 impl Db {
@@ -74,11 +111,19 @@ impl DbShared {
         let id = self.number_of_new_family(name)?;
         self.prepare_for_families()?;
         let context = FamilyContext::new(name, options, &self.options, &self.open_tables, &self.path);
+        let version = Arc::new(context.empty_version());
+        self.install_family(NewFamily { id, context, version }, || {})
+    }
+
+    /// Makes a family part of the database, durably. Its files and their names are durable. `before_write`
+    /// runs when nothing can prevent the writing of the edits any more; after that an error leaves it open
+    /// whether the family is there. The caller has done what creation does before it (`prepare_for_families`).
+    pub(super) fn install_family(&self, new: NewFamily, before_write: impl FnOnce()) -> Result<FamilyRef> {
+        let NewFamily { id, context, version } = new;
+        let (name, comparator) = (context.name.clone(), context.comparator_name());
         let is_bytewise = context.comparator.is_bytewise();
         let memtable_writer = context.new_memtable()?;
         let memtable = memtable_writer.memtable().clone();
-        let version = Arc::new(context.empty_version());
-        let comparator = context.comparator_name();
         let memtables = FamilyMemtables::new(memtable, 0);
         let super_version = memtables.super_version(version.clone());
         let family = FamilyRef::Other(Arc::new(context.into_family(id, published(id, super_version))));
@@ -94,22 +139,13 @@ impl DbShared {
             |state| {
                 self.refusal(state)?;
                 self.speak_rocksdb(state);
-                let mut edit = VersionEdit {
-                    column_family: id,
-                    comparator: Some(comparator.clone()),
-                    log_number: Some(state.wals.newest()),
-                    ..VersionEdit::default()
-                };
-                edit.beyond = BeyondLevelDb {
-                    new_family: Some(name.to_vec()),
-                    max_column_family: Some(id),
-                    ..BeyondLevelDb::default()
-                };
-                Ok(vec![edit])
+                before_write();
+                Ok(edits_of_new(id, &name, &comparator, &version, state.wals.newest()))
             },
             |state| {
                 let log_number = state.wals.newest();
-                let of_manifest = FamilyVersion::new(name.to_vec(), comparator.clone(), version, log_number);
+                let of_manifest =
+                    FamilyVersion::new(name.clone(), comparator.clone(), version.clone(), log_number);
                 state.versions.add_family(id, of_manifest);
                 if let Some(mut of_family) = of_family.take() {
                     of_family.memtables.active_log_number = log_number;
@@ -131,7 +167,7 @@ impl DbShared {
     }
 
     /// The number that a new family with this name gets.
-    fn number_of_new_family(&self, name: &[u8]) -> Result<ColumnFamilyId> {
+    pub(super) fn number_of_new_family(&self, name: &[u8]) -> Result<ColumnFamilyId> {
         let state = self.state.lock();
         self.refusal(&state)?;
         if state.versions.find(name).is_some() {

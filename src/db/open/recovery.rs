@@ -21,6 +21,7 @@
 
 use crate::batch::HEADER_SIZE;
 use crate::batch::decode::BatchIter;
+use crate::column_family::super_version::SuperVersion;
 use crate::db::open::context::{OpenContext, insert_batch};
 use crate::db::open::plan::{Kept, Recovered, RecoveredWal, RecoveryPlan, ReusedWal, Rewrite, new_memtables};
 use crate::db::wal_set::WalFile;
@@ -137,6 +138,19 @@ fn list_files(
     Ok((next_file_number, files, names))
 }
 
+/// What the MANIFEST and the names of the files say.
+struct Found {
+    manifest: RecoveredManifest,
+    versions: VersionSet,
+    counters: RecoveredCounters,
+    /// Above every number in the directory that counts.
+    next_file_number: u64,
+    files: Vec<FileType>,
+    names: Vec<OsString>,
+    /// The WALs that may have entries which are in no table.
+    wals: Vec<u64>,
+}
+
 /// NotSupported if a table has a feature of RocksDB's that is not read. Asked after RocksDB has written a
 /// MANIFEST, which lacks what ours says of the WALs: then nothing is changed in the directory. Damage appears
 /// when it is read.
@@ -153,30 +167,22 @@ fn check_understood(opening: &OpenContext, versions: &VersionSet) -> Result<()> 
     Ok(())
 }
 
-/// What the MANIFEST says. (Not inlined: the frame of the caller stays while WALs are replayed.)
+/// Reads the MANIFEST, and finds its files. (Not inlined: the frame of the caller stays while WALs are
+/// replayed, and threads may have small stacks.)
 #[inline(never)]
-fn read_manifest(
-    opening: &OpenContext,
-    path: &Path,
-) -> Result<(RecoveredManifest, VersionSet, RecoveredCounters)> {
+fn find(opening: &OpenContext, path: &Path) -> Result<Found> {
+    let options = &opening.options;
     let base_of = |name: &[u8]| base_of(opening, name);
     let mut edits = VersionRecovery::new(&base_of);
-    let mut recovered = manifest::recover(&opening.options.env, path, &mut |edit| edits.apply(edit))?;
-    recovered.clean_end &= !edits.is_within_group();
-    let (versions, counters) = edits.finish().map_err(|error| match &recovered.damaged_tail {
+    let mut manifest = manifest::recover(&options.env, path, &mut |edit| edits.apply(edit))?;
+    manifest.clean_end &= !edits.is_within_group();
+    let (versions, counters) = edits.finish().map_err(|error| match &manifest.damaged_tail {
         Some(damage) if error.is_corruption() => damage.clone(),
-        None if error.is_corruption() => error.context(file_name::manifest(path, recovered.number).display()),
+        None if error.is_corruption() => error.context(file_name::manifest(path, manifest.number).display()),
         _ => error,
     })?;
-    Ok((recovered, versions, counters))
-}
-
-/// The state of an existing database.
-pub(in crate::db) fn recover(opening: &OpenContext, path: &Path) -> Result<Recovered> {
-    let options = &opening.options;
-    let (recovered, versions, counters) = read_manifest(opening, path)?;
     let (next_file_number, files, names) = list_files(opening, path, counters.next_file_number)?;
-    if let Some(damage) = &recovered.damaged_tail {
+    if let Some(damage) = &manifest.damaged_tail {
         if options.paranoid_checks || !may_do_without_last_edit(&versions, &files) {
             return Err(damage.clone());
         }
@@ -188,38 +194,26 @@ pub(in crate::db) fn recover(opening: &OpenContext, path: &Path) -> Result<Recov
     if versions.language() == Language::RocksDb && counters.logged_before.is_none() {
         check_understood(opening, &versions)?;
     }
-    let logs = needed_logs(&files, &counters);
+    let wals = needed_logs(&files, &counters);
+    Ok(Found { manifest, versions, counters, next_file_number, files, names, wals })
+}
+
+/// The state of an existing database.
+pub(in crate::db) fn recover(opening: &OpenContext, path: &Path) -> Result<Recovered> {
+    let options = &opening.options;
+    let Found { manifest, versions, counters, next_file_number, files, names, wals } = find(opening, path)?;
     // The number of a stray WAL is above those of the WALs of this open, so it cannot stay.
-    let stray_logs: Vec<u64> = logs.iter().copied().filter(|&number| number >= next_file_number).collect();
+    let stray_wals: Vec<u64> = wals.iter().copied().filter(|&number| number >= next_file_number).collect();
     // Is the MANIFEST whole, so that the next open will read it as this one did, and short enough to be
     // appended to?
-    let is_sound = recovered.clean_end
-        && recovered.file_size < MAX_REUSED_MANIFEST_BYTES
-        && counters.prev_log_number == 0;
+    let is_sound =
+        manifest.clean_end && manifest.file_size < MAX_REUSED_MANIFEST_BYTES && counters.prev_log_number == 0;
     let is_bytewise = opening.families.iter().all(|family| family.comparator.is_bytewise());
-    let mut replayer = Replayer {
-        opening,
-        path,
-        versions: &versions,
-        next_file_number: AtomicU64::new(next_file_number),
-        last_sequence: counters.last_sequence,
-        before: match (versions.language(), counters.logged_before) {
-            (Language::LevelDb, _) => ExpectedFirstSequence::Counted(counters.last_sequence),
-            (Language::RocksDb, Some(logged)) => ExpectedFirstSequence::Counted(logged),
-            (Language::RocksDb, None) => ExpectedFirstSequence::Unknown,
-        },
-        memtables: new_memtables(opening, &versions)?,
-        bytes_in_memory: 0,
-        // A worker flushes the kept memtables. It would call a user's comparator from its own thread, which
-        // LevelDB does not do during an open.
-        keeps_in_memory: is_sound && stray_logs.is_empty() && !options.reuse_logs && is_bytewise,
-        kept_wals: Vec::new(),
-        empty_wals: Vec::new(),
-        unused_wals: Vec::new(),
-        new_files: Vec::new(),
-        damage: Vec::new(),
-    };
-    let reused = match replayer.replay_all(&logs, options.reuse_logs && stray_logs.is_empty()) {
+    let mut replayer = Replayer::new(opening, path, &versions, &counters, next_file_number)?;
+    // A worker flushes the kept memtables. It would call a user's comparator from its own thread, which
+    // LevelDB does not do during an open.
+    replayer.keeps_in_memory = is_sound && stray_wals.is_empty() && !options.reuse_logs && is_bytewise;
+    let reused = match replayer.replay_all(&wals, options.reuse_logs && stray_wals.is_empty()) {
         Ok(reused) => reused,
         Err(error) => {
             opening.remove_tables(path, replayer.new_files.iter().map(|(_, file)| file));
@@ -232,9 +226,21 @@ pub(in crate::db) fn recover(opening: &OpenContext, path: &Path) -> Result<Recov
     // leave.
     let oldest_wal = FileType::Log(versions.min_log_number());
     let may_append = is_sound && (versions.language() == Language::LevelDb || files.contains(&oldest_wal));
-    let found = FoundManifest { number: recovered.number, size: recovered.file_size, may_append };
-    let decided = replayer.decide(&found, reused, stray_logs);
+    let found = FoundManifest { number: manifest.number, size: manifest.file_size, may_append };
+    let decided = replayer.decide(&found, reused, stray_wals);
     Ok(decided.into_recovered(versions, names))
+}
+
+/// The contents of the default family of an existing database that has no other family, for reading.
+/// Nothing is written: the entries of the WALs, however many there are, are in memory.
+pub(in crate::db) fn read_contents(opening: &OpenContext, path: &Path) -> Result<SuperVersion> {
+    let Found { versions, counters, next_file_number, wals, .. } = find(opening, path)?;
+    let mut replayer = Replayer::new(opening, path, &versions, &counters, next_file_number)?;
+    replayer.may_flush = false;
+    replayer.replay_all(&wals, false)?;
+    let memtable = replayer.memtables.default_family().memtable().clone();
+    let version = versions.current(ColumnFamilyId::DEFAULT).clone();
+    Ok(SuperVersion::new(memtable, Vec::new(), version))
 }
 
 /// The MANIFEST that was read.
@@ -314,8 +320,10 @@ struct Replayer<'a> {
     memtables: FamilySet<Box<MemtableWriter>>,
     /// The memory that the entries in `kept_wals` and `memtables` take: not more than one memtable may.
     bytes_in_memory: usize,
-    /// May the entries of the WALs still be kept in memory?
+    /// May the entries of the WALs still be kept in memory, each WAL's in memtables of its own?
     keeps_in_memory: bool,
+    /// May entries be written to tables? If not, they all stay in `memtables`.
+    may_flush: bool,
     kept_wals: Vec<RecoveredWal>,
     empty_wals: Vec<u64>,
     unused_wals: Vec<u64>,
@@ -339,7 +347,38 @@ impl Decided {
     }
 }
 
-impl Replayer<'_> {
+impl<'a> Replayer<'a> {
+    /// Nothing is replayed yet. Entries are not kept in memory, unless the caller sets that.
+    fn new(
+        opening: &'a OpenContext,
+        path: &'a Path,
+        versions: &'a VersionSet,
+        counters: &RecoveredCounters,
+        next_file_number: u64,
+    ) -> Result<Self> {
+        Ok(Replayer {
+            opening,
+            path,
+            versions,
+            next_file_number: AtomicU64::new(next_file_number),
+            last_sequence: counters.last_sequence,
+            before: match (versions.language(), counters.logged_before) {
+                (Language::LevelDb, _) => ExpectedFirstSequence::Counted(counters.last_sequence),
+                (Language::RocksDb, Some(logged)) => ExpectedFirstSequence::Counted(logged),
+                (Language::RocksDb, None) => ExpectedFirstSequence::Unknown,
+            },
+            memtables: new_memtables(opening, versions)?,
+            bytes_in_memory: 0,
+            keeps_in_memory: false,
+            may_flush: true,
+            kept_wals: Vec::new(),
+            empty_wals: Vec::new(),
+            unused_wals: Vec::new(),
+            new_files: Vec::new(),
+            damage: Vec::new(),
+        })
+    }
+
     /// Replays the WALs `logs` in order. Returns the last one and its size, if it may be appended to.
     fn replay_all(&mut self, logs: &[u64], may_reuse_last: bool) -> Result<Option<(WalFile, u64)>> {
         for (index, &number) in logs.iter().enumerate() {
@@ -509,6 +548,9 @@ impl Replayer<'_> {
     fn flush(&mut self) -> Result<()> {
         self.keeps_in_memory = false;
         self.bytes_in_memory = 0;
+        if !self.may_flush {
+            return Ok(());
+        }
         let mut waiting: Vec<(ColumnFamilyId, Arc<Memtable>)> =
             self.kept_wals.drain(..).flat_map(|log| log.memtables).collect();
         for (id, memtable) in self.memtables.iter().filter(|(_, memtable)| !memtable.memtable().is_empty()) {

@@ -83,7 +83,7 @@ impl Families {
 }
 
 /// Waits for a condition that background work leads to.
-fn eventually(mut condition: impl FnMut() -> bool) {
+pub(super) fn eventually(mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < PATIENCE, "the condition never holds");

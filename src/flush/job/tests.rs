@@ -4,6 +4,7 @@ use super::*;
 use crate::comparator::bytewise;
 use crate::error::ErrorKind;
 use crate::format::internal_key::{InternalKey, InternalKeyComparator, ValueType};
+use crate::job::table_output::PendingTables;
 use crate::job::test_support::*;
 use crate::util::test_support::keep;
 use std::sync::atomic::Ordering;

@@ -232,6 +232,18 @@ class DB {
   Status DropColumnFamily(ColumnFamilyHandle* column_family);
   Status DropColumnFamilies(const std::vector<ColumnFamilyHandle*>& column_families);
 
+  // Writes the contents of a column family, as they are at one moment of this call, to a new LevelDB database
+  // in `directory`, which is created if it is missing and must have no file of a database. After a crash that
+  // database is there whole, or the directory has no file CURRENT; after an error nothing is left of it.
+  Status ExportLevelDB(ColumnFamilyHandle* column_family, const std::string& directory);
+  Status ExportLevelDB(const std::string& directory) { return ExportLevelDB(DefaultColumnFamily(), directory); }
+
+  // Creates a column family with the contents of the database in `directory`, durably, and with the options of
+  // the default family. That database is LevelDB's or Terrace's, has no other family, has the comparator of
+  // this one, and is not open. Nothing in it changes but LOCK. As for CreateColumnFamily(), the first family
+  // switches the directory of this database. Every snapshot shows the family, also an older one.
+  Status ImportLevelDB(const std::string& name, const std::string& directory, ColumnFamilyHandle** handle);
+
   // Deletes a handle. That of DefaultColumnFamily() is refused.
   Status DestroyColumnFamilyHandle(ColumnFamilyHandle* column_family);
 

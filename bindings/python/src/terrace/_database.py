@@ -381,6 +381,30 @@ class DB(Ranges):
         self._check(cell)
         self._families.pop(handle.id, None)
 
+    def export_leveldb(self, directory: Union[str, bytes, os.PathLike[Any]]) -> None:
+        """Writes the contents of the default family, as they are at one moment of this call, to a new LevelDB
+        database in `directory`, which is created if it is missing and must have no file of a database.
+        `Family.export_leveldb` does so for another family.
+
+        After a crash the new database is there whole, or the directory has no file CURRENT. After an error
+        everything that was made is removed again.
+        """
+        self._export(None, directory)
+
+    def import_leveldb(self, name: str, directory: Union[str, bytes, os.PathLike[Any]]) -> Family:
+        """Creates a column family with the contents of the database in `directory`, durably, and with the
+        options of the default family.
+
+        LevelDB, plyvel or this module has written that database; it has only the default family, has the
+        comparator of this database, and is not open. Nothing in it changes but the file LOCK. The first family
+        switches the directory of this database, see `create_family`. After a crash the family is there whole
+        or not at all. Every snapshot shows it, also an older one.
+        """
+        encoded, cell = name_bytes(name), ErrorCell()
+        address = lib.terrace_import_leveldb(self._handle, encoded, _path(directory), cell.ref)
+        self._check(cell)
+        return Family(self, self._add_family(address, name, self._comparator))
+
     @overload
     def iterators(
         self,
@@ -589,6 +613,11 @@ class DB(Ranges):
             self._keep(options.kept, away=True)
             self._raise(error)
         return self._add_family(address, name, options.comparator)
+
+    def _export(self, family: Optional[FamilyHandle], directory: Any) -> None:
+        cell = ErrorCell()
+        lib.terrace_export_leveldb(self._handle, family, _path(directory), cell.ref)
+        self._check(cell)
 
     def _keep(self, objects: list[object], *, away: bool = False) -> None:
         """Keeps objects until the database is gone; with `away`, does not keep them any more."""

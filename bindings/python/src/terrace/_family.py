@@ -8,6 +8,7 @@ Thread rule: any number of threads may use any object at the same time.
 
 from __future__ import annotations
 
+import os
 from ctypes import byref, c_char, c_size_t, c_void_p, string_at
 from typing import TYPE_CHECKING, Any, Optional, TypeVar, Union, overload
 
@@ -158,6 +159,10 @@ class Family(Ranges):
         value = take_string(lib.terrace_property_value_cf(self._db._handle, self._handle, name))
         self._db._check_open()
         return value
+
+    def export_leveldb(self, directory: Union[str, bytes, os.PathLike[Any]]) -> None:
+        """As `DB.export_leveldb`, of this family, also if it was dropped."""
+        self._db._export(self._handle, directory)
 
     def compact_range(self, *, start: Optional[BytesLike] = None, stop: Optional[BytesLike] = None) -> None:
         """As `DB.compact_range`."""

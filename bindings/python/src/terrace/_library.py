@@ -100,6 +100,8 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "terrace_list_column_families_destroy": (None, (_STRINGS, c_size_t)),
     "terrace_create_column_family": (c_void_p, (c_void_p, c_void_p, c_char_p, _ERRPTR)),
     "terrace_drop_column_family": (None, (c_void_p, c_void_p, _ERRPTR)),
+    "terrace_export_leveldb": (None, (c_void_p, c_void_p, c_char_p, _ERRPTR)),
+    "terrace_import_leveldb": (c_void_p, (c_void_p, c_char_p, c_char_p, _ERRPTR)),
     "terrace_get_default_column_family_handle": (c_void_p, (c_void_p,)),
     "terrace_column_family_handle_destroy": (None, (c_void_p,)),
     "terrace_column_family_handle_get_id": (c_uint32, (c_void_p,)),

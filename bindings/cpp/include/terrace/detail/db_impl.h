@@ -316,6 +316,25 @@ inline Status DB::DropColumnFamilies(const std::vector<ColumnFamilyHandle*>& col
   return Status::OK();
 }
 
+inline Status DB::ExportLevelDB(ColumnFamilyHandle* column_family, const std::string& directory) {
+  if (column_family == nullptr) return Status::InvalidArgument("column family is NULL");
+  if (detail::HasNul(directory)) return detail::NulInName();
+  detail::Failure failure;
+  terrace_export_leveldb(db_, ColumnFamilyHandle::Of(column_family), directory.c_str(), failure.out());
+  return failure.status();
+}
+
+inline Status DB::ImportLevelDB(const std::string& name, const std::string& directory, ColumnFamilyHandle** handle) {
+  *handle = nullptr;
+  if (detail::HasNul(name) || detail::HasNul(directory)) return detail::NulInName();
+  detail::Failure failure;
+  terrace_column_family_handle_t* const made =
+      terrace_import_leveldb(db_, name.c_str(), directory.c_str(), failure.out());
+  if (made == nullptr) return failure.status();
+  *handle = new ColumnFamilyHandle(made);
+  return Status::OK();
+}
+
 inline Status DB::DestroyColumnFamilyHandle(ColumnFamilyHandle* column_family) {
   if (column_family == DefaultColumnFamily()) {
     return Status::InvalidArgument("the handle of DefaultColumnFamily() belongs to the database");
