@@ -73,7 +73,7 @@ impl Version {
         Version { levels, comparator, table_cache, depth }
     }
 
-    /// All files with their levels, level by level: what an edit adds that makes this version of an empty one.
+    /// All files with their levels: what an edit adds that makes this version of an empty one.
     pub fn new_files(&self) -> Vec<(usize, Arc<FileMetaData>)> {
         let levels = self.levels.iter().enumerate();
         levels.flat_map(|(level, files)| files.iter().map(move |file| (level, file.clone()))).collect()

@@ -117,7 +117,7 @@ impl DbShared {
 
     /// Makes a family part of the database, durably. Its files and their names are durable. `before_write`
     /// runs when nothing can prevent the writing of the edits any more; after that an error leaves it open
-    /// whether the family is there. The caller has done what creation does before it (`prepare_for_families`).
+    /// whether the family is there. The caller has called `prepare_for_families`.
     pub(super) fn install_family(&self, new: NewFamily, before_write: impl FnOnce()) -> Result<FamilyRef> {
         let NewFamily { id, context, version } = new;
         let (name, comparator) = (context.name.clone(), context.comparator_name());

@@ -28,8 +28,8 @@ pub(super) const SEQUENCE: SequenceNumber = 0;
 const SCAN: TableReadOptions = TableReadOptions { verify_checksums: true, fill_cache: false };
 
 /// Writes what a reader of `view` sees at the last of the context's snapshots to tables of at most about
-/// `max_file_size` bytes, which are durable with their names. Returns the tables, in order, and the guard that
-/// removes them unless `keep` is called. Any damage that is met is an error.
+/// `max_file_size` bytes, which are durable with their names. Returns the tables, in order, and the guard
+/// that removes them unless `keep` is called. Any damage that is met is an error.
 pub(super) fn copy<'a>(
     view: &SuperVersion,
     context: &'a JobContext<'a>,
