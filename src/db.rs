@@ -2,9 +2,9 @@
 //!
 //! `shared` has the parts of an open database and the order of its locks. `state` is what the state mutex
 //! guards. `install` is the only place where an edit becomes the current state. The folders: `open`
-//! (creation, recovery), `write`, `read`, `families` (creation, dropping, the switch of language),
-//! `background` (workers, errors, removal of files), `admin` (repair, destroy, dump, properties). The public
-//! handle `Db` is in this file.
+//! (creation, recovery), `write`, `read`, `families` (creation, dropping, export, import, the switch of
+//! language), `background` (workers, errors, removal of files), `admin` (repair, destroy, dump, properties).
+//! The public handle `Db` is in this file.
 
 mod admin;
 mod background;

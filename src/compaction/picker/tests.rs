@@ -101,3 +101,14 @@ fn pick_all_manual(version: &Arc<Version>, options: &PickerOptions<'_>, case: &m
         }
     }
 }
+
+#[test]
+fn all_contents_go_to_the_first_level_that_they_do_not_fill() {
+    let base = 10 << 20;
+    assert_eq!(
+        [0, base - 1, base, 10 * base - 1, 10 * base].map(|bytes| level_for_all(bytes, base)),
+        [1, 1, 2, 2, 3]
+    );
+    assert_eq!([u64::MAX, 0].map(|bytes| level_for_all(bytes, 1)), [NUM_LEVELS - 1, 1]);
+    assert_eq!(level_for_all(1, 0), 2, "a limit is at least one byte");
+}

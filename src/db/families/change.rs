@@ -21,6 +21,7 @@ use crate::flush::policy::FlushPolicy;
 use crate::format::column_family_id::ColumnFamilyId;
 use crate::language::Language;
 use crate::options::Options;
+use crate::util::lock::MutexGuard;
 use crate::version::Version;
 use crate::version::version_edit::{BeyondLevelDb, VersionEdit};
 use crate::version::version_set::FamilyVersion;
@@ -104,20 +105,31 @@ impl Db {
 
 impl DbShared {
     fn create_column_family(&self, name: &[u8], options: &Options) -> Result<FamilyRef> {
-        self.check_caller()?;
-        check_name(name)?;
-        options.compression.check()?;
-        let _turn = self.families_turn.lock();
-        let id = self.number_of_new_family(name)?;
-        self.prepare_for_families()?;
+        let (id, _turn) = self.begin_family(name, options)?;
         let context = FamilyContext::new(name, options, &self.options, &self.open_tables, &self.path);
         let version = Arc::new(context.empty_version());
         self.install_family(NewFamily { id, context, version }, || {})
     }
 
+    /// Takes the families' turn, checks whether a family can have this name and these options, and does what
+    /// the switch of language needs before it. Returns the number of the new family.
+    pub(super) fn begin_family(
+        &self,
+        name: &[u8],
+        options: &Options,
+    ) -> Result<(ColumnFamilyId, MutexGuard<'_, ()>)> {
+        self.check_caller()?;
+        check_name(name)?;
+        options.compression.check()?;
+        let turn = self.families_turn.lock();
+        let id = self.number_of_new_family(name)?;
+        self.prepare_for_families()?;
+        Ok((id, turn))
+    }
+
     /// Makes a family part of the database, durably. Its files and their names are durable. `before_write`
     /// runs when nothing can prevent the writing of the edits any more; after that an error leaves it open
-    /// whether the family is there. The caller has called `prepare_for_families`.
+    /// whether the family is there. The caller has the turn and the number of `begin_family`.
     pub(super) fn install_family(&self, new: NewFamily, before_write: impl FnOnce()) -> Result<FamilyRef> {
         let NewFamily { id, context, version } = new;
         let (name, comparator) = (context.name.clone(), context.comparator_name());
@@ -167,7 +179,7 @@ impl DbShared {
     }
 
     /// The number that a new family with this name gets.
-    pub(super) fn number_of_new_family(&self, name: &[u8]) -> Result<ColumnFamilyId> {
+    fn number_of_new_family(&self, name: &[u8]) -> Result<ColumnFamilyId> {
         let state = self.state.lock();
         self.refusal(&state)?;
         if state.versions.find(name).is_some() {

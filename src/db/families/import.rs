@@ -12,7 +12,7 @@ use crate::column_family::found_compression::FoundCompression;
 use crate::column_family::super_version::SuperVersion;
 use crate::compaction::picker;
 use crate::db::Db;
-use crate::db::families::change::{NewFamily, check_name};
+use crate::db::families::change::NewFamily;
 use crate::db::families::{ColumnFamilyHandle, copy};
 use crate::db::family::FamilyRef;
 use crate::db::open::context::{FamilyContext, OpenContext};
@@ -66,12 +66,7 @@ impl Db {
 
 impl DbShared {
     fn import(&self, name: &[u8], options: &Options, directory: &Path) -> Result<FamilyRef> {
-        self.check_caller()?;
-        check_name(name)?;
-        options.compression.check()?;
-        let _turn = self.families_turn.lock();
-        let id = self.number_of_new_family(name)?;
-        self.prepare_for_families()?;
+        let (id, _turn) = self.begin_family(name, options)?;
         let explain = |error: Error| error.context(format_args!("import of {}", directory.display()));
         let source = Source::open(self, options, directory).map_err(explain)?;
         let new = FamilyContext::new(name, options, &self.options, &self.open_tables, &self.path);

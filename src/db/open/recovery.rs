@@ -238,7 +238,7 @@ pub(in crate::db) fn read_contents(opening: &OpenContext, path: &Path) -> Result
     let mut replayer = Replayer::new(opening, path, &versions, &counters, next_file_number)?;
     replayer.may_flush = false;
     replayer.replay_all(&wals, false)?;
-    let memtable = replayer.memtables.default_family().memtable().clone();
+    let memtable = replayer.memtables[ColumnFamilyId::DEFAULT].memtable().clone();
     let version = versions.current(ColumnFamilyId::DEFAULT).clone();
     Ok(SuperVersion::new(memtable, Vec::new(), version))
 }

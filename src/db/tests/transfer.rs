@@ -5,6 +5,7 @@ use super::*;
 use crate::db::ColumnFamilyHandle;
 use crate::env::Env;
 use crate::env::fault::{FaultKind, FaultRule};
+use crate::env::mem::CrashPoint;
 use crate::error::{Error, ErrorKind};
 use crate::iterator::test_support::CaselessReverse;
 use crate::options::LanguagePolicy;
@@ -254,6 +255,14 @@ fn an_export_of_a_damaged_table_fails_and_leaves_nothing() {
     }
 }
 
+/// Disks that a crash at this point may leave.
+fn choices(point: &CrashPoint) -> Vec<CrashChoice> {
+    let mut choices = vec![CrashChoice::OnlySynced, CrashChoice::Everything];
+    choices.extend((0..4).map(|seed| CrashChoice::Random { seed, garbage: true }));
+    choices.extend(point.unsynced().into_iter().map(CrashChoice::DropOne));
+    choices
+}
+
 #[test]
 fn after_a_crash_an_export_is_whole_or_there_is_no_database() {
     let options = Options { max_file_size: 1 << 20, ..Options::default() };
@@ -264,10 +273,7 @@ fn after_a_crash_an_export_is_whole_or_there_is_no_database() {
     let (mut whole, mut point) = (0, test.disk().crash_point(begin));
     for operations in begin..=end {
         point.advance_to(operations);
-        let mut choices = vec![CrashChoice::OnlySynced, CrashChoice::Everything];
-        choices.extend((0..4).map(|seed| CrashChoice::Random { seed, garbage: true }));
-        choices.extend(point.unsynced().into_iter().map(CrashChoice::DropOne));
-        for choice in choices {
+        for choice in choices(&point) {
             let disk = point.disk(choice);
             let options = Options { env: disk.shared(), ..test.options.clone() };
             let has_current = disk.shared().exists(&file_name::current(Path::new(EXPORT)));
@@ -588,10 +594,7 @@ fn after_a_crash_an_imported_family_is_there_whole_or_not_at_all() {
         let mut point = test.disk().crash_point(begin);
         for operations in begin..=end {
             point.advance_to(operations);
-            let mut choices = vec![CrashChoice::OnlySynced, CrashChoice::Everything];
-            choices.extend((0..3).map(|seed| CrashChoice::Random { seed, garbage: true }));
-            choices.extend(point.unsynced().into_iter().map(CrashChoice::DropOne));
-            for choice in choices {
+            for choice in choices(&point) {
                 let disk = point.disk(choice);
                 let is_there = check_after_crash(&test, &disk, &format!("{choice:?} after {operations}"));
                 assert!(is_there || operations < end, "{choice:?} after {operations}");
