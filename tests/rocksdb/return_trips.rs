@@ -212,7 +212,10 @@ fn features_of_rocksdb_that_are_not_read_are_refused_by_name() {
             let before = database_files(&path);
             let error = refusal(&path);
             assert!(error.is_not_supported() && error.to_string().contains(feature), "{feature}: {error}");
-            assert!(database_files(&path) == before, "{library:?}, {feature}: a refused open changes nothing");
+            assert!(
+                database_files(&path) == before,
+                "{library:?}, {feature}: a refused open changes nothing"
+            );
         }
     }
 }

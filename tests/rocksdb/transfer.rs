@@ -1,10 +1,10 @@
 //! The ways out and in: LevelDB opens what we export, and RocksDB what we import of a directory of LevelDB's.
 
-use super::{Entries, Model, check_with, contents, files, options};
+use super::{Entries, Model, check_with, contents, options};
 use crate::support::leveldb_c::{Db as LevelDb, OpenOptions, Order};
 use crate::support::random::Random;
 use crate::support::rocksdb_c::{Mode, RocksDb};
-use crate::support::{self, google, rocksdbs, scratch};
+use crate::support::{self, database_files, google, rocksdbs, scratch};
 use std::path::Path;
 use terrace::{Db, ReadOptions, WriteOptions};
 
@@ -119,11 +119,11 @@ fn rocksdb_reads_every_entry_of_an_import_from_leveldb() {
         let scratch = scratch();
         let (path, source) = (scratch.path().join("db"), scratch.path().join("source"));
         let mut model = leveldb_directory(&source, order, 2);
-        let before = files(&source);
+        let before = database_files(&source);
         let small = terrace::Options { max_file_size: 1 << 20, ..options(order) };
         let db = Db::open(&options(Order::Bytewise), &path).expect("open");
         let imported = db.import_leveldb("imported", &small, &source).expect("import");
-        assert!(files(&source) == before, "the source does not change");
+        assert!(database_files(&source) == before, "the source does not change");
         assert!(contents(&db, &imported) == sorted(order, &model));
         let none = db.property_cf(&imported, b"leveldb.num-files-at-level0");
         assert_eq!(none.as_deref(), Some("0"));
@@ -192,10 +192,10 @@ fn what_leveldb_has_open_is_not_imported() {
     drop(leveldb_directory(&source, Order::Bytewise, 4));
     let db = Db::open(&options(Order::Bytewise), &scratch.path().join("db")).expect("open");
     let leveldb = open_leveldb(&source, Order::Bytewise);
-    let before = files(&source);
+    let before = database_files(&source);
     let error = db.import_leveldb("imported", &options(Order::Bytewise), &source).expect_err("it is open");
     assert!(error.to_string().contains("LOCK"), "{error}");
-    assert!(files(&source) == before && db.column_family("imported").is_none());
+    assert!(database_files(&source) == before && db.column_family("imported").is_none());
     drop(leveldb);
     let imported = db.import_leveldb("imported", &options(Order::Bytewise), &source).expect("import");
     let read = ReadOptions::default();

@@ -228,7 +228,8 @@ impl TableForm {
 #[derive(Clone, Copy)]
 pub enum Mode {
     ReadOnly,
-    /// For reading and writing; new tables are like this.
+    ReadWrite,
+    /// As `ReadWrite`; new tables are like this.
     Writing(TableForm),
 }
 
@@ -262,7 +263,7 @@ impl RocksDb {
         let db = library.call(|error| unsafe {
             let (names, options, handles) = (pointers.as_ptr(), options.as_ptr(), handles.as_mut_ptr());
             match mode {
-                Mode::Writing(_) => (functions.open_column_families)(
+                Mode::ReadWrite | Mode::Writing(_) => (functions.open_column_families)(
                     database_options,
                     c_path.as_ptr(),
                     count,
