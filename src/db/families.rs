@@ -164,10 +164,17 @@ impl Db {
     /// The names of the column families of the database in the directory `path`, which may be open meanwhile;
     /// the default one first, then in the order of their creation. Nothing is locked or changed.
     pub fn list_column_families(options: &Options, path: &Path) -> Result<Vec<Vec<u8>>> {
-        let base_of = |_: &[u8]| -> Option<FamilyBase> { None };
-        let mut edits = VersionRecovery::new(&base_of);
-        manifest::recover(&options.env, path, &mut |edit| edits.apply(edit))?;
-        Ok(edits.names())
+        loop {
+            let number = manifest::current_number(&options.env, path)?;
+            let base_of = |_: &[u8]| -> Option<FamilyBase> { None };
+            let mut edits = VersionRecovery::new(&base_of);
+            match manifest::recover(&options.env, path, &mut |edit| edits.apply(edit)) {
+                Ok(_) => return Ok(edits.names()),
+                // The open database has replaced the MANIFEST meanwhile, and removed the one before it.
+                Err(_) if manifest::current_number(&options.env, path)? != number => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// The default column family, which every database has.

@@ -229,9 +229,9 @@ fn check_thread(view: &impl View, name: &str, thread: u64, last: u64) {
     assert_eq!(left, expected, "{name}: what thread {thread} deleted came back, or its last write is split");
 }
 
-/// Kills a writer `kills` times (or `TERRACE_KILLS` times) after random delays. `library` names the library of
-/// each round. `check` checks what the kill has left, and returns the counters from which the next writer goes
-/// on.
+/// Kills a writer `kills` times (or `TERRACE_KILLS` times) after random delays. `library` names the library
+/// of each round. `check` checks what the kill has left, and returns the counters from which the next writer
+/// goes on.
 fn kill_repeatedly(
     plan: Plan,
     kills: u64,

@@ -67,13 +67,13 @@ impl Db {
 impl DbShared {
     fn import(&self, name: &[u8], options: &Options, directory: &Path) -> Result<FamilyRef> {
         let (id, _turn) = self.begin_family(name, options)?;
-        let explain = |error: Error| error.context(format_args!("import of {}", directory.display()));
-        let source = Source::open(self, options, directory).map_err(explain)?;
-        let new = FamilyContext::new(name, options, &self.options, &self.open_tables, &self.path);
-        if !new.comparator.is_bytewise() {
+        if !options.comparator.is_bytewise() {
             // The comparator runs from now on. If it calls the library, it must not wait for this turn.
             self.has_user_comparator.store(true, Ordering::Relaxed);
         }
+        let explain = |error: Error| error.context(format_args!("import of {}", directory.display()));
+        let source = Source::open(self, options, directory).map_err(explain)?;
+        let new = FamilyContext::new(name, options, &self.options, &self.open_tables, &self.path);
         let (table_cache, found_compression) = (new.table_cache.clone(), FoundCompression::default());
         let context =
             JobContext { family: id, ..self.copy_context(&table_cache, &found_compression, MAX_SEQUENCE) };

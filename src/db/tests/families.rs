@@ -360,6 +360,50 @@ fn a_family_that_keeps_the_wals_above_their_limit_is_flushed() {
     assert_eq!(families.get(&families.index, "rarely written").as_deref(), Some("value"));
 }
 
+/// The lister has read CURRENT, but not yet the MANIFEST, when the next opening replaces it.
+#[test]
+fn families_are_listed_while_the_database_replaces_its_manifest() {
+    let mut families = Families::new(Options::default());
+    let (options, path) = (families.test.options.clone(), families.test.path());
+    let open = FaultRule::new([FaultKind::Open]).path_contains("MANIFEST").nth(1).once();
+    let held = families.test.faults().add(open.hold());
+    std::thread::scope(|scope| {
+        let lister = scope.spawn(|| Db::list_column_families(&options, &path).unwrap());
+        assert!(held.wait_for_hits(1));
+        let before = families.files(|kind| matches!(kind, FileType::Manifest(_)));
+        families.reopen();
+        // What the WALs hold stays in memory; its flush begins a new MANIFEST.
+        families.test.flush();
+        eventually(|| !families.files(|kind| matches!(kind, FileType::Manifest(_))).contains(&before[0]));
+        held.release();
+        assert_eq!(lister.join().unwrap(), [&b"default"[..], b"index", b"log"]);
+    });
+}
+
+/// The default limit here: 3 families of five memtables of 64 KiB each, four times, are 3.75 MiB.
+#[test]
+fn the_wals_beside_an_idle_family_never_exceed_twice_their_limit() {
+    for given in [0, 4 << 20, 8 << 20] {
+        let options =
+            Options { write_buffer_size: 64 << 10, max_total_wal_size: given, ..Options::default() };
+        let families = Families::new(options);
+        let inner = &families.db().inner;
+        let limit = inner.max_total_wal_size(&inner.state.lock());
+        assert!(limit == given || given == 0);
+        families.put(&families.index, "idle", "value");
+        let (mut most, value) = (0, "x".repeat(9 << 10));
+        for round in 0..2_500 {
+            families.put(&families.log, &format!("{}", round % 97), &value);
+            let wals = families.files(|kind| matches!(kind, FileType::Log(_)));
+            let size = |path: &PathBuf| families.test.options.env.file_size(path).unwrap_or(0);
+            most = most.max(wals.iter().map(size).sum::<u64>());
+        }
+        assert!(most <= 2 * limit, "{most} bytes of WALs with a limit of {limit}");
+        assert!(most > limit / 2, "{most} bytes of WALs say nothing about a limit of {limit}");
+        assert_eq!(families.get(&families.index, "idle").as_deref(), Some("value"));
+    }
+}
+
 #[test]
 fn iterators_over_families_show_one_state() {
     let families = Families::new(Options { write_buffer_size: 64 << 10, ..Options::default() });

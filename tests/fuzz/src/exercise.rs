@@ -60,7 +60,8 @@ impl Setting {
     }
 }
 
-/// Opens the directory with all its column families. Checks that a failed open changes no file, and that a Corruption names its place.
+/// Opens the directory with all its column families. Checks that a failed open changes no file, and that a
+/// Corruption names its place.
 pub fn open(env: &MemEnv, setting: Setting) -> Result<Db> {
     let before = files(env);
     let options = setting.options(env);
@@ -84,7 +85,7 @@ fn check_names_place(error: &Error) {
 /// The families of an open database, the default one first.
 fn families(db: &Db, env: &MemEnv) -> Vec<ColumnFamilyHandle> {
     let options = Setting::default().options(env);
-    let names = Db::list_column_families(&options, &path()).unwrap_or_default();
+    let names = Db::list_column_families(&options, &path()).expect("the families of an open database");
     let others = names.iter().skip(1).filter_map(|name| db.column_family(name));
     std::iter::once(db.default_column_family()).chain(others).collect()
 }
