@@ -165,9 +165,11 @@ static void test_none_left(const char *path) {
     limit_descriptors_to(128);
     db = open_there(path, 0);
     CHECK_NO_ERROR();
-    take_all();
-    CHECK(property(db, "terrace.table-descriptors") == 0);
-    CHECK(count_keys(db) < TABLES * 10);
+    /* Work that the open has begun in the background may still give descriptors back. */
+    do {
+        take_all();
+        CHECK(property(db, "terrace.table-descriptors") == 0);
+    } while (count_keys(db) == TABLES * 10);
     CHECK(err != NULL && strstr(err, path) != NULL && strstr(err, "Too many open files") != NULL);
     CHECK(strstr(err, "RLIMIT_NOFILE") != NULL);
     CHECK_ERROR("IO error: ");

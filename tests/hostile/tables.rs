@@ -191,9 +191,15 @@ pub(super) fn keys_without_a_trailer_or_of_no_known_type_are_told() {
         block[first + 4..end].copy_from_slice(&restarts);
     });
     short.check("a key of four bytes", "bad block");
-    for number in [2, 15, 0xff] {
+    let types = [
+        (2, "a merge operand of RocksDB"),
+        (3, "unknown type"),
+        (15, "a range deletion of RocksDB"),
+        (0xff, "unknown type"),
+    ];
+    for (number, what) in types {
         let victim = with_block(|block| block[3 + 4] = number);
-        victim.check(&format!("type {number}"), "unknown type");
+        victim.check(&format!("type {number}"), what);
     }
 }
 
