@@ -25,6 +25,7 @@ pub mod reader;
 mod rocksdb_index;
 pub mod standalone;
 mod table_writer;
+pub mod upgrade;
 pub mod whole_table_filter;
 
 use crate::compression::Compression;

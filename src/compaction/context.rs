@@ -19,7 +19,7 @@ pub struct PickerOptions<'a> {
     pub oldest_snapshot: SequenceNumber,
     /// The running compactions of the column family, with the ranges that they write.
     pub in_progress: &'a CompactionsInProgress,
-    /// Files with this number or a higher one were written by jobs that began after the manual compaction in
+    /// Files with this epoch or a higher one were written by jobs that began after the manual compaction in
     /// question was requested. `u64::MAX`: no such file is known.
     pub rewritten_from: u64,
 }

@@ -148,7 +148,7 @@ fn sync_outputs(
 }
 
 /// The edit that replaces the inputs by `outputs`.
-fn edit(compaction: &Compaction, outputs: Vec<Arc<FileMetaData>>) -> VersionEdit {
+pub(super) fn edit(compaction: &Compaction, outputs: Vec<Arc<FileMetaData>>) -> VersionEdit {
     let (level, output_level) = (compaction.level, compaction.output_level);
     let deleted = |level, files: &[Arc<FileMetaData>]| -> Vec<(usize, u64)> {
         files.iter().map(|file| (level, file.number)).collect()

@@ -244,6 +244,29 @@ pub fn pick_idle(version: &Arc<Version>, options: &PickerOptions<'_>) -> Option<
     })
 }
 
+/// The compaction that upgrades a table: a file of `level` that no compaction reads. Nothing else takes part,
+/// since no entry is dropped and the bounds stay. So nothing is in its way: whatever writes into its range at
+/// its level would read the file.
+pub fn upgrade_of(
+    version: &Arc<Version>,
+    reason: CompactionReason,
+    level: usize,
+    file: &Arc<FileMetaData>,
+) -> Compaction {
+    Compaction {
+        reason,
+        level,
+        output_level: level,
+        inputs: [vec![file.clone()], Vec::new(), Vec::new()],
+        grandparents: Vec::new(),
+        max_output_file_size: u64::MAX,
+        max_grandparent_overlap: u64::MAX,
+        version: version.clone(),
+        compact_pointer: None,
+        drops_deletions: false,
+    }
+}
+
 /// The sequence number that the oldest snapshot must reach before another file with many tombstones needs a
 /// compaction. `None`: there is no such file.
 pub fn next_droppable_deletions(version: &Version, options: &PickerOptions<'_>) -> Option<SequenceNumber> {

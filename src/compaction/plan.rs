@@ -31,6 +31,10 @@ pub enum CompactionReason {
     Size,
     /// Look-ups probed a file without a hit too often.
     Seek,
+    /// The user asked that tables of LevelDB's language become tables of RocksDB's.
+    ManualUpgrade,
+    /// The same, because nothing else is to be done. One file, which stays at its level.
+    Upgrade,
     /// The database is idle, and a merge of level 0 lets reads probe fewer files.
     Idle,
 }
@@ -38,7 +42,15 @@ pub enum CompactionReason {
 impl CompactionReason {
     /// Was it asked for by a user?
     pub fn is_manual(self) -> bool {
-        matches!(self, CompactionReason::Manual | CompactionReason::ManualMove)
+        matches!(
+            self,
+            CompactionReason::Manual | CompactionReason::ManualMove | CompactionReason::ManualUpgrade
+        )
+    }
+
+    /// Does it only change the language of a table?
+    pub fn is_upgrade(self) -> bool {
+        matches!(self, CompactionReason::ManualUpgrade | CompactionReason::Upgrade)
     }
 }
 

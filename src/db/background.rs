@@ -2,10 +2,11 @@
 //!
 //! Types without I/O own what decisions are made from: `errors` (what has failed), `manual_queue` (ranges
 //! that users have requested), `idle_policy` and `seek_policy` (compactions that no size limit requires),
-//! `file_gc` (what waits to be removed). The work itself: `flush_worker`, `compaction_worker` and
-//! `file_removal` are the steps of the workers; `guard` turns a panic in a step into an error; `workers`
-//! wakes, awaits and stops the workers; `error_handler` and `resume` begin and end failures;
-//! `manual_compaction` is the call of the user.
+//! `upgrade_cursor` (which table is upgraded next), `file_gc` (what waits to be removed). The work itself:
+//! `flush_worker`, `compaction_worker` and `file_removal` are the steps of the workers; `guard` turns a panic
+//! in a step into an error; `workers` wakes, awaits and stops the workers; `error_handler` and `resume` begin
+//! and end failures; `manual_compaction` is the call of the user; `table_upgrade` makes tables of LevelDB's
+//! language tables of RocksDB's.
 
 pub(super) mod compaction_worker;
 pub(super) mod error_handler;
@@ -19,4 +20,6 @@ pub(super) mod manual_compaction;
 pub(super) mod manual_queue;
 pub(super) mod resume;
 pub(super) mod seek_policy;
+pub(super) mod table_upgrade;
+pub(super) mod upgrade_cursor;
 pub(super) mod workers;

@@ -5,6 +5,8 @@
 
 use crate::column_family::{ColumnFamily, FamilyMemtables};
 use crate::compaction::in_progress::CompactionsInProgress;
+use crate::compaction::job::CompactionOutcome;
+use crate::compaction::{Compaction, CompactionReason};
 use crate::db::background::idle_policy::IdlePolicy;
 use crate::db::background::seek_policy::SeekPolicy;
 use crate::flush::policy::FlushPolicy;
@@ -84,6 +86,23 @@ impl FamilyState {
         self.stats[tables.first().map_or(0, |&(level, _)| level)].micros += micros;
         for &(level, bytes) in tables {
             self.stats[level].bytes_written += bytes;
+        }
+    }
+
+    /// A compaction has run. An upgrade of a table does not count: what idle and seek compactions may write
+    /// grows with the work of the others.
+    pub fn note_compaction(&mut self, compaction: &Compaction, outcome: &CompactionOutcome) {
+        if compaction.reason.is_upgrade() {
+            return;
+        }
+        let stats = &mut self.stats[compaction.output_level];
+        stats.micros += outcome.micros;
+        stats.bytes_read += outcome.bytes_read;
+        stats.bytes_written += outcome.bytes_written;
+        match compaction.reason {
+            CompactionReason::Idle => self.idle.note_written(outcome.bytes_written),
+            CompactionReason::Seek => self.seeks.note_written(outcome.bytes_written),
+            _ => {}
         }
     }
 

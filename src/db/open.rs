@@ -208,6 +208,7 @@ fn start(
         manifest: initial.manifest,
         wals: initial.wals,
         manual: Default::default(),
+        upgrade_cursor: Default::default(),
         errors: ErrorState::default(),
         debt: initial.debt,
         info_lines: Vec::new(),

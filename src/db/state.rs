@@ -5,6 +5,7 @@
 
 use crate::db::background::errors::ErrorState;
 use crate::db::background::manual_queue::ManualQueue;
+use crate::db::background::upgrade_cursor::UpgradeCursor;
 use crate::db::family::FamilyState;
 use crate::db::manifest_state::ManifestState;
 use crate::db::open::recovery_debt::RecoveryDebt;
@@ -28,6 +29,8 @@ pub struct DbState {
     pub wals: WalSet,
     /// Compactions of ranges that users have requested.
     pub manual: ManualQueue,
+    /// Where the search for the next table to upgrade begins.
+    pub upgrade_cursor: UpgradeCursor,
     /// Why background work or writes have stopped.
     pub errors: ErrorState,
     /// The recovered state that is not durable yet; `None`: all of it is durable.

@@ -32,6 +32,7 @@ mod snapshots;
 mod stalls;
 mod tables;
 mod transfer;
+mod upgrades;
 
 use super::state::DbState;
 use crate::compaction::picker;

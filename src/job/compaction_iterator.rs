@@ -62,6 +62,11 @@ enum Verdict {
 /// How many entries are judged between two checks of `shutting_down`; a power of two.
 const ENTRIES_BETWEEN_CHECKS: u64 = 1024;
 
+/// An error if the flag, that the database closes, is set.
+pub(super) fn check_shutdown(flag: &AtomicBool) -> Result<()> {
+    if flag.load(atomic::Ordering::Acquire) { Err(Error::io("database is closing")) } else { Ok(()) }
+}
+
 /// Iterates over the entries of `input` that any reader can still see.
 pub struct CompactionIterator<'a, I, F> {
     input: I,
@@ -248,10 +253,7 @@ where
     }
 
     fn check_shutdown(&self) -> Result<()> {
-        match self.options.shutting_down {
-            Some(flag) if flag.load(atomic::Ordering::Acquire) => Err(Error::io("database is closing")),
-            _ => Ok(()),
-        }
+        self.options.shutting_down.map_or(Ok(()), check_shutdown)
     }
 
     #[cold]

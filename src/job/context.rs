@@ -6,8 +6,9 @@ use crate::column_family::found_compression::FoundCompression;
 use crate::compression::Compression;
 use crate::env::Env;
 use crate::env::info_log::Logger;
+use crate::error::Result;
 use crate::format::column_family_id::ColumnFamilyId;
-use crate::job::compaction_iterator::CompactionIteratorOptions;
+use crate::job::compaction_iterator::{self, CompactionIteratorOptions};
 use crate::language::Language;
 use crate::table::cache::TableCache;
 use std::path::Path;
@@ -49,6 +50,11 @@ impl JobContext<'_> {
     pub fn compression(&self) -> Compression {
         let found = self.found_compression.get().filter(|_| self.language == Language::LevelDb);
         self.table_cache.options().compression.beside(found)
+    }
+
+    /// The IO error "database is closing", if the database closes.
+    pub fn check_shutdown(&self) -> Result<()> {
+        compaction_iterator::check_shutdown(self.shutting_down)
     }
 
     /// The rules for which entries of the job's input are kept.

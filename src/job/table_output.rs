@@ -51,23 +51,26 @@ impl<'a> PendingTables<'a> {
     /// Creates the table file `number`, which must not exist. The output must be dropped or finished before
     /// `self` is dropped.
     pub fn create(&mut self, number: u64) -> Result<Box<TableOutput>> {
+        let creation_time = self.context.env.now_micros() / 1_000_000;
+        let builder = self.builder(number, creation_time)?;
+        // Boxed because it is large, and a thread that repairs or opens a database may have a small stack.
+        Ok(Box::new(TableOutput { number, builder, smallest: None, largest: Vec::new() }))
+    }
+
+    /// As `create`: the builder of the table. `creation_time`: seconds since the epoch.
+    pub fn builder(&mut self, number: u64, creation_time: u64) -> Result<TableBuilder> {
+        let file = self.create_file(number)?;
+        let JobContext { language, family, .. } = *self.context;
+        Ok(TableBuilder::in_language(language, family, self.options.clone(), file, creation_time))
+    }
+
+    /// Creates the file of the table `number`, which must not exist. It must not be open when `self` is
+    /// dropped.
+    pub fn create_file(&mut self, number: u64) -> Result<Box<dyn WritableFile>> {
         let path = file_name::new_table(self.context.db, number, self.context.language);
         let file = self.context.env.create_writable(&path, CreateMode::New)?;
         self.numbers.push(number); // not earlier: a file that existed already is not ours to remove
-        let creation_time = self.context.env.now_micros() / 1_000_000;
-        // Boxed because it is large, and a thread that repairs or opens a database may have a small stack.
-        Ok(Box::new(TableOutput {
-            number,
-            builder: TableBuilder::in_language(
-                self.context.language,
-                self.context.family,
-                self.options.clone(),
-                file,
-                creation_time,
-            ),
-            smallest: None,
-            largest: Vec::new(),
-        }))
+        Ok(file)
     }
 
     /// The type byte of single-entry blocks that may be copied to the tables in their stored form: that of
@@ -219,9 +222,7 @@ impl TableOutput {
         let (built, file) = builder.finish_unsynced()?;
         let largest = InternalKey::decode(&largest)?;
         let smallest = smallest.unwrap_or_else(|| largest.clone());
-        let metadata =
-            FileMetaData::with_properties(number, built.file_size, smallest, largest, built.properties);
-        Ok(UnsyncedTable { file, metadata: Arc::new(metadata) })
+        Ok(UnsyncedTable::new(FileMetaData::of_built(number, smallest, largest, built), file))
     }
 }
 
@@ -232,6 +233,11 @@ pub struct UnsyncedTable {
 }
 
 impl UnsyncedTable {
+    /// The table with this metadata, all of which was written to `file`.
+    pub fn new(metadata: FileMetaData, file: Box<dyn WritableFile>) -> Self {
+        UnsyncedTable { file, metadata: Arc::new(metadata) }
+    }
+
     /// The metadata of the table.
     pub fn metadata(&self) -> &Arc<FileMetaData> {
         &self.metadata

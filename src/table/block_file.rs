@@ -168,23 +168,29 @@ impl BlockFile {
 
     /// The codec of a block. `None` if the block is uncompressed, cannot be read, or has an unknown codec.
     pub fn compression_of(&self, handle: BlockHandle) -> Option<Compression> {
-        self.check_bounds(handle).ok()?;
+        let type_byte = self.type_byte(handle).ok()?;
         let mut beginning = [0; 4];
-        let mut trailer = [0; 1];
-        let beginning = match self.in_mapping(handle, self.file.mapping().unwrap_or_default()) {
-            Some(stored) => {
-                let (contents, rest) = stored.split_at(handle.size as usize);
-                trailer[0] = rest[0];
-                &contents[..contents.len().min(4)]
-            }
+        let beginning = match self.whole_in_mapping(handle) {
+            Some(stored) => &stored[..(handle.size as usize).min(4)],
             None => {
-                let read = |offset, bytes: &mut [u8]| self.file.read_at(offset, bytes).ok();
-                read(handle.offset + handle.size, &mut trailer).filter(|&read| read == 1)?;
-                let length = read(handle.offset, &mut beginning)?;
+                let length = self.file.read_at(handle.offset, &mut beginning).ok()?;
                 &beginning[..length.min(handle.size as usize)]
             }
         };
-        Compression::of_block(self.language, trailer[0], beginning)
+        Compression::of_block(self.language, type_byte, beginning)
+    }
+
+    /// The type byte of a block. The checksum is not verified.
+    pub fn type_byte(&self, handle: BlockHandle) -> Result<u8> {
+        self.check_bounds(handle)?;
+        if let Some(stored) = self.whole_in_mapping(handle) {
+            return Ok(stored[handle.size as usize]);
+        }
+        let mut type_byte = [0; 1];
+        match self.file.read_at(handle.offset + handle.size, &mut type_byte)? {
+            1 => Ok(type_byte[0]),
+            _ => Err(self.truncated(handle)),
+        }
     }
 
     /// NotSupported if a block is undamaged but has an encoding that this build cannot read.
@@ -207,13 +213,26 @@ impl BlockFile {
         verify_checksum: bool,
         body: impl FnOnce(&[u8], u8) -> Result<R>,
     ) -> Result<R> {
+        self.with_whole(handle, verify_checksum, |stored| {
+            let (contents, trailer) = stored.split_at(stored.len() - BLOCK_TRAILER_SIZE);
+            body(contents, trailer[0])
+        })
+    }
+
+    /// Hands a block in its stored form, with its trailer, to `body`. Errors get the file's name.
+    #[inline]
+    pub fn with_whole<R>(
+        &self,
+        handle: BlockHandle,
+        verify_checksum: bool,
+        body: impl FnOnce(&[u8]) -> Result<R>,
+    ) -> Result<R> {
         self.check_bounds(handle)?;
         let checked = |stored: &[u8]| {
             if verify_checksum {
                 self.verify(handle, stored)?;
             }
-            let (contents, trailer) = stored.split_at(stored.len() - BLOCK_TRAILER_SIZE);
-            body(contents, trailer[0])
+            body(stored)
         };
         let result = match self.file.mapping() {
             Some(mapping) => match self.in_mapping(handle, mapping) {

@@ -2,11 +2,20 @@
 //!
 //! A writer is used by one thread.
 
+use super::block_builder::BlockBuilder;
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle, Footer};
 use crate::compression::{Compressor, TYPE_RAW};
 use crate::env::WritableFile;
 use crate::error::Result;
 use crate::util::crc32c;
+
+/// How the metaindex is stored.
+pub(super) enum MetaindexForm {
+    /// Uncompressed.
+    Raw,
+    /// Compressed, if that saves enough space.
+    Compressed,
+}
 
 /// Appends blocks to a file, and knows their offsets.
 pub(super) struct BlockWriter {
@@ -62,6 +71,28 @@ impl BlockWriter {
         self.file.append(stored)?;
         self.offset += stored.len() as u64;
         Ok(handle)
+    }
+
+    /// Writes the metaindex, which has the names of meta blocks and where they are. Names are there in
+    /// bytewise order, as LevelDB's reader expects.
+    pub(super) fn write_metaindex(
+        &mut self,
+        meta_blocks: &mut [(Vec<u8>, BlockHandle)],
+        form: MetaindexForm,
+    ) -> Result<BlockHandle> {
+        meta_blocks.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut metaindex = BlockBuilder::new(1);
+        let mut encoded = Vec::new();
+        for (name, handle) in meta_blocks {
+            encoded.clear();
+            handle.encode(&mut encoded);
+            metaindex.add(0, name, &encoded)?;
+        }
+        let contents = metaindex.finish()?;
+        match form {
+            MetaindexForm::Raw => self.write_raw(contents),
+            MetaindexForm::Compressed => self.write_compressed(contents),
+        }
     }
 
     /// Appends the footer of a table.

@@ -12,16 +12,17 @@
 
 use super::TableOptions;
 use super::block::{BlockBuffer, single_entry_value};
+use super::block_writer::MetaindexForm;
 use super::footer::BLOCK_TRAILER_SIZE;
 use super::properties::{OtherProperties, PROPERTIES_BLOCK, RocksDbProperties, TableProperties};
-use super::table_writer::{Layout, MetaindexForm, TableWriter};
+use super::table_writer::{Layout, TableWriter};
 use super::whole_table_filter::{WHOLE_TABLE_FILTER_BLOCK, WholeTableFilterBuilder};
 use crate::compression::{self, Compressor};
 use crate::env::WritableFile;
 use crate::error::{Error, Result};
 use crate::format::column_family_id::ColumnFamilyId;
 use crate::format::common_prefix::common_prefix_length;
-use crate::format::internal_key::{TRAILER_SIZE, ValueType, trailer, user_key};
+use crate::format::internal_key::{TRAILER_SIZE, user_key};
 use crate::format::limits::{MAX_BLOCK_SIZE, MAX_ENTRY_SIZE, lone_block_size};
 use crate::language::Language;
 use std::cmp::Ordering;
@@ -45,6 +46,8 @@ pub struct BuiltTable {
     pub file_size: u64,
     /// The properties that were written to the table.
     pub properties: TableProperties,
+    /// The language of the table.
+    pub language: Language,
 }
 
 impl TableBuilder {
@@ -74,7 +77,7 @@ impl TableBuilder {
         TableBuilder {
             writer: TableWriter::new(file, compressor, layout),
             whole_table_filter: options.has_whole_table_filter().then(WholeTableFilterBuilder::default),
-            properties: TableProperties { smallest_sequence: u64::MAX, creation_time, ..Default::default() },
+            properties: TableProperties { creation_time, ..TableProperties::of_no_entries() },
             error: None,
             options,
             language,
@@ -157,7 +160,7 @@ impl TableBuilder {
         if let Some(filter) = &mut self.whole_table_filter {
             filter.add_key(user_key);
         }
-        self.count(internal_key, value_length);
+        self.properties.count(internal_key, value_length);
         Ok(shared)
     }
 
@@ -191,7 +194,11 @@ impl TableBuilder {
     /// close it.
     pub fn finish_unsynced(mut self) -> Result<(BuiltTable, Box<dyn WritableFile>)> {
         self.complete()?;
-        let built = BuiltTable { file_size: self.writer.offset(), properties: self.properties };
+        let built = BuiltTable {
+            file_size: self.writer.offset(),
+            properties: self.properties,
+            language: self.language,
+        };
         Ok((built, self.writer.into_file()))
     }
 
@@ -208,9 +215,7 @@ impl TableBuilder {
         if let Some(contents) = whole_table_filter.take().and_then(|filter| filter.finish(writer.offset())) {
             writer.write_meta_block(WHOLE_TABLE_FILTER_BLOCK.to_vec(), &contents)?;
         }
-        if properties.num_entries == 0 {
-            properties.smallest_sequence = 0;
-        }
+        properties.end_count();
         properties.num_data_blocks = writer.num_data_blocks();
         properties.data_size = writer.data_size();
         let other = OtherProperties {
@@ -239,17 +244,5 @@ impl TableBuilder {
             }
         }
         comparator.compare(internal_key, self.writer.last_key()) != Ordering::Less
-    }
-
-    #[inline]
-    fn count(&mut self, internal_key: &[u8], value_length: usize) {
-        let properties = &mut self.properties;
-        let packed = trailer(internal_key);
-        properties.num_entries += 1;
-        properties.num_deletions += u64::from(packed as u8 == ValueType::Deletion as u8);
-        properties.raw_key_size += internal_key.len() as u64;
-        properties.raw_value_size += value_length as u64;
-        properties.smallest_sequence = properties.smallest_sequence.min(packed >> 8);
-        properties.largest_sequence = properties.largest_sequence.max(packed >> 8);
     }
 }

@@ -28,7 +28,7 @@ use super::block::Block;
 use super::block_builder::BlockBuilder;
 use crate::error::Result;
 use crate::format::column_family_id::ColumnFamilyId;
-use crate::format::internal_key::MAX_SEQUENCE;
+use crate::format::internal_key::{MAX_SEQUENCE, ValueType, trailer};
 use crate::util::coding::{get_varint64, put_varint64};
 
 /// The name of the meta block.
@@ -90,6 +90,28 @@ impl RocksDbProperties<'_> {
 }
 
 impl TableProperties {
+    /// The properties of no entries yet.
+    pub(super) fn of_no_entries() -> Self {
+        TableProperties { smallest_sequence: u64::MAX, ..TableProperties::default() }
+    }
+
+    /// Counts an entry.
+    #[inline]
+    pub(super) fn count(&mut self, internal_key: &[u8], value_length: usize) {
+        let packed = trailer(internal_key);
+        self.num_entries += 1;
+        self.num_deletions += u64::from(packed as u8 == ValueType::Deletion as u8);
+        self.raw_key_size += internal_key.len() as u64;
+        self.raw_value_size += value_length as u64;
+        self.smallest_sequence = self.smallest_sequence.min(packed >> 8);
+        self.largest_sequence = self.largest_sequence.max(packed >> 8);
+    }
+
+    /// All entries are counted.
+    pub(super) fn end_count(&mut self) {
+        self.smallest_sequence = self.smallest_sequence.min(self.largest_sequence);
+    }
+
     /// The contents of the meta block.
     pub(super) fn encode(&self, other: &OtherProperties<'_>) -> Result<Vec<u8>> {
         let number = |value| {

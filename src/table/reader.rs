@@ -69,6 +69,8 @@ pub struct Table {
     index: Index,
     /// Where the index block is stored.
     index_handle: BlockHandle,
+    /// Where the metaindex block is stored.
+    metaindex_handle: BlockHandle,
     /// Damage of the index.
     damage: Option<Error>,
     /// Damage of meta blocks. The table does without those.
@@ -129,6 +131,7 @@ impl Table {
             meta_damage: None,
             index,
             index_handle: place.handle,
+            metaindex_handle: found.footer.metaindex,
             file,
             options,
         };
@@ -285,6 +288,16 @@ impl Table {
 
     pub(super) fn file(&self) -> &BlockFile {
         &self.file
+    }
+
+    /// Where the index block is stored.
+    pub(super) fn index_handle(&self) -> BlockHandle {
+        self.index_handle
+    }
+
+    /// Where the metaindex block is stored.
+    pub(super) fn metaindex_handle(&self) -> BlockHandle {
+        self.metaindex_handle
     }
 
     /// The damage of the index, if any: there may be blocks that the index does not have.

@@ -8,7 +8,7 @@
 //! A writer is used by one thread. After an error it must not be used.
 
 use super::block_builder::BlockBuilder;
-use super::block_writer::BlockWriter;
+use super::block_writer::{BlockWriter, MetaindexForm};
 use super::filter_block::FilterBlockBuilder;
 use super::footer::{BLOCK_TRAILER_SIZE, BlockHandle, Footer};
 use crate::compression::Compressor;
@@ -60,14 +60,6 @@ pub(super) struct TableWriter {
     num_data_blocks: u64,
     data_size: u64,
     language: Language,
-}
-
-/// How the metaindex is stored.
-pub(super) enum MetaindexForm {
-    /// Uncompressed.
-    Raw,
-    /// Compressed, if that saves enough space.
-    Compressed,
 }
 
 impl TableWriter {
@@ -268,21 +260,9 @@ impl TableWriter {
         (self.index_block.size_estimate() + BLOCK_TRAILER_SIZE) as u64
     }
 
-    /// Writes metaindex, index and footer. Names are in the metaindex in bytewise order, as LevelDB's reader
-    /// expects.
+    /// Writes metaindex, index and footer.
     pub(super) fn finish(&mut self, form: MetaindexForm) -> Result<()> {
-        self.meta_blocks.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut metaindex = BlockBuilder::new(1);
-        for (name, handle) in &self.meta_blocks {
-            self.handle_buffer.clear();
-            handle.encode(&mut self.handle_buffer);
-            metaindex.add(0, name, &self.handle_buffer)?;
-        }
-        let contents = metaindex.finish()?;
-        let metaindex = match form {
-            MetaindexForm::Raw => self.output.write_raw(contents)?,
-            MetaindexForm::Compressed => self.output.write_compressed(contents)?,
-        };
+        let metaindex = self.output.write_metaindex(&mut self.meta_blocks, form)?;
         let index = self.output.write_compressed(self.index_block.finish()?)?;
         self.output.write_footer(Footer { language: self.language, metaindex, index })
     }

@@ -20,6 +20,8 @@ use std::sync::atomic::Ordering;
 pub(super) mod hostile;
 #[cfg(test)]
 pub(super) mod single_entry;
+#[cfg(test)]
+mod upgrade;
 
 fn all_options() -> Vec<TableOptions> {
     let mut all = Vec::new();

@@ -76,19 +76,28 @@ impl WholeTableFilterBuilder {
     pub fn finish(self, offset: u64) -> Option<Vec<u8>> {
         let lines = (self.hashes.len() as u64 * BITS_PER_KEY as u64).div_ceil(LINE_SIZE as u64 * 8);
         let lines = u32::try_from(lines).ok().filter(|&lines| lines > 0)? as usize;
-        let padding = (offset.next_multiple_of(LINE_SIZE as u64) - offset) as usize;
-        let mut contents = vec![0; padding + lines * LINE_SIZE];
-        let (places, _) = contents[padding..].as_chunks_mut::<LINE_SIZE>();
+        let mut contents = block_at(offset, &vec![0; lines * LINE_SIZE]);
+        let places = self::lines(&contents)?;
+        let (places, _) = contents[places].as_chunks_mut::<LINE_SIZE>();
         for hash in self.hashes.into_iter().map(KeyHash) {
             let line = &mut places[hash.line(lines)];
             for bit in hash.bits() {
                 line[bit / 8] |= 1 << (bit % 8);
             }
         }
-        put_fixed32(&mut contents, lines as u32);
-        contents.push(VERSION);
         Some(contents)
     }
+}
+
+/// The block with these lines, to be written at `offset`.
+pub fn block_at(offset: u64, lines: &[u8]) -> Vec<u8> {
+    let padding = (offset.next_multiple_of(LINE_SIZE as u64) - offset) as usize;
+    let mut contents = Vec::with_capacity(padding + lines.len() + TAIL_SIZE);
+    contents.resize(padding, 0);
+    contents.extend_from_slice(lines);
+    put_fixed32(&mut contents, (lines.len() / LINE_SIZE) as u32);
+    contents.push(VERSION);
+    contents
 }
 
 /// Where the lines are in a filter block. `None` if it contradicts the format.

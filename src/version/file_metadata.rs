@@ -12,13 +12,15 @@
 use crate::error::{Error, Result};
 use crate::format::file_name;
 use crate::format::internal_key::{InternalKey, InternalKeyComparator, SequenceNumber};
+use crate::language::Language;
+use crate::table::builder::BuiltTable;
 use crate::table::cache::TableCache;
 use crate::table::open_tables::PinPermit;
 use crate::table::properties::TableProperties;
 use crate::table::reader::Table;
 use crate::util::lock::Mutex;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// The numbers of files that no version has any more and that wait to be removed.
@@ -68,6 +70,8 @@ pub struct FileMetaData {
     sequences: OnceLock<(SequenceNumber, SequenceNumber)>,
     /// The place in the order of level 0 that a MANIFEST of RocksDB's language gives the file.
     epoch: Option<u64>,
+    /// The language of the table, as far as it is known: one of the constants below.
+    language: AtomicU8,
     /// The open table, if it is pinned: then it stays open as long as this metadata exists.
     pinned: OnceLock<(Arc<Table>, PinPermit)>,
     /// The number of wasted seeks left until the file should be compacted. May be negative.
@@ -80,6 +84,10 @@ pub struct FileMetaData {
     /// Where the number is put by the drop of this metadata. Not set while a durable MANIFEST names the file.
     deleted: OnceLock<Arc<ObsoleteFiles>>,
 }
+
+const UNKNOWN: u8 = 0;
+const LEVELDB: u8 = 1;
+const ROCKSDB: u8 = 2;
 
 /// A table borrowed from a file's metadata, or from the table cache.
 pub enum TableRef<'a> {
@@ -125,6 +133,7 @@ impl FileMetaData {
             largest,
             sequences: OnceLock::new(),
             epoch: None,
+            language: AtomicU8::new(UNKNOWN),
             pinned: OnceLock::new(),
             allowed_seeks: AtomicI64::new(allowed_seeks(file_size)),
             being_compacted: AtomicBool::new(false),
@@ -147,6 +156,12 @@ impl FileMetaData {
         file
     }
 
+    /// The metadata of the table that was just built.
+    pub fn of_built(number: u64, smallest: InternalKey, largest: InternalKey, built: BuiltTable) -> Self {
+        let file = Self::with_properties(number, built.file_size, smallest, largest, built.properties);
+        file.with_language(built.language)
+    }
+
     /// The same file, whose sequence numbers are known.
     pub fn with_sequences(self, lowest: SequenceNumber, highest: SequenceNumber) -> Self {
         self.set_sequences(lowest, highest);
@@ -166,12 +181,45 @@ impl FileMetaData {
             Some((lowest, highest)) => file.with_sequences(lowest, highest),
             None => file,
         };
+        let file = match self.language() {
+            Some(language) => file.with_language(language),
+            None => file,
+        };
         file.with_epoch(Some(epoch))
     }
 
     /// Does the MANIFEST give an epoch number?
     pub fn has_epoch(&self) -> bool {
         self.epoch.is_some()
+    }
+
+    /// The same file, whose table is in that language.
+    pub fn with_language(self, language: Language) -> Self {
+        self.note_language(language);
+        self
+    }
+
+    /// Records the language of the table.
+    pub fn note_language(&self, language: Language) {
+        let number = match language {
+            Language::LevelDb => LEVELDB,
+            Language::RocksDb => ROCKSDB,
+        };
+        self.language.store(number, Ordering::Relaxed);
+    }
+
+    /// The language of the table, if it is known without opening it.
+    pub fn language(&self) -> Option<Language> {
+        match self.language.load(Ordering::Relaxed) {
+            LEVELDB => Some(Language::LevelDb),
+            ROCKSDB => Some(Language::RocksDb),
+            _ => None,
+        }
+    }
+
+    /// May the table be in LevelDB's language?
+    pub fn is_old(&self) -> bool {
+        self.language() != Some(Language::RocksDb)
     }
 
     /// Records the lowest and the highest sequence number of the file's entries.
@@ -229,6 +277,7 @@ impl FileMetaData {
         }
         let table = cache.find(self.number, self.file_size).map_err(|error| self.explain(cache, error))?;
         self.properties.get_or_init(|| table.properties().cloned());
+        self.note_language(table.language());
         if let Some(permit) = cache.try_pin(self.number, &table) {
             // If another thread was faster, its table stays and the permit is returned.
             let (table, _) = self.pinned.get_or_init(|| (table, permit));

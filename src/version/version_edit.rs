@@ -146,6 +146,7 @@ impl VersionEdit {
             let tag = get_varint32(&mut rest).ok_or_else(|| malformed("invalid tag"))?;
             edit.decode_field(tag, &mut rest)?;
         }
+        edit.note_languages();
         Ok(edit)
     }
 
@@ -181,7 +182,7 @@ impl VersionEdit {
                 let smallest = take_key(src, FIELD)?;
                 let largest = take_key(src, FIELD)?;
                 let file = FileMetaData::new(number, file_size, smallest, largest);
-                self.new_files.push((level, Arc::new(file)));
+                self.new_files.push((level, Arc::new(file.with_language(Language::LevelDb))));
             }
             _ => return self.decode_beyond(tag, src),
         }

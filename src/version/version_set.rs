@@ -93,6 +93,8 @@ pub struct VersionSet {
     /// RocksDB's language: the last sequence number of the last durable edit. It covers every table, and
     /// never goes down.
     last_sequence: u64,
+    /// RocksDB's language: some table may be in LevelDB's.
+    may_have_old_tables: bool,
 }
 
 /// What every edit says of the whole database.
@@ -132,6 +134,7 @@ impl VersionSet {
             max_column_family: ColumnFamilyId::DEFAULT,
             min_log_number_to_keep: 0,
             last_sequence: 0,
+            may_have_old_tables: false,
         }
     }
 
@@ -144,6 +147,24 @@ impl VersionSet {
     pub fn speak_rocksdb(&mut self, last_sequence: u64) {
         self.language = Language::RocksDb;
         self.last_sequence = self.last_sequence.max(last_sequence);
+        self.may_have_old_tables = true;
+    }
+
+    /// May some table be in LevelDB's language although the directory is in RocksDB's?
+    pub fn may_have_old_tables(&self) -> bool {
+        self.may_have_old_tables && self.language == Language::RocksDb
+    }
+
+    /// Records that all tables were seen to be in RocksDB's language.
+    pub fn no_old_tables(&mut self) {
+        self.may_have_old_tables = false;
+    }
+
+    /// The tables in LevelDB's language of a directory in RocksDB's, and those whose language is not known
+    /// yet.
+    pub fn old_tables(&self) -> impl Iterator<Item = &Arc<FileMetaData>> {
+        let files = self.may_have_old_tables().then(|| self.live_files());
+        files.into_iter().flatten().filter(|file| file.is_old())
     }
 
     /// All families, in the order of their numbers.
@@ -310,6 +331,8 @@ impl VersionSet {
     /// replace.
     pub fn commit(&mut self, prepared: &PreparedEdits) -> Vec<Arc<Version>> {
         self.last_sequence = prepared.last_sequence;
+        let new_files = prepared.edits.iter().flat_map(|edit| &edit.new_files);
+        self.may_have_old_tables |= new_files.into_iter().any(|(_, file)| file.is_old());
         self.min_log_number_to_keep = match self.language {
             Language::LevelDb => 0,
             Language::RocksDb => prepared.counters.min_log_number,

@@ -168,7 +168,8 @@ pub(in crate::compaction) fn complete(
 /// How many of the first of `files` (consecutive in `level` >= 1) a manual compaction can move to the next
 /// level instead of rewriting them. It must have written them itself. They must overlap no file of the next
 /// level, not even in the gaps between them. And they must hold no tombstone, which would have been kept
-/// because of a deeper level.
+/// because of a deeper level. (The number of a file that was only upgraded is newer than its entries; its
+/// epoch is not.)
 pub(in crate::compaction) fn movable_length(
     version: &Version,
     options: &PickerOptions<'_>,
@@ -183,7 +184,7 @@ pub(in crate::compaction) fn movable_length(
         below.overlap(&version.comparator, Some(smallest), Some(largest)).is_empty()
     };
     let is_movable = |file: &&Arc<FileMetaData>| {
-        file.number >= options.rewritten_from && is_clean(file) && meets_nothing(file)
+        file.epoch() >= options.rewritten_from && is_clean(file) && meets_nothing(file)
     };
     files.iter().take_while(is_movable).count()
 }

@@ -29,6 +29,9 @@ impl Db {
     /// * `terrace.table-openings`: how often, since the database was opened, a table was opened and its index
     ///   parsed.
     /// * `terrace.language`: `leveldb` or `rocksdb`, the language of the directory.
+    /// * `terrace.tables-to-upgrade`: in a directory in RocksDB's language, the number of tables of all
+    ///   families that are in LevelDB's, or whose language is not known yet; see `Db::upgrade_tables`.
+    ///   RocksDB from 11 on does not open the directory before it is 0.
     /// * `terrace.wal-pinned-by`: the name of the column family that keeps the oldest WAL.
     pub fn property(&self, name: &[u8]) -> Option<String> {
         self.inner.property(&self.inner.default_family, name)
@@ -105,6 +108,7 @@ impl DbShared {
             }
             "entries-stepped-over" => Some(family.dead_spans.stepped_over().to_string()),
             "language" => Some(self.state.lock().versions.language().name().to_string()),
+            "tables-to-upgrade" => Some(self.state.lock().versions.old_tables().count().to_string()),
             "wal-pinned-by" => {
                 let state = self.state.lock();
                 let families = state.families.iter().map(|(_, family)| family);

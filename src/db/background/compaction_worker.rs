@@ -1,4 +1,5 @@
-//! The steps of the compaction worker. Priority: manual compactions, then size, then seek, then idle ones.
+//! The steps of the compaction worker. Priority: manual compactions, then size, then seek, then idle ones,
+//! then upgrades of tables.
 //!
 //! A step picks a compaction under the state mutex, runs it without the mutex, and installs the outcome.
 //!
@@ -9,9 +10,10 @@ use crate::column_family::ColumnFamily;
 use crate::compaction::context::PickerOptions;
 use crate::compaction::job as compaction_job;
 use crate::compaction::picker::{self, ManualPick};
-use crate::compaction::{Compaction, CompactionReason};
+use crate::compaction::{Compaction, upgrade};
 use crate::db::background::errors::Severity;
 use crate::db::background::file_gc::Superseded;
+use crate::db::background::manual_queue::ManualWork;
 use crate::db::family::FamilyState;
 use crate::db::shared::DbShared;
 use crate::db::state::DbState;
@@ -130,39 +132,38 @@ impl DbShared {
         }
     }
 
-    /// The compaction to run now: a due one, or else an idle one.
+    /// The compaction to run now: a due one, or else an idle one, or else the upgrade of a table.
     fn pick(&self, state: &mut DbState, now: Instant) -> Option<Picked> {
-        self.pick_due(state, now).or_else(|| {
-            let is_idle = |(id, family): (ColumnFamilyId, &FamilyState)| {
-                family.family.or(&self.default_family).options.idle_compaction.then_some(id)
-            };
-            let families: Vec<_> = state.families.iter().filter_map(is_idle).collect();
-            families.into_iter().find_map(|id| Some((id, self.pick_idle(state, id, now)?)))
-        })
+        if let Some(due) = self.pick_due(state, now) {
+            return Some(due);
+        }
+        let is_idle = |(id, family): (ColumnFamilyId, &FamilyState)| {
+            family.family.or(&self.default_family).options.idle_compaction.then_some(id)
+        };
+        let families: Vec<_> = state.families.iter().filter_map(is_idle).collect();
+        let idle = families.into_iter().find_map(|id| Some((id, self.pick_idle(state, id, now)?)));
+        idle.or_else(|| self.pick_upgrade(state, now))
     }
 
     /// The compaction that is due now. While a manual compaction waits for busy files, no other compaction
     /// begins, so that the manual one gets them. Until a failed compaction is due again, only manual ones run
     /// (unless the failure has set aside a table).
     fn pick_due(&self, state: &mut DbState, now: Instant) -> Option<Picked> {
+        if state.manual.take_turn_of_others()
+            && !Self::waits_for_retry(state, now)
+            && let Some(due) = self.pick_by_size(state)
+        {
+            return Some(due);
+        }
         match self.pick_manual(state) {
             ManualTurn::Runs(family, compaction) => return Some((family, *compaction)),
             ManualTurn::Waits => return None,
             ManualTurn::IsFree => {}
         }
-        if let Some(failure) = state.errors.compaction() {
-            if failure.time_to_retry(now).is_none() {
-                state.errors.release_damaged();
-            } else if state.errors.pauses_compactions() {
-                return None;
-            }
+        if Self::waits_for_retry(state, now) {
+            return None;
         }
-        let by_size = |family| {
-            let (version, pointers) =
-                (state.versions.current(family), state.versions.compact_pointers(family));
-            picker::pick_size(version, &self.picker_options(family, state), pointers)
-        };
-        let due = state.families.iter().find_map(|(family, _)| Some((family, by_size(family)?)));
+        let due = self.pick_by_size(state);
         if due.is_some() {
             return due;
         }
@@ -172,9 +173,35 @@ impl DbShared {
         candidates.into_iter().find_map(|family| Some((family, self.pick_seek(state, family, now)?)))
     }
 
+    /// Has a compaction failed that is not due again? If it is due, tables that were set aside are tried too.
+    fn waits_for_retry(state: &mut DbState, now: Instant) -> bool {
+        let Some(failure) = state.errors.compaction() else { return false };
+        if failure.time_to_retry(now).is_none() {
+            state.errors.release_damaged();
+            return false;
+        }
+        state.errors.pauses_compactions()
+    }
+
+    /// The size compaction that is due.
+    fn pick_by_size(&self, state: &DbState) -> Option<Picked> {
+        let by_size = |family| {
+            let (version, pointers) =
+                (state.versions.current(family), state.versions.compact_pointers(family));
+            picker::pick_size(version, &self.picker_options(family, state), pointers)
+        };
+        state.families.iter().find_map(|(family, _)| Some((family, by_size(family)?)))
+    }
+
     /// The next piece of the first manual compaction in the queue.
     fn pick_manual(&self, state: &mut DbState) -> ManualTurn {
-        while let Some(manual) = state.manual.next() {
+        while let Some(work) = state.manual.next() {
+            let ManualWork::Range(manual) = work else {
+                match self.pick_requested_upgrade(state) {
+                    Some(turn) => return turn,
+                    None => continue,
+                }
+            };
             let (family, target, level) = (manual.family, manual.target, manual.level);
             if !state.versions.has(family) {
                 state.manual.finish_first(Err(Error::invalid_argument("the column family was dropped")));
@@ -278,7 +305,10 @@ impl DbShared {
         state.families[family].in_progress.add(&compaction);
         let outcome = self.merge(&mut state, family, &compaction);
         let is_job_error = outcome.is_err();
-        let result = outcome.and_then(|edit| self.install_compaction(&mut state, edit));
+        let result = outcome.and_then(|edit| match edit {
+            Some(edit) => self.install_compaction(&mut state, edit),
+            None => Ok(Superseded::default()),
+        });
         if let Some(of_family) = state.families.get_mut(family) {
             of_family.in_progress.remove(&compaction);
         }
@@ -337,15 +367,15 @@ impl DbShared {
     }
 
     /// Runs the job without the mutex, unless a trivial move makes it unnecessary. Returns the edit to be
-    /// installed.
+    /// installed, if anything changes.
     fn merge(
         &self,
         state: &mut MutexGuard<'_, DbState>,
         family: ColumnFamilyId,
         compaction: &Compaction,
-    ) -> Result<VersionEdit> {
+    ) -> Result<Option<VersionEdit>> {
         if compaction.is_trivial_move() {
-            return Ok(move_edit(family, compaction));
+            return Ok(Some(move_edit(family, compaction)));
         }
         let of_family = state.families[family].family.clone();
         let context = self.job_context(of_family.or(&self.default_family), state);
@@ -355,26 +385,21 @@ impl DbShared {
             if is_more_due {
                 self.compaction_waker.wake(); // another thread may find a compaction that does not overlap
             }
-            compaction_job::run(compaction, &context)
+            match compaction.reason.is_upgrade() {
+                true => upgrade::run(compaction, &context),
+                false => compaction_job::run(compaction, &context).map(Some),
+            }
         })?;
-        let Some(of_family) = state.families.get_mut(family) else {
-            return Ok(VersionEdit { column_family: family, ..outcome.edit }); // it will not be installed
-        };
-        let stats = &mut of_family.stats[compaction.output_level];
-        stats.micros += outcome.micros;
-        stats.bytes_read += outcome.bytes_read;
-        stats.bytes_written += outcome.bytes_written;
-        match compaction.reason {
-            CompactionReason::Idle => of_family.idle.note_written(outcome.bytes_written),
-            CompactionReason::Seek => of_family.seeks.note_written(outcome.bytes_written),
-            CompactionReason::Size | CompactionReason::Manual | CompactionReason::ManualMove => {}
-        }
-        Ok(VersionEdit { column_family: family, ..outcome.edit })
+        let Some(outcome) = outcome else { return Ok(None) };
+        if let Some(of_family) = state.families.get_mut(family) {
+            of_family.note_compaction(compaction, &outcome);
+        } // else it will not be installed
+        Ok(Some(VersionEdit { column_family: family, ..outcome.edit }))
     }
 }
 
 /// Which compaction may be picked next.
-enum ManualTurn {
+pub(in crate::db) enum ManualTurn {
     /// A piece of a manual compaction.
     Runs(ColumnFamilyId, Box<Compaction>),
     /// None: a manual compaction waits for busy files.

@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 /// Replaced states, to be dropped without the state mutex. Files that only they held become obsolete then.
 #[must_use]
+#[derive(Default)]
 pub struct Superseded {
     /// The super versions of the families that changed.
     pub _super_versions: Vec<Arc<SuperVersion>>,

@@ -1,4 +1,4 @@
-//! The queue of ranges that users have requested to be compacted.
+//! The queue of what users have requested: ranges to be compacted, and the upgrade of all tables.
 //!
 //! Thread rule: guarded by the state mutex.
 
@@ -6,14 +6,14 @@ use crate::background::reply::Reply;
 use crate::error::{Error, Result};
 use crate::format::column_family_id::ColumnFamilyId;
 use crate::format::internal_key::InternalKey;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 /// The target of a manual compaction of all levels.
 #[derive(Clone, Copy)]
 pub struct Target {
     /// The level at which it ends.
     pub deepest: usize,
-    /// Files with this number or a higher one were written by jobs that began after the request. `u64::MAX`:
+    /// Files with this epoch or a higher one were written by jobs that began after the request. `u64::MAX`:
     /// none.
     pub rewritten_from: u64,
 }
@@ -32,15 +32,34 @@ pub struct ManualCompaction {
     pub end: Option<Vec<u8>>,
 }
 
+/// What a request is about.
+pub enum ManualWork {
+    /// A range is compacted.
+    Range(ManualCompaction),
+    /// All tables of LevelDB's language are upgraded; a table is a piece.
+    Upgrade(TableUpgrade),
+}
+
+/// The upgrade of all tables, as far as it has got.
+#[derive(Default)]
+pub struct TableUpgrade {
+    /// The tables whose upgrade has begun: none is tried twice.
+    tried: HashSet<u64>,
+    /// The first table that is damaged or not understood. The others are upgraded before this is answered.
+    error: Option<Error>,
+}
+
 /// The requests, in the order in which they came. One piece of the first request runs at a time.
 #[derive(Default)]
 pub struct ManualQueue {
     requests: VecDeque<Request>,
+    /// Has a table been upgraded since another compaction was picked?
+    has_upgraded: bool,
 }
 
 struct Request {
-    range: ManualCompaction,
-    /// Answered when the whole range is done.
+    work: ManualWork,
+    /// Answered when all of it is done.
     reply: Reply,
     /// Does a worker run a piece of it?
     is_running: bool,
@@ -51,7 +70,16 @@ struct Request {
 impl ManualQueue {
     /// Adds a request at the end of the queue.
     pub fn push(&mut self, range: ManualCompaction, reply: Reply) {
-        self.requests.push_back(Request { range, reply, is_running: false, is_last_piece: false });
+        self.push_work(ManualWork::Range(range), reply);
+    }
+
+    /// Adds the request to upgrade all tables.
+    pub fn push_upgrade(&mut self, reply: Reply) {
+        self.push_work(ManualWork::Upgrade(TableUpgrade::default()), reply);
+    }
+
+    fn push_work(&mut self, work: ManualWork, reply: Reply) {
+        self.requests.push_back(Request { work, reply, is_running: false, is_last_piece: false });
     }
 
     /// The number of requests.
@@ -66,8 +94,8 @@ impl ManualQueue {
     }
 
     /// The request of which a piece is to be picked; `None` if there is no request, or a piece runs.
-    pub fn next(&self) -> Option<&ManualCompaction> {
-        self.requests.front().filter(|request| !request.is_running).map(|request| &request.range)
+    pub fn next(&self) -> Option<&ManualWork> {
+        self.requests.front().filter(|request| !request.is_running).map(|request| &request.work)
     }
 
     /// Records that a piece of `next` runs. The rest of its range begins at `next_begin` (`None`: there is no
@@ -75,10 +103,43 @@ impl ManualQueue {
     pub fn piece_begins(&mut self, next_begin: Option<InternalKey>) {
         let Some(request) = self.requests.front_mut() else { return };
         request.is_running = true;
-        match next_begin {
-            Some(next) => request.range.begin = Some(next),
-            None => request.is_last_piece = true,
+        match (next_begin, &mut request.work) {
+            (Some(next), ManualWork::Range(range)) => range.begin = Some(next),
+            _ => request.is_last_piece = true,
         }
+    }
+
+    /// Has the first request, to upgrade all tables, tried this one?
+    pub fn has_tried_to_upgrade(&self, number: u64) -> bool {
+        match self.next() {
+            Some(ManualWork::Upgrade(upgrade)) => upgrade.tried.contains(&number),
+            _ => false,
+        }
+    }
+
+    /// Records that the upgrade of a table runs, as a piece of `next`.
+    pub fn upgrade_begins(&mut self, number: u64) {
+        let Some(request) = self.requests.front_mut() else { return };
+        if let ManualWork::Upgrade(upgrade) = &mut request.work {
+            upgrade.tried.insert(number);
+            request.is_running = true;
+            self.has_upgraded = true;
+        }
+    }
+
+    /// The first request, to upgrade all tables, has tried them all: answers and removes it.
+    pub fn finish_upgrade(&mut self) {
+        if let Some(ManualWork::Upgrade(upgrade)) = self.requests.front_mut().map(|request| &mut request.work)
+        {
+            let result = upgrade.error.take().map_or(Ok(()), Err);
+            self.finish_first(result);
+        }
+    }
+
+    /// Is it the turn of other compactions? They and the upgrades of a request take turns, since a request to
+    /// upgrade all tables of a large database takes long.
+    pub fn take_turn_of_others(&mut self) -> bool {
+        std::mem::take(&mut self.has_upgraded)
     }
 
     /// Records that the piece that ran has ended. The request continues with the rest of its range, or is
@@ -86,6 +147,16 @@ impl ManualQueue {
     pub fn piece_ends(&mut self, result: &Result<()>) {
         let Some(request) = self.requests.front_mut() else { return };
         request.is_running = false;
+        if let ManualWork::Upgrade(upgrade) = &mut request.work {
+            match result {
+                Ok(()) => {}
+                Err(error) if error.is_unreadable_block() => {
+                    upgrade.error.get_or_insert_with(|| error.clone());
+                }
+                Err(_) => self.finish_first(result.clone()),
+            }
+            return;
+        }
         if result.is_err() || request.is_last_piece {
             self.finish_first(result.clone());
         }
@@ -127,6 +198,13 @@ mod tests {
         ManualCompaction { family: ColumnFamilyId::DEFAULT, level, target, begin: None, end: None }
     }
 
+    fn begin(queue: &ManualQueue) -> Option<&InternalKey> {
+        match queue.next() {
+            Some(ManualWork::Range(range)) => range.begin.as_ref(),
+            _ => panic!("a range is next"),
+        }
+    }
+
     fn outcome(ticket: Ticket) -> Result<()> {
         ticket.wait(|| false)
     }
@@ -137,11 +215,11 @@ mod tests {
         let (reply, ticket) = reply_and_ticket();
         queue.push(range(1), reply);
         let rest = InternalKey::new(b"m", 7, ValueType::Value);
-        assert!(queue.next().unwrap().begin.is_none());
+        assert!(begin(&queue).is_none());
         queue.piece_begins(Some(rest.clone()));
         assert!(queue.next().is_none(), "one piece at a time");
         queue.piece_ends(&Ok(()));
-        assert_eq!(queue.next().unwrap().begin.as_ref(), Some(&rest));
+        assert_eq!(begin(&queue), Some(&rest));
         queue.piece_begins(None);
         queue.piece_ends(&Ok(()));
         assert!(queue.is_empty());
@@ -170,5 +248,33 @@ mod tests {
         queue.push(range(1), reply);
         queue.close();
         assert!(outcome(ticket).is_err());
+    }
+
+    #[test]
+    fn an_upgrade_passes_over_damaged_tables_and_ends_at_other_errors() {
+        let mut queue = ManualQueue::default();
+        let mut request = || {
+            let (reply, ticket) = reply_and_ticket();
+            queue.push_upgrade(reply);
+            ticket
+        };
+        let (first, second) = (request(), request());
+        for number in [7, 8] {
+            assert!(!queue.has_tried_to_upgrade(number));
+            queue.upgrade_begins(number);
+            assert!(queue.next().is_none(), "one table at a time");
+            assert!(queue.take_turn_of_others() && !queue.take_turn_of_others());
+            queue.piece_ends(&Err(Error::corruption(format!("table {number}"))));
+            assert!(queue.has_tried_to_upgrade(number));
+        }
+        queue.upgrade_begins(9);
+        queue.piece_ends(&Ok(()));
+        queue.finish_upgrade();
+        assert_eq!(outcome(first).unwrap_err().message(), "table 7");
+        assert!(!queue.has_tried_to_upgrade(7), "another request tries it again");
+        queue.upgrade_begins(7);
+        queue.piece_ends(&Err(Error::io("the disk")));
+        assert_eq!(outcome(second).unwrap_err().message(), "the disk");
+        assert!(queue.is_empty());
     }
 }

@@ -173,6 +173,7 @@ impl DbShared {
             drop(self.writer.lock().families.remove(id));
         }
         drop(superseded?);
+        self.compaction_waker.wake(); // after a switch there are tables to upgrade
         self.write_rocksdb_files();
         self.info_log.log(format_args!("created column family {} ({})", name.escape_ascii(), id.0));
         Ok(family)

@@ -3,7 +3,7 @@
 //! The switch is a new MANIFEST in RocksDB's language, and the rename of CURRENT, both durable before the
 //! first record that needs them: LevelDB refuses such a MANIFEST, and so never sees a record that it would
 //! take for damage. At every moment CURRENT names a MANIFEST of one language or of the other. The tables stay
-//! as they are; RocksDB up to 10 reads LevelDB's.
+//! as they are, since RocksDB up to 10 reads LevelDB's; they are upgraded later (`table_upgrade`).
 //!
 //! RocksDB's MANIFEST has the sequence numbers of each file, by which RocksDB before 7.10 orders level 0.
 //! Files of ours have them in their properties; one of LevelDB's in level 0 is read for them before the
@@ -14,16 +14,10 @@
 use crate::db::shared::DbShared;
 use crate::db::state::DbState;
 use crate::error::{Error, Result};
-use crate::format::internal_key::{self, MAX_SEQUENCE};
-use crate::iterator::InternalIterator;
 use crate::language::Language;
 use crate::options::LanguagePolicy;
-use crate::table::TableReadOptions;
 use crate::version::file_metadata::FileMetaData;
 use std::sync::Arc;
-
-/// Every block is verified, and no cached block is displaced.
-const SCAN: TableReadOptions = TableReadOptions { verify_checksums: true, fill_cache: false };
 
 impl DbShared {
     /// Does what the switch needs to know before it. NotSupported if the option `language` forbids the
@@ -64,16 +58,8 @@ impl DbShared {
         if file.sequence_range().is_some() {
             return Ok(()); // its properties have them
         }
-        let (mut lowest, mut highest) = (MAX_SEQUENCE, 0);
-        let mut entries = table.iter(SCAN);
-        entries.seek_to_first();
-        while entries.valid() {
-            let sequence = internal_key::sequence(entries.key());
-            (lowest, highest) = (lowest.min(sequence), highest.max(sequence));
-            entries.next();
-        }
-        entries.status()?;
-        file.set_sequences(lowest.min(highest), highest);
+        let counted = table.count_entries(&|| Ok(()))?;
+        file.set_sequences(counted.smallest_sequence, counted.largest_sequence);
         Ok(())
     }
 

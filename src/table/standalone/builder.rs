@@ -10,7 +10,8 @@ use crate::format::common_prefix::common_prefix_length;
 use crate::format::limits::{MAX_BLOCK_SIZE, check_entry};
 use crate::language::Language;
 use crate::options::Options;
-use crate::table::table_writer::{Layout, MetaindexForm, TableWriter};
+use crate::table::block_writer::MetaindexForm;
+use crate::table::table_writer::{Layout, TableWriter};
 use std::cmp::Ordering;
 use std::sync::Arc;
 

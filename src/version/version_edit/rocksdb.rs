@@ -12,9 +12,9 @@
 //! 300  so many edits of the group follow
 //! a tag with bit 13: bytes, which whoever does not know the tag ignores
 //! ```
-//! Tags 100, 102 and 103 are new files; only 103 is written. Of its fields, one is written: 13, the epoch
-//! number, by which RocksDB orders the files of level
-//! 0. One whose tag has bit 6 must be understood, the others may be ignored.
+//! Tags 100, 102 and 103 are new files; only 103 is written. Of its fields, two are written: 13, the epoch
+//! number, by which RocksDB orders the files of level 0; and 16129, without contents, ours: the table is in
+//! LevelDB's language. A field whose tag has bit 6 must be understood, the others may be ignored.
 
 use super::{
     BeyondLevelDb, MAX_NUMBER, VersionEdit, malformed, put_numbers, take_key, take_level, take_number,
@@ -22,6 +22,7 @@ use super::{
 use crate::error::{Error, Result};
 use crate::format::column_family_id::ColumnFamilyId;
 use crate::format::internal_key::{InternalKey, MAX_SEQUENCE, TRAILER_SIZE, rocksdb_feature};
+use crate::language::Language;
 use crate::util::coding::{get_bytes, get_varint32, get_varint64, put_bytes, put_varint32, put_varint64};
 use crate::version::file_metadata::FileMetaData;
 use std::sync::Arc;
@@ -50,6 +51,8 @@ const STARTS_GROUP: u32 = 0x3ff2;
 const FIELD_END: u32 = 1;
 const FIELD_OLDEST_BLOB_FILE: u32 = 4;
 const FIELD_EPOCH: u32 = 13;
+/// Ours, of a table in LevelDB's language. Nothing follows. RocksDB ignores it.
+const FIELD_LEVELDB_TABLE: u32 = 0x3f01;
 /// A field whose tag has this bit must not be ignored.
 const FIELD_MUST_BE_UNDERSTOOD: u32 = 1 << 6;
 
@@ -94,6 +97,15 @@ impl VersionEdit {
         if let Some(sequence) = *logged_before {
             put_varint32(dst, LOGGED_BEFORE);
             put_bytes(dst, &varint64(sequence));
+        }
+    }
+
+    /// An edit of ours says which new tables are in LevelDB's language: the others are not. In an edit of
+    /// RocksDB's, any may be.
+    pub(super) fn note_languages(&self) {
+        let unknown = self.new_files.iter().filter(|(_, file)| file.language().is_none());
+        if self.beyond.logged_before.is_some() {
+            unknown.for_each(|(_, file)| file.note_language(Language::RocksDb));
         }
     }
 
@@ -166,6 +178,10 @@ fn encode_new_file(dst: &mut Vec<u8>, level: usize, file: &FileMetaData, last_se
     put_varint64(dst, highest);
     put_varint32(dst, FIELD_EPOCH);
     put_bytes(dst, &varint64(file.epoch()));
+    if file.language() == Some(Language::LevelDb) {
+        put_varint32(dst, FIELD_LEVELDB_TABLE);
+        put_bytes(dst, &[]);
+    }
     put_varint32(dst, FIELD_END);
 }
 
@@ -188,9 +204,9 @@ fn take_new_file(src: &mut &[u8], form: &NewFileForm) -> Result<(usize, Arc<File
     if lowest > highest {
         return Err(malformed(format_args!("sequence numbers of file {number} from {lowest} to {highest}")));
     }
-    let epoch = if *form == NewFileForm::Fourth { take_epoch(src, number)? } else { None };
-    let file = FileMetaData::new(number, file_size, smallest, largest);
-    Ok((level, Arc::new(file.with_sequences(lowest, highest).with_epoch(epoch))))
+    let file = FileMetaData::new(number, file_size, smallest, largest).with_sequences(lowest, highest);
+    let file = if *form == NewFileForm::Fourth { take_fields(src, file)? } else { file };
+    Ok((level, Arc::new(file)))
 }
 
 /// A bound of a file. NotSupported if it is an entry of a feature that is not.
@@ -206,23 +222,24 @@ fn take_bound(src: &mut &[u8], field: &str) -> Result<InternalKey> {
     }
 }
 
-/// The epoch number among the fields of a new file's entry.
-fn take_epoch(src: &mut &[u8], number: u64) -> Result<Option<u64>> {
+/// The fields of a new file's entry.
+fn take_fields(src: &mut &[u8], mut file: FileMetaData) -> Result<FileMetaData> {
     const FIELD: &str = "field of a new-file entry";
-    let mut epoch = None;
     loop {
         let tag = get_varint32(src).ok_or_else(|| malformed(FIELD))?;
         if tag == FIELD_END {
-            return Ok(epoch);
+            return Ok(file);
         }
         let mut bytes = get_bytes(src).ok_or_else(|| malformed(FIELD))?;
         match tag {
             FIELD_EPOCH => {
-                epoch = get_varint64(&mut bytes).filter(|&epoch| (1..=MAX_NUMBER).contains(&epoch));
+                let epoch = get_varint64(&mut bytes).filter(|&epoch| (1..=MAX_NUMBER).contains(&epoch));
                 if epoch.is_none() {
-                    return Err(malformed(format_args!("epoch number of file {number}")));
+                    return Err(malformed(format_args!("epoch number of file {}", file.number)));
                 }
+                file = file.with_epoch(epoch);
             }
+            FIELD_LEVELDB_TABLE => file.note_language(Language::LevelDb),
             FIELD_OLDEST_BLOB_FILE => return Err(not_supported("blob files")),
             _ if tag & FIELD_MUST_BE_UNDERSTOOD != 0 => {
                 return Err(not_supported(&format!("field {tag} of a new-file entry")));

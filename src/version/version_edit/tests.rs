@@ -77,6 +77,32 @@ fn the_case_files_hold() {
     );
 }
 
+#[test]
+fn an_edit_says_which_new_tables_are_in_leveldbs_language() {
+    let text = "next-file 9; add L0 5:a@1-b@2 sequences=1-2; add L1 6:a@1-b@2 sequences=1-2";
+    for logged_before in [Some(7), None] {
+        let mut edit = parse_edit(text);
+        edit.beyond.logged_before = logged_before;
+        edit.new_files[0].1.note_language(Language::LevelDb);
+        edit.new_files[1].1.note_language(Language::RocksDb);
+        let languages = |language| {
+            let decoded = VersionEdit::decode(&encoded_in(language, &edit)).unwrap();
+            decoded.new_files.iter().map(|(_, file)| file.language()).collect::<Vec<_>>()
+        };
+        // An edit of RocksDB's, without `logged before`, says nothing.
+        let other = logged_before.map(|_| Language::RocksDb);
+        assert_eq!(languages(Language::RocksDb), [Some(Language::LevelDb), other]);
+    }
+    let decoded = VersionEdit::decode(&encoded_in(Language::LevelDb, &parse_edit(text))).unwrap();
+    assert!(decoded.new_files.iter().all(|(_, file)| file.language() == Some(Language::LevelDb)));
+    // RocksDB skips a field without bit 6, as long as its contents have a length.
+    let edit = parse_edit("add L0 5:a@1-b@2 sequences=1-2");
+    edit.new_files[0].1.note_language(Language::LevelDb);
+    let record = encoded_in(Language::RocksDb, &edit);
+    assert!(record.ends_with(&[0x0d, 1, 5, 0x81, 0x7e, 0, 1]), "{record:02x?}");
+    assert_eq!(0x3f01 & 1 << 6, 0);
+}
+
 /// The bytes of words: hexadecimal digits, or text in quotes.
 fn parse_bytes(line: &str) -> Vec<u8> {
     let hex = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).expect("hex");

@@ -225,8 +225,12 @@ impl<'a> VersionRecovery<'a> {
             max_column_family: self.highest_family,
             min_log_number_to_keep: self.min_log_number_to_keep,
             last_sequence: counters.last_sequence,
+            may_have_old_tables: true,
         };
         check_owners(&versions)?;
+        // RocksDB's MANIFESTs do not say it: whoever opens the table learns it.
+        let unknown = versions.live_files().filter(|file| file.language().is_none());
+        unknown.for_each(|file| file.note_language(Language::LevelDb));
         check_ranges(&versions, &mut counters)?;
         Ok((versions, counters))
     }

@@ -3,6 +3,8 @@
 use super::*;
 use crate::compaction::test_support::text::describe;
 use crate::compaction::test_support::tree::Tree;
+use crate::compaction::test_support::{OPTIONS, key, version};
+use crate::table::properties::TableProperties;
 use crate::util::test_support::{run_case_files, take, take_list};
 use datadriven::TestCase;
 
@@ -60,5 +62,21 @@ fn answer(tree: &Tree, case: &mut TestCase) -> String {
             files.iter().map(says).collect()
         }
         other => panic!("no directive: {other}"),
+    }
+}
+
+/// Its number is newer than the compaction, its entries are not.
+#[test]
+fn a_file_that_was_only_upgraded_is_not_moved() {
+    let file = |number, epoch| {
+        let properties = TableProperties { num_entries: 1, ..TableProperties::default() };
+        let file = FileMetaData::with_properties(number, 1, key("a"), key("b"), properties);
+        Arc::new(file.with_epoch(epoch))
+    };
+    let options = PickerOptions { rewritten_from: 10, ..OPTIONS };
+    for (epoch, movable) in [(None, 1), (Some(10), 1), (Some(9), 0)] {
+        let files = [file(12, epoch)];
+        let version = version(&[(1, files.to_vec())]);
+        assert_eq!(movable_length(&version, &options, 1, &files), movable);
     }
 }
