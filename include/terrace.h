@@ -389,6 +389,21 @@ void terrace_compact_range(leveldb_t *db,
 void terrace_flush(leveldb_t *db, char **errptr);
 
 /*
+ * Upgrades all tables in LevelDB's format of a directory in RocksDB's format, and returns when this is done.
+ * RocksDB before version 11 reads such tables, later ones do not. No entry changes, and the database may be
+ * used meanwhile. It also upgrades them by itself, one after the other when there is nothing else to do; the
+ * property "terrace.tables-to-upgrade" tells how many are left.
+ *
+ * Fails with `Invalid argument` if the directory is in LevelDB's format, which the first column family
+ * switches to RocksDB's. A damaged table stays as it is: the others are upgraded, and then the error names
+ * it.
+ *
+ * Requires: `db` is NULL or open; `errptr` as in (3).
+ */
+void terrace_upgrade_tables(leveldb_t *db,
+                            char **errptr);
+
+/*
  * Copies the value of a key into `buffer` and returns its length in bytes. A value longer than `buffer_size`
  * is not copied, not even in part; its length is returned, and the caller repeats the call with a buffer of
  * that size.
@@ -734,6 +749,8 @@ void terrace_approximate_sizes_cf(leveldb_t *db,
  * the family was dropped or is of another database. Beside the properties named there:
  *
  * `terrace.language`: `leveldb` or `rocksdb`, the language of the directory
+ *
+ * `terrace.tables-to-upgrade`: the number of tables that terrace_upgrade_tables() would upgrade
  *
  * `terrace.wal-pinned-by`: the name of the column family that keeps the oldest WAL
  *

@@ -651,6 +651,8 @@ pub unsafe extern "C" fn terrace_approximate_sizes_cf(
 ///
 /// `terrace.language`: `leveldb` or `rocksdb`, the language of the directory
 ///
+/// `terrace.tables-to-upgrade`: the number of tables that terrace_upgrade_tables() would upgrade
+///
 /// `terrace.wal-pinned-by`: the name of the column family that keeps the oldest WAL
 ///
 /// # Safety

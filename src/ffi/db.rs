@@ -354,6 +354,23 @@ pub unsafe extern "C" fn terrace_flush(db: *mut leveldb_t, errptr: *mut *mut c_c
     unsafe { guard(errptr, (), || handle::required(db, "db")?.change(Db::flush)) };
 }
 
+/// Upgrades all tables in LevelDB's format of a directory in RocksDB's format, and returns when this is done.
+/// RocksDB before version 11 reads such tables, later ones do not. No entry changes, and the database may be
+/// used meanwhile. It also upgrades them by itself, one after the other when there is nothing else to do; the
+/// property "terrace.tables-to-upgrade" tells how many are left.
+///
+/// Fails with `Invalid argument` if the directory is in LevelDB's format, which the first column family
+/// switches to RocksDB's. A damaged table stays as it is: the others are upgraded, and then the error names
+/// it.
+///
+/// # Safety
+/// `db` is NULL or open; `errptr` as in (3).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn terrace_upgrade_tables(db: *mut leveldb_t, errptr: *mut *mut c_char) {
+    // SAFETY: as the caller promises.
+    unsafe { guard(errptr, (), || handle::required(db, "db")?.change(Db::upgrade_tables)) };
+}
+
 /// Removes the database in the directory `name`: the files with names of database files, then the directory
 /// if it is empty. A missing directory is not an error. An open database is refused. Only the environment of
 /// the options is used.

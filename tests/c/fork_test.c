@@ -270,6 +270,8 @@ static void test_children_of_a_busy_parent_are_refused_and_never_hang(void) {
             CHECK_USED_AFTER_FORK();
             terrace_flush(db, &err);
             CHECK_USED_AFTER_FORK();
+            terrace_upgrade_tables(db, &err);
+            CHECK_USED_AFTER_FORK();
             if (i % 2 == 0) {
                 leveldb_close(db);
             }

@@ -253,9 +253,35 @@ static void test_background_error(void) {
     close_and_destroy(db, path);
 }
 
+/* Tables of LevelDB's language become tables of RocksDB's, after the switch of the directory. */
+static void test_upgrade(void) {
+    const char *path = scratch("upgrade");
+    leveldb_options_t *options = create_options();
+    leveldb_t *db = leveldb_open(options, path, &err);
+    uint64_t left = 1;
+    CHECK_NO_ERROR();
+    put(db, "a", "1");
+    terrace_flush(db, &err);
+    CHECK_NO_ERROR();
+    terrace_upgrade_tables(db, &err);
+    CHECK_ERROR("Invalid argument: the directory is in LevelDB's language");
+    terrace_upgrade_tables(NULL, &err);
+    CHECK_ERROR("Invalid argument: ");
+    terrace_column_family_handle_t *family = terrace_create_column_family(db, options, "family", &err);
+    CHECK_NO_ERROR();
+    terrace_upgrade_tables(db, &err);
+    CHECK_NO_ERROR();
+    CHECK(terrace_property_int_cf(db, family, "terrace.tables-to-upgrade", &left) == 0 && left == 0);
+    check_get(db, NULL, "a", "1");
+    terrace_column_family_handle_destroy(family);
+    leveldb_options_destroy(options);
+    close_and_destroy(db, path);
+}
+
 int main(void) {
     test_version();
     test_background_error();
+    test_upgrade();
     test_last_error();
     test_options();
     test_flush_compact_and_close();
