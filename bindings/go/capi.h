@@ -155,6 +155,11 @@ static inline void tr_flush(leveldb_t *db, tr_error *error) {
     tr_note(error);
 }
 
+static inline void tr_upgrade_tables(leveldb_t *db, tr_error *error) {
+    terrace_upgrade_tables(db, &error->message);
+    tr_note(error);
+}
+
 static inline void tr_resume(leveldb_t *db, tr_error *error) {
     terrace_resume(db, &error->message);
     tr_note(error);

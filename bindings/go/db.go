@@ -475,6 +475,18 @@ func (d *DB) Flush() error {
 	})
 }
 
+// UpgradeTables upgrades all tables that are in LevelDB's language, which RocksDB from version 11 on does not
+// read, and waits until this is done. The database also does so by itself when there is nothing else to do; the
+// property "terrace.tables-to-upgrade" tells how many are left. It is ErrInvalidArgument if the directory is in
+// LevelDB's language. A damaged table stays as it is, and the error names it.
+func (d *DB) UpgradeTables() error {
+	return d.do(func(c *core) error {
+		var failure C.tr_error
+		C.tr_upgrade_tables(c.db, &failure)
+		return take(&failure)
+	})
+}
+
 // Severity says what has stopped, and what cures it.
 type Severity int
 

@@ -411,8 +411,8 @@ func (f *Family) CompactRange(r *Range) error {
 }
 
 // Property returns a property by its name, of the family if the property is about a family: those of
-// [DB.Property], and "terrace.language" and "terrace.wal-pinned-by". It is ErrNotFound for an unknown name,
-// and for a family that was dropped.
+// [DB.Property], "terrace.language", "terrace.tables-to-upgrade" and "terrace.wal-pinned-by". It is
+// ErrNotFound for an unknown name, and for a family that was dropped.
 func (f *Family) Property(name string) (string, error) {
 	var text string
 	err := f.do(func(c *core) error {

@@ -382,6 +382,23 @@ func TestTheLanguageOfADirectory(t *testing.T) {
 	}
 }
 
+func TestTablesAreUpgraded(t *testing.T) {
+	db := open(t, nil)
+	must(t, db.Put([]byte("key"), []byte("value"), nil))
+	must(t, db.Flush())
+	expectKind(t, "an upgrade in LevelDB's language", db.UpgradeTables(), terrace.ErrInvalidArgument)
+	create(t, db, "family", nil)
+	must(t, db.UpgradeTables())
+	if left, err := db.Property("terrace.tables-to-upgrade"); left != "0" || err != nil {
+		t.Error(left, err)
+	}
+	if value, err := db.Get([]byte("key"), nil); string(value) != "value" || err != nil {
+		t.Error(value, err)
+	}
+	must(t, db.Close())
+	expectKind(t, "an upgrade of a closed database", db.UpgradeTables(), terrace.ErrClosed)
+}
+
 func TestASnapshotIsOfAllFamilies(t *testing.T) {
 	db := open(t, nil)
 	family := create(t, db, "family", nil)

@@ -323,6 +323,22 @@ void TestLanguages() {
   CHECK_EQ(language, "rocksdb");
 }
 
+void TestUpgrade() {
+  std::string value;
+  std::unique_ptr<DB> db = Open(Creating(), Scratch("upgrade"));
+  CHECK_OK(db->Put(WriteOptions(), "key", "value"));
+  CHECK_OK(db->Flush(terrace::FlushOptions()));
+  CHECK(db->UpgradeTables().IsInvalidArgument());
+  Create(db.get(), "family");
+  CHECK_OK(db->UpgradeTables());
+  uint64_t left = 1;
+  CHECK(db->GetIntProperty("terrace.tables-to-upgrade", &left) && left == 0);
+  CHECK_OK(db->Get(ReadOptions(), "key", &value));
+  CHECK_EQ(value, "value");
+  CHECK_OK(db->Close());
+  CHECK(!db->UpgradeTables().ok());
+}
+
 struct Backward : public terrace::Comparator {
   int Compare(const Slice& a, const Slice& b) const override { return b.compare(a); }
   const char* Name() const override { return "test.Backward"; }

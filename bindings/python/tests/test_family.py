@@ -86,6 +86,22 @@ def test_the_language(path, tmp_path):
         assert db.families() == ["default"]
 
 
+def test_tables_are_upgraded(path):
+    with terrace.DB(path, create_if_missing=True) as db:
+        db.put(b"key", b"value")
+        db.flush()
+        with pytest.raises(terrace.Error, match="create a column family") as caught:
+            db.upgrade_tables()
+        assert caught.value.code == terrace.ErrorCode.INVALID_ARGUMENT
+        db.create_family("users")
+        db.upgrade_tables()
+        assert db.get_property(b"terrace.tables-to-upgrade") == b"0"
+        assert db.get(b"key") == b"value"
+    assert not any(name.endswith(".ldb") for name in os.listdir(path))
+    with pytest.raises(terrace.Error, match="closed"):
+        db.upgrade_tables()
+
+
 @pytest.mark.parametrize(
     "arguments, error",
     [

@@ -282,8 +282,8 @@ class DB {
   const Snapshot* GetSnapshot();
   void ReleaseSnapshot(const Snapshot* snapshot);
 
-  // The properties are those of leveldb/db.h, "terrace.language" and "terrace.wal-pinned-by". False for an
-  // unknown name, and for a family that was dropped.
+  // The properties are those of leveldb/db.h, "terrace.language", "terrace.tables-to-upgrade" and
+  // "terrace.wal-pinned-by". False for an unknown name, and for a family that was dropped.
   bool GetProperty(ColumnFamilyHandle* column_family, const Slice& property, std::string* value);
   bool GetProperty(const Slice& property, std::string* value) {
     return GetProperty(DefaultColumnFamily(), property, value);
@@ -307,6 +307,12 @@ class DB {
 
   // Flushes the memtables of all column families, and returns when this is done.
   Status Flush(const FlushOptions& options);
+
+  // Upgrades all tables that are in LevelDB's language, which RocksDB from version 11 on does not read, and
+  // returns when this is done. The database also does so by itself when there is nothing else to do.
+  // InvalidArgument if the directory is in LevelDB's language. A damaged table stays as it is, and the error
+  // names it.
+  Status UpgradeTables();
 
  private:
   typedef std::unique_ptr<detail::OpenedOptions> OptionsPointer;

@@ -549,6 +549,15 @@ class DB(Ranges):
         lib.terrace_flush(self._handle, cell.ref)
         self._check(cell)
 
+    def upgrade_tables(self) -> None:
+        """Upgrades all tables that are in LevelDB's language, which RocksDB from version 11 on does not read,
+        and returns when this is done. The database also does so by itself when there is nothing else to do;
+        the property `terrace.tables-to-upgrade` tells how many are left. Fails with INVALID_ARGUMENT if
+        the directory is in LevelDB's language. A damaged table stays as it is, and the error names it."""
+        cell = ErrorCell()
+        lib.terrace_upgrade_tables(self._handle, cell.ref)
+        self._check(cell)
+
     def background_error(self) -> Optional[BackgroundError]:
         """Why background work or writes have stopped; None if they have not. Reads continue in any case."""
         error = OwnedHandle(lib.terrace_background_error(self._handle), lib.terrace_background_error_destroy)

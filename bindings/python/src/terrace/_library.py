@@ -73,6 +73,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "terrace_compact_range": (None, (c_void_p, *_KEY, *_KEY, _ERRPTR)),
     "terrace_flush": (None, (c_void_p, _ERRPTR)),
     "terrace_resume": (None, (c_void_p, _ERRPTR)),
+    "terrace_upgrade_tables": (None, (c_void_p, _ERRPTR)),
     "leveldb_destroy_db": (None, (c_void_p, c_char_p, _ERRPTR)),
     "leveldb_repair_db": (None, (c_void_p, c_char_p, _ERRPTR)),
     "leveldb_create_iterator": (c_void_p, (c_void_p, c_void_p)),

@@ -462,6 +462,12 @@ inline Status DB::Flush(const FlushOptions&) {
   return failure.status();
 }
 
+inline Status DB::UpgradeTables() {
+  detail::Failure failure;
+  terrace_upgrade_tables(db_, failure.out());
+  return failure.status();
+}
+
 }  // namespace terrace
 
 #endif  // TERRACE_DETAIL_DB_IMPL_H_
