@@ -26,6 +26,9 @@ use workload::{Setup, Workload};
 /// Number of random workloads.
 const WORKLOADS: u64 = 80;
 
+/// Number of workloads that switch a directory and upgrade its tables.
+const UPGRADES: u64 = 24;
+
 /// Number of operations of a random workload.
 const OPERATIONS: usize = 24;
 
@@ -104,6 +107,18 @@ fn check_random(name: &str, seeds: impl Iterator<Item = u64>) {
     announce_tally(name, &tally, started);
     let is_all = ["TERRACE_SEED", "TERRACE_WORKLOADS"].iter().all(|name| number_from_env(name).is_none());
     assert!(!is_all || first_seed().is_some() || tally.opened >= 16_000, "{tally}");
+}
+
+#[test]
+fn the_switch_and_the_upgrade_of_tables_survive_every_crash() {
+    let started = Instant::now();
+    let mut tally = Tally::default();
+    for seed in 0..UPGRADES {
+        let workload = workload::switched(seed, OPERATIONS / 3);
+        tally.add(check_or_shrink(&format!("switched {seed}"), workload, seed, false));
+    }
+    announce_tally("switch and upgrade", &tally, started);
+    assert!(tally.opened >= 1_000, "{tally}");
 }
 
 fn random_seeds() -> std::ops::Range<u64> {

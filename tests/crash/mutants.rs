@@ -4,6 +4,7 @@
 
 use super::mutant::Mutant;
 use super::states::{Checker, Tally, Violation};
+use super::workload::{Operation, Workload};
 use super::{EFFORT, OPERATIONS, run, workload};
 use crate::fault;
 use crate::support::random::announce;
@@ -12,7 +13,10 @@ use crate::support::random::announce;
 const WORKLOADS: u64 = 40;
 
 fn check(mutant: Mutant, seed: u64) -> (Tally, Result<(), Violation>) {
-    let mut workload = workload::random(seed, OPERATIONS);
+    check_workload(mutant, workload::random(seed, OPERATIONS), seed)
+}
+
+fn check_workload(mutant: Mutant, mut workload: Workload, seed: u64) -> (Tally, Result<(), Violation>) {
     workload.setup.mutant = mutant;
     workload.setup.reuse_logs |= mutant == Mutant::ReuseOfTornLog;
     workload.setup.families |=
@@ -78,6 +82,25 @@ fn every_step_that_is_left_out_or_out_of_order_is_noticed() {
     }
     announce(&format!("mutants: {caught} of {} are caught", MUTANTS.len()));
     assert!(survivors.is_empty(), "not caught: {survivors:?}");
+}
+
+/// The steps of an upgrade: table, name of the table, MANIFEST, removal. Nothing but upgrades happens.
+#[test]
+fn every_step_of_an_upgrade_that_is_left_out_is_noticed() {
+    for mutant in [
+        Mutant::None,
+        Mutant::NoSyncOfTables,
+        Mutant::NoSyncOfTableNames,
+        Mutant::NoSyncOfManifests,
+        Mutant::UnlinkBeforeManifestSync,
+    ] {
+        let workload = |seed| {
+            let switched = workload::switched(seed, 0);
+            Workload { operations: vec![Operation::Upgrade, Operation::Upgrade], ..switched }
+        };
+        let is_caught = (1..=8).any(|seed| check_workload(mutant, workload(seed), seed).1.is_err());
+        assert_eq!(is_caught, mutant != Mutant::None, "{mutant:?}");
+    }
 }
 
 #[test]

@@ -76,6 +76,7 @@ impl Driver {
                 db.flush_cf(&family.unwrap_or_else(|| db.default_column_family()))
             }
             Operation::Recreate { key } => self.recreate(*key),
+            Operation::Upgrade => self.open()?.upgrade_tables(),
             Operation::Reopen => {
                 let closed = self.close();
                 self.open()?;

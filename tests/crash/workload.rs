@@ -183,6 +183,8 @@ pub enum Operation {
     Recreate {
         key: u8,
     },
+    /// Upgrades all tables, and waits.
+    Upgrade,
 }
 
 impl fmt::Debug for Operation {
@@ -201,6 +203,7 @@ impl fmt::Debug for Operation {
             Operation::Reopen => f.write_str("Reopen"),
             Operation::FlushFamily { key } => write!(f, "FlushFamily {{ key: {key} }}"),
             Operation::Recreate { key } => write!(f, "Recreate {{ key: {key} }}"),
+            Operation::Upgrade => f.write_str("Upgrade"),
         }
     }
 }
@@ -271,6 +274,31 @@ pub fn something() -> Vec<Operation> {
         Put { key: 5, length: 600, sync: false },
         Put { key: 1, length: 10, sync: true },
     ]
+}
+
+/// A workload on a database with families whose directory LevelDB's language has filled: the first open
+/// switches it, and the tables are upgraded meanwhile. Only keys of the default family are there before.
+pub fn switched(seed: u64, length: usize) -> Workload {
+    use Operation::*;
+    let Workload { mut setup, mut operations, .. } = random(seed, length);
+    (setup.families, setup.switches) = (true, true);
+    let before = vec![
+        Put { key: 0, length: 700, sync: false },
+        Put { key: 3, length: 3000, sync: false },
+        Flush,
+        Batch { changes: vec![(0, Some(50)), (6, Some(2000))], sync: false },
+        Flush,
+        Delete { key: 3, sync: false },
+        Put { key: 0, length: 0, sync: false },
+        Flush,
+        Put { key: 6, length: 10, sync: true },
+    ];
+    let mut random = Random::new(seed);
+    for _ in 0..2 {
+        let place = random.below(operations.len() as u64 + 1) as usize;
+        operations.insert(place, Upgrade);
+    }
+    Workload { setup, before, operations }
 }
 
 /// The workload of a seed.

@@ -4,6 +4,7 @@
 //! Two versions: Debian's, and one from 11 on, which does not read LevelDB's tables any more.
 
 mod transfer;
+mod upgrade;
 
 use crate::support::leveldb_c::{OpenOptions, Order};
 use crate::support::random::{Random, announce, number_from_env, seeds};
