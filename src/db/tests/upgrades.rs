@@ -489,6 +489,7 @@ fn a_table_of_unknown_language_waits_until_it_is_looked_at() {
     held.release();
     upgraded.upgrade();
     upgraded.test.wait_until("the worker to find nothing", |state| !state.versions.may_have_old_tables());
+    upgraded.check_files();
     let tables = upgraded.test.tables();
     {
         let mut state = upgraded.db().inner.state.lock();
