@@ -515,6 +515,7 @@ int main() {
   TestMaintenance();
   TestSnapshots();
   TestExportAndImport();
+  TestUpgrade();
   TestThreads();
   return 0;
 }
