@@ -120,6 +120,7 @@ test)
     need valgrind valgrind --version
     need mount mount --version
     need e2fsprogs on_path_of_root mkfs.ext4
+    need xfsprogs on_path_of_root mkfs.xfs
     need libleveldb-dev has_header leveldb/c.h
     [ -n "${ROCKSDB_LIBRARY:-}" ] || need librocksdb-dev has_header rocksdb/c.h
     [ -n "${ROCKSDB11_LIBRARY:-}" ] || need maven mvn --version

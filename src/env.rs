@@ -195,6 +195,13 @@ pub trait WritableFile: Send {
         pieces.iter().try_for_each(|piece| self.append(piece))?;
         self.flush()
     }
+    /// Makes the first bytes of `source` the first bytes of this file, which is empty: by reference, where
+    /// the file system can (XFS, Btrfs and others). Returns how many, at most `length`; 0 if nothing was
+    /// done, which is no error. The next append follows them. A sync makes them durable as what was appended.
+    fn share_beginning(&mut self, source: &Path, length: u64) -> Result<u64> {
+        let _ = (source, length); // names for the documentation
+        Ok(0)
+    }
     /// Hands buffered bytes to the system, after which they survive `kill -9`.
     fn flush(&mut self) -> Result<()>;
     /// Called after a failed append: durably truncates the file to its first `length` bytes, which removes

@@ -8,6 +8,7 @@ use crate::compression::{Compressor, TYPE_RAW};
 use crate::env::WritableFile;
 use crate::error::Result;
 use crate::util::crc32c;
+use std::path::Path;
 
 /// How the metaindex is stored.
 pub(super) enum MetaindexForm {
@@ -22,13 +23,15 @@ pub(super) struct BlockWriter {
     file: Box<dyn WritableFile>,
     /// Bytes written so far.
     offset: u64,
+    /// Bytes at the beginning of the file that are those of the table that is copied.
+    shared: u64,
     compressor: Compressor,
 }
 
 impl BlockWriter {
     /// A writer that appends to `file`, which must be empty.
     pub(super) fn new(file: Box<dyn WritableFile>, compressor: Compressor) -> Self {
-        BlockWriter { file, offset: 0, compressor }
+        BlockWriter { file, offset: 0, shared: 0, compressor }
     }
 
     /// Compresses later blocks with `compressor`.
@@ -64,13 +67,24 @@ impl BlockWriter {
         write_block(&mut *self.file, &mut self.offset, contents, TYPE_RAW)
     }
 
-    /// Writes a block in its stored form, with its trailer.
+    /// Writes a block in its stored form, with its trailer. Bytes that the file shares are there already.
     pub(super) fn write_stored(&mut self, stored: &[u8]) -> Result<BlockHandle> {
         let size = (stored.len() as u64).saturating_sub(BLOCK_TRAILER_SIZE as u64);
         let handle = BlockHandle { offset: self.offset, size };
-        self.file.append(stored)?;
+        let shared = self.shared.saturating_sub(self.offset).min(stored.len() as u64);
+        if shared < stored.len() as u64 {
+            self.file.append(&stored[shared as usize..])?;
+        }
         self.offset += stored.len() as u64;
         Ok(handle)
+    }
+
+    /// Before a table is copied whose data blocks are the first `length` bytes of the file at `source`: takes
+    /// them by reference, if the file system can. `write_stored` then writes what is left of them.
+    pub(super) fn share_beginning(&mut self, source: &Path, length: u64) -> Result<()> {
+        debug_assert_eq!(self.offset, 0);
+        self.shared = self.file.share_beginning(source, length)?;
+        Ok(())
     }
 
     /// Writes the metaindex, which has the names of meta blocks and where they are. Names are there in

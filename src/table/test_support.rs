@@ -76,6 +76,8 @@ pub struct MemorySink {
     pub calls: Arc<Mutex<String>>,
     /// Appends that would make the file longer than this fail.
     pub full_at: Option<usize>,
+    /// What `share_beginning` finds at any path: that many bytes can be shared, these.
+    pub shareable: Vec<u8>,
 }
 
 impl WritableFile for MemorySink {
@@ -86,6 +88,11 @@ impl WritableFile for MemorySink {
         }
         bytes.extend_from_slice(data);
         Ok(())
+    }
+    fn share_beginning(&mut self, _: &std::path::Path, length: u64) -> Result<u64> {
+        let shared = self.shareable.len().min(length as usize);
+        self.bytes.lock().extend_from_slice(&self.shareable[..shared]);
+        Ok(shared as u64)
     }
     fn flush(&mut self) -> Result<()> {
         Ok(())

@@ -8,9 +8,10 @@
 //! data blocks, at their offsets | [filter block] | [whole-table filter] | properties | metaindex | index
 //!     | footer
 //! ```
-//! The index and the filter block name offsets of data blocks, which stay the same. The whole-table filter is
-//! aligned anew. Every block that is copied is verified. Meta blocks of other names are left out, and so is a
-//! damaged filter, as the reader does without it.
+//! The index and the filter block name offsets of data blocks, which stay the same. So where the file system
+//! can, the data blocks of both files share their space on disk. The whole-table filter is aligned anew.
+//! Every block that is copied is verified. Meta blocks of other names are left out, and so is a damaged
+//! filter, as the reader does without it.
 //!
 //! Runs on one thread at a time.
 
@@ -183,6 +184,10 @@ impl TableCopy<'_> {
     }
 
     fn data_blocks(&mut self, check: &dyn Fn() -> Result<()>) -> Result<()> {
+        let last = self.table.index().len().checked_sub(1).map(|last| self.table.index().handle(last));
+        if let Some(end) = last.and_then(|last| last.end()) {
+            self.writer.share_beginning(self.table.file().path(), end)?;
+        }
         for ordinal in 0..self.table.index().len() {
             check()?;
             let handle = self.table.index().handle(ordinal);

@@ -132,16 +132,25 @@ fn a_c_program_is_told_of_a_full_disk_and_goes_on_when_it_has_space() {
     assert!(said.starts_with("PASS"), "{said}");
 }
 
+/// Runs a program of a test with file systems in files.
+fn run(program: &str, arguments: &[&str], path: &[&Path]) {
+    let status = Command::new(program).args(arguments).args(path).status();
+    let status =
+        status.unwrap_or_else(|error| panic!("{program}: {error}: install e2fsprogs, xfsprogs and mount"));
+    assert!(status.success(), "{program} {arguments:?} failed: this test needs root and loop devices");
+}
+
+/// A file for a file system of that many MiB, and the directory where it will be mounted.
+fn image(scratch: &Path, name: &str, mib: u64) -> (std::path::PathBuf, std::path::PathBuf) {
+    let (image, place) = (scratch.join(format!("{name}.image")), scratch.join(name));
+    std::fs::File::create(&image).and_then(|file| file.set_len(mib << 20)).expect("an image");
+    std::fs::create_dir(&place).expect("a directory");
+    (image, place)
+}
+
 /// Mounts a file system that is in a file.
 fn mount_ext4(scratch: &Path, name: &str, default_options: &str, options: &str) -> std::path::PathBuf {
-    let (image, place) = (scratch.join(format!("{name}.image")), scratch.join(name));
-    std::fs::File::create(&image).and_then(|file| file.set_len(24 << 20)).expect("an image");
-    std::fs::create_dir(&place).expect("a directory");
-    let run = |program: &str, arguments: &[&str], path: &[&Path]| {
-        let status = Command::new(program).args(arguments).args(path).status();
-        let status = status.unwrap_or_else(|error| panic!("{program}: {error}: install e2fsprogs and mount"));
-        assert!(status.success(), "{program} {arguments:?} failed: this test needs root and loop devices");
-    };
+    let (image, place) = image(scratch, name, 24);
     run("mkfs.ext4", &["-q"], &[&image]);
     run("tune2fs", &["-o", default_options], &[&image]);
     run("mount", &["-o", options], &[&image, &place]);
@@ -170,4 +179,52 @@ fn a_log_is_mapped_on_ext4_but_not_where_data_is_journalled() {
         assert_eq!(std::fs::metadata(log).unwrap().len() % 4096 == 0, is_mapped, "{name}");
         drop(db);
     }
+}
+
+/// Bytes that are used in the file system of `path`.
+fn used_space(path: &Path) -> u64 {
+    run("sync", &["-f"], &[path]);
+    let output = Command::new("df").args(["-B1", "--output=used"]).arg(path).output().expect("df");
+    let text = String::from_utf8(output.stdout).expect("text");
+    text.split_whitespace().last().and_then(|number| number.parse().ok()).expect("a number of bytes")
+}
+
+/// XFS can share the blocks of two files.
+#[test]
+fn upgraded_tables_share_their_data_with_the_old_ones_where_the_file_system_can() {
+    let scratch = scratch();
+    let (image, place) = image(scratch.path(), "xfs", 320);
+    run("mkfs.xfs", &["-q", "-m", "reflink=1"], &[&image]);
+    run("mount", &["-o", "loop"], &[&image, &place]);
+    let _unmount = SmallDisk(&place);
+    let options = Options { create_if_missing: true, ..Options::default() };
+    let db = Db::open(&options, &place.join("db")).unwrap();
+    let mut random = crate::support::random::Random::new(1);
+    for i in 0..30_000 {
+        let value: Vec<u8> = (0..1000).map(|_| random.next() as u8).collect();
+        db.put(&WriteOptions::default(), format!("key{i:06}").as_bytes(), &value).unwrap();
+    }
+    db.compact_range(None, None).unwrap();
+    let contents = |db: &Db| {
+        let mut iterator = db.iter(&ReadOptions::default());
+        iterator.seek_to_first();
+        let mut entries = Vec::new();
+        while iterator.valid() {
+            entries.push((iterator.key().to_vec(), iterator.value().to_vec()));
+            iterator.next();
+        }
+        iterator.status().unwrap();
+        entries
+    };
+    let written = contents(&db);
+    // The old tables stay as long as there is an iterator.
+    let iterator = db.iter(&ReadOptions::default());
+    let before = used_space(&place);
+    let family = db.create_column_family("family", &options).unwrap();
+    db.upgrade_tables().unwrap();
+    assert_eq!(db.property(b"terrace.tables-to-upgrade").as_deref(), Some("0"));
+    let more = used_space(&place).saturating_sub(before);
+    assert!(more < 6 << 20, "{more} bytes more for tables of 30 MB");
+    assert!(contents(&db) == written);
+    drop((iterator, family, db));
 }

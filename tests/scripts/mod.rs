@@ -109,6 +109,7 @@ fn machine_with_go(version: &str) -> Machine {
     let machine = Machine::new(&["cc", "c++", "make", "cmake", "nm", "pkg-config", "mount"]);
     machine.program("valgrind", "true");
     machine.program("mkfs.ext4", "true");
+    machine.program("mkfs.xfs", "true");
     machine.program("python3", "[ \"$1\" = --version ] || echo 3.11");
     machine.program("cargo", "true");
     machine.program("rustc", "echo 'rustc 1.95.0 (59807616e 2026-04-14)'");

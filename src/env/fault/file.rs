@@ -199,6 +199,12 @@ impl WritableFile for FaultWritableFile {
         Ok(())
     }
 
+    fn share_beginning(&mut self, source: &Path, length: u64) -> Result<u64> {
+        let shared = self.inner.share_beginning(source, length)?;
+        self.length += shared;
+        Ok(shared)
+    }
+
     fn flush(&mut self) -> Result<()> {
         self.run(FaultKind::Flush, |file| file.flush(), |_, _| Ok(()))
     }

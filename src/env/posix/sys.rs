@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// Repeats `call` while a signal interrupts it.
@@ -73,6 +74,37 @@ pub fn allocate(file: &File, offset: u64, length: u64) -> io::Result<()> {
     let length = libc::off_t::try_from(length).map_err(|_| io::Error::from_raw_os_error(libc::EFBIG))?;
     // SAFETY: the descriptor is open for the whole call; fallocate touches no memory of ours.
     retry(|| check(unsafe { libc::fallocate(file.as_raw_fd(), 0, offset, length) }))
+}
+
+/// Makes the first bytes of the file at `source` the first bytes of the empty `file`, by reference, if the
+/// file system can. Returns how many, at most `length`: whole blocks. Whatever else happens is 0, and the
+/// file stays empty.
+pub fn share_beginning(file: &File, source: &Path, length: u64) -> u64 {
+    #[cfg(target_os = "linux")]
+    {
+        let share = || {
+            let source = File::open(source)?;
+            let shared = length - length % source.metadata()?.blksize().max(1);
+            let range = libc::file_clone_range {
+                src_fd: i64::from(source.as_raw_fd()),
+                src_offset: 0,
+                src_length: shared, // 0 would be the whole file
+                dest_offset: 0,
+            };
+            if shared == 0 {
+                return Ok(0);
+            }
+            // SAFETY: both descriptors are open for the whole call, which reads `range` and no other memory.
+            retry(|| check(unsafe { libc::ioctl(file.as_raw_fd(), libc::FICLONERANGE as _, &range) }))?;
+            io::Result::Ok(shared)
+        };
+        share().unwrap_or(0)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (file, source, length);
+        0
+    }
 }
 
 /// Advises the system that the file will be read from its beginning to its end.

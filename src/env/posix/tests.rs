@@ -691,3 +691,22 @@ fn a_link_to_a_regular_file_is_followed() {
     assert_eq!(std::fs::read(&file).unwrap(), b"there too");
     drop(env.lock_file(&link).unwrap());
 }
+
+/// Most file systems share nothing; then nothing has changed.
+#[test]
+fn a_file_begins_with_shared_blocks_of_another_one_or_is_empty() {
+    let dir = dir();
+    let (source, path) = (dir.path().join("source"), dir.path().join("copy"));
+    let contents: Vec<u8> = (0..50_000u32).map(|i| (i / 7) as u8).collect();
+    std::fs::write(&source, &contents).unwrap();
+    for length in [0, 1, 4096, 10_000, 50_000] {
+        let mut file = env().create_writable(&path, CreateMode::Truncate).unwrap();
+        assert_eq!(file.share_beginning(&dir.path().join("missing"), length).unwrap(), 0);
+        let shared = file.share_beginning(&source, length).unwrap();
+        assert!(shared <= length, "{shared} of {length}");
+        file.append(&contents[shared as usize..]).unwrap();
+        assert_eq!(file.share_beginning(&source, length).unwrap(), 0, "the file is not empty");
+        file.close().unwrap();
+        assert!(std::fs::read(&path).unwrap() == contents);
+    }
+}

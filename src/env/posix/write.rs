@@ -11,7 +11,7 @@ use crate::env::{CreateMode, WritableFile};
 use crate::error::{Error, Result};
 use crate::util::fork::ProcessGeneration;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// In bytes. A full buffer is handed to the system.
@@ -165,6 +165,19 @@ impl WritableFile for BufferedFile {
             return Ok(());
         }
         self.write(rest)
+    }
+
+    fn share_beginning(&mut self, source: &Path, length: u64) -> Result<u64> {
+        self.poison.check()?;
+        let Some(file) = self.file.as_mut().filter(|_| self.length == 0 && self.buffer.is_empty()) else {
+            return Ok(0);
+        };
+        let shared = sys::share_beginning(file, source, length.min(sys::file_size_limit()));
+        if shared > 0 {
+            self.with_file(|file| file.seek(SeekFrom::Start(shared)))?;
+            self.length = shared;
+        }
+        Ok(shared)
     }
 
     fn flush(&mut self) -> Result<()> {

@@ -63,8 +63,16 @@ fn as_leveldb_writes(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn upgraded(table: &Arc<Table>) -> crate::error::Result<(Vec<u8>, TableProperties)> {
+    upgraded_sharing(table, &[])
+}
+
+/// The file system can share these bytes.
+fn upgraded_sharing(
+    table: &Arc<Table>,
+    shareable: &[u8],
+) -> crate::error::Result<(Vec<u8>, TableProperties)> {
     assert!(table.is_copyable()?);
-    let sink = MemorySink::default();
+    let sink = MemorySink { shareable: shareable.to_vec(), ..MemorySink::default() };
     let (built, _) = table.copy_to(Box::new(sink.clone()), ColumnFamilyId(3), &|| Ok(()))?;
     let bytes = sink.bytes.lock().clone();
     assert_eq!(built.file_size, bytes.len() as u64);
@@ -233,6 +241,24 @@ fn a_full_disk_and_a_closing_database_end_the_copying() {
         let result = table.copy_to(Box::new(MemorySink::default()), ColumnFamilyId::DEFAULT, &closing);
         assert_eq!(result.map(drop).unwrap_err().message(), "closing");
     }
+}
+
+#[test]
+fn data_blocks_that_are_shared_in_part_are_written_in_part() {
+    let entries = random_entries(&mut TestRandom(6), 300, &options().comparator);
+    let (bytes, _) = build(&options(), &entries);
+    let table = open(&options(), &bytes, true).unwrap();
+    let whole = upgraded(&table).unwrap();
+    let data = table.index().handle(table.index().len() - 1).end().unwrap() as usize;
+    let first = table.index().handle(0).end().unwrap() as usize;
+    for shared in [1, first - 3, first, first + 1, 4096, data - 1, data, bytes.len()] {
+        assert!(upgraded_sharing(&table, &bytes[..shared]).unwrap() == whole, "{shared} bytes");
+    }
+    // A shared block is verified all the same.
+    let mut damaged = bytes.clone();
+    damaged[1] ^= 1;
+    let table = open(&options(), &damaged, true).unwrap();
+    assert!(upgraded_sharing(&table, &damaged).unwrap_err().is_corruption());
 }
 
 /// RocksDB reads a compressed block of a table "without compression" as if it were uncompressed.
