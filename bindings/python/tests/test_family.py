@@ -98,7 +98,7 @@ def test_tables_are_upgraded(path):
         assert db.get_property(b"terrace.tables-to-upgrade") == b"0"
         assert db.get(b"key") == b"value"
     assert not any(name.endswith(".ldb") for name in os.listdir(path))
-    with pytest.raises(terrace.Error, match="closed"):
+    with pytest.raises(RuntimeError, match="closed"):
         db.upgrade_tables()
 
 
