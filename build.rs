@@ -17,6 +17,7 @@ const SOURCES: &[&str] = &[
     "snapshot",
     "write_batch",
     "column_family",
+    "column_family/access",
     "transfer",
     "options",
     "terrace_options",

@@ -86,7 +86,7 @@ fn found(path: &Path, names: &[String]) -> Families {
 }
 
 impl Writer {
-    /// Checks every promise, and returns the counters from which the next writer goes on.
+    /// Checks every promise, and returns the counters with which the next writer begins.
     fn check_families(&self) -> Vec<u64> {
         let path = self.copy();
         let names = names(&path);

@@ -230,8 +230,8 @@ fn check_thread(view: &impl View, name: &str, thread: u64, last: u64) {
 }
 
 /// Kills a writer `kills` times (or `TERRACE_KILLS` times) after random delays. `library` names the library
-/// of each round. `check` checks what the kill has left, and returns the counters from which the next writer
-/// goes on.
+/// of each round. `check` checks what the kill has left, and returns the counters with which the next writer
+/// begins.
 fn kill_repeatedly(
     plan: Plan,
     kills: u64,

@@ -73,7 +73,7 @@ fn leveldb_reads_every_entry_of_an_export() {
         for (key, value) in &model {
             assert_eq!(leveldb.get(key).expect("get").as_ref(), Some(value));
         }
-        // LevelDB goes on with it: what it writes comes before what was exported.
+        // LevelDB writes to it: what it writes comes before what was exported.
         for (count, (key, value)) in model.iter_mut().enumerate().step_by(3) {
             *value = format!("of LevelDB {count}").into_bytes();
             leveldb.put(key, value, false).expect("put");

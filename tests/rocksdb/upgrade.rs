@@ -101,7 +101,7 @@ fn switch_and_upgrade(path: &Path, options: Options, order: Order, entries: Entr
     for library in rocksdbs() {
         check_with(library, path, &expected);
     }
-    // And RocksDB goes on with it.
+    // And RocksDB writes to it.
     let db = RocksDb::open(rocksdb_11, path, &families, Mode::ReadWrite).expect("RocksDB opens it");
     db.put("default", b"same", b"by RocksDB").expect("put");
     db.flush("default").expect("flush");

@@ -1,5 +1,6 @@
 //! Export and import through C: NULL arguments, and the family that is made.
 
+use super::super::column_family::access::*;
 use super::super::column_family::*;
 use super::super::db::*;
 use super::super::options::*;
